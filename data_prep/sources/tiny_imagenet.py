@@ -1,0 +1,143 @@
+"""Tiny ImageNet in its own layout, with the boxes people drew as maps.
+
+    wnids.txt                       one WordNet id a line: the classes
+    words.txt                       id <tab> words
+    train/<id>/images/*.JPEG        500 a class, 64x64
+    train/<id>/<id>_boxes.txt       file xmin ymin xmax ymax
+    val/images/*.JPEG               50 a class
+    val/val_annotations.txt         file id xmin ymin xmax ymax
+
+Coordinates of boxes are pixel indices, the maxima inclusive: of 10,000 they reach 63 and never 64,
+and one-pixel boxes have equal ends. Its `test` images have no labels. So `val` becomes the test
+split, and a part of `train`, chosen by the seed, the validation split.
+"""
+
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from data_prep import clicks, geometry, splits
+from data_prep.sources import Source, SourceOptions
+from gala_tf.records import BadImageError, Example
+
+
+class _Annotation(NamedTuple):
+    file: str  # relative to input_dir
+    wnid: str
+    box: tuple[int, int, int, int]  # xmin, ymin, xmax, ymax in pixels, the maxima inclusive
+
+
+def load(options: SourceOptions) -> Source:
+    """Reads the lists; images only while `examples` runs.
+
+    Raises:
+      ValueError: a list is missing or malformed, or the validation fraction is not in [0, 1).
+    """
+    root, fraction = options.input_dir, options.validation_fraction
+    if not 0 <= fraction < 1:
+        raise ValueError(f"--validation_fraction must be in [0, 1), got {fraction}.")
+    wnids = sorted(line.strip() for line in _read_lines(root, "wnids.txt"))
+    train = [a for wnid in wnids for a in _train_annotations(root, wnid)]
+    test = _val_annotations(root, wnids)
+    by_class = {wnid: [a.file for a in train if a.wnid == wnid] for wnid in wnids}
+    assigned = splits.assign_splits(by_class, (1 - fraction, fraction, 0), options.seed)
+    train = [(a, assigned[a.file]) for a in train]
+    ordered = [(a, "test") for a in test]
+    for split in ("validation", "train"):
+        ordered += [item for item in train if item[1] == split]
+    return Source(
+        class_names=_class_names(root, wnids),
+        examples=_examples(root, ordered, {wnid: label for label, wnid in enumerate(wnids)}),
+        count=len(ordered),
+        split_rule=(
+            f"test = Tiny ImageNet's val; validation = {fraction} of its train, by image, class by "
+            f"class, seed {options.seed}"
+        ),
+    )
+
+
+def _examples(root, ordered, labels) -> Iterator[Example]:
+    for annotation, split in ordered:
+        path = os.path.join(root, annotation.file)
+        if not os.path.exists(path):
+            raise ValueError(f"{path!r} is listed with a box, but does not exist. Unpack it again.")
+        with open(path, "rb") as file:
+            data = file.read()
+        yield Example(
+            image_id=annotation.file,
+            image=data,
+            label=labels[annotation.wnid],
+            participant_maps=_maps(annotation, data),
+            split=split,
+        )
+
+
+def _maps(annotation, data):
+    try:
+        height, width = geometry.displayed_size(data, annotation.file)
+    except BadImageError:
+        return ()  # the builder decodes every image, and reports or skips this one
+    xmin, ymin, xmax, ymax = annotation.box
+    if not (0 <= xmin <= xmax < width and 0 <= ymin <= ymax < height):
+        raise ValueError(
+            f"{annotation.file!r}: box {annotation.box} must be xmin <= xmax, ymin <= ymax, pixel "
+            f"indices of an image {width} wide and {height} high. Correct its line."
+        )
+    box = [(xmin, ymin, xmax + 1, ymax + 1)]
+    return (clicks.rasterise_boxes(box, height, width),)
+
+
+def _read_lines(root, name):
+    path = os.path.join(root, name)
+    if not os.path.isfile(path):
+        raise ValueError(
+            f"--input_dir={root!r} is not Tiny ImageNet: {path!r} does not exist. Expected the "
+            "unpacked tiny-imagenet-200 with wnids.txt, words.txt, train/ and val/."
+        )
+    with open(path, encoding="utf-8") as file:
+        return [line.rstrip("\n") for line in file if line.strip()]
+
+
+def _parse(root, name, fields):
+    """The lines of a list, split at white space; `fields` of text and then four integers."""
+    for number, line in enumerate(_read_lines(root, name), 1):
+        parts = line.split()
+        try:
+            box = tuple(int(part) for part in parts[fields:])
+        except ValueError:
+            box = ()
+        if len(box) != 4:
+            raise ValueError(
+                f"{os.path.join(root, name)!r}, line {number}: expected {fields} name(s) and four "
+                f"integers xmin ymin xmax ymax, got {line!r}. Unpack the file again."
+            )
+        yield parts[:fields], box
+
+
+def _train_annotations(root, wnid):
+    lines = _parse(root, f"train/{wnid}/{wnid}_boxes.txt", 1)
+    return sorted(_Annotation(f"train/{wnid}/images/{file}", wnid, box) for (file,), box in lines)
+
+
+def _val_annotations(root, wnids):
+    lines = list(_parse(root, "val/val_annotations.txt", 2))
+    unknown = sorted({wnid for (_, wnid), _ in lines} - set(wnids))
+    if unknown:
+        raise ValueError(
+            f"{root!r}: val/val_annotations.txt has classes {unknown[:5]} that wnids.txt lacks. "
+            "Unpack both again from one archive."
+        )
+    return sorted(_Annotation(f"val/images/{file}", wnid, box) for (file, wnid), box in lines)
+
+
+def _class_names(root, wnids):
+    """The first of each class's words; with its id where two classes share it, as two "cranes"."""
+    words = dict(line.split("\t", 1) for line in _read_lines(root, "words.txt") if "\t" in line)
+    missing = [wnid for wnid in wnids if wnid not in words]
+    if missing:
+        raise ValueError(f"{root!r}: words.txt lacks {missing[:5]}. Unpack it again.")
+    first = [words[wnid].split(",")[0].strip() for wnid in wnids]
+    return tuple(
+        name if first.count(name) == 1 else f"{name} ({wnid})"
+        for name, wnid in zip(first, wnids, strict=True)
+    )

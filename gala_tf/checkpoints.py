@@ -1,0 +1,158 @@
+"""Checkpoints that are either whole or not there.
+
+    checkpoints/step-00001200/{variables.index, variables.data-..., complete.json}
+
+`complete.json` is written last and names every file with its size: a directory without it was
+never finished and is not a checkpoint. That holds on gs:// too, where a directory cannot be renamed
+at once. TensorFlow keeps a checksum of every tensor, so that damage is found when reading.
+"""
+
+import json
+import os
+import re
+
+from absl import logging
+
+MARKER = "complete.json"
+PREFIX = "variables"
+
+
+class Checkpoints:
+    """The newest few checkpoints under one directory.
+
+    Args:
+        directory: where they lie, one sub-directory each; local or gs://.
+        keep: how many remain; older ones are deleted once a newer one is whole.
+        objects: what is saved, by name: model, optimizer, tf.Variables.
+    """
+
+    def __init__(self, directory: str, keep: int, **objects):
+        import tensorflow as tf
+
+        self.directory, self.keep = directory, keep
+        self._checkpoint = tf.train.Checkpoint(**objects)
+
+    def save(self, step: int, **facts) -> str:
+        """Writes a checkpoint of `step`, then deletes what is too old; returns its path.
+
+        Args:
+            step: training steps done.
+            facts: JSON values kept in `complete.json`, such as the validation accuracy.
+        """
+        import tensorflow as tf
+
+        path = os.path.join(self.directory, f"step-{step:08d}")
+        if tf.io.gfile.exists(path):  # what a killed run left, or the same step again
+            tf.io.gfile.rmtree(path)
+        tf.io.gfile.makedirs(path)
+        self._checkpoint.write(os.path.join(path, PREFIX))
+        files = {name: tf.io.gfile.stat(os.path.join(path, name)).length
+                 for name in sorted(tf.io.gfile.listdir(path))}
+        for name in files:
+            _to_disk(os.path.join(path, name))
+        marker = os.path.join(path, MARKER)
+        with tf.io.gfile.GFile(marker + ".writing", "w") as file:
+            file.write(json.dumps({"step": step, "files": files, **facts}, indent=1))
+        _to_disk(marker + ".writing")
+        tf.io.gfile.rename(marker + ".writing", marker, overwrite=True)
+        self._delete_old(newest=path)
+        return path
+
+    def restore_newest(self) -> dict | None:
+        """Restores the newest checkpoint that can be read; returns its facts, or None for none.
+
+        One that is damaged is named in a warning and left in place, and the one before it is
+        taken.
+
+        Raises:
+            ValueError: there are checkpoints, and none can be read.
+        """
+        import tensorflow as tf
+
+        found = complete(self.directory)
+        for path, facts in reversed(found):
+            try:
+                check_files(path, facts)
+                status = self._checkpoint.read(os.path.join(path, PREFIX))
+                status.assert_existing_objects_matched()
+                return facts
+            except (tf.errors.OpError, AssertionError, ValueError) as error:
+                logging.error("Checkpoint %s cannot be used, trying the one before: %s", path, error)
+        if found:
+            raise ValueError(
+                f"{self.directory}: none of the {len(found)} checkpoints can be read (reasons "
+                "above). If the network's flags changed, use another --model_dir."
+            )
+        return None
+
+    def _delete_old(self, newest):
+        import tensorflow as tf
+
+        whole = [path for path, _ in complete(self.directory)]
+        # By age, except that what was just written stays: after a fall-back to an older
+        # checkpoint, a damaged newer one must not push it out.
+        keep = {newest, *[path for path in whole if path <= newest][-self.keep :]}
+        for name in tf.io.gfile.listdir(self.directory):
+            path = os.path.join(self.directory, name.rstrip("/"))
+            if re.fullmatch(r"step-\d+", os.path.basename(path)) and path not in keep:
+                tf.io.gfile.rmtree(path)
+
+
+def complete(directory: str) -> list[tuple[str, dict]]:
+    """All whole checkpoints under `directory`, oldest first: (path, facts)."""
+    import tensorflow as tf
+
+    if not tf.io.gfile.isdir(directory):
+        return []
+    found = []
+    for name in sorted(tf.io.gfile.listdir(directory)):
+        path = os.path.join(directory, name.rstrip("/"))
+        marker = os.path.join(path, MARKER)
+        if re.fullmatch(r"step-\d+", os.path.basename(path)) and tf.io.gfile.exists(marker):
+            with tf.io.gfile.GFile(marker) as file:
+                found.append((path, json.loads(file.read())))
+    return found
+
+
+def check_files(path: str, facts: dict) -> None:
+    """ValueError naming the first file of a checkpoint that is missing or of another size."""
+    import tensorflow as tf
+
+    for name, expected in facts["files"].items():
+        file = os.path.join(path, name)
+        got = tf.io.gfile.stat(file).length if tf.io.gfile.exists(file) else "no such file"
+        if got != expected:
+            raise ValueError(f"{file}: expected {expected} bytes, got {got}")
+
+
+def read_weights(model, directory: str) -> dict:
+    """Reads the newest checkpoint's weights into `model`, without an optimizer; returns its facts.
+
+    Raises:
+        ValueError: there is none, it is damaged, or it is of another network.
+    """
+    import tensorflow as tf
+
+    found = complete(directory)
+    if not found:
+        raise ValueError(
+            f"{directory} holds no finished checkpoint. Train first, or point --model_dir at a run "
+            "directory (the one that holds run.flags)."
+        )
+    path, facts = found[-1]
+    check_files(path, facts)
+    try:
+        status = tf.train.Checkpoint(model=model).read(os.path.join(path, PREFIX))
+        status.expect_partial().assert_existing_objects_matched()
+    except (tf.errors.OpError, AssertionError, ValueError) as error:
+        raise ValueError(
+            f"{path} is damaged, or is a checkpoint of another network: {error}"
+        ) from error
+    return facts
+
+
+def _to_disk(path):
+    """Makes a local file survive a power cut; object stores do so by themselves."""
+    if "://" not in path:
+        with open(path, "rb") as file:
+            os.fsync(file.fileno())

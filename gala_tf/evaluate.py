@@ -1,0 +1,342 @@
+"""Evaluates a split exactly once: errors, and how well attention agrees with people.
+
+    python -m gala_tf.evaluate --model_dir=RUN --split=test
+
+Reads the run's own flags, so that only what differs need be given. Writes
+`RUN/results-<split>.json` and prints a table. The map score is the paper's: the rank correlation of
+a layer's reduced attention map (column-wise L2 norm) with the human map, as a fraction of the human
+ceiling, beside two baselines that need no network: the centre prior and shuffled human maps.
+"""
+
+import dataclasses
+import json
+import os
+import sys
+
+from absl import app, flags, logging
+
+from gala_tf import config, metrics, records
+
+
+@dataclasses.dataclass
+class Predictions:
+    """What a network says of every image of a split, in the split's order; N images.
+
+    Attributes:
+        label: [N] true classes.
+        prediction: [N] classes with the largest logit.
+        rank: [N] how many classes are ranked at or above the true one; 0 is a hit.
+        cross_entropy: [N] nats.
+        clickmap: [N, h, w] exact blurred human maps; has_clickmap [N] bool tells which are real.
+        maps: {layer: [N, h, w]} reduced attention (or, without, activity) maps.
+    """
+
+    label: object
+    prediction: object
+    rank: object
+    cross_entropy: object
+    clickmap: object
+    has_clickmap: object
+    maps: dict
+
+
+class Evaluator:
+    """Runs a network over one split, each image once on any number of replicas.
+
+    Args:
+        strategy: the `tf.distribute` strategy that the network's variables live in.
+        network: from `models.build_model`.
+        run_config: the Config (data_dir, geometry, batch sizes, click-map flags).
+        info: the data set.
+        split: its name.
+    """
+
+    def __init__(self, strategy, network, run_config, info, split):
+        import tensorflow as tf
+
+        from gala_tf import input_pipeline
+
+        self.strategy, self.run_config, self.info, self.split = strategy, run_config, info, split
+        self._images = None  # of the picture, read once
+        self.examples = info.require_split(split).examples
+        batch = run_config.eval_batch_size or run_config.global_batch_size
+        # No more than the split needs, a whole number a replica.
+        batch = min(batch, self.examples)
+        self.replica_batch = -(-batch // strategy.num_replicas_in_sync)
+        self.geometry = eval_geometry(run_config, map_sizes(network))
+        self.step = tf.function(self._make_step(network))
+        self.dataset = strategy.distribute_datasets_from_function(
+            lambda context: input_pipeline.make_eval_dataset(
+                run_config.data_dir, info, split, batch_size=self.replica_batch,
+                input_context=context, **self.geometry)
+        )
+
+    def _make_step(self, network):
+        import tensorflow as tf
+
+        from gala_tf import losses
+
+        def replica_step(batch):
+            outputs = network(batch["image"], training=False)
+            logits, label = outputs["logits"], batch["label"]  # [b, K], [b]
+            true_logit = tf.gather(logits, label, batch_dims=1)[:, None]
+            # Ties and NaN count against the network.
+            rank = tf.math.count_nonzero(~(logits < true_logit), axis=1, dtype=tf.int32) - 1
+            maps = {name: losses.column_norm(volume)[..., 0]  # [b, h, w]
+                    for name, volume in scored_volumes(outputs).items()}
+            return {
+                "label": label,
+                "prediction": tf.argmax(logits, axis=1, output_type=tf.int32),
+                "rank": rank,
+                "cross_entropy": losses.cross_entropy(logits, label),
+                "clickmap": batch["clickmap"][..., 0],
+                "has_clickmap": batch["has_clickmap"],
+                "image_index": batch["image_index"],
+                "maps": maps,
+            }
+
+        def step(iterator):
+            per_replica = self.strategy.run(replica_step, args=(next(iterator),))
+            return tf.nest.map_structure(lambda x: self.strategy.gather(x, axis=0), per_replica)
+
+        return step
+
+    def run(self) -> Predictions:
+        """Every image's predictions, in the split's order.
+
+        Raises:
+            RuntimeError: an image was seen not at all or twice.
+        """
+        import numpy as np
+        import tensorflow as tf
+
+        iterator, batches, seen = iter(self.dataset), [], 0
+        while seen < self.examples:
+            try:
+                batch = tf.nest.map_structure(lambda x: x.numpy(), self.step(iterator))
+            except (StopIteration, tf.errors.OutOfRangeError):
+                break
+            seen += int((batch["image_index"] >= 0).sum())  # -1 marks padding
+            batches.append(batch)
+        columns = tf.nest.map_structure(lambda *parts: np.concatenate(parts), *batches)
+        index = columns.pop("image_index")
+        order = np.argsort(index, kind="stable")[(index < 0).sum():]
+        if not np.array_equal(index[order], np.arange(self.examples)):
+            raise RuntimeError(
+                f"Evaluation of split {self.split!r} must see each of {self.examples} images once, "
+                f"but saw {len(order)} ({len(np.unique(index[order]))} different). The shards do "
+                f"not match {records.INFO_FILE}; build the data set again."
+            )
+        columns = tf.nest.map_structure(lambda x: x[order], columns)
+        columns["has_clickmap"] = columns["has_clickmap"] > 0
+        return Predictions(**columns)
+
+    def picture(self, predictions: Predictions):
+        """The first images of the split with human and attention maps, uint8 [H, W, 3]."""
+        import numpy as np
+
+        from gala_tf import input_pipeline, visualize
+
+        rows = slice(0, min(PICTURE_ROWS, self.examples))
+        if self._images is None:
+            batch = next(iter(input_pipeline.make_eval_dataset(
+                self.run_config.data_dir, self.info, self.split, batch_size=rows.stop,
+                **self.geometry)))
+            self._images = np.asarray(batch["image"])
+        return visualize.predictions_grid(self._images, predictions, rows, self.info.class_names)
+
+
+PICTURE_ROWS = 8
+
+
+def scored_volumes(outputs) -> dict:
+    """The volumes whose columns are compared with human maps, {layer: [B, H, W, C]}.
+
+    Attention where it has an extent in space (GALA); else the activity of the same units, gated by
+    SE or, in a plain ResNet, as it is.
+    """
+    spatial = {name: volume for name, volume in outputs["attention"].items()
+               if volume.shape[1] > 1}
+    return spatial or outputs["activity"]
+
+
+def map_sizes(network) -> dict[str, int]:
+    """{layer: height = width of its map in pixels} of the layers whose maps are scored."""
+    return {name: volume.shape[1] for name, volume in scored_volumes(network.output).items()}
+
+
+def eval_geometry(run_config, sizes) -> dict:
+    """Arguments of the evaluation pipeline: the centre crop, and maps as fine as the finest layer."""
+    from gala_tf import clickmaps
+
+    return {
+        "image_size": run_config.image_size,
+        "crop_fraction": 1.0 if run_config.crop == "center" else run_config.crop_fraction,
+        "clickmap_size": max(sizes.values()),
+        "clickmap_blur": clickmaps.parse_blur(run_config.clickmap_blur),
+    }
+
+
+def accuracy_numbers(predictions: Predictions) -> dict[str, float]:
+    """Top-1 and top-5 accuracy in 0..1, and mean cross-entropy in nats."""
+    return {
+        "top1": float((predictions.rank < 1).mean()),
+        "top5": float((predictions.rank < 5).mean()),
+        "cross_entropy": float(predictions.cross_entropy.mean()),
+    }
+
+
+def map_numbers(predictions: Predictions, seed: int = 0) -> dict[str, metrics.MapAgreement]:
+    """{layer: agreement with the human maps}, over the images that have one."""
+    rows = predictions.has_clickmap
+    human = predictions.clickmap[rows]
+    return {name: metrics.map_agreement(maps[rows], block_sum(human, maps.shape[1]), seed)
+            for name, maps in predictions.maps.items()} if rows.any() else {}
+
+
+def block_sum(maps, size: int):
+    """Sums over square blocks, [N, h, w] -> [N, size, size]; integers stay integers (exact ties)."""
+    count, height, width = maps.shape
+    blocks = maps.reshape(count, size, height // size, size, width // size)
+    return blocks.sum((2, 4))
+
+
+def validation_numbers(predictions: Predictions) -> dict[str, float]:
+    """Flat numbers for the log: accuracy, and the Spearman of each layer's map."""
+    maps = map_numbers(predictions)
+    return {
+        **accuracy_numbers(predictions),
+        **{f"spearman/{name}": agreement.spearman for name, agreement in maps.items()},
+    }
+
+
+def results(predictions: Predictions, ceiling: dict) -> dict:
+    """All numbers of a split, ready for JSON. `ceiling` is from `find_ceiling`."""
+    layers = {name: {**dataclasses.asdict(agreement),
+                     "fraction_of_ceiling": agreement.spearman / ceiling["value"]}
+              for name, agreement in map_numbers(predictions).items()}
+    return {
+        "examples": len(predictions.label),
+        **accuracy_numbers(predictions),
+        "maps": layers,
+        "final_layer": list(layers)[-1] if layers else None,
+        "human_ceiling": ceiling,
+    }
+
+
+def find_ceiling(run_config, info, split, sizes) -> dict:
+    """The human ceiling of a split: from its participants' maps, or else the published one.
+
+    Returns:
+        {"value", "estimator", ...}: the estimator's name goes wherever the value goes.
+    """
+    from gala_tf import input_pipeline
+
+    if info.require_split(split).with_participants:
+        maps = input_pipeline.participant_maps(
+            run_config.data_dir, info, split, **eval_geometry(run_config, sizes))
+        return metrics.human_ceiling(maps, seed=0)
+    if info.human_ceiling:
+        return info.human_ceiling
+    return {"value": metrics.PAPER_HUMAN_CEILING, "null": metrics.PAPER_NULL,
+            "estimator": "published for ClickMe (Linsley et al. 2019); this data set has no maps of "
+                         "single participants"}
+
+
+def table(numbers: dict) -> str:
+    """The results as text for a screen."""
+    lines = [
+        f"{numbers['network']}, {numbers['split']} split, {numbers['examples']} images, "
+        f"weights of step {numbers['step']}",
+        f"  top-1 error {100 * (1 - numbers['top1']):6.2f} %    "
+        f"top-5 error {100 * (1 - numbers['top5']):6.2f} %",
+    ]
+    if numbers["maps"]:
+        ceiling = numbers["human_ceiling"]
+        final = numbers["maps"][numbers["final_layer"]]
+        lines += [
+            "  agreement with human maps (Spearman, mean over images)",
+            "    layer                      rho    s.e.   % of ceiling",
+            *(f"    {name:<25}{m['spearman']:6.3f}  {m['standard_error']:.3f}   "
+              f"{100 * m['fraction_of_ceiling']:8.1f}" for name, m in numbers["maps"].items()),
+            f"    {'centre prior':<25}{final['center_prior']:6.3f}          "
+            f"{100 * final['center_prior'] / ceiling['value']:8.1f}",
+            f"    {'shuffled (final layer)':<25}{final['shuffled']:6.3f}          "
+            f"{100 * final['shuffled'] / ceiling['value']:8.1f}",
+            f"    human ceiling {ceiling['value']:.3f}: {ceiling['estimator']}",
+        ]
+    return "\n".join(lines)
+
+
+def write_results(model_dir: str, split: str, numbers: dict) -> str:
+    """Writes `results-<split>.json` into the run directory; returns its path."""
+    import tensorflow as tf
+
+    path = os.path.join(model_dir, f"results-{split}.json")
+    with tf.io.gfile.GFile(path, "w") as file:
+        file.write(json.dumps(numbers, indent=1) + "\n")
+    return path
+
+
+def evaluate_run(model_dir: str, split: str, which: str, overrides=(), strategy=None) -> dict:
+    """Evaluates a run's weights on a split: prints a table, writes results and a figure.
+
+    Args:
+        model_dir: the run directory.
+        split: a split of the data set at the run's `--data_dir`.
+        which: `best` or `checkpoints` (`run_directory.load_network`).
+        overrides: flags that differ from the run's, `--name=value` each.
+        strategy: where to compute; by default as the flags say.
+
+    Returns:
+        What `results-<split>.json` holds.
+    """
+    from gala_tf import run_directory, visualize
+    from gala_tf.strategy import make_strategy
+
+    run_config, _ = run_directory.load(model_dir, overrides)
+    info = records.load_info(run_config.data_dir)
+    records.check_shards(run_config.data_dir, info, split)
+    strategy = strategy or make_strategy(
+        run_config.tpu, run_config.tpu_zone, run_config.gcp_project, run_config.cpu_devices)
+    with strategy.scope():
+        _, _, network, step = run_directory.load_network(model_dir, which, overrides)
+    evaluator = Evaluator(strategy, network, run_config, info, split)
+    predictions = evaluator.run()
+    ceiling = find_ceiling(run_config, info, split, map_sizes(network))
+    numbers = {"network": network_name(run_config), "split": split, "step": step,
+               **results(predictions, ceiling)}
+    print(table(numbers))
+    visualize.write_png(os.path.join(model_dir, "figures", f"attention-{split}.png"),
+                        evaluator.picture(predictions))
+    print("wrote", write_results(model_dir, split, numbers), "and figures/ beside it")
+    return numbers
+
+
+def network_name(run_config) -> str:
+    """The network in the paper's words, e.g. "GALA-ResNet-50 w/ ClickMe"."""
+    prefix = {"none": "", "se": "SE-", "gala": "GALA-"}.get(
+        run_config.attention, f"{run_config.attention}-")
+    blocks = ",".join(map(str, run_config.stage_blocks))
+    size = f"({blocks})" if blocks else str(run_config.depth)
+    source = {"clickmaps": "ClickMe", "boxes": "b. boxes"}[run_config.map_source]
+    supervised = run_config.map_loss_weight > 0
+    suffix = f" w/ {source}" if supervised else " no ClickMe" if prefix == "GALA-" else ""
+    return f"{prefix}ResNet-{size}{suffix}"
+
+
+def main(_):
+    given = [name for name in config.names() if flags.FLAGS[name].present]
+    overrides = tuple(flags.FLAGS[name].serialize() for name in given if name != "model_dir")
+    try:
+        evaluate_run(flags.FLAGS.model_dir, flags.FLAGS.split, flags.FLAGS.checkpoint, overrides)
+    except ValueError as error:
+        logging.debug("traceback", exc_info=True)
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    config.define_flags()
+    flags.DEFINE_string("split", "test", "Split to evaluate.")
+    flags.DEFINE_enum("checkpoint", "best", ["best", "checkpoints"], "Best or newest weights.")
+    app.run(main)

@@ -1,0 +1,381 @@
+"""From shards to batches: an endless stream for training, and every image once for evaluation.
+
+A batch is a dict of static shapes, every key always there:
+
+    image         uint8   [B, S, S, 3]  pixels 0...255; the model normalises, on the device
+    label         int32   [B]           0-based
+    clickmap      float32 [B, h, h, 1]  >= 0, any scale; all zero where has_clickmap is 0
+    has_clickmap  float32 [B]           0 for a missing, empty or non-finite map, else 1
+    is_real       float32 [B]           evaluation only: 0 for padding
+    image_index   int32   [B]           evaluation only: place in the split, -1 for padding
+
+Training maps are cheap where they can be: if the blur asked for is the stored one, the record's
+small blurred grid is read. Evaluation and the human ceiling start from the integer counts and
+compute in float64, so that ties survive.
+
+Of several input pipelines (hosts), pipeline i of n reads the shards i, i + n, ... of a split.
+Dimension letters: B batch, S side of the image, h side of the map, P participants.
+"""
+
+import tensorflow as tf
+
+from gala_tf import clickmaps, preprocessing, records
+
+FILES_AT_ONCE = 16  # shards read side by side: hides latency, mixes ahead of the shuffle buffer
+ORDER_STREAM, AUGMENTATION_STREAM = 0, 1  # folded into the seed: an own source of bits for each
+CROPS = ("paper", "inception", "center")
+MAP_SOURCES = ("clickmaps", "boxes")
+IMAGE_FEATURES = ("image/encoded", "image/height", "image/width", "image/class/label")
+
+
+# --------------------------------------------------------------------------- training
+
+
+def make_train_dataset(
+    data_dir,
+    info,
+    split,
+    *,
+    batch_size,
+    image_size,
+    clickmap_size,
+    clickmap_blur,
+    clickmap_resize="bicubic",
+    map_source="clickmaps",
+    crop="paper",
+    crop_fraction=0.875,
+    flip=True,
+    seed=0,
+    start_example=0,
+    shuffle_buffer=10_000,
+    input_context=None,
+):
+    """An endless dataset of training batches.
+
+    What it yields depends on these arguments alone, not on the program's global seed. Epochs
+    follow each other without a gap: each image comes once an epoch, and a batch may hold the end
+    of one epoch and the beginning of the next. Restarted at `start_example` it goes on, bit for
+    bit, as if it had never stopped; the records skipped on the way are read but not decoded.
+
+    Args:
+        data_dir: the directory of the shards.
+        info: its `records.DatasetInfo`.
+        split: name of a split.
+        batch_size: B, of one replica.
+        image_size: S, pixels.
+        clickmap_size: h, pixels.
+        clickmap_blur: a `clickmaps.Blur`, in pixels of the stored image.
+        clickmap_resize: "bilinear", "bicubic" or "area".
+        map_source: "clickmaps", or "boxes" for the blurred rectangle that spans each.
+        crop: "paper", "inception" or "center"; see `preprocessing`.
+        crop_fraction: side of the paper's and of the central crop / short side of the image.
+        flip: mirror half of the images, and their maps with them.
+        seed: of order and augmentation.
+        start_example: examples already taken, by all replicas of all pipelines together.
+        shuffle_buffer: records (undecoded) among which the next one is drawn.
+        input_context: a `tf.distribute.InputContext`; None is a single pipeline.
+
+    Raises:
+        ValueError: an unknown choice or split, a missing or damaged shard, a split without
+            examples, fewer shards than pipelines.
+    """
+    _check_choice("crop", crop, CROPS)
+    map_features, read_clickmap = _clickmap_reader(info, map_source, clickmap_blur)
+    pipeline, pipelines, _ = _context_numbers(input_context)
+    shards = _shards(data_dir, info, split)[pipeline::pipelines]
+    paths = [path for path, _, _ in shards]
+    examples = sum(count for _, _, count in shards)
+    if not examples:
+        raise ValueError(
+            f"Split {split!r} in {data_dir!r} leaves input pipeline {pipeline} of {pipelines} "
+            f"without an example: it has {len(info.splits[split].shards)} shards, expected at "
+            f"least {pipelines} that are not empty. Build the data set with more shards, or train "
+            "on fewer hosts."
+        )
+    start = start_example // pipelines  # examples that this pipeline has yielded
+
+    def augment(position, serialized):
+        # Position among the examples of all pipelines: no two examples share a seed.
+        position = position * pipelines + pipeline
+        example_seed = _fold_in(_fold_in((seed, 0), AUGMENTATION_STREAM), position)
+        record = records.parse_example(serialized, [*IMAGE_FEATURES, *map_features])
+        shape = _image_shape(record)
+        if crop == "paper":
+            window = preprocessing.paper_window(example_seed, *shape, crop_fraction)
+        elif crop == "inception":
+            window = preprocessing.inception_window(example_seed, *shape)
+        else:
+            window = preprocessing.center_window(*shape, crop_fraction)
+        mirrored = preprocessing.random_flip(example_seed) if flip else False
+        counts, blur = read_clickmap(record)
+        clickmap = preprocessing.cut_clickmap(
+            counts, window, mirrored, shape, clickmap_size, clickmap_resize, blur
+        )
+        image = preprocessing.cut_image(record["image/encoded"], window, mirrored, image_size)
+        return _example(image, record, clickmap)
+
+    return (
+        _shuffled_epochs(paths, seed, start // examples, shuffle_buffer)
+        .skip(start % examples)  # ahead of all decoding
+        .enumerate(start)
+        .map(augment, num_parallel_calls=tf.data.AUTOTUNE)
+        .batch(batch_size, drop_remainder=True)  # static shapes; an endless stream has no remainder
+        .prefetch(tf.data.AUTOTUNE)
+    )
+
+
+def _shuffled_epochs(paths, seed, first_epoch, shuffle_buffer):
+    """Serialised records of epoch after epoch, each in an order given by (seed, epoch)."""
+
+    def epoch(number):
+        # Dataset.shuffle mixes the graph's seed in. This sets that of this function's own graph,
+        # and so keeps the order independent of the program's global seed.
+        tf.random.set_seed(seed)
+        epoch_seed = _fold_in(_fold_in((seed, 0), ORDER_STREAM), number)
+        shuffled_paths = tf.random.experimental.stateless_shuffle(tf.constant(paths), epoch_seed)
+        # Drawn, because the first of the folded seed's two numbers is the same for all epochs.
+        shuffle_seed = tf.random.stateless_uniform([], epoch_seed, 0, 2**31 - 1, tf.int64)
+        return (
+            tf.data.Dataset.from_tensor_slices(shuffled_paths)
+            .interleave(
+                tf.data.TFRecordDataset,
+                cycle_length=min(FILES_AT_ONCE, len(paths)),
+                num_parallel_calls=tf.data.AUTOTUNE,
+                deterministic=True,
+            )
+            .shuffle(shuffle_buffer, shuffle_seed, reshuffle_each_iteration=False)
+        )
+
+    return tf.data.Dataset.range(first_epoch, tf.int64.max).flat_map(epoch)
+
+
+# --------------------------------------------------------------------------- evaluation
+
+
+def make_eval_dataset(
+    data_dir,
+    info,
+    split,
+    *,
+    batch_size,
+    image_size,
+    clickmap_size,
+    clickmap_blur,
+    crop_fraction=0.875,
+    map_source="clickmaps",
+    input_context=None,
+):
+    """A finite dataset that holds every image of a split once, padded to full batches.
+
+    The central crop, and exact maps: sums of blurred integer counts over the cells of the target
+    ("area"). Every pipeline yields the same number of batches, a multiple of its replicas, so
+    that no replica runs dry before another: `eval_steps` steps in all. An image's map does not
+    depend on the others, and its place in the split is `image_index`; batches are in no order.
+
+    Args: as for `make_train_dataset`.
+
+    Raises:
+        ValueError: an unknown choice or split, a missing or damaged shard.
+    """
+    map_features, read_clickmap = _clickmap_reader(info, map_source, clickmap_blur, exact=True)
+    pipeline, pipelines, replicas = _context_numbers(input_context)
+    shards = _shards(data_dir, info, split)[pipeline::pipelines]
+    paths, starts, counts = zip(*shards, strict=True) if shards else ((), (), ())
+
+    def prepare(index, serialized):
+        record = records.parse_example(serialized, [*IMAGE_FEATURES, *map_features])
+        shape = _image_shape(record)
+        window = preprocessing.center_window(*shape, crop_fraction)
+        counts, blur = read_clickmap(record)
+        clickmap = preprocessing.cut_clickmap(
+            counts, window, False, shape, clickmap_size, "area", blur, "float64"
+        )
+        image = preprocessing.cut_image(record["image/encoded"], window, False, image_size)
+        return {
+            **_example(image, record, clickmap),
+            "is_real": 1.0,
+            "image_index": tf.cast(index, tf.int32),
+        }
+
+    real = (
+        tf.data.Dataset.from_tensor_slices(
+            (tf.constant(paths, tf.string), tf.constant(starts, tf.int64))
+        )
+        .interleave(
+            lambda path, start: tf.data.TFRecordDataset(path).enumerate(start),
+            cycle_length=max(1, min(FILES_AT_ONCE, len(paths))),
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
+        )
+        .apply(tf.data.experimental.assert_cardinality(sum(counts)))  # else the padding is wrong
+        .map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
+    )
+    empty = tf.nest.map_structure(lambda spec: tf.zeros(spec.shape, spec.dtype), real.element_spec)
+    padding = tf.data.Dataset.from_tensors({**empty, "image_index": tf.constant(-1)})
+    batches = replicas * eval_steps(info, split, batch_size, pipelines, replicas)
+    return (
+        real.concatenate(padding.repeat(batches * batch_size - sum(counts)))
+        .batch(batch_size, drop_remainder=True)
+        .prefetch(tf.data.AUTOTUNE)
+    )
+
+
+def eval_steps(info, split, batch_size, pipelines=1, replicas=1):
+    """Steps in which all pipelines, each feeding `replicas` replicas, have yielded a whole split.
+
+    Args:
+        info: a `records.DatasetInfo`.
+        split: name of a split.
+        batch_size: of one replica.
+    """
+    counts = [shard.examples for shard in info.require_split(split).shards]
+    most = max(sum(counts[pipeline::pipelines]) for pipeline in range(pipelines))
+    return -(-most // (batch_size * replicas))
+
+
+def image_ids(data_dir, info, split):
+    """The names of a split's images; `image_index` counts in this list. Reads the whole split."""
+    paths = records.check_shards(data_dir, info, split)
+    dataset = tf.data.TFRecordDataset(paths).map(
+        lambda serialized: records.parse_example(serialized, ["image/id"])["image/id"]
+    )
+    return [name.decode("utf-8") for name in dataset.as_numpy_iterator()]
+
+
+def participant_maps(data_dir, info, split, *, clickmap_size, clickmap_blur, crop_fraction=0.875):
+    """Exact maps of single participants, cut as `make_eval_dataset` cuts the sum of all.
+
+    Returns:
+        A list over the images that two participants or more have seen, in the order of the split,
+        of float32 arrays [P, h * h]: what `metrics.human_ceiling` takes.
+
+    Raises:
+        ValueError: an unknown split, a missing or damaged shard.
+    """
+    paths = records.check_shards(data_dir, info, split)
+
+    def cut_all(serialized):
+        names = ["image/height", "image/width", "clickmap/by_participant"]
+        record = records.parse_example(serialized, names)
+        shape = _image_shape(record)
+        window = preprocessing.center_window(*shape, crop_fraction)
+
+        def cut(png):  # [h, h, 1]
+            counts = records.decode_counts(png, *shape)
+            return preprocessing.cut_clickmap(
+                counts, window, False, shape, clickmap_size, "area", clickmap_blur, "float64"
+            )
+
+        signature = tf.TensorSpec([clickmap_size, clickmap_size, 1], tf.float32)
+        maps = tf.map_fn(cut, record["clickmap/by_participant"], fn_output_signature=signature)
+        return tf.reshape(maps, [-1, clickmap_size**2])  # [P, h * h]
+
+    dataset = tf.data.TFRecordDataset(paths).map(cut_all, num_parallel_calls=tf.data.AUTOTUNE)
+    return [maps for maps in dataset.as_numpy_iterator() if len(maps) > 1]
+
+
+# --------------------------------------------------------------------------- both
+
+
+def check_records(data_dir, info, split):
+    """Decodes every image and count map of a split, to find the record that stopped a run.
+
+    The errors of tf.data name neither file nor record, and names carried along in the pipeline
+    would not help: no operation after the one that failed sees them.
+
+    Raises:
+        ValueError: a record cannot be read, or there are more or fewer than the sidecar says; the
+            message names the shard, and the record by its number in it, from 0.
+    """
+
+    def decode(serialized):
+        record = records.parse_example(serialized)
+        shape = _image_shape(record)
+        # The whole image as a window: fails, too, where the file is smaller than the record says.
+        image = tf.io.decode_and_crop_jpeg(record["image/encoded"], [0, 0, *shape], channels=3)
+        return tf.shape(image), records.decode_counts(record["clickmap/counts"], *shape)
+
+    for path, _, expected in _shards(data_dir, info, split):
+        dataset = tf.data.TFRecordDataset(path).map(decode, num_parallel_calls=tf.data.AUTOTUNE)
+        read = 0
+        try:
+            for _ in dataset:
+                read += 1
+        except tf.errors.OpError as error:
+            reason = error.message.splitlines()[0]  # the rest names graph nodes
+            raise ValueError(
+                f"Record {read} of shard {path!r} cannot be read: {reason} Copy the shard again, "
+                f"or build the data set again: {info.command}"
+            ) from error
+        if read != expected:
+            raise ValueError(
+                f"Shard {path!r} holds {read} records, expected {expected} "
+                f"({records.INFO_FILE}). Copy it again, or build the data set again: {info.command}"
+            )
+
+
+def _shards(data_dir, info, split):
+    """(path, place of its first example in the split, number of examples) of every shard."""
+    shards, start = [], 0
+    paths = records.check_shards(data_dir, info, split)
+    for path, shard in zip(paths, info.splits[split].shards, strict=True):
+        shards.append((path, start, shard.examples))
+        start += shard.examples
+    return shards
+
+
+def _context_numbers(input_context):
+    """Index of this pipeline, number of pipelines, replicas that each of them feeds."""
+    if input_context is None:
+        return 0, 1, 1
+    pipelines = input_context.num_input_pipelines
+    replicas = input_context.num_replicas_in_sync // pipelines
+    return input_context.input_pipeline_id, pipelines, replicas
+
+
+def _clickmap_reader(info, map_source, blur, exact=False):
+    """The features a map is read from, and a function: record -> (map [H, W], blur still due)."""
+    _check_choice("map_source", map_source, MAP_SOURCES)
+    if map_source == "boxes":
+        return ["clickmap/box"], lambda record: (
+            clickmaps.box_map(record["clickmap/box"], *_image_shape(record)),
+            blur,
+        )
+    if not exact and blur == clickmaps.parse_blur(info.clickmap_blur):
+        return ["clickmap/blurred"], lambda record: (
+            records.decode_blurred(record["clickmap/blurred"], info.clickmap_grid),
+            clickmaps.NO_BLUR,
+        )
+    return ["clickmap/counts"], lambda record: (
+        records.decode_counts(record["clickmap/counts"], *_image_shape(record)),
+        blur,
+    )
+
+
+def _image_shape(record):
+    """(height, width) of the stored image, scalar int32 tensors."""
+    return tf.cast(record["image/height"], tf.int32), tf.cast(record["image/width"], tf.int32)
+
+
+def _example(image, record, clickmap):
+    """The entries that training and evaluation share; `clickmap` [h, h, 1] may still be unfit."""
+    clickmap = tf.maximum(clickmap, 0.0)  # bicubic kernels undershoot
+    usable = tf.reduce_all(tf.math.is_finite(clickmap)) & tf.reduce_any(clickmap > 0)
+    return {
+        "image": image,
+        "label": tf.cast(record["image/class/label"], tf.int32),
+        "clickmap": tf.where(usable, clickmap, tf.zeros_like(clickmap)),
+        "has_clickmap": tf.cast(usable, tf.float32),
+    }
+
+
+def _fold_in(seed, number):
+    """A new seed [2] from a seed and a number, both int64."""
+    return tf.random.experimental.stateless_fold_in(
+        tf.cast(seed, tf.int64), tf.cast(number, tf.int64)
+    )
+
+
+def _check_choice(name, value, choices):
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}; received {value!r}.")

@@ -1,0 +1,103 @@
+"""What a run measures: `metrics.jsonl`, TensorBoard, and one line of progress."""
+
+import json
+import os
+import time
+
+import tqdm
+
+# Numbers on the progress line, and what they are called there.
+SHOWN = {"loss": "loss", "map_loss": "maps", "top1": "top-1", "validation_top1": "val. top-1"}
+
+
+class MetricLog:
+    """Appends to `metrics.jsonl` and to TensorBoard events.
+
+    Each line of `metrics.jsonl` is one JSON object: `step`, `kind` (`train` or the split's name)
+    and the numbers.
+
+    Args:
+        model_dir: the run directory.
+        start_step: where this session begins; lines of later steps, left by a session that was
+            killed after its last checkpoint, are removed, since they will be written again.
+    """
+
+    def __init__(self, model_dir: str, start_step: int):
+        import tensorflow as tf
+
+        self.path = os.path.join(model_dir, "metrics.jsonl")
+        self._lines = [line for line in read_metrics(model_dir) if line["step"] <= start_step]
+        self._write_all()
+        self._summaries = tf.summary.create_file_writer(model_dir)
+
+    def write(self, step: int, kind: str, numbers: dict[str, float]) -> None:
+        """Records `numbers` (name -> value) of `step`."""
+        import tensorflow as tf
+
+        self._lines.append({"step": step, "kind": kind, **numbers})
+        with tf.io.gfile.GFile(self.path, "a") as file:
+            file.write(json.dumps(self._lines[-1]) + "\n")
+        with self._summaries.as_default(step=step):
+            for name, value in numbers.items():
+                tf.summary.scalar(f"{kind}/{name}", value)
+        self._summaries.flush()
+
+    def write_image(self, step: int, name: str, image) -> None:
+        """Shows `image`, uint8 [H, W, 3], in TensorBoard."""
+        import tensorflow as tf
+
+        with self._summaries.as_default(step=step):
+            tf.summary.image(name, image[None])
+        self._summaries.flush()
+
+    def _write_all(self):
+        import tensorflow as tf
+
+        with tf.io.gfile.GFile(self.path + ".writing", "w") as file:
+            file.writelines(json.dumps(line) + "\n" for line in self._lines)
+        tf.io.gfile.rename(self.path + ".writing", self.path, overwrite=True)
+
+
+def read_metrics(model_dir: str) -> list[dict]:
+    """The lines of a run's `metrics.jsonl`; a last line that a kill cut short is left out."""
+    import tensorflow as tf
+
+    path = os.path.join(model_dir, "metrics.jsonl")
+    if not tf.io.gfile.exists(path):
+        return []
+    lines = []
+    with tf.io.gfile.GFile(path) as file:
+        for line in file.read().splitlines():
+            try:
+                lines.append(json.loads(line))
+            except json.JSONDecodeError:
+                break
+    return lines
+
+
+class Progress:
+    """One line on stderr: steps done, images per second, time left, and the newest numbers."""
+
+    def __init__(self, start_step: int, total_steps: int, batch_size: int):
+        self._bar = tqdm.tqdm(total=total_steps, initial=start_step, unit="step",
+                              dynamic_ncols=True, smoothing=0.1, mininterval=1.0)
+        self._batch_size, self._since = batch_size, time.monotonic()
+
+    def advance(self, steps: int, numbers: dict[str, float]) -> float:
+        """Moves on by `steps`, shows the numbers of SHOWN; returns images/s since the last call."""
+        seconds = time.monotonic() - self._since
+        self._since += seconds
+        shown = {short: numbers[name] for name, short in SHOWN.items() if name in numbers}
+        rate = steps * self._batch_size / seconds
+        words = [f"{short} {value:.3f}" for short, value in shown.items()]
+        self._bar.set_postfix_str(", ".join([f"{rate:.0f} img/s", *words]), refresh=False)
+        self._bar.update(steps)
+        return rate
+
+    def say(self, text: str) -> None:
+        """Prints a line above the bar."""
+        self._bar.write(text)
+
+    def close(self) -> None:
+        """Ends the bar's line."""
+        self._bar.close()

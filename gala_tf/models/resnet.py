@@ -1,0 +1,288 @@
+"""ResNets (He et al. 2016) with a slot for an attention layer in every residual unit.
+
+    unit, version 1 (post-activation)           unit, version 2 (pre-activation)
+
+    x ---+-- conv1x1 BN ReLU                     x -- BN ReLU --+-- conv1x1 BN ReLU
+         |   conv3x3 BN ReLU  (has the stride)   |              |   conv3x3 BN ReLU
+         |   conv1x1 BN                          |   (shortcut) |   conv1x1
+         |   [attention]                         |              |   [attention]
+         +------ add                             +----------- add
+                 ReLU
+
+The attention layer sits on "the final activity in a dense path of a residual layer", before the
+shortcut is added (section 3.2). Layer names (`stage3_block1_gala`) are API: checkpoints, plots
+and logs refer to them, and `tests/golden/` guards them.
+
+    B batch, H W space, C channels, K classes
+"""
+
+import re
+from collections.abc import Callable, Sequence
+
+import keras
+import numpy as np
+
+from gala_tf.layers.batch_norm import BatchNorm
+from gala_tf.layers.squeeze_excite import scaled_normal
+
+# depth: (kind of unit, units in stages 1 to 4)
+DEPTHS = {
+    18: ("basic", (2, 2, 2, 2)),
+    34: ("basic", (3, 4, 6, 3)),
+    50: ("bottleneck", (3, 4, 6, 3)),
+    101: ("bottleneck", (3, 4, 23, 3)),
+    152: ("bottleneck", (3, 8, 36, 3)),
+    200: ("bottleneck", (3, 24, 36, 3)),
+}
+STAGE_WIDTHS = (64, 128, 256, 512)
+EXPANSION = {"basic": 1, "bottleneck": 4}  # channels at a unit's end / its width
+
+# stem: (kernel, stride, whether a 3x3 max-pooling of stride 2 follows)
+STEMS = {
+    "imagenet": (7, 2, True),  # 224 px -> 56
+    "small": (3, 2, False),  # 64 px -> 32
+    "tiny": (3, 1, False),  # 32 px -> 32
+}
+
+# Pixel values 0..255 -> about zero mean and unit variance (ImageNet's training set, RGB).
+PIXEL_MEAN = (0.485 * 255, 0.456 * 255, 0.406 * 255)
+PIXEL_STD = (0.229 * 255, 0.224 * 255, 0.225 * 255)
+
+
+def unit_names(stage_blocks: Sequence[int]) -> list[str]:
+    """Names of all residual units in forward order: `stage1_block1`, ..."""
+    return [
+        f"stage{stage}_block{block}"
+        for stage, blocks in enumerate(stage_blocks, start=1)
+        for block in range(1, blocks + 1)
+    ]
+
+
+def select_units(attention_units: str, stage_blocks: Sequence[int]) -> list[str]:
+    """The units that `attention_units` names, in forward order.
+
+    Args:
+        attention_units: `all`, a stage (`stage3`), or a comma-separated list of stages and units
+            (`stage2,stage3_block6`).
+        stage_blocks: units in each stage.
+
+    Raises:
+        ValueError: a name that is neither a stage nor a unit of this network.
+    """
+    names = unit_names(stage_blocks)
+    wanted = [part.strip() for part in attention_units.split(",") if part.strip()]
+    chosen = set()
+    for part in wanted:
+        found = [n for n in names if part == "all" or n == part or n.split("_")[0] == part]
+        if not found:
+            raise ValueError(
+                f"attention_units={attention_units!r}: {part!r} is neither `all`, a stage nor a "
+                f"unit of this network, whose units are {', '.join(names)}."
+            )
+        chosen.update(found)
+    return [name for name in names if name in chosen]
+
+
+def layer_number(name: str, stage_blocks: Sequence[int], unit: str = "bottleneck") -> int:
+    """The paper's number of a unit's last convolution, counted from 0 along the main path.
+
+    In a ResNet-50 the six units of stage 3 are layers 24, 27, 30, 33, 36 and 39.
+
+    Args:
+        name: a unit (`stage3_block1`) or a layer in it (`stage3_block1_gala`).
+        stage_blocks: units in each stage.
+        unit: `bottleneck` (three convolutions) or `basic` (two).
+    """
+    stage, block = map(int, re.match(r"stage(\d+)_block(\d+)", name).groups())
+    units = sum(stage_blocks[: stage - 1]) + block
+    return units * (3 if unit == "bottleneck" else 2)
+
+
+def build_resnet(
+    *,
+    unit: str,
+    stage_blocks: Sequence[int],
+    stage_widths: Sequence[int] = STAGE_WIDTHS,
+    version: str = "v1",
+    stem: str = "imagenet",
+    image_size: int = 224,
+    num_classes: int = 1000,
+    make_attention: Callable[[str], keras.layers.Layer] | None = None,
+    attention_suffix: str = "attention",
+    attention_units: str = "stage3",
+    zero_init_residual: bool = False,
+    batch_norm_momentum: float = 0.9,
+    batch_norm_epsilon: float = 1e-5,
+    synchronized_batch_norm: bool = False,
+    stride_in_1x1: bool = False,
+    name: str = "resnet",
+) -> keras.Model:
+    """A ResNet that returns its logits and, by name, what its attention looks at.
+
+    Args:
+        unit: `bottleneck` or `basic`.
+        stage_blocks: units in each stage; every stage after the first halves H and W.
+        stage_widths: channels of each stage's inner convolutions, 4 times as many at a
+            bottleneck's end.
+        version: `v1` or `v2`, as drawn above.
+        stem: a key of STEMS.
+        image_size: H = W of the input, in pixels.
+        num_classes: K.
+        make_attention: layer name -> an attention layer (contract: `gala_tf.layers`), or None.
+        attention_suffix: ends the names of the attention layers: `stage3_block1_<suffix>`.
+        attention_units: which units have the slot (`select_units`).
+        zero_init_residual: start units without attention as the identity (last gamma = 0; v1
+            only). A unit with a gate keeps gamma = 1: a gate on zeros has no gradient.
+        batch_norm_momentum, batch_norm_epsilon, synchronized_batch_norm: batch normalisation;
+            synchronized = statistics over all replicas.
+        stride_in_1x1: a bottleneck's stride in its first convolution, as He et al. had it, rather
+            than in the 3x3 ("v1.5").
+
+    Returns:
+        model(images [B, H, W, 3], pixel values 0..255) -> {
+            "logits": [B, K] float32,
+            "attention": {`stage3_block1_gala`: [B, H', W', C]}, empty without attention,
+            "activity": {`stage3_block1`: [B, H', W', C]}, the dense path's final activity, gated
+                where there is a gate, of every unit with the slot}.
+
+    Raises:
+        ValueError: an argument out of its choices, or a unit that does not exist.
+    """
+    if version not in ("v1", "v2"):
+        raise ValueError(f"version must be 'v1' or 'v2'. Received: {version!r}.")
+    if unit not in EXPANSION:
+        raise ValueError(f"unit must be one of {sorted(EXPANSION)}. Received: {unit!r}.")
+    if stem not in STEMS:
+        raise ValueError(f"stem must be one of {sorted(STEMS)}. Received: {stem!r}.")
+    if len(stage_blocks) != len(stage_widths):
+        raise ValueError(
+            "stage_blocks and stage_widths must name the same number of stages. "
+            f"Received: {tuple(stage_blocks)} and {tuple(stage_widths)}."
+        )
+    slots = select_units(attention_units, stage_blocks)
+
+    def conv(x, filters, kernel, stride, name):
+        return keras.layers.Conv2D(
+            filters,
+            kernel,
+            stride,
+            padding="same" if stride == 1 else "valid",
+            use_bias=False,
+            kernel_initializer=scaled_normal(),
+            name=name,
+        )(x if stride == 1 or kernel == 1 else pad(x, kernel, name))
+
+    def pad(x, kernel, name):
+        # Symmetric, as in the original networks; TensorFlow's SAME pads a strided convolution on
+        # one side only, which shifts its output by half a pixel.
+        return keras.layers.ZeroPadding2D(kernel // 2, name=f"{name}_pad")(x)
+
+    def norm(x, name, gamma="ones"):
+        return BatchNorm(
+            momentum=batch_norm_momentum,
+            epsilon=batch_norm_epsilon,
+            gamma_initializer=gamma,
+            synchronized=synchronized_batch_norm,
+            name=name,
+        )(x)
+
+    def relu(x, name):
+        return keras.layers.ReLU(name=name)(x)
+
+    def norm_relu(x, name):
+        return relu(norm(x, f"{name}_bn"), f"{name}_relu")
+
+    def dense_path(x, width, stride, name):
+        """The unit's convolutions, up to the one before last with its BN and ReLU, then the last."""
+        if unit == "basic":
+            x = norm_relu(conv(x, width, 3, stride, f"{name}_conv1"), f"{name}_conv1")
+            return conv(x, width, 3, 1, f"{name}_conv2"), f"{name}_conv2"
+        first, second = (stride, 1) if stride_in_1x1 else (1, stride)
+        x = norm_relu(conv(x, width, 1, first, f"{name}_conv1"), f"{name}_conv1")
+        x = norm_relu(conv(x, width, 3, second, f"{name}_conv2"), f"{name}_conv2")
+        return conv(x, width * EXPANSION[unit], 1, 1, f"{name}_conv3"), f"{name}_conv3"
+
+    attention, activity = {}, {}
+
+    def attend(x, name):
+        """The slot: gates the dense path's final activity and keeps both by name."""
+        if name not in slots:
+            return x
+        if make_attention is not None:
+            layer_name = f"{name}_{attention_suffix}"
+            x, attention[layer_name] = make_attention(layer_name)(x)
+        activity[name] = x
+        return x
+
+    def residual_unit(x, width, stride, name):
+        """One unit: [B, H, W, C] -> [B, H / stride, W / stride, width * expansion]."""
+        channels = width * EXPANSION[unit]
+        has_projection = stride > 1 or x.shape[-1] != channels
+        if version == "v1":
+            residual, last = dense_path(x, width, stride, name)
+            gated = make_attention is not None and name in slots
+            gamma = "zeros" if zero_init_residual and not gated else "ones"
+            residual = norm(residual, f"{last}_bn", gamma)
+            if has_projection:
+                x = conv(x, channels, 1, stride, f"{name}_shortcut")
+                x = norm(x, f"{name}_shortcut_bn")
+            x = keras.layers.Add(name=f"{name}_add")([x, attend(residual, name)])
+            return relu(x, f"{name}_relu")
+        preactivation = norm_relu(x, f"{name}_pre")
+        residual, _ = dense_path(preactivation, width, stride, name)
+        if has_projection:
+            x = conv(preactivation, channels, 1, stride, f"{name}_shortcut")
+        return keras.layers.Add(name=f"{name}_add")([x, attend(residual, name)])
+
+    # --- stem
+    images = keras.Input((image_size, image_size, 3), name="image")
+    x = keras.layers.Rescaling(
+        scale=[float(1 / std) for std in PIXEL_STD],
+        offset=[float(-mean / std) for mean, std in zip(PIXEL_MEAN, PIXEL_STD, strict=True)],
+        dtype="float32",  # 0..255 is exact in bfloat16, its centred value is not
+        name="normalise",
+    )(images)
+    kernel, stride, max_pool = STEMS[stem]
+    x = conv(x, stage_widths[0], kernel, stride, "stem_conv")
+    if version == "v1":
+        x = norm_relu(x, "stem")
+    if max_pool:
+        x = pad(x, 3, "stem_pool")
+        x = keras.layers.MaxPooling2D(3, 2, name="stem_pool")(x)
+
+    # --- stages
+    for stage, (blocks, width) in enumerate(zip(stage_blocks, stage_widths, strict=True), start=1):
+        for block in range(1, blocks + 1):
+            stride = 2 if block == 1 and stage > 1 else 1
+            x = residual_unit(x, width, stride, f"stage{stage}_block{block}")
+
+    # --- head
+    if version == "v2":
+        x = norm_relu(x, "head")
+    x = keras.layers.GlobalAveragePooling2D(name="head_pool")(x)  # [B, C]
+    logits = keras.layers.Dense(
+        num_classes,
+        kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
+        dtype="float32",  # softmax in float32 under every precision policy
+        name="logits",
+    )(x)  # [B, K]
+    outputs = {"logits": logits, "attention": attention, "activity": activity}
+    return keras.Model(images, outputs, name=name)
+
+
+def scaled_widths(widths: Sequence[int], multiplier: float) -> tuple[int, ...]:
+    """Stage widths times `multiplier`, rounded to multiples of 4 (so that r = 4 divides them)."""
+    return tuple(max(4, int(np.round(width * multiplier / 4)) * 4) for width in widths)
+
+
+def decayed_kernels(model: keras.Model) -> list[keras.Variable]:
+    """The variables that weight decay acts on: kernels of convolutions and dense layers.
+
+    By role, not by name: not batch normalisation, biases, nor GALA's `a` and `m`.
+    """
+    with_kernel = (keras.layers.Conv2D, keras.layers.Dense)
+    return [
+        layer.kernel
+        for layer in model._flatten_layers(include_self=False)
+        if isinstance(layer, with_kernel)
+    ]

@@ -1,0 +1,78 @@
+"""Learning rates as functions of the step: a linear warm-up, then the paper's steps or a cosine."""
+
+import math
+from collections.abc import Sequence
+
+import keras
+from keras import ops
+
+
+def _warm_up(step, warmup_steps, rate):
+    """`rate` once step >= warmup_steps, before it a line from rate / warmup_steps up to it."""
+    return ops.where(step < warmup_steps, (step + 1.0) / max(warmup_steps, 1), 1.0) * rate
+
+
+@keras.saving.register_keras_serializable("gala_tf")
+class PiecewiseConstant(keras.optimizers.schedules.LearningRateSchedule):
+    """The paper's schedule (Appendix): the rate times `factor` after each boundary.
+
+    Args:
+        base_rate: the rate after warm-up and before the first boundary.
+        boundaries: steps, ascending; from each on, one more `factor` applies.
+        factor: 1/10 in the paper.
+        warmup_steps: length of the linear warm-up; 0 for none.
+    """
+
+    def __init__(self, base_rate: float, boundaries: Sequence[int], factor: float, warmup_steps=0):
+        if list(boundaries) != sorted(boundaries):
+            raise ValueError(f"boundaries must ascend. Received: {list(boundaries)}.")
+        self.base_rate, self.factor, self.warmup_steps = base_rate, factor, warmup_steps
+        self.boundaries = list(boundaries)
+
+    def __call__(self, step):
+        step = ops.cast(step, "float32")
+        passed = sum(ops.cast(step >= boundary, "float32") for boundary in self.boundaries)
+        rate = self.base_rate * ops.power(self.factor, ops.cast(passed, "float32"))
+        return _warm_up(step, self.warmup_steps, rate)
+
+    def get_config(self):
+        return {
+            "base_rate": self.base_rate,
+            "boundaries": self.boundaries,
+            "factor": self.factor,
+            "warmup_steps": self.warmup_steps,
+        }
+
+
+@keras.saving.register_keras_serializable("gala_tf")
+class Cosine(keras.optimizers.schedules.LearningRateSchedule):
+    """Half a cosine from `base_rate` at the end of warm-up to 0 at `total_steps`.
+
+    Args:
+        base_rate: the rate at the end of warm-up.
+        total_steps: where the rate reaches 0.
+        warmup_steps: length of the linear warm-up; 0 for none.
+    """
+
+    def __init__(self, base_rate: float, total_steps: int, warmup_steps=0):
+        if warmup_steps >= total_steps:
+            raise ValueError(
+                "warmup_steps must be fewer than total_steps. "
+                f"Received: {warmup_steps} and {total_steps}."
+            )
+        self.base_rate, self.total_steps, self.warmup_steps = base_rate, total_steps, warmup_steps
+
+    def __call__(self, step):
+        step = ops.cast(step, "float32")
+        progress = (step - self.warmup_steps) / (self.total_steps - self.warmup_steps)
+        rate = self.base_rate * 0.5 * (1.0 + ops.cos(math.pi * ops.clip(progress, 0.0, 1.0)))
+        return ops.where(
+            step < self.warmup_steps, _warm_up(step, self.warmup_steps, self.base_rate), rate
+        )
+
+    def get_config(self):
+        return {
+            "base_rate": self.base_rate,
+            "total_steps": self.total_steps,
+            "warmup_steps": self.warmup_steps,
+        }

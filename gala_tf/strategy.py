@@ -1,0 +1,69 @@
+"""Where training runs: a TPU, all local GPUs, or the CPU, as a `tf.distribute` strategy."""
+
+
+def make_strategy(tpu: str = "", tpu_zone: str = "", gcp_project: str = "", cpu_devices: int = 1):
+    """A strategy for the hardware that is there. Call it before anything else touches a device.
+
+    Args:
+        tpu: `local` (on the TPU VM itself), a TPU's name, or `grpc://ip:8470`; empty for all local
+            GPUs, or the CPU where there are none.
+        tpu_zone, gcp_project: of a TPU given by name; empty = those of this machine.
+        cpu_devices: logical CPU devices to deal the batch to, for tests; 1 = plain CPU.
+
+    Raises:
+        ValueError: the TPU cannot be found, or conflicting arguments.
+    """
+    import tensorflow as tf
+
+    if tpu and cpu_devices > 1:
+        raise ValueError(f"--cpu_devices={cpu_devices} makes no sense with --tpu={tpu}; drop one.")
+    if tpu:
+        return _tpu_strategy(tpu, tpu_zone, gcp_project)
+    gpus = tf.config.list_logical_devices("GPU") if cpu_devices == 1 else []
+    if len(gpus) > 1:
+        return tf.distribute.MirroredStrategy([gpu.name for gpu in gpus])
+    if gpus:
+        return tf.distribute.OneDeviceStrategy(gpus[0].name)
+    if cpu_devices > 1:
+        return _logical_cpus(cpu_devices)
+    return tf.distribute.OneDeviceStrategy("/cpu:0")
+
+
+def _tpu_strategy(tpu, tpu_zone, gcp_project):
+    import tensorflow as tf
+
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(
+            tpu, zone=tpu_zone or None, project=gcp_project or None
+        )
+        if tpu != "local":
+            tf.config.experimental_connect_to_cluster(resolver)
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+    except Exception as error:  # the client libraries raise their own, of many kinds
+        raise ValueError(
+            f"--tpu={tpu}: no TPU could be reached ({type(error).__name__}: {error}). On the TPU "
+            "VM itself use --tpu=local; for a name, check --tpu_zone and --gcp_project and "
+            "`gcloud auth application-default login`; without a TPU leave the flag away."
+        ) from error
+    return tf.distribute.TPUStrategy(resolver)
+
+
+def _logical_cpus(count):
+    import tensorflow as tf
+
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    try:
+        tf.config.set_logical_device_configuration(
+            cpu, [tf.config.LogicalDeviceConfiguration()] * count
+        )
+    except RuntimeError as error:  # devices are in use already
+        if len(tf.config.list_logical_devices("CPU")) < count:
+            raise ValueError(
+                f"--cpu_devices={count}: the process already has "
+                f"{len(tf.config.list_logical_devices('CPU'))} CPU devices; start a new one."
+            ) from error
+    return tf.distribute.MirroredStrategy(
+        [f"/cpu:{i}" for i in range(count)],
+        # The collective implementation clashes when a process makes several strategies.
+        cross_device_ops=tf.distribute.ReductionToOneDevice(),
+    )

@@ -1,0 +1,335 @@
+"""Pictures of attention: what people look at in an image, and what the layers of a network do.
+
+    python -m gala_tf.visualize --model_dir=RUN --split=test --num_images=12
+
+One row an image, of a finished or running run: the image, the human map over it, and the reduced
+attention maps (column-wise L2 norms, section 4 and Fig. 4) of some layers.
+
+    N images, H W the picture, S side of an image, h w of a map, P side of a panel in pixels
+"""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from absl import app, flags, logging
+
+PANEL = 192  # P: 14 x 14 maps and 64 px images both show well, five columns fit a screen
+GAP, MARGIN, CAPTION_HEIGHT, TITLE_HEIGHT, LEGEND_HEIGHT = 6, 14, 28, 44, 26
+TEXT_SIZE, SMALL_TEXT_SIZE = 15, 12
+PAPER, INK, FAINT_INK = (255, 255, 255), (32, 32, 32), (118, 118, 118)
+
+# Perceptually uniform and growing in lightness, so that the picture reads in grey, too.
+COLOR_MAP = "inferno"
+# The map's opacity grows with it: weak places stay legible, strong ones glow.
+LEAST_OPACITY, MOST_OPACITY = 0.4, 0.65
+
+
+# --------------------------------------------------------------------------- the picture
+
+
+def attention_grid(
+    images: np.ndarray,
+    human_maps: np.ndarray,
+    layer_maps: Mapping[str, np.ndarray],
+    captions: Sequence[str] | None = None,
+    layer_titles: Mapping[str, str] | None = None,
+) -> np.ndarray:
+    """One row an image: the image, the human map over it, and each layer's map over it.
+
+    Every map is stretched from its own minimum and maximum over the whole colour scale: compare
+    where maps are high, not how high. Maps are enlarged bicubically, pixel centres at halves.
+
+    Args:
+        images: [N, S, S, 3] uint8.
+        human_maps: [N, h, w] >= 0, any scale; all zero: the image has none.
+        layer_maps: {layer: [N, h', w']}, columns from left to right; each its own h' and w'.
+        captions: N lines below the rows.
+        layer_titles: {layer: title}, one or two lines, the second one faint; default its name.
+
+    Returns:
+        [H, W, 3] uint8.
+
+    Raises:
+        ValueError: shapes, or the numbers of images, maps and captions, do not agree.
+    """
+    from PIL import Image, ImageDraw
+
+    _check_grid(images, human_maps, layer_maps, captions)
+    titles = ["image", "human map", *((layer_titles or {}).get(name, name) for name in layer_maps)]
+    row_height = PANEL + (CAPTION_HEIGHT if captions else 0) + GAP
+    width = 2 * MARGIN + len(titles) * (PANEL + GAP) - GAP
+    height = TITLE_HEIGHT + len(images) * row_height + LEGEND_HEIGHT + MARGIN
+    canvas = Image.new("RGB", (width, height), PAPER)
+    draw, fonts = ImageDraw.Draw(canvas), _fonts()
+    lefts = [MARGIN + column * (PANEL + GAP) for column in range(len(titles))]
+
+    for left, title in zip(lefts, titles, strict=True):
+        _draw_title(draw, fonts, left + PANEL // 2, title)
+    for row, image in enumerate(images):
+        top = TITLE_HEIGHT + row * row_height
+        human = human_maps[row]
+        panels = [_enlarge(image), _overlay(image, human, "" if human.any() else "no human map"),
+                  *(_overlay(image, maps[row]) for maps in layer_maps.values())]
+        for left, panel in zip(lefts, panels, strict=True):
+            canvas.paste(panel, (left, top))
+        if captions:
+            text = _shorten(captions[row], fonts[0], width - 2 * MARGIN)
+            draw.text((MARGIN, top + PANEL + 4), text, INK, fonts[0])
+    _draw_legend(canvas, draw, fonts[1])
+    return np.asarray(canvas)
+
+
+def _check_grid(images, human_maps, layer_maps, captions):
+    if images.ndim != 4 or images.shape[-1] != 3 or images.dtype != np.uint8 or not len(images):
+        raise ValueError(
+            "images must be uint8 [N, S, S, 3] with N > 0. "
+            f"Received: {images.dtype} {images.shape}."
+        )
+    for name, maps in {"human_maps": human_maps, **layer_maps}.items():
+        if maps.ndim != 3 or len(maps) != len(images):
+            raise ValueError(
+                f"{name} must be [N, h, w], one map for each of the {len(images)} images. "
+                f"Received: {maps.shape}."
+            )
+    if captions is not None and len(captions) != len(images):
+        raise ValueError(
+            f"captions must be one line an image: expected {len(images)}, received {len(captions)}."
+        )
+
+
+def _enlarge(pixels):
+    """uint8 [h, w] or [h, w, 3], or float32 [h, w], as a Pillow image of P x P."""
+    from PIL import Image
+
+    return Image.fromarray(pixels).resize((PANEL, PANEL), Image.Resampling.BICUBIC)
+
+
+def _overlay(image, attention, message=""):
+    """`attention` [h, w] as colours over the grey image; or the grey image and why it has none."""
+    from PIL import Image
+
+    if not np.isfinite(attention).all():
+        message = "not finite"
+    elif np.ptp(attention) == 0:
+        message = message or "the same everywhere"
+    grey = np.asarray(_enlarge(image).convert("L"), np.float32)[..., None]  # [P, P, 1], 0..255
+    if message:
+        return _with_message(Image.fromarray((0.4 * grey[..., 0] + 0.6 * 255).astype(np.uint8)),
+                             message)
+    low, high = float(attention.min()), float(attention.max())
+    scaled = ((attention - low) / (high - low)).astype(np.float32)
+    heat = np.clip(_enlarge(scaled), 0, 1)  # [P, P]; bicubic overshoots
+    opacity = (LEAST_OPACITY + (MOST_OPACITY - LEAST_OPACITY) * heat)[..., None]
+    mixed = (1 - opacity) * grey + opacity * _colors(heat)  # [P, P, 3]
+    return Image.fromarray(np.rint(mixed).astype(np.uint8))
+
+
+def _colors(heat):
+    """Colours 0..255 of values 0..1, [...] -> [..., 3] float."""
+    import matplotlib
+
+    return 255.0 * matplotlib.colormaps[COLOR_MAP](heat)[..., :3].astype(np.float32)
+
+
+# --------------------------------------------------------------------------- its text
+
+
+def _fonts():
+    """The text's and the small text's font: DejaVu Sans, which matplotlib brings along."""
+    import matplotlib
+    from PIL import ImageFont
+
+    path = os.path.join(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
+    return ImageFont.truetype(path, TEXT_SIZE), ImageFont.truetype(path, SMALL_TEXT_SIZE)
+
+
+def _shorten(text, font, width):
+    """`text` cut to `width` pixels, an ellipsis at its end where something was cut."""
+    if font.getlength(text) <= width:
+        return text
+    while text and font.getlength(text + "…") > width:
+        text = text[:-1]
+    return text + "…"
+
+
+def _draw_title(draw, fonts, center, title):
+    first, _, second = title.partition("\n")
+    bottom = TITLE_HEIGHT - 7
+    if second:
+        draw.text((center, bottom), _shorten(second, fonts[1], PANEL), FAINT_INK, fonts[1], "ms")
+        bottom -= SMALL_TEXT_SIZE + 3
+    draw.text((center, bottom), _shorten(first, fonts[0], PANEL), INK, fonts[0], "ms")
+
+
+def _with_message(panel, message):
+    from PIL import ImageDraw
+
+    panel = panel.convert("RGB")
+    middle = (PANEL // 2, PANEL // 2)
+    ImageDraw.Draw(panel).text(middle, message, INK, _fonts()[0], "mm")
+    return panel
+
+
+def _draw_legend(canvas, draw, font):
+    """The colour scale at the lower right, and what it means."""
+    from PIL import Image
+
+    bar_width, bar_height = 120, 10
+    right, middle = canvas.width - MARGIN, canvas.height - MARGIN - bar_height // 2
+    draw.text((right, middle), "most", FAINT_INK, font, "rm")
+    left = right - int(draw.textlength("most", font)) - 8 - bar_width
+    bar = np.tile(_colors(np.linspace(0, 1, bar_width)), (bar_height, 1, 1))
+    canvas.paste(Image.fromarray(np.rint(bar).astype(np.uint8)), (left, middle - bar_height // 2))
+    draw.text((left - 8, middle), "each map on its own scale: least", FAINT_INK, font, "rm")
+
+
+def write_png(path: str, image: np.ndarray) -> None:
+    """Writes `image`, uint8 [H, W, 3], to `path` (local or gs://), with the directories needed."""
+    import tensorflow as tf
+
+    tf.io.gfile.makedirs(os.path.dirname(path) or ".")
+    with tf.io.gfile.GFile(path + ".writing", "wb") as file:
+        file.write(tf.io.encode_png(image).numpy())
+    tf.io.gfile.rename(path + ".writing", path, overwrite=True)
+
+
+# --------------------------------------------------------------------------- from a network
+
+
+def predictions_grid(images, predictions, rows, class_names, layers=None, titles=None):
+    """The picture of some images of a split, with their true classes and the network's answers.
+
+    Args:
+        images: [N, S, S, 3] uint8, the images of `rows`.
+        predictions: an `evaluate.Predictions`.
+        rows: index array or slice: the places of those images in the split.
+        class_names: K names.
+        layers: names of the layers shown; default: first, third and last.
+        titles: {layer: title} as for `attention_grid`.
+
+    Returns:
+        [H, W, 3] uint8.
+
+    Raises:
+        ValueError: a layer that has no map.
+    """
+    layers = choose_layers(predictions.maps, layers)
+    human = np.where(predictions.has_clickmap[rows][:, None, None], predictions.clickmap[rows], 0.0)
+    captions = [
+        f"true: {class_names[true]} / said: {class_names[said]}"
+        for true, said in zip(predictions.label[rows], predictions.prediction[rows], strict=True)
+    ]
+    maps = {name: predictions.maps[name][rows] for name in layers}
+    return attention_grid(np.asarray(images), human, maps, captions, titles)
+
+
+def choose_layers(maps: Mapping[str, np.ndarray], layers: Sequence[str] | None = None) -> list[str]:
+    """`layers`, checked to be among `maps`; by default the first, third and last of them."""
+    names = list(maps)
+    unknown = [name for name in layers or () if name not in names]
+    if unknown:
+        raise ValueError(
+            f"--layers: no attention map of {', '.join(unknown)}. This network has "
+            f"{', '.join(names)}."
+        )
+    # dict.fromkeys: in order, and each once where there are fewer than three.
+    return list(layers or dict.fromkeys(names[:1] + names[2:3] + names[-1:]))
+
+
+def paper_titles(layers: Sequence[str], run_config) -> dict[str, str]:
+    """{layer: its number in the paper's way of counting, and its name}, for column titles."""
+    from gala_tf import models
+
+    unit, blocks = models.stage_layout(run_config.depth, run_config.stage_blocks)
+    return {name: f"layer {models.layer_number(name, blocks, unit)}\n{name}" for name in layers}
+
+
+def spread_rows(predictions, count: int) -> np.ndarray:
+    """Places of `count` images spread evenly over the split; of those with a map if any has one."""
+    with_map = np.flatnonzero(predictions.has_clickmap)
+    rows = with_map if len(with_map) else np.arange(len(predictions.label))
+    return rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)]
+
+
+def read_images(run_config, info, split: str, rows: Sequence[int], geometry: dict) -> np.ndarray:
+    """The images at places `rows` of a split as a network sees them, [N, S, S, 3] uint8.
+
+    Args:
+        run_config, info, split: the run, its data set, the split's name.
+        rows: places in the split.
+        geometry: from `evaluate.eval_geometry`.
+    """
+    from gala_tf import input_pipeline
+
+    wanted, found = set(map(int, rows)), {}
+    batch_size = min(64, info.require_split(split).examples)
+    dataset = input_pipeline.make_eval_dataset(
+        run_config.data_dir, info, split, batch_size=batch_size, **geometry)
+    for batch in dataset:
+        for place, image in zip(batch["image_index"].numpy(), batch["image"], strict=True):
+            if int(place) in wanted:
+                found[int(place)] = image.numpy()
+        if len(found) == len(wanted):
+            break
+    return np.stack([found[int(row)] for row in rows])
+
+
+def draw_run(model_dir: str, split: str, num_images: int, layers: Sequence[str] | None = None,
+             output: str = "", overrides: tuple[str, ...] = ()) -> str:
+    """Draws the attention of a run's best weights on a split; returns the path of the picture.
+
+    Args:
+        model_dir: the run directory.
+        split: a split of the run's data set.
+        num_images: rows of the picture at most.
+        layers: as for `predictions_grid`.
+        output: path of the PNG; by default `figures/attention-<split>.png` in the run directory.
+        overrides: flags that differ from the run's, `--name=value` each.
+
+    Raises:
+        ValueError: no run or weights, no such split or layer, or a damaged data set.
+    """
+    from gala_tf import evaluate, records, run_directory
+    from gala_tf.strategy import make_strategy
+
+    if num_images < 1:
+        raise ValueError(f"--num_images must be positive. Received: {num_images}.")
+    run_config, info = run_directory.load(model_dir, overrides)
+    records.check_shards(run_config.data_dir, info, split)
+    strategy = make_strategy()  # this machine's: the one that trained may be far away
+    with strategy.scope():
+        _, _, network, _ = run_directory.load_network(model_dir, "best", overrides)
+    choose_layers(evaluate.map_sizes(network), layers)  # refused before the work
+    evaluator = evaluate.Evaluator(strategy, network, run_config, info, split)
+    predictions = evaluator.run()
+    rows = spread_rows(predictions, num_images)
+    images = read_images(run_config, info, split, rows, evaluator.geometry)
+    titles = paper_titles(predictions.maps, run_config)
+    picture = predictions_grid(images, predictions, rows, info.class_names, layers, titles)
+    output = output or os.path.join(model_dir, "figures", f"attention-{split}.png")
+    write_png(output, picture)
+    return output
+
+
+def main(_):
+    values = flags.FLAGS
+    overrides = (f"--data_dir={values.data_dir}",) if values.data_dir else ()
+    try:
+        path = draw_run(values.model_dir, values.split, values.num_images, values.layers,
+                        values.output, overrides)
+    except ValueError as error:
+        logging.debug("traceback", exc_info=True)
+        sys.exit(f"error: {error}")
+    print("wrote", path)
+
+
+if __name__ == "__main__":
+    flags.DEFINE_string("model_dir", None, "Run directory, from gala_tf.train.", required=True)
+    flags.DEFINE_string("data_dir", "", "Directory of the shards; default: the run's own.")
+    flags.DEFINE_string("split", "test", "Split whose images are drawn.")
+    flags.DEFINE_integer("num_images", 12, "Rows, spread evenly over the images with human maps.")
+    flags.DEFINE_list("layers", None, "Layers to draw; default: first, third and last.")
+    flags.DEFINE_string("output", "", "PNG to write; default: figures/attention-SPLIT.png there.")
+    app.run(main)

@@ -1,0 +1,43 @@
+"""Installs gala_tf. An extra chooses the TensorFlow build: [cpu], [gpu] or [tpu], exactly one.
+
+The builds unpack into the same directory and the last one wins, so none is required by default;
+`gala_tf` says so if it finds two.
+"""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (HERE / "gala_tf/__init__.py").read_text()).group(1)
+
+setup(
+    name="gala_tf",
+    version=VERSION,
+    description="Learning what and where to attend with humans in the loop, on TPUs and GPUs",
+    long_description=(HERE / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=find_packages(include=["gala_tf*", "data_prep*"]),
+    install_requires=[
+        "absl-py>=2.0",
+        "keras>=3.10,<3.16",
+        "matplotlib>=3.8",
+        "numpy>=1.26",
+        "pillow>=10.3",
+        "scipy>=1.11",
+        "tensorflow-datasets>=4.9.10",
+        "tqdm>=4.66",
+    ],
+    extras_require={
+        "cpu": ["tensorflow-cpu>=2.19,<2.22"],
+        "gpu": ["tensorflow[and-cuda]>=2.19,<2.22"],
+        # libtpu from 0.0.32 on lacks symbols that tensorflow-tpu 2.20 needs. cloud-tpu-client finds
+        # TPUs by name; it holds back google-api-core, so nobody else should have to install it.
+        "tpu": ["tensorflow-tpu==2.20.0", "libtpu>=0.0.14,<0.0.21", "cloud-tpu-client==0.10"],
+        "quickstart": ["scikit-image>=0.24"],  # whose wheel holds the photographs
+        "test": ["pytest>=8", "pytest-cov>=5", "hypothesis>=6.100", "ruff>=0.6"],
+    },
+)

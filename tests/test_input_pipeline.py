@@ -1,0 +1,371 @@
+"""Streams and splits of twelve tiny images, known by their grey level, in three uneven shards."""
+
+import dataclasses
+import io
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from gala_tf import clickmaps, input_pipeline, metrics, records
+
+HEIGHT, WIDTH, GRID = 40, 48, 10
+SHARDS = ((0, 1, 2, 3, 4), (5, 6, 7), (8, 9, 10, 11))  # the images in each
+NO_MAP, EMPTY_MAP, ONE_PARTICIPANT = (3, 7, 11), (4,), (5,)
+BLUR = clickmaps.parse_blur("box:5")
+GEOMETRY = {"image_size": 32, "clickmap_size": 8, "clickmap_blur": BLUR, "crop_fraction": 0.8}
+
+
+def participants(index):
+    """Count maps of image `index`: random bubbles, different for each participant."""
+    if index in NO_MAP:
+        return ()
+    rng = np.random.default_rng(index)
+    maps = np.zeros((1 if index in ONE_PARTICIPANT else 2 + index % 2, HEIGHT, WIDTH), np.uint8)
+    for counts in maps if index not in EMPTY_MAP else ():
+        for top, left in rng.integers(0, (HEIGHT - 6, WIDTH - 6), (9, 2)):
+            counts[top : top + 6, left : left + 6] += 1
+    return tuple(maps)
+
+
+def encode(index):
+    pixels = np.full((HEIGHT, WIDTH, 3), 20 * index + 10, np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=95)
+    maps = participants(index)
+    example = records.Example(f"image-{index}", file.getvalue(), index % 4, maps)
+    if not maps:
+        return records.encode_example(example)
+    total = np.sum(maps, axis=0, dtype=np.int64)
+    blurred = clickmaps.blur_counts(total, BLUR)
+    cells = [clickmaps.resample_matrix(n, GRID, 0, n, "area").numpy() for n in total.shape]
+    grid = cells[0] @ blurred @ cells[1].T
+    grid = np.rint(grid * 255 / max(grid.max(), 1)).astype(np.uint8)
+    box = clickmaps.extent_box(total) or (0.0,) * 4
+    return records.encode_example(example, blurred=grid, box=box)
+
+
+def write_data_set(directory, shards):
+    written = tuple(
+        records.write_shard(
+            str(directory / records.shard_name("train", number, len(shards))), map(encode, indices)
+        )
+        for number, indices in enumerate(shards)
+    )
+    examples = sum(shard.examples for shard in written)
+    return records.DatasetInfo(
+        name="tiny",
+        class_names=("a", "b", "c", "d"),
+        splits={"train": records.Split(examples, 0, 0, 4, written)},
+        image=records.ImageGeometry("original", HEIGHT, HEIGHT, WIDTH, WIDTH),
+        clickmap_blur="box:5",
+        clickmap_grid=GRID,
+        human_ceiling=None,
+        split_rule="by hand",
+        seed=0,
+        command="rebuild-me",
+        tool_version="test",
+    )
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("data")
+    return str(directory), write_data_set(directory, SHARDS)
+
+
+def train_dataset(data, batch_size=4, **changes):
+    arguments = {"seed": 1, "shuffle_buffer": 3, "clickmap_resize": "bilinear", **GEOMETRY}
+    return input_pipeline.make_train_dataset(
+        *data, "train", batch_size=batch_size, **{**arguments, **changes}
+    )
+
+
+def eval_dataset(data, batch_size=5, **changes):
+    return input_pipeline.make_eval_dataset(
+        *data, "train", batch_size=batch_size, **{**GEOMETRY, **changes}
+    )
+
+
+def take(dataset, batches):
+    """The first batches, joined: name -> array."""
+    parts = list(dataset.take(batches).as_numpy_iterator())
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def identity(images):
+    """Which image each is, from its grey level."""
+    return np.rint((images.mean((1, 2, 3)) - 10) / 20).astype(int)
+
+
+def contexts(pipelines, replicas=1):
+    total = pipelines * replicas
+    return [tf.distribute.InputContext(pipelines, index, total) for index in range(pipelines)]
+
+
+def assert_equal(actual, expected):
+    assert actual.keys() == expected.keys()
+    for name in expected:
+        np.testing.assert_array_equal(actual[name], expected[name], err_msg=name)
+
+
+# --- training --------------------------------------------------------------------------------
+
+
+def test_train_batches_keep_the_contract(data):
+    spec = {
+        "image": tf.TensorSpec([4, 32, 32, 3], tf.uint8),
+        "label": tf.TensorSpec([4], tf.int32),
+        "clickmap": tf.TensorSpec([4, 8, 8, 1], tf.float32),
+        "has_clickmap": tf.TensorSpec([4], tf.float32),
+    }
+    assert train_dataset(data).element_spec == spec
+    batch = take(train_dataset(data), 12)
+    index = identity(batch["image"])
+    np.testing.assert_array_equal(batch["label"], index % 4)
+    np.testing.assert_array_equal(
+        batch["has_clickmap"], ~np.isin(index, NO_MAP + EMPTY_MAP)
+    )
+    assert (batch["clickmap"] >= 0).all()
+    sums = batch["clickmap"].sum((1, 2, 3))
+    np.testing.assert_array_equal(sums > 0, batch["has_clickmap"])
+
+
+@pytest.mark.parametrize("batch_size", [4, 5, 30])  # 30: more than the split holds
+def test_every_epoch_has_every_image_once_and_its_own_order(data, batch_size):
+    index = identity(take(train_dataset(data, batch_size), 60 // batch_size)["image"])
+    epochs = index.reshape(5, 12)
+    assert (np.sort(epochs) == np.arange(12)).all()
+    assert len({tuple(epoch) for epoch in epochs}) == 5
+
+
+def test_the_stream_depends_on_its_seed_and_on_no_other(data):
+    expected = take(train_dataset(data), 9)
+    tf.random.set_seed(1234)
+    assert_equal(take(train_dataset(data), 9), expected)
+    other = take(train_dataset(data, seed=2), 9)
+    assert (identity(other["image"]) != identity(expected["image"])).any()
+    assert (other["clickmap"] != expected["clickmap"]).any()
+
+
+@pytest.mark.parametrize(
+    ("crop", "starts"),  # inside, at the ends, and across epochs
+    [("paper", (1, 11, 12, 29)), ("inception", (13,)), ("center", (24,))],
+)
+def test_restart_at_any_example_continues_bit_for_bit(data, crop, starts):
+    whole = take(train_dataset(data, 1, crop=crop), 40)
+    for start in starts:
+        rest = take(train_dataset(data, 1, crop=crop, start_example=start), 40 - start)
+        assert_equal(rest, {name: values[start:] for name, values in whole.items()})
+
+
+def test_batch_size_changes_nothing_but_the_cuts(data):
+    assert_equal(take(train_dataset(data, 7), 6), take(train_dataset(data, 3), 14))
+
+
+def test_the_same_image_is_cut_anew_in_each_epoch(data):
+    batch = take(train_dataset(data, 12), 6)
+    one = batch["clickmap"][identity(batch["image"]) == 8]
+    assert len(np.unique(one, axis=0)) > 3  # of six draws, few may agree
+    fixed = take(train_dataset(data, 12, crop="center", flip=False), 6)
+    one = fixed["clickmap"][identity(fixed["image"]) == 8]
+    assert len(np.unique(one, axis=0)) == 1
+    mirrored = take(train_dataset(data, 12, crop="center"), 12)
+    one = np.unique(mirrored["clickmap"][identity(mirrored["image"]) == 8], axis=0)
+    assert len(one) == 2
+    np.testing.assert_allclose(one[0], one[1][:, ::-1], rtol=1e-5)
+
+
+def test_pipelines_read_their_own_shards_and_share_no_seed(data):
+    first, second = (take(train_dataset(data, 3, input_context=c), 3) for c in contexts(2))
+    np.testing.assert_array_equal(np.sort(identity(first["image"])), [*range(5), *SHARDS[2]])
+    np.testing.assert_array_equal(np.unique(identity(second["image"])), SHARDS[1])
+    alone = take(train_dataset(data, 3, input_context=contexts(1)[0]), 4)
+    assert_equal(alone, take(train_dataset(data, 3), 4))
+
+
+@pytest.mark.parametrize("start", [6, 40])
+def test_restart_of_several_pipelines_counts_their_examples_together(data, start):
+    for context in contexts(2):
+        whole = take(train_dataset(data, 1, input_context=context), 30)
+        dataset = train_dataset(data, 1, input_context=context, start_example=start)
+        rest = take(dataset, 30 - start // 2)
+        assert_equal(rest, {name: values[start // 2 :] for name, values in whole.items()})
+
+
+def test_the_stored_grid_agrees_with_blurring_the_counts_anew(data):
+    stored = take(train_dataset(data, 12), 2)
+    # A gaussian this wide is flat within 1e-6: box:5 under a name that is not the stored one.
+    flat = clickmaps.parse_blur("gaussian:5,3000")
+    anew = take(train_dataset(data, 12, clickmap_blur=flat), 2)
+    np.testing.assert_array_equal(stored["image"], anew["image"])
+    has = stored["has_clickmap"] > 0
+    np.testing.assert_array_equal(has, anew["has_clickmap"] > 0)
+    a, b = (d["clickmap"][has].reshape(has.sum(), -1) for d in (stored, anew))
+    assert (metrics.spearman(a, b) > 0.9).all()
+
+
+@pytest.mark.parametrize("blur", ["box:5", "disc:5", "none"])
+def test_boxes_are_the_blurred_extent_of_the_counts(data, blur):
+    blur = clickmaps.parse_blur(blur)
+    batch = take(eval_dataset(data, 12, map_source="boxes", clickmap_blur=blur), 1)
+    for index, clickmap in zip(identity(batch["image"]), batch["clickmap"], strict=True):
+        expected = np.zeros((8, 8))
+        if index not in NO_MAP + EMPTY_MAP:
+            rows, columns = np.nonzero(np.sum(participants(index), axis=0))
+            rectangle = np.zeros((HEIGHT, WIDTH), int)
+            rectangle[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1] = 1
+            expected = exact_map(rectangle, blur)
+        np.testing.assert_array_equal(clickmap[:, :, 0], expected)
+    train = take(train_dataset(data, 12, map_source="boxes", clickmap_blur=blur), 1)
+    assert train["has_clickmap"].sum() == 12 - len(NO_MAP + EMPTY_MAP)
+
+
+def test_a_map_that_the_crop_misses_counts_as_none(data):
+    # A window of 2 x 2 pixels often lies beside all bubbles.
+    batch = take(train_dataset(data, 12, crop_fraction=0.05, clickmap_blur=clickmaps.NO_BLUR), 20)
+    mapped = ~np.isin(identity(batch["image"]), NO_MAP + EMPTY_MAP)
+    assert 0 < batch["has_clickmap"][mapped].mean() < 1
+    assert not batch["clickmap"][batch["has_clickmap"] == 0].any()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 0.0, -1.0])
+def test_unfit_maps_are_zeroed_and_marked(bad):
+    clickmap = tf.constant([[[bad], [0.0]]])
+    record = {"image/class/label": tf.constant(0, tf.int64)}
+    example = input_pipeline._example(None, record, clickmap)
+    assert example["has_clickmap"] == 0
+    np.testing.assert_array_equal(example["clickmap"], [[[0], [0]]])
+
+
+# --- evaluation ------------------------------------------------------------------------------
+
+
+def exact_map(counts, blur):
+    """Blur, central 32 x 32 crop of the 40 x 48 image, sums of 4 x 4 blocks; in integers."""
+    blurred = clickmaps.blur_counts(counts, blur)[4:36, 8:40]
+    return blurred.reshape(8, 4, 8, 4).sum((1, 3))
+
+
+@pytest.mark.parametrize(
+    ("pipelines", "replicas", "batch_size"),
+    # Of five pipelines two have no shard; a batch of 50 holds more than the split.
+    [(1, 1, 5), (1, 1, 12), (1, 2, 5), (2, 1, 1), (2, 2, 12), (3, 1, 50), (5, 2, 4)],
+)
+def test_every_image_is_evaluated_once(data, pipelines, replicas, batch_size):
+    steps = input_pipeline.eval_steps(data[1], "train", batch_size, pipelines, replicas)
+    seen = []
+    for context in contexts(pipelines, replicas):
+        dataset = eval_dataset(data, batch_size, input_context=context)
+        assert dataset.cardinality() == steps * replicas
+        batch = take(dataset, -1)
+        assert len(batch["label"]) == steps * replicas * batch_size
+        real = batch["is_real"] > 0
+        np.testing.assert_array_equal(batch["image_index"][~real], -1)
+        for name in ("image", "label", "clickmap", "has_clickmap"):
+            assert not batch[name][~real].any()
+        np.testing.assert_array_equal(identity(batch["image"][real]), batch["image_index"][real])
+        seen.extend(batch["image_index"][real])
+    assert sorted(seen) == list(range(12))
+
+
+def test_eval_steps_by_hand(data):
+    assert input_pipeline.eval_steps(data[1], "train", 5) == 3  # 12 images
+    assert input_pipeline.eval_steps(data[1], "train", 4, pipelines=2) == 3  # 5 + 4 and 3
+    assert input_pipeline.eval_steps(data[1], "train", 4, pipelines=2, replicas=2) == 2
+
+
+def test_eval_batches_keep_the_contract_and_maps_are_exact(data):
+    dataset = eval_dataset(data, 12)
+    assert dataset.element_spec == {
+        "image": tf.TensorSpec([12, 32, 32, 3], tf.uint8),
+        "label": tf.TensorSpec([12], tf.int32),
+        "clickmap": tf.TensorSpec([12, 8, 8, 1], tf.float32),
+        "has_clickmap": tf.TensorSpec([12], tf.float32),
+        "is_real": tf.TensorSpec([12], tf.float32),
+        "image_index": tf.TensorSpec([12], tf.int32),
+    }
+    batch = take(dataset, 1)
+    for index, clickmap in zip(batch["image_index"], batch["clickmap"], strict=True):
+        maps = participants(index)
+        expected = exact_map(np.sum(maps, axis=0, dtype=int), BLUR) if maps else np.zeros((8, 8))
+        np.testing.assert_array_equal(clickmap[:, :, 0], expected)
+    assert_equal(take(eval_dataset(data, 12), 1), batch)
+
+
+def test_image_ids_name_the_images_by_index(data):
+    ids = input_pipeline.image_ids(*data, "train")
+    assert ids == [f"image-{index}" for index in range(12)]
+
+
+def test_participant_maps_are_exact_and_feed_the_human_ceiling(data):
+    maps = input_pipeline.participant_maps(
+        *data, "train", clickmap_size=8, clickmap_blur=BLUR, crop_fraction=0.8
+    )
+    several = [index for index in range(12) if len(participants(index)) > 1]
+    assert len(maps) == len(several)
+    for index, image in zip(several, maps, strict=True):
+        expected = [exact_map(counts, BLUR).ravel() for counts in participants(index)]
+        np.testing.assert_array_equal(image, expected)
+    ceiling = metrics.human_ceiling(maps, seed=0)
+    assert (ceiling["images"], ceiling["undefined"]) == (len(several) - 1, len(EMPTY_MAP))
+
+
+# --- errors ----------------------------------------------------------------------------------
+
+
+def test_fewer_shards_than_pipelines_is_an_error_with_a_remedy(data):
+    with pytest.raises(ValueError, match="pipeline 3 of 4.*3 shards, expected at least 4.*fewer"):
+        train_dataset(data, input_context=contexts(4)[3])
+
+
+def test_unknown_choices_and_splits_are_named(data):
+    with pytest.raises(ValueError, match="crop must be one of paper.*received 'random'"):
+        train_dataset(data, crop="random")
+    with pytest.raises(ValueError, match="map_source must be one of clickmaps.*received 'mask'"):
+        eval_dataset(data, map_source="mask")
+    with pytest.raises(ValueError, match="no split 'val'.*train"):
+        input_pipeline.make_train_dataset(*data, "val", batch_size=1, **GEOMETRY)
+    with pytest.raises(ValueError, match="resize of a map.*received 'nearest'"):
+        train_dataset(data, clickmap_resize="nearest")
+
+
+@pytest.fixture
+def damaged(tmp_path):
+    """A data set whose third record lost the end of its JPEG; sizes in the sidecar are right."""
+    info = write_data_set(tmp_path, SHARDS[1:])
+    path = str(tmp_path / info.splits["train"].shards[0].file)
+    serialized = [record.numpy() for record in tf.data.TFRecordDataset(path)]
+    example = tf.train.Example.FromString(serialized[2])
+    jpeg = example.features.feature["image/encoded"].bytes_list
+    jpeg.value[0] = jpeg.value[0][:-200]
+    shard = records.write_shard(path, [*serialized[:2], example.SerializeToString()])
+    split = info.splits["train"]
+    split = dataclasses.replace(split, shards=(shard, *split.shards[1:]))
+    return str(tmp_path), dataclasses.replace(info, splits={"train": split})
+
+
+def test_check_records_finds_the_record_that_stops_a_run(data, damaged):
+    input_pipeline.check_records(*data, "train")
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        take(eval_dataset(damaged), -1)
+    with pytest.raises(ValueError, match="Record 2 of shard .*train-00000-of-00002.*rebuild-me"):
+        input_pipeline.check_records(*damaged, "train")
+
+
+def test_a_shard_with_fewer_records_than_the_sidecar_says_stops_an_evaluation(data):
+    directory, info = data
+    split = info.splits["train"]
+    shards = (dataclasses.replace(split.shards[0], examples=6), *split.shards[1:])
+    info = dataclasses.replace(info, splits={"train": dataclasses.replace(split, shards=shards)})
+    with pytest.raises(tf.errors.FailedPreconditionError, match="13 elements.*only 12"):
+        take(eval_dataset((directory, info)), -1)
+    with pytest.raises(ValueError, match="00000-of-00003.*holds 5 records, expected 6.*rebuild-me"):
+        input_pipeline.check_records(directory, info, "train")
+
+
+def test_a_missing_shard_is_named_before_anything_is_read(data):
+    directory, info = data
+    with pytest.raises(ValueError, match="Shard .*no-such-dir.*no such file"):
+        train_dataset((directory + "/no-such-dir", info))

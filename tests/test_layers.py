@@ -1,0 +1,150 @@
+"""The attention layers: the contract of all, the paper's formulas, and their messages."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from layer_contract import check_layer
+
+from gala_tf import layers
+from gala_tf.layers import ATTENTION, GALA, BatchNorm, GlobalContext, LocalSaliency, SqueezeExcite
+
+LAYERS = {name: layer for name, layer in ATTENTION.items() if layer is not None}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_attention_layer_keeps_contract(name, tmp_path):
+    check_layer(LAYERS[name], tmp_path)
+
+
+def test_table_holds_every_attention_layer():
+    helpers = {BatchNorm, GlobalContext, LocalSaliency}
+    public = {getattr(layers, n) for n in layers.__all__ if n != "ATTENTION"} - helpers
+    assert public == set(LAYERS.values())
+
+
+def randomised(layer, shape, seed=0):
+    """The layer, built, with random weights (the initial a = m = 1 would hide mistakes)."""
+    rng = np.random.default_rng(seed)
+    layer.build(shape)
+    layer.set_weights([rng.normal(size=w.shape).astype("float32") for w in layer.get_weights()])
+    return layer
+
+
+def numpy_gala(x, layer):
+    """Section 3.1 in float64 NumPy, tiled as the paper writes it."""
+    w = {v.path.split("/", 1)[-1]: v.numpy().astype("float64") for v in layer.variables}
+    x = x.astype("float64")
+    relu = lambda z: np.maximum(z, 0)  # noqa: E731
+    p = x.mean((1, 2))  # [B, C]
+    g = relu(p @ w["global_context/shrink/kernel"] + w["global_context/shrink/bias"])
+    g = g @ w["global_context/expand/kernel"] + w["global_context/expand/bias"]  # [B, C]
+    s = relu(x @ w["local_saliency/shrink/kernel"][0, 0] + w["local_saliency/shrink/bias"])
+    s = s @ w["local_saliency/collapse/kernel"][0, 0] + w["local_saliency/collapse/bias"]
+    G, S = np.tile(g[:, None, None, :], (1, *x.shape[1:3], 1)), np.tile(s, x.shape[-1])
+    return np.tanh(w["additive"] * (G + S) + w["multiplicative"] * (G * S))
+
+
+def test_gala_equals_the_papers_formula():
+    x = np.random.default_rng(1).normal(size=(2, 5, 4, 8)).astype("float32")
+    layer = randomised(GALA(name="gala"), x.shape)
+    gated, attention = layer(x)
+    expected = numpy_gala(x, layer)
+    np.testing.assert_allclose(attention, expected, atol=1e-5)
+    np.testing.assert_allclose(gated, x * expected, atol=1e-5)
+
+
+def test_gala_by_hand():
+    """One pixel, r = 1: every kernel 1, biases 0 but the saliency's 1; x = 2.
+
+    p = 2, g = 2; S = 2 + 1 = 3; A = tanh(1 (2 + 3) + 1 (2 x 3)) = tanh 11.
+    """
+    layer = GALA(reduction_ratio=1, name="gala")
+    layer.build((1, 1, 1, 1))
+    for variable in layer.variables:
+        if variable.name == "kernel":
+            variable.assign(np.ones(variable.shape))
+    _, attention = layer(np.full((1, 1, 1, 1), 2.0, "float32"))
+    assert float(attention[0, 0, 0, 0]) == pytest.approx(np.tanh(11.0))
+    layer.additive.assign([0.1])
+    layer.multiplicative.assign([-0.2])  # tanh(0.1 x 5 - 0.2 x 6) = tanh(-0.7): a flipped sign
+    gated, attention = layer(np.full((1, 1, 1, 1), 2.0, "float32"))
+    assert float(attention[0, 0, 0, 0]) == pytest.approx(np.tanh(-0.7), rel=1e-5)
+    assert float(gated[0, 0, 0, 0]) == pytest.approx(2 * np.tanh(-0.7), rel=1e-5)
+
+
+def test_squeeze_excite_equals_formula():
+    x = np.random.default_rng(2).normal(size=(2, 3, 3, 8)).astype("float32")
+    layer = randomised(SqueezeExcite(name="se"), x.shape)
+    shrink, shrink_bias, expand, expand_bias = layer.get_weights()
+    g = np.maximum(x.mean((1, 2)) @ shrink + shrink_bias, 0) @ expand + expand_bias
+    expected = 1 / (1 + np.exp(-g))
+    _, attention = layer(x)
+    assert attention.shape == (2, 1, 1, 8)
+    np.testing.assert_allclose(attention[:, 0, 0], expected, rtol=1e-5)
+
+
+def test_new_gala_passes_activity_on():
+    """The saliency's bias of 1: little of a normalised activity is inverted or saturated."""
+    x = np.random.default_rng(3).normal(size=(8, 7, 7, 64)).astype("float32")
+    attention = []
+    for seed in range(5):
+        keras.utils.set_random_seed(seed)
+        attention.append(GALA()(x)[1].numpy())
+    assert np.mean(np.array(attention) > 0) > 0.85
+    assert np.mean(np.abs(attention) > 0.99) < 0.05
+
+
+def test_parameter_count_of_gala():
+    """Without biases the paper's module has 788,736 weights at C = 1024, r = 4."""
+    layer = GALA()
+    layer.build((None, 14, 14, 1024))
+    kernels = 1024 * 256 + 256 * 1024 + 1024 * 256 + 256 * 1
+    assert kernels + 2 * 1024 == 788_736
+    biases = 256 + 1024 + 256 + 1
+    assert layer.count_params() == kernels + biases + 2 * 1024
+
+
+@pytest.mark.parametrize("layer_class", [GALA, SqueezeExcite, GlobalContext, LocalSaliency])
+def test_messages_name_what_came(layer_class):
+    with pytest.raises(ValueError, match="my_layer: `reduction_ratio` .* Received: 0"):
+        layer_class(reduction_ratio=0, name="my_layer")
+    with pytest.raises(ValueError, match="Received: 2.5"):
+        layer_class(reduction_ratio=2.5, name="my_layer")
+    with pytest.raises(ValueError, match=r"\[batch, height, width, channels\].*\(2, 8\)"):
+        layer_class().build((2, 8))
+    with pytest.raises(ValueError, match="known number of channels"):
+        layer_class().build((2, 8, 8, None))
+    with pytest.raises(ValueError, match="reduction_ratio=4 for 6 channels"):
+        layer_class().build((2, 8, 8, 6))
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_batch_norm_equals_keras(training):
+    rng = np.random.default_rng(0)
+    x = rng.normal(2, 3, size=(4, 5, 6, 7)).astype("float32")
+    mine, theirs = BatchNorm(momentum=0.8), keras.layers.BatchNormalization(momentum=0.8)
+    for layer in (mine, theirs):
+        layer.build(x.shape)
+    weights = [rng.uniform(0.5, 2, size=w.shape) for w in mine.get_weights()]
+    results = []
+    for layer in (mine, theirs):
+        layer.set_weights(weights)
+        with tf.GradientTape() as tape:
+            y = layer(x, training=training)
+            loss = tf.reduce_sum(y**3)
+        results.append([y, *tape.gradient(loss, layer.trainable_variables), *layer.get_weights()])
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_allclose(a, b, rtol=2e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_batch_norm_in_16_bits(policy):
+    x = np.random.default_rng(0).normal(2, 3, size=(8, 5, 6, 7)).astype("float32")
+    layer = BatchNorm(dtype=policy)
+    y = layer(x, training=True)
+    assert y.dtype == policy.removeprefix("mixed_")
+    y = tf.cast(y, tf.float32)
+    np.testing.assert_allclose(tf.reduce_mean(y, [0, 1, 2]), np.zeros(7), atol=0.02)
+    np.testing.assert_allclose(tf.math.reduce_std(y, [0, 1, 2]), np.ones(7), atol=0.02)
+    assert layer.moving_mean.dtype == "float32"
