@@ -28,6 +28,7 @@ setup(
         "numpy>=1.26",
         "pillow>=10.3",
         "scipy>=1.11",
+        "tensorboard>=2.19",
         "tensorflow-datasets>=4.9.10",
         "tqdm>=4.66",
     ],

@@ -59,13 +59,13 @@ def encode(example: records.Example, storage: Storage) -> Encoded:
     pixels = image.convert("RGB")
     digest = hashlib.sha256(f"{image.size}".encode() + pixels.tobytes()).digest()
     height, width = image.height, image.width
-    records.check_map_shapes(example, (height, width))
+    total = records.sum_maps(example, (height, width))
     if storage.image_storage == "square":
         example = geometry.square_example(example, image, storage.square_size)
         height = width = storage.square_size
+        total = records.sum_maps(example, (height, width))
     blurred = box = None
-    if example.participant_maps:
-        total = np.sum([m.astype(np.int64) for m in example.participant_maps], axis=0)
+    if total is not None:
         blurred = blurred_grid(total, storage.clickmap_blur, storage.clickmap_grid)
         box = clickmaps.extent_box(total)
     return Encoded(

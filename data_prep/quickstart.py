@@ -46,7 +46,7 @@ STRIP_GAP = 2  # columns of a photograph left unused on either side of each cut
 
 # class name -> (file in skimage/data, tint: factors of red, green, blue; grey photographs get one)
 MATERIALS = {
-    "brick": ("brick.png", (1.35, 0.85, 0.70)),
+    "brick": ("brick.png", (1.0, 1.0, 1.0)),
     "coins": ("coins.png", (1.25, 1.05, 0.55)),
     "grass": ("grass.png", (0.80, 1.20, 0.55)),
     "gravel": ("gravel.png", (0.75, 0.95, 1.30)),
@@ -178,7 +178,7 @@ def _compose(
     center = np.full(2, 0.5)
     while np.hypot(*(center - 0.5)) < 0.2:  # off the middle, or a centre prior explains the maps
         center = rng.uniform(0.12, 0.88, size=2)
-    figure = _blob(rng, center * IMAGE_SIZE, rng.uniform(11, 14))
+    figure = _blob(rng, center * IMAGE_SIZE, rng.uniform(11, 15))
     # A soft shadow lifts the figure off whatever lies under it.
     shadow = ndimage.gaussian_filter(np.roll(figure, (1, 1), (0, 1)).astype(np.float64), 2.5)
     picture *= 1 - 0.8 * shadow[..., None]
@@ -199,20 +199,20 @@ def _participant(rng: np.random.Generator, figure: np.ndarray) -> np.ndarray:
     """One participant's map: bubbles counted along a wandering cursor path, int32 [64, 64]."""
     pixels = np.argwhere(figure)
     liked = pixels[rng.integers(len(pixels))]  # everyone has a favourite part of the figure ...
-    liking = np.exp(-((pixels - liked) ** 2).sum(-1) / (2 * rng.uniform(6, 14) ** 2))
+    liking = np.exp(-((pixels - liked) ** 2).sum(-1) / (2 * rng.uniform(4, 10) ** 2))
     liking /= liking.sum()
-    bias = rng.normal(0, 2.5, size=2)  # ... an aim of their own ...
-    astray = rng.beta(1, 5)  # ... and a share of the time they spend elsewhere.
+    bias = rng.normal(0, 3.5, size=2)  # ... an aim of their own ...
+    astray = rng.beta(1, 4)  # ... and a share of the time they spend elsewhere.
 
     counts = np.zeros((IMAGE_SIZE, IMAGE_SIZE), np.int32)
-    cursor = liked + bias + rng.normal(0, 14 if rng.random() < 0.3 else 1, size=2)
+    cursor = liked + bias + rng.normal(0, 16 if rng.random() < 0.3 else 1, size=2)
     speed = np.zeros(2)
     goal = cursor
     for step in range(rng.integers(30, 80)):
         if step % 6 == 0:
             goal = pixels[rng.choice(len(pixels), p=liking)] + bias
             if rng.random() < astray:
-                goal = goal + rng.normal(0, 14, size=2)
+                goal = goal + rng.normal(0, 16, size=2)
         speed = 0.6 * speed + 0.12 * (goal - cursor) + rng.normal(0, 0.5, size=2)
         cursor = np.clip(cursor + speed, 0, IMAGE_SIZE - 1)
         top, left = np.maximum(np.rint(cursor).astype(int) - BUBBLE // 2, 0)

@@ -12,4 +12,9 @@ A reproduction of Linsley, Shiebler, Eberhardt and Serre, "Learning what and whe
 Importing this package imports nothing heavy: `import gala_tf.layers` and friends do.
 """
 
+import os
+
+# TensorFlow's C++ start-up chatter; errors still show. Set the variable yourself to see it.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
 __version__ = "0.1.0"

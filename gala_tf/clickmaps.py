@@ -237,6 +237,23 @@ def resample_matrix(in_size, out_size, start, extent, method, flip=False, dtype=
     return weights / tf.reduce_sum(weights, axis=1, keepdims=True)
 
 
+def resize_maps(maps, size, method):
+    """Resizes whole maps, [B, H, W, 1] -> [B, size, size, 1], on any device; static shapes.
+
+    Args:
+        maps: float32, >= 0; so is the result, although bicubic kernels undershoot.
+        size: pixels.
+        method: "bilinear", "bicubic" or "area", as in `resample_matrix`.
+    """
+    import tensorflow as tf
+
+    height, width = maps.shape[1:3]
+    rows = resample_matrix(height, size, 0, height, method)  # [size, H]
+    columns = resample_matrix(width, size, 0, width, method)  # [size, W]
+    resized = tf.linalg.matmul(rows @ maps[..., 0], columns, transpose_b=True)  # [B, size, size]
+    return tf.maximum(resized, 0.0)[..., None]
+
+
 def blur_operator(matrix, blur):
     """matrix [out, in] @ blur_matrix(in, blur): [out, in], for an `in` known only at run time.
 

@@ -233,8 +233,9 @@ def find_ceiling(run_config, info, split, sizes) -> dict:
     from gala_tf import input_pipeline
 
     if info.require_split(split).with_participants:
-        maps = input_pipeline.participant_maps(
-            run_config.data_dir, info, split, **eval_geometry(run_config, sizes))
+        geometry = eval_geometry(run_config, sizes)
+        del geometry["image_size"]
+        maps = input_pipeline.participant_maps(run_config.data_dir, info, split, **geometry)
         return metrics.human_ceiling(maps, seed=0)
     if info.human_ceiling:
         return info.human_ceiling

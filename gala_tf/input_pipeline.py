@@ -130,7 +130,7 @@ def _shuffled_epochs(paths, seed, first_epoch, shuffle_buffer):
     def epoch(number):
         # Dataset.shuffle mixes the graph's seed in. This sets that of this function's own graph,
         # and so keeps the order independent of the program's global seed.
-        tf.random.set_seed(seed)
+        tf.random.set_seed(seed + 1)  # not 0, for which TensorFlow compares tensors in Python
         epoch_seed = _fold_in(_fold_in((seed, 0), ORDER_STREAM), number)
         shuffled_paths = tf.random.experimental.stateless_shuffle(tf.constant(paths), epoch_seed)
         # Drawn, because the first of the folded seed's two numbers is the same for all epochs.
@@ -168,9 +168,9 @@ def make_eval_dataset(
     """A finite dataset that holds every image of a split once, padded to full batches.
 
     The central crop, and exact maps: sums of blurred integer counts over the cells of the target
-    ("area"). Every pipeline yields the same number of batches, a multiple of its replicas, so
-    that no replica runs dry before another: `eval_steps` steps in all. An image's map does not
-    depend on the others, and its place in the split is `image_index`; batches are in no order.
+    ("area"). Images come in the order of the pipeline's shards, and `image_index` says their
+    place in the split. Every pipeline yields the same number of batches, and each of its replicas
+    as many as the others, so that none runs dry before another: `eval_steps` steps in all.
 
     Args: as for `make_train_dataset`.
 
@@ -201,12 +201,7 @@ def make_eval_dataset(
         tf.data.Dataset.from_tensor_slices(
             (tf.constant(paths, tf.string), tf.constant(starts, tf.int64))
         )
-        .interleave(
-            lambda path, start: tf.data.TFRecordDataset(path).enumerate(start),
-            cycle_length=max(1, min(FILES_AT_ONCE, len(paths))),
-            num_parallel_calls=tf.data.AUTOTUNE,
-            deterministic=True,
-        )
+        .flat_map(lambda path, start: tf.data.TFRecordDataset(path).enumerate(start))
         .apply(tf.data.experimental.assert_cardinality(sum(counts)))  # else the padding is wrong
         .map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
     )

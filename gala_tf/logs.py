@@ -54,7 +54,7 @@ class MetricLog:
         import tensorflow as tf
 
         with tf.io.gfile.GFile(self.path + ".writing", "w") as file:
-            file.writelines(json.dumps(line) + "\n" for line in self._lines)
+            file.write("".join(json.dumps(line) + "\n" for line in self._lines))
         tf.io.gfile.rename(self.path + ".writing", self.path, overwrite=True)
 
 

@@ -73,7 +73,6 @@ __all__ = [  # the schema of a record, and that of a data set
     "ImageGeometry",
     "Shard",
     "Split",
-    "check_map_shapes",
     "check_shards",
     "decode_blurred",
     "decode_counts",
@@ -84,10 +83,12 @@ __all__ = [  # the schema of a record, and that of a data set
     "parse_example",
     "save_info",
     "shard_name",
+    "sum_maps",
     "to_jpeg",
     "write_shard",
 ]
 
+MAX_COUNT = 65_535  # in a count map: the most that 16 bits hold
 JPEG_QUALITY = 95  # of images that must be re-encoded; those that are fine keep their own bytes
 
 
@@ -194,19 +195,20 @@ def to_jpeg(image: Image.Image, data: bytes | None = None) -> bytes:
 
 
 def encode_counts(counts: np.ndarray) -> bytes:
-    """PNG file of a count map [H, W] of integers in 0...65535, with 8 bits where they suffice."""
+    """PNG file of integers [H, W] in 0...MAX_COUNT, with 8 bits a pixel where they suffice."""
     if counts.ndim != 2 or counts.dtype.kind not in "iu":
         raise ValueError(
             f"A count map must be a 2-D array of integers, got shape {counts.shape} and dtype "
             f"{counts.dtype}. Sum or round it first."
         )
-    low, high = int(counts.min()), int(counts.max())
-    if low < 0 or high > 65535:
+    if counts.min() < 0 or counts.max() > MAX_COUNT:
         raise ValueError(
-            f"Counts must lie in 0...65535, got {low}...{high}. Scale the map down."
+            f"Counts must lie in 0...{MAX_COUNT}, got {counts.min()}...{counts.max()}. Scale the "
+            "map down."
         )
+    depth = np.uint8 if counts.max() < 256 else np.uint16
     buffer = io.BytesIO()
-    Image.fromarray(counts.astype(np.uint8 if high < 256 else np.uint16)).save(buffer, "PNG")
+    Image.fromarray(counts.astype(depth)).save(buffer, "PNG")
     return buffer.getvalue()
 
 
@@ -234,9 +236,8 @@ def encode_example(
     name = example.image_id
     image = decode_image(example.image, name)
     maps = example.participant_maps
-    _check_example(example, (image.height, image.width), blurred, box)
-    # Summed in int64: participants' maps may be uint8.
-    total = np.sum([m.astype(np.int64) for m in maps], axis=0) if maps else None
+    total = sum_maps(example, (image.height, image.width))
+    _check_example(example, blurred, box)
     values = {
         "image/encoded": [to_jpeg(image, example.image)],
         "image/height": [image.height],
@@ -265,21 +266,36 @@ def encode_example(
     return message.SerializeToString(deterministic=True)
 
 
-def check_map_shapes(example: Example, shape: tuple[int, int]) -> None:
-    """ValueError unless every map has the (height, width) of the displayed image."""
+def sum_maps(example: Example, shape: tuple[int, int]) -> np.ndarray | None:
+    """The count map summed over participants, int64 [H, W]; None without maps.
+
+    Raises:
+      ValueError: a map is not integers >= 0 of `shape`, the (height, width) of the displayed image,
+        or the sum exceeds 65,535; the message names the example.
+    """
+    name = example.image_id
     for counts in example.participant_maps:
-        if counts.shape != shape:
+        if counts.shape != shape or counts.dtype.kind not in "iu" or counts.min() < 0:
             raise ValueError(
-                f"Example {example.image_id!r}: a map has shape {counts.shape}, expected that of "
-                f"the displayed image (height, width) = {shape}. Resample the map in its source."
+                f"Example {name!r}: a map must be integers >= 0 of shape {shape}, the displayed "
+                f"image's (height, width); got shape {counts.shape}, dtype {counts.dtype}, minimum "
+                f"{counts.min()}. Resample or round the map in its source."
             )
+    if not example.participant_maps:
+        return None
+    total = np.sum([counts.astype(np.int64) for counts in example.participant_maps], axis=0)
+    if total.max() > MAX_COUNT:
+        raise ValueError(
+            f"Example {name!r}: counts sum to {total.max()}, at most {MAX_COUNT} can be kept. Scale "
+            "its maps down in their source."
+        )
+    return total
 
 
-def _check_example(example, shape, blurred, box):
+def _check_example(example, blurred, box):
     name, maps = example.image_id, example.participant_maps
     if example.label < 0:
         raise ValueError(f"Example {name!r}: label must be 0-based, got {example.label}.")
-    check_map_shapes(example, shape)
     if bool(maps) != (blurred is not None) or bool(maps) != (box is not None):
         raise ValueError(
             f"Example {name!r} has {len(maps)} maps, but blurred is "

@@ -31,13 +31,11 @@ class Plan:
     eval_steps: tuple[int, ...]  # validate after these; the last is total_steps
     checkpoint_every: int  # 0: at each validation only
 
-    def next_stop(self, step: int, steps_per_loop: int, stop_after: int) -> int:
+    def next_stop(self, step: int, steps_per_loop: int) -> int:
         """The step up to which the device may go on without the host."""
         stops = [step + steps_per_loop, next(s for s in self.eval_steps if s > step)]
         if self.checkpoint_every:
             stops.append((step // self.checkpoint_every + 1) * self.checkpoint_every)
-        if stop_after > step:
-            stops.append(stop_after)
         return min(stops)
 
     def saves_at(self, step: int) -> bool:
@@ -249,8 +247,9 @@ def train_and_evaluate(run_config: config.Config) -> dict:
 
     # --- loop
     iterator = iter(training_batches(strategy, run_config, info, sizes, map_resize, step))
-    while step < plan.total_steps and step != run_config.stop_after_steps:
-        stop = plan.next_stop(step, run_config.steps_per_loop, run_config.stop_after_steps)
+    end = min(plan.total_steps, run_config.stop_after_steps or plan.total_steps)
+    while step < end:
+        stop = min(end, plan.next_stop(step, run_config.steps_per_loop))
         sums, bad_step, bad_vector = train_steps(iterator, tf.constant(stop - step))
         if bad_step >= 0:
             progress.close()
@@ -262,7 +261,7 @@ def train_and_evaluate(run_config: config.Config) -> dict:
             )
         numbers = train_step.describe(columns, sums.numpy() / (stop - step))
         rate = progress.advance(
-            stop - step, {**numbers, "validation_top1": validation.get("top1", 0.0)})
+            stop - step, {**numbers, **{f"validation_{k}": v for k, v in validation.items()}})
         step = stop
         log.write(step, "train", {**numbers, "epoch": step / plan.steps_per_epoch,
                                   "learning_rate": float(schedule(step - 1)),
@@ -277,7 +276,7 @@ def train_and_evaluate(run_config: config.Config) -> dict:
             if validation["top1"] > best_top1:
                 best_top1 = validation["top1"]
                 best.save(step, validation=validation)
-        if plan.saves_at(step) or step == run_config.stop_after_steps:
+        if plan.saves_at(step) or step == end:
             average_statistics()
             facts = {"step": step, "best_top1": best_top1, "validation": validation}
             rolling.save(**facts)

@@ -102,6 +102,20 @@ def test_counts_are_exact_in_tensorflow_and_pillow(high):
     np.testing.assert_array_equal(in_graph(tf.constant(png)), counts)
 
 
+@pytest.mark.parametrize(
+    "counts, message",
+    [
+        (_counts(9) / 2, "2-D array of integers.*float64"),
+        (_counts(9)[None], r"2-D array of integers.*\(1, 20, 30\)"),
+        (_counts(9) - 9, r"0\.\.\.65535, got -9\.\.\.-1"),
+        (_counts(9) + 65530, r"0\.\.\.65535, got 65530\.\.\."),
+    ],
+)
+def test_counts_that_no_png_holds_are_refused(counts, message):
+    with pytest.raises(ValueError, match=message):
+        records.encode_counts(counts)
+
+
 def test_parsing_inside_tf_data_has_static_shapes():
     serialized = _encode(records.Example("a", _file(), 0, (_counts(9), _counts(9, 1))))
 
@@ -198,10 +212,10 @@ def test_sixteen_bit_images_are_refused_rather_than_clipped():
     [
         ({"label": -1}, {}, "'a': label must be 0-based, got -1"),
         ({"participant_maps": (_counts(9, shape=(30, 20)),)}, {},
-         r"shape \(30, 20\), expected .*\(20, 30\)"),
-        ({"participant_maps": (_counts(9) / 2,)}, {}, "must be a 2-D array of integers.*float64"),
-        ({"participant_maps": (_counts(9) - 9,)}, {}, r"must lie in 0...65535, got -9\.\.\.-1"),
-        ({"participant_maps": (_counts(9) + 65530, _counts(9) + 9)}, {}, "must lie in 0...65535"),
+         r"'a': a map must be .*shape \(20, 30\).*got shape \(30, 20\)"),
+        ({"participant_maps": (_counts(9), _counts(9) / 2)}, {}, "must be integers.*float64"),
+        ({"participant_maps": (_counts(9) - 9,)}, {}, "must be integers >= 0.*minimum -9"),
+        ({"participant_maps": (_counts(2) + 65534, _counts(2) + 9)}, {}, "'a': counts sum to 655"),
         ({}, {"blurred": None}, "'a' has 1 maps, but blurred is missing and box is given"),
         ({}, {"box": None}, "blurred is given and box is missing"),
         ({"participant_maps": ()}, {}, "'a' has 0 maps, but blurred is given"),

@@ -25,11 +25,10 @@ from PIL import Image
 
 from data_prep import geometry, splits
 from data_prep.sources import Source, SourceOptions
-from gala_tf.records import PILLOW_ERRORS, BadImageError, Example
+from gala_tf.records import MAX_COUNT, PILLOW_ERRORS, BadImageError, Example
 
 SPLIT_FOLDERS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
 _JPEG, _PNG, _NPY = {".jpg", ".jpeg"}, {".png"}, {".npy"}
-MAX_COUNT = 65_535  # of a 16-bit PNG, in which records keep counts
 
 
 class _Item(NamedTuple):
