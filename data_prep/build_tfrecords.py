@@ -158,6 +158,8 @@ def build(flag_values: flags.FlagValues, command: str) -> "records.DatasetInfo":
         _publish(staging, output_dir, info)
     finally:
         shutil.rmtree(staging)
+        if "://" not in output_dir and not os.listdir(output_dir):
+            os.rmdir(output_dir)  # a build that failed leaves nothing behind
     return info
 
 

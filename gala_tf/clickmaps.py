@@ -238,7 +238,9 @@ def resample_matrix(in_size, out_size, start, extent, method, flip=False, dtype=
 
 
 def resize_maps(maps, size, method):
-    """Resizes whole maps, [B, H, W, 1] -> [B, size, size, 1], on any device; static shapes.
+    """Whole square maps, [B, h, h, 1] -> [B, size, size, 1], on the device; static shapes.
+
+    Two products a map, which a TPU can do: it has neither a bicubic nor an antialiased resize.
 
     Args:
         maps: float32, >= 0; so is the result, although bicubic kernels undershoot.
@@ -247,11 +249,12 @@ def resize_maps(maps, size, method):
     """
     import tensorflow as tf
 
-    height, width = maps.shape[1:3]
-    rows = resample_matrix(height, size, 0, height, method)  # [size, H]
-    columns = resample_matrix(width, size, 0, width, method)  # [size, W]
-    resized = tf.linalg.matmul(rows @ maps[..., 0], columns, transpose_b=True)  # [B, size, size]
-    return tf.maximum(resized, 0.0)[..., None]
+    current = maps.shape[1]
+    if current == size:
+        return maps
+    matrix = resample_matrix(current, size, 0, current, method)  # [size, h]
+    resized = tf.einsum("yh,bhwc,xw->byxc", matrix, maps, matrix)  # [B, size, size, 1]
+    return tf.maximum(resized, 0.0)
 
 
 def blur_operator(matrix, blur):
@@ -297,18 +300,3 @@ def box_map(box, height, width, dtype="float32"):
 
     ymin, xmin, ymax, xmax = tf.unstack(tf.convert_to_tensor(box))
     return profile(ymin, ymax, height)[:, None] * profile(xmin, xmax, width)[None, :]
-
-
-def resize_maps(maps, size, method):
-    """Whole maps on the device, [B, h, h, 1] -> [B, size, size, 1], as `resample_matrix` resizes.
-
-    Two products per map, so that it runs on a TPU, which has neither a bicubic nor an antialiased
-    resize. Bicubic may undershoot 0.
-    """
-    import tensorflow as tf
-
-    current = maps.shape[1]
-    if current == size:
-        return maps
-    matrix = resample_matrix(current, size, 0, current, method)  # [size, h]
-    return tf.einsum("yh,bhwc,xw->byxc", matrix, maps, matrix)

@@ -128,9 +128,10 @@ def _shuffled_epochs(paths, seed, first_epoch, shuffle_buffer):
     """Serialised records of epoch after epoch, each in an order given by (seed, epoch)."""
 
     def epoch(number):
-        # Dataset.shuffle mixes the graph's seed in. This sets that of this function's own graph,
-        # and so keeps the order independent of the program's global seed.
-        tf.random.set_seed(seed + 1)  # not 0, for which TensorFlow compares tensors in Python
+        # Dataset.shuffle mixes in the seed of the graph, by default the program's global seed. This
+        # fixes it, in the graph of this function only. (Not 0: TensorFlow would then ask whether
+        # the shuffle's seed is 0 too, in Python, of a tensor.)
+        tf.random.set_seed(1)
         epoch_seed = _fold_in(_fold_in((seed, 0), ORDER_STREAM), number)
         shuffled_paths = tf.random.experimental.stateless_shuffle(tf.constant(paths), epoch_seed)
         # Drawn, because the first of the folded seed's two numbers is the same for all epochs.

@@ -65,6 +65,8 @@ from gala_tf.dataset_info import (
 __all__ = [  # the schema of a record, and that of a data set
     "FEATURES",
     "INFO_FILE",
+    "MAX_COUNT",
+    "PILLOW_ERRORS",
     "SCHEMA_VERSION",
     "BadImageError",
     "DatasetInfo",
@@ -286,8 +288,8 @@ def sum_maps(example: Example, shape: tuple[int, int]) -> np.ndarray | None:
     total = np.sum([counts.astype(np.int64) for counts in example.participant_maps], axis=0)
     if total.max() > MAX_COUNT:
         raise ValueError(
-            f"Example {name!r}: counts sum to {total.max()}, at most {MAX_COUNT} can be kept. Scale "
-            "its maps down in their source."
+            f"Example {name!r}: counts sum to {total.max()}, at most {MAX_COUNT} can be kept. "
+            "Scale its maps down in their source."
         )
     return total
 

@@ -27,3 +27,13 @@ def real_data():
     if not REAL_DATA.is_dir():
         pytest.skip(f"no real images at {REAL_DATA}")
     return REAL_DATA
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory):
+    """A small data set with train, validation and test splits (`small_data`)."""
+    import small_data
+
+    directory = tmp_path_factory.mktemp("squares")
+    small_data.build(directory)
+    return directory

@@ -144,9 +144,10 @@ def test_the_stream_depends_on_its_seed_and_on_no_other(data):
     expected = take(train_dataset(data), 9)
     tf.random.set_seed(1234)
     assert_equal(take(train_dataset(data), 9), expected)
-    other = take(train_dataset(data, seed=2), 9)
-    assert (identity(other["image"]) != identity(expected["image"])).any()
-    assert (other["clickmap"] != expected["clickmap"]).any()
+    for seed in (0, 2**40):
+        other = take(train_dataset(data, seed=seed), 9)
+        assert (identity(other["image"]) != identity(expected["image"])).any()
+        assert (other["clickmap"] != expected["clickmap"]).any()
 
 
 @pytest.mark.parametrize(
@@ -185,8 +186,8 @@ def test_pipelines_read_their_own_shards_and_share_no_seed(data):
     assert_equal(alone, take(train_dataset(data, 3), 4))
 
 
-@pytest.mark.parametrize("start", [6, 40])
-def test_restart_of_several_pipelines_counts_their_examples_together(data, start):
+def test_restart_of_several_pipelines_counts_their_examples_together(data):
+    start = 26  # 13 of each: the second pipeline, of 3 images, is in its fifth epoch
     for context in contexts(2):
         whole = take(train_dataset(data, 1, input_context=context), 30)
         dataset = train_dataset(data, 1, input_context=context, start_example=start)
@@ -206,7 +207,7 @@ def test_the_stored_grid_agrees_with_blurring_the_counts_anew(data):
     assert (metrics.spearman(a, b) > 0.9).all()
 
 
-@pytest.mark.parametrize("blur", ["box:5", "disc:5", "none"])
+@pytest.mark.parametrize("blur", ["box:5", "disc:5"])
 def test_boxes_are_the_blurred_extent_of_the_counts(data, blur):
     blur = clickmaps.parse_blur(blur)
     batch = take(eval_dataset(data, 12, map_source="boxes", clickmap_blur=blur), 1)
@@ -251,7 +252,7 @@ def exact_map(counts, blur):
 @pytest.mark.parametrize(
     ("pipelines", "replicas", "batch_size"),
     # Of five pipelines two have no shard; a batch of 50 holds more than the split.
-    [(1, 1, 5), (1, 1, 12), (1, 2, 5), (2, 1, 1), (2, 2, 12), (3, 1, 50), (5, 2, 4)],
+    [(1, 1, 12), (1, 2, 5), (2, 1, 1), (2, 2, 50), (5, 1, 4)],
 )
 def test_every_image_is_evaluated_once(data, pipelines, replicas, batch_size):
     steps = input_pipeline.eval_steps(data[1], "train", batch_size, pipelines, replicas)

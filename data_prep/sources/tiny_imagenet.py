@@ -7,8 +7,8 @@
     val/images/*.JPEG               50 a class
     val/val_annotations.txt         file id xmin ymin xmax ymax
 
-Coordinates of boxes are pixel indices, the maxima inclusive: of 10,000 they reach 63 and never 64,
-and one-pixel boxes have equal ends. Its `test` images have no labels. So `val` becomes the test
+Coordinates of boxes are pixel indices, the maxima inclusive: of 5,500 boxes 2,643 have xmax = 63,
+none 64, and some have equal ends. The images of `test` have no labels. So `val` becomes the test
 split, and a part of `train`, chosen by the seed, the validation split.
 """
 

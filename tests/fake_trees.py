@@ -1,0 +1,59 @@
+"""Fake trees of raw material for the tests of data_prep, and building and reading data sets."""
+
+import numpy as np
+import tensorflow as tf
+from absl import flags
+from PIL import Image
+
+from data_prep import build_tfrecords
+from data_prep.sources import SourceOptions
+from gala_tf import records
+
+
+def write_image(path, seed, height=24, width=32, mode="RGB", orientation=None):
+    """A picture of its own for every seed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    exif = Image.Exif()
+    if orientation:
+        exif[0x0112] = orientation
+    image = Image.fromarray(pixels).resize((width, height)).convert(mode)
+    image.save(path, exif=exif)
+
+
+def write_map(path, values):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".npy":
+        np.save(path, values)
+    else:
+        Image.fromarray(values).save(path)
+
+
+def counts(seed=0, height=24, width=32):
+    return np.random.default_rng(seed).integers(0, 5, (height, width), dtype=np.uint8)
+
+
+def build(output_dir, *arguments, **options):
+    """Runs the builder in this process; options are flags."""
+    flag_values = flags.FlagValues()
+    build_tfrecords.define_flags(flag_values)
+    options = {"output_dir": output_dir, "clickmap_grid": 8} | options
+    flag_values(["x", *arguments, *(f"--{name}={value}" for name, value in options.items())])
+    return build_tfrecords.build(flag_values, "the command")
+
+
+def read(directory, info=None):
+    """Split -> parsed records, in order, as NumPy."""
+    info = info or records.load_info(str(directory))
+    return {
+        split: [
+            {name: value.numpy() for name, value in records.parse_example(serialized).items()}
+            for path in records.check_shards(str(directory), info, split)
+            for serialized in tf.data.TFRecordDataset(path)
+        ]
+        for split in info.splits
+    }
+
+
+def options(root, **others):
+    return SourceOptions(input_dir=str(root), **others)

@@ -1,0 +1,293 @@
+"""Exports come back, in processes that know less than this one, as the networks they were."""
+
+import os
+import subprocess
+import sys
+import time
+import types
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from absl import flags
+
+from gala_tf import checkpoints, config, export, losses, models, records, run_directory
+
+NAMES = ("cat", "Bär", "dog", "emu")
+SIZE = 32
+# Sums of bfloat16 products may be fused otherwise in a graph: a few units of 2 ** -8.
+TOLERANCES = {"float32": 1e-5, "mixed_bfloat16": 2e-2}
+FINAL = {"none": "activity", "se": "activity", "gala": "attention"}
+
+WITHOUT_THIS_PROJECT = """
+import sys
+for name in ("keras", "tf_keras", "gala_tf"):
+    sys.modules[name] = None  # importing it is an ImportError from here on
+import numpy as np
+import tensorflow as tf
+
+directory, images, results = sys.argv[1:]
+served = tf.saved_model.load(directory)
+images = np.load(images)
+outputs = served.predict(images)
+again = served.signatures["serving_default"](images=tf.constant(images[:1]))
+assert set(again) == set(outputs) == {"probabilities", "attention"}, (set(again), set(outputs))
+names = [name.decode("utf-8") for name in served.class_names().numpy()]
+np.savez(results, names=names, one=again["probabilities"], **outputs)
+"""
+
+WITH_LAYERS_ALONE = """
+import sys
+import gala_tf.layers
+import keras
+import numpy as np
+
+file, images, results = sys.argv[1:]
+network = keras.saving.load_model(file)  # in safe mode
+outputs = network(np.load(images), training=False)
+flat = {"logits": outputs["logits"]}
+for kind in ("attention", "activity"):
+    flat.update({f"{kind}/{name}": np.asarray(keras.ops.cast(value, "float32"))
+                 for name, value in outputs[kind].items()})
+np.savez(results, **flat)
+allowed = {"gala_tf", *(name for name in sys.modules if name.startswith("gala_tf.layers"))}
+assert {name for name in sys.modules if name.split(".")[0] == "gala_tf"} == allowed
+"""
+
+
+def build(attention, precision="float32"):
+    """A small network with nothing at its initial value."""
+    keras.config.set_dtype_policy(precision)
+    network = models.build_model(
+        attention=attention, stage_blocks=(1, 1, 2), stage_widths=(4, 4, 8), stem="small",
+        image_size=SIZE, num_classes=len(NAMES))
+    rng = np.random.default_rng(7)
+    for weight in network.weights:
+        if "moving_variance" in weight.path:
+            weight.assign(rng.uniform(0.5, 2.0, weight.shape))
+        elif "kernel" not in weight.path:
+            weight.assign(weight + 0.3 * rng.standard_normal(weight.shape))
+    kernel = network.get_layer("logits").kernel
+    kernel.assign(2.0 * rng.standard_normal(kernel.shape))
+    return network
+
+
+def make_images(count=5):
+    """Noise of different colours, for predictions that differ."""
+    rng = np.random.default_rng(3)
+    color = rng.uniform(0, 255, (count, 1, 1, 3))
+    return (color * rng.uniform(0, 1, (count, SIZE, SIZE, 3))).astype(np.float32)
+
+
+def run_in_new_process(script, source, images, tmp_path):
+    """Runs `script` on a source and images; returns the arrays that it saved."""
+    np.save(tmp_path / "images.npy", images)
+    results = str(tmp_path / "results.npz")
+    done = subprocess.run(
+        [sys.executable, "-c", script, source, str(tmp_path / "images.npy"), results],
+        capture_output=True, text=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"})
+    assert done.returncode == 0, done.stderr
+    return dict(np.load(results))
+
+
+def flatten(outputs):
+    flat = {"logits": np.asarray(outputs["logits"])}
+    for kind in ("attention", "activity"):
+        for name, value in outputs[kind].items():
+            flat[f"{kind}/{name}"] = np.asarray(keras.ops.cast(value, "float32"))
+    return flat
+
+
+def assert_close(actual, expected, precision):
+    scale = np.abs(expected).max()
+    np.testing.assert_allclose(actual, expected, atol=TOLERANCES[precision] * scale)
+
+
+def expected_of_saved_model(network, attention, images):
+    """Probabilities and the last unit's column norms, by NumPy from the network's outputs."""
+    outputs = network(images, training=False)
+    logits = np.asarray(outputs["logits"], np.float64)
+    exponentials = np.exp(logits - logits.max(1, keepdims=True))
+    volume = list(outputs[FINAL[attention]].values())[-1]
+    volume = np.asarray(keras.ops.cast(volume, "float32"), np.float64)
+    return exponentials / exponentials.sum(1, keepdims=True), np.sqrt((volume**2).sum(-1))
+
+
+@pytest.mark.parametrize(
+    "attention, precision",
+    [("none", "float32"), ("se", "float32"), ("gala", "float32"), ("gala", "mixed_bfloat16")],
+)
+def test_exports_agree_with_their_source(tmp_path, attention, precision):
+    network, images = build(attention, precision), make_images()
+    keras_file, saved_model = export.export_network(network, NAMES, str(tmp_path / "out"))
+
+    expected = flatten(network(images, training=False))
+    keras.config.set_dtype_policy("float32")  # a reader's own policy changes nothing
+    actual = flatten(keras.saving.load_model(keras_file)(images, training=False))
+    assert actual.keys() == expected.keys()
+    for name in expected:
+        assert_close(actual[name], expected[name], precision)
+
+    served = tf.saved_model.load(saved_model)
+    probabilities, attention_map = expected_of_saved_model(network, attention, images)
+    assert probabilities.std(0).max() > 0.02  # the images tell apart what they should
+    for count in (1, 5):  # the batch size is free
+        outputs = served.predict(images[:count])
+        assert_close(outputs["probabilities"], probabilities[:count], precision)
+        assert_close(outputs["attention"], attention_map[:count], precision)
+        assert outputs["attention"].shape == (count, 4, 4)
+        assert outputs["probabilities"].dtype == outputs["attention"].dtype == tf.float32
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """A network, and the two paths that it was exported to."""
+    network = build("gala")
+    return network, export.export_network(network, NAMES, str(tmp_path_factory.mktemp("gala")))
+
+
+def test_saved_model_needs_tensorflow_alone(exported, tmp_path):
+    (network, (_, saved_model)), images = exported, make_images()
+    results = run_in_new_process(WITHOUT_THIS_PROJECT, saved_model, images, tmp_path)
+    probabilities, attention = expected_of_saved_model(network, "gala", images)
+    assert_close(results["probabilities"], probabilities, "float32")
+    assert_close(results["attention"], attention, "float32")
+    assert_close(results["one"], probabilities[:1], "float32")
+    assert results["names"].tolist() == list(NAMES)
+
+
+def test_keras_file_needs_the_layers_alone(exported, tmp_path):
+    (network, (keras_file, _)), images = exported, make_images()
+    results = run_in_new_process(WITH_LAYERS_ALONE, keras_file, images, tmp_path)
+    expected = flatten(network(images, training=False))
+    assert results.keys() == expected.keys()
+    for name in expected:
+        assert_close(results[name], expected[name], "float32")
+
+
+def test_reloaded_network_trains(exported):
+    network = keras.saving.load_model(exported[1][0])
+    with tf.GradientTape() as tape:
+        volume = network(make_images(), training=True)["attention"]["stage3_block2_gala"]
+        loss = tf.reduce_sum(losses.column_norm(volume))
+    assert tape.gradient(loss, network.get_layer("stem_conv").kernel.value) is not None
+
+
+def test_attention_is_the_last_scored_layers(tmp_path):
+    """With attention everywhere the last unit is stage 4's, which is coarser: 2 x 2."""
+    network = models.build_model(
+        attention="gala", attention_units="all", stage_blocks=(1, 1, 1, 1),
+        stage_widths=(4, 4, 4, 4), stem="small", image_size=SIZE, num_classes=4)
+    _, saved_model = export.export_network(network, NAMES, str(tmp_path))
+    served = tf.saved_model.load(saved_model)
+    outputs = served.predict(make_images(2))
+    volume = network(make_images(2), training=False)["attention"]["stage4_block1_gala"]
+    assert outputs["attention"].shape == (2, 2, 2)
+    assert_close(outputs["attention"], losses.column_norm(volume)[..., 0], "float32")
+
+
+# --------------------------------------------------------------------------- writing
+
+
+def tree(directory):
+    return sorted(os.listdir(directory))
+
+
+def test_existing_output_is_refused_and_stays(tmp_path):
+    network = build("none")
+    for name in ("model.keras", "saved_model"):
+        old = tmp_path / name
+        old.write_text("precious")
+        with pytest.raises(ValueError, match=f"{name} exists there already.*--overwrite"):
+            export.export_network(network, NAMES, str(tmp_path))
+        assert old.read_text() == "precious"
+        old.unlink()
+    assert tree(tmp_path) == []
+
+
+def test_overwriting_replaces_both_and_leaves_other_files(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    export.export_network(build("se"), NAMES, str(tmp_path))
+    paths = export.export_network(build("gala"), NAMES, str(tmp_path), overwrite=True)
+    assert tree(tmp_path) == ["model.keras", "notes.txt", "saved_model"]
+    assert "stage3_block1_gala" in keras.saving.load_model(paths[0]).output["attention"]
+    served = tf.saved_model.load(paths[1])
+    outputs = served.predict(make_images(1))
+    assert outputs["attention"].numpy().max() <= np.sqrt(32) + 1e-3  # 32 channels in [-1, 1]
+
+
+def test_killed_export_leaves_no_output_and_the_next_one_cleans_up(tmp_path, monkeypatch):
+    def killed(module, path, **_):
+        os.makedirs(path)
+        (tmp_path / "unfinished-saved_model" / "half").write_text("")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tf.saved_model, "save", killed)
+        with pytest.raises(KeyboardInterrupt):
+            export.export_network(build("none"), NAMES, str(tmp_path))
+    assert tree(tmp_path) == ["model.keras", "unfinished-saved_model"]
+    export.export_network(build("none"), NAMES, str(tmp_path), overwrite=True)
+    assert tree(tmp_path) == ["model.keras", "saved_model"]
+    assert not (tmp_path / "saved_model" / "half").exists()
+
+
+def test_names_must_be_as_many_as_classes(tmp_path):
+    with pytest.raises(ValueError, match="tells 4 classes apart, but there are 2 names"):
+        export.export_network(build("none"), ("a", "b"), str(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+# --------------------------------------------------------------------------- a run
+
+
+@pytest.fixture
+def run_dir(tmp_path):
+    """A run with different best and newest weights: logit biases 1 and 2."""
+    model_dir = str(tmp_path / "run")
+    info = records.DatasetInfo(
+        name="tiny", class_names=NAMES, splits={},
+        image=records.ImageGeometry("original", SIZE, SIZE, SIZE, SIZE), clickmap_blur="none",
+        clickmap_grid=4, human_ceiling=None, split_rule="none", seed=0, command="", tool_version="")
+    run_config = config.Config(
+        model_dir=model_dir, image_size=SIZE, stage_blocks=(1, 1, 1), stage_widths=(4, 4, 4),
+        stem="small")
+    run_directory.start(run_config, info)
+    network = run_directory.build_network(run_config, len(NAMES))
+    for step, which in enumerate(("best", "checkpoints"), start=1):
+        network.get_layer("logits").bias.assign([step, 0.0, 0.0, 0.0])
+        checkpoints.Checkpoints(os.path.join(model_dir, which), 1, model=network).save(step)
+    return model_dir
+
+
+@pytest.mark.parametrize("which, bias", [("best", 1.0), ("checkpoints", 2.0)])
+def test_run_is_exported_with_the_weights_asked_for(run_dir, tmp_path, which, bias):
+    paths = export.export_run(run_dir, str(tmp_path / "out"), which)
+    assert paths == [str(tmp_path / "out" / name) for name in ("model.keras", "saved_model")]
+    assert keras.saving.load_model(paths[0]).get_layer("logits").bias[0] == bias
+    names = tf.saved_model.load(paths[1]).class_names().numpy()
+    assert [name.decode("utf-8") for name in names] == list(NAMES)
+
+
+def test_command_says_what_it_wrote_and_refuses_the_second_time(
+    run_dir, tmp_path, monkeypatch, capsys
+):
+    output_dir = str(tmp_path / "out")
+    values = types.SimpleNamespace(
+        model_dir=run_dir, output_dir=output_dir, checkpoint="best", overwrite=False)
+    monkeypatch.setattr(flags, "FLAGS", values)
+    export.main([])
+    assert capsys.readouterr().out.splitlines() == [
+        f"wrote {output_dir}/{name}" for name in ("model.keras", "saved_model")]
+    with pytest.raises(SystemExit, match=f"error: --output_dir={output_dir}: .* exists"):
+        export.main([])
+
+
+def test_help_comes_without_tensorflow():
+    start = time.perf_counter()
+    result = subprocess.run(
+        [sys.executable, "-m", "gala_tf.export", "--help"], capture_output=True, text=True)
+    assert time.perf_counter() - start < 2
+    for name in ("model_dir", "output_dir", "checkpoint", "[no]overwrite"):
+        assert f"--{name}" in result.stdout

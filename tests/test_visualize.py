@@ -1,0 +1,347 @@
+"""Pictures taken apart: panels against numbers, every message tried, a run drawn end to end."""
+
+import io
+import os
+import subprocess
+import sys
+import time
+import types
+import warnings
+
+import matplotlib
+import numpy as np
+import pytest
+from absl import flags
+from PIL import Image
+
+from gala_tf import checkpoints, clickmaps, config, evaluate, records, run_directory, visualize
+
+PANEL, GAP, MARGIN = visualize.PANEL, visualize.GAP, visualize.MARGIN
+LAYERS = [f"stage3_block{block}_gala" for block in range(1, 7)]
+
+
+def panel(picture, row, column, captions=True):
+    """The P x P pixels of one panel."""
+    top = visualize.TITLE_HEIGHT + row * (
+        PANEL + GAP + (visualize.CAPTION_HEIGHT if captions else 0))
+    left = MARGIN + column * (PANEL + GAP)
+    return picture[top : top + PANEL, left : left + PANEL].astype(int)
+
+
+def is_grey(pixels):
+    return (pixels.max(-1) == pixels.min(-1)).all()
+
+
+@pytest.fixture
+def parts():
+    """Three images of the panels' own size, with maps."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (3, PANEL, PANEL, 3), np.uint8)
+    maps = {"a": rng.random((3, 14, 14)), "b": rng.random((3, 7, 7))}
+    return images, rng.random((3, 28, 28)), maps
+
+
+# --------------------------------------------------------------------------- attention_grid
+
+
+def test_grid_has_a_row_an_image_and_a_column_a_layer(parts):
+    picture = visualize.attention_grid(*parts, captions=["x", "y", "z"])
+    assert picture.dtype == np.uint8
+    assert picture.shape == (44 + 3 * (192 + 28 + 6) + 26 + 14, 2 * 14 + 4 * 192 + 3 * 6, 3)
+    without = visualize.attention_grid(*parts)
+    assert without.shape[0] == picture.shape[0] - 3 * 28
+
+
+def test_first_column_is_the_image_itself(parts):
+    picture = visualize.attention_grid(*parts)
+    for row, image in enumerate(parts[0]):
+        np.testing.assert_array_equal(panel(picture, row, 0, captions=False), image)
+
+
+def test_small_images_fill_their_panel(parts):
+    _, human, maps = parts
+    images = np.full((3, 64, 64, 3), (10, 200, 90), np.uint8)
+    picture = visualize.attention_grid(images, human, maps)
+    assert (panel(picture, 1, 0, captions=False) == (10, 200, 90)).all()
+
+
+def test_overlay_equals_an_independent_blend(parts):
+    """Bicubic by the matrices of clickmaps.py, luminance by ITU-R 601, colours by matplotlib."""
+    images, human, maps = parts
+    picture = visualize.attention_grid(images, human, maps)
+    for column, values in enumerate([human[2], maps["a"][2], maps["b"][2]], start=1):
+        side = values.shape[0]
+        enlarge = clickmaps.resample_matrix(side, PANEL, 0, side, "bicubic").numpy()
+        scaled = (values - values.min()) / (values.max() - values.min())
+        heat = np.clip(enlarge @ scaled @ enlarge.T, 0, 1)
+        color = 255 * matplotlib.colormaps["inferno"](heat)[..., :3]
+        grey = (images[2] @ [0.299, 0.587, 0.114])[..., None]
+        opacity = (0.4 + 0.25 * heat)[..., None]
+        expected = (1 - opacity) * grey + opacity * color
+        difference = panel(picture, 2, column, captions=False) - expected
+        # Rounding of the grey and of the result; of 256 colours, a neighbour now and then.
+        assert np.abs(difference).max() < 4
+        assert np.abs(difference).mean() < 0.6
+
+
+def test_heat_lies_where_the_map_is_high():
+    """A hot cell (1, 2) of 4 x 4 lights up around (1.5, 2.5) / 4 of the panel."""
+    maps = np.zeros((1, 4, 4))
+    maps[0, 1, 2] = 5.0
+    picture = visualize.attention_grid(np.full((1, 32, 32, 3), 90, np.uint8), maps, {"a": maps})
+    light = panel(picture, 0, 2, captions=False).sum(-1)
+    weight = np.maximum(light - 0.8 * light.max(), 0)
+    rows, columns = np.mgrid[:PANEL, :PANEL] + 0.5
+    assert (rows * weight).sum() / weight.sum() == pytest.approx(1.5 * PANEL / 4, abs=1)
+    assert (columns * weight).sum() / weight.sum() == pytest.approx(2.5 * PANEL / 4, abs=1)
+
+
+def test_every_map_has_its_own_scale(parts):
+    images, human, maps = parts
+    scaled = {"a": 1e-3 * maps["a"] + 7, "b": 1e4 * maps["b"] - 5}
+    picture = visualize.attention_grid(images, human, maps).astype(int)
+    same = visualize.attention_grid(images, 12.0 * human, scaled).astype(int)
+    assert np.abs(picture - same).max() <= 3  # float32: a neighbouring colour
+
+
+@pytest.mark.parametrize("value", [0.0, 3.0, np.nan, np.inf])
+def test_map_without_information_is_a_grey_panel_with_a_reason(parts, value):
+    images, human, maps = parts
+    human[1], maps["b"][0] = value, value
+    if not np.isfinite(value):
+        human[1, 1:], maps["b"][0, 1:] = 0.5, 0.5  # one bad row spoils a map
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        picture = visualize.attention_grid(images, human, maps)
+    assert is_grey(panel(picture, 1, 1, captions=False))
+    assert is_grey(panel(picture, 0, 3, captions=False))
+    assert not is_grey(panel(picture, 0, 1, captions=False))
+    # The reason, in ink, in the middle of what is otherwise pale.
+    assert panel(picture, 0, 3, captions=False)[80:112].min() < 60
+
+
+def test_human_map_that_is_missing_and_one_that_is_flat_read_differently(parts):
+    images, human, maps = parts
+    images[:] = 128
+    human[0], human[1] = 0.0, 2.0
+    picture = visualize.attention_grid(images, human, maps)
+    missing, flat = (panel(picture, row, 1, captions=False) for row in (0, 1))
+    assert (missing != flat).any()
+
+
+def test_captions_are_drawn_below_their_rows_and_never_run_out_of_the_picture(parts):
+    captions = ["", "true: goldfish / said: koala", "true: " + "very " * 100 + "long"]
+    picture = visualize.attention_grid(*parts, captions=captions)
+    bottoms = [visualize.TITLE_HEIGHT + row * (PANEL + 28 + GAP) + PANEL for row in range(3)]
+    empty, short, long = (picture[b : b + 28] for b in bottoms)
+    assert empty.min() == 255
+    assert 0 < (short < 100).any((0, 2)).sum() < 400
+    assert short[:, :MARGIN].min() == 255
+    assert (long < 100).any((0, 2)).nonzero()[0].max() > picture.shape[1] - MARGIN - 30
+    assert long[:, -MARGIN:].min() == 255
+
+
+def test_titles_are_layer_names_unless_given(parts):
+    named = visualize.attention_grid(*parts)
+    titled = visualize.attention_grid(*parts, layer_titles={"b": "layer 39\nstage3_block6_gala"})
+    column = slice(MARGIN + 3 * (PANEL + GAP), None)
+    different = (named != titled).any(-1)
+    assert different[: visualize.TITLE_HEIGHT, column].any()
+    different[: visualize.TITLE_HEIGHT, column] = False
+    assert not different.any()
+
+
+def test_eight_rows_take_less_than_a_second():
+    rng = np.random.default_rng(1)
+    images = rng.integers(0, 256, (8, 224, 224, 3), np.uint8)
+    maps = {name: rng.random((8, 14, 14)) for name in LAYERS}
+    visualize.attention_grid(images[:1], maps[LAYERS[0]][:1], {})  # imports
+    start = time.perf_counter()
+    visualize.attention_grid(images, maps[LAYERS[0]], maps, ["caption"] * 8)
+    assert time.perf_counter() - start < 1
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda i, h, m: (i.astype(np.float32), h, m), r"images must be uint8.*float32 \(3"),
+        (lambda i, h, m: (i[0], h, m), "images must be uint8"),
+        (lambda i, h, m: (i[:0], h[:0], {}), r"N > 0.*\(0, 192"),
+        (lambda i, h, m: (i, h[:2], m), r"human_maps must be .*each of the 3 images.*\(2, 28"),
+        (lambda i, h, m: (i, h, {"a": m["a"][..., None]}), r"a must be \[N, h, w\].*14, 1\)"),
+    ],
+)
+def test_wrong_shapes_are_refused(parts, change, message):
+    with pytest.raises(ValueError, match=message):
+        visualize.attention_grid(*change(*parts))
+
+
+def test_wrong_number_of_captions_is_refused(parts):
+    with pytest.raises(ValueError, match="captions .* expected 3, received 1"):
+        visualize.attention_grid(*parts, captions=["one"])
+
+
+def test_png_holds_the_picture(tmp_path, parts):
+    picture = visualize.attention_grid(*parts)
+    path = tmp_path / "new" / "figures" / "x.png"
+    visualize.write_png(str(path), picture)
+    np.testing.assert_array_equal(np.asarray(Image.open(path)), picture)
+    assert os.listdir(path.parent) == ["x.png"]
+
+
+# --------------------------------------------------------------------------- choices
+
+
+def test_default_layers_are_first_third_and_last():
+    maps = dict.fromkeys(LAYERS)
+    assert visualize.choose_layers(maps) == [LAYERS[0], LAYERS[2], LAYERS[5]]
+    assert visualize.choose_layers(maps, [LAYERS[4], LAYERS[1]]) == [LAYERS[4], LAYERS[1]]
+    assert visualize.choose_layers({"a": 0}) == ["a"]
+    assert visualize.choose_layers({"a": 0, "b": 0}) == ["a", "b"]
+
+
+def test_unknown_layer_is_refused_with_the_names_there_are():
+    with pytest.raises(ValueError, match="no attention map of x. This network has a, b"):
+        visualize.choose_layers({"a": 0, "b": 0}, ["a", "x"])
+
+
+def test_titles_number_layers_as_the_paper_does():
+    titles = visualize.paper_titles([LAYERS[0], LAYERS[5]], config.Config())
+    assert titles == {
+        LAYERS[0]: "layer 24\nstage3_block1_gala",
+        LAYERS[5]: "layer 39\nstage3_block6_gala",
+    }
+
+
+def predictions(has_clickmap):
+    count = len(has_clickmap)
+    return evaluate.Predictions(
+        label=np.arange(count) % 2, prediction=np.zeros(count, int), rank=None, cross_entropy=None,
+        clickmap=np.ones((count, 4, 4)), has_clickmap=np.array(has_clickmap, bool),
+        maps={"a": np.zeros((count, 4, 4)) + np.arange(count)[:, None, None]},
+    )
+
+
+def test_rows_are_spread_over_images_with_maps():
+    spread = visualize.spread_rows
+    assert spread(predictions([1] * 9), 3).tolist() == [0, 4, 8]
+    assert spread(predictions([0, 1, 0, 1, 1]), 2).tolist() == [1, 4]
+    assert spread(predictions([0, 1, 0, 1, 1]), 10).tolist() == [1, 3, 4]
+    assert spread(predictions([0] * 5), 3).tolist() == [0, 2, 4]
+
+
+@pytest.mark.parametrize("rows", [slice(1, 3), np.array([1, 2])])
+def test_grid_of_predictions_takes_the_same_rows_of_everything(monkeypatch, rows):
+    monkeypatch.setattr(visualize, "attention_grid", lambda *arguments: arguments)
+    given = predictions([1, 1, 0, 1])
+    images, human, maps, captions, titles = visualize.predictions_grid(
+        np.zeros((2, 8, 8, 3), np.uint8), given, rows, ("cat", "dog"), titles={"a": "A"})
+    assert images.shape == (2, 8, 8, 3)
+    assert human[:, 0, 0].tolist() == [1, 0]  # image 2 has no map, whatever the array holds
+    assert maps["a"][:, 0, 0].tolist() == [1, 2]
+    assert captions == ["true: dog / said: cat", "true: cat / said: cat"]
+    assert titles == {"a": "A"}
+
+
+# --------------------------------------------------------------------------- a run
+
+
+def encode(index):
+    """An image known by its grey level; every image but the third has a map."""
+    file = io.BytesIO()
+    Image.fromarray(np.full((36, 40, 3), 20 * index + 10, np.uint8)).save(file, "JPEG", quality=95)
+    if index == 3:
+        return records.encode_example(records.Example(str(index), file.getvalue(), 0))
+    counts = np.zeros((36, 40), np.uint8)
+    counts[10:20, 12:20] = 1 + index
+    grid, box = np.zeros((4, 4), np.uint8), (0.25, 0.3, 0.6, 0.5)
+    example = records.Example(str(index), file.getvalue(), index % 2, (counts,))
+    return records.encode_example(example, blurred=grid, box=box)
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory):
+    """A run whose best weights are those it began with, on ten images in two shards."""
+    data_dir, model_dir = (str(tmp_path_factory.mktemp(name)) for name in ("data", "run"))
+    shards = tuple(
+        records.write_shard(os.path.join(data_dir, records.shard_name("test", n, 2)),
+                            map(encode, indices))
+        for n, indices in enumerate([range(6), range(6, 10)]))
+    info = records.DatasetInfo(
+        name="tiny", class_names=("cat", "dog"),
+        splits={"test": records.Split(10, 9, 0, 2, shards)},
+        image=records.ImageGeometry("original", 36, 36, 40, 40), clickmap_blur="box:5",
+        clickmap_grid=4, human_ceiling=None, split_rule="by hand", seed=0, command="rebuild",
+        tool_version="test")
+    records.save_info(data_dir, info)
+    run_config = config.Config(
+        data_dir=data_dir, model_dir=model_dir, image_size=32, crop_fraction=0.9,
+        clickmap_blur="box:5", stage_blocks=(1, 1, 4), stage_widths=(4, 4, 4), stem="small",
+        global_batch_size=4)
+    run_directory.start(run_config, info)
+    network = run_directory.build_network(run_config, 2)
+    best = checkpoints.Checkpoints(os.path.join(model_dir, "best"), 1, model=network)
+    best.save(5, validation={})
+    return model_dir
+
+
+def test_run_is_drawn_from_its_best_weights(run_dir, monkeypatch):
+    drawn, real = [], visualize.predictions_grid
+    monkeypatch.setattr(
+        visualize, "predictions_grid", lambda *a: drawn.append(a) or real(*a))
+    path = visualize.draw_run(run_dir, "test", 4)
+    assert path == os.path.join(run_dir, "figures", "attention-test.png")
+    picture = np.asarray(Image.open(path))
+    assert picture.shape[:2] == (44 + 4 * 226 + 26 + 14, 2 * 14 + 5 * 192 + 4 * 6)
+
+    images, predictions, rows, names, _, titles = drawn[0]
+    assert rows.tolist() == [0, 4, 6, 9]  # of 0 1 2 4 5 6 7 8 9, evenly: 3 has no map
+    np.testing.assert_allclose(images.mean((1, 2, 3)), 20 * rows + 10, atol=1.5)
+    assert predictions.label[rows].tolist() == [0, 0, 0, 1]
+    assert names == ("cat", "dog")
+    assert titles["stage3_block1_gala"] == "layer 9\nstage3_block1_gala"
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (("test", 0), "--num_images must be positive. Received: 0"),
+        (("test", 2, ["stage9"]), "no attention map of stage9. This network has stage3_block1"),
+        (("nothere", 2), "nothere"),
+    ],
+)
+def test_wrong_request_is_refused(run_dir, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        visualize.draw_run(run_dir, *arguments)
+
+
+# --------------------------------------------------------------------------- the command
+
+
+def values(model_dir, output):
+    return types.SimpleNamespace(model_dir=model_dir, data_dir="", split="test", num_images=99,
+                                 layers=["stage3_block2_gala"], output=output)
+
+
+def test_command_draws_what_is_asked_for_and_says_where(run_dir, tmp_path, monkeypatch, capsys):
+    output = str(tmp_path / "x.png")
+    monkeypatch.setattr(flags, "FLAGS", values(run_dir, output))
+    visualize.main([])
+    assert capsys.readouterr().out == f"wrote {output}\n"
+    # One layer, and all the images that have a map.
+    assert Image.open(output).size == (2 * 14 + 3 * 192 + 2 * 6, 44 + 9 * 226 + 26 + 14)
+
+
+def test_mistake_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(flags, "FLAGS", values(str(tmp_path), ""))
+    with pytest.raises(SystemExit, match=f"error: --model_dir={tmp_path}: no run.flags"):
+        visualize.main([])
+
+
+def test_help_comes_without_tensorflow():
+    start = time.perf_counter()
+    result = subprocess.run(
+        [sys.executable, "-m", "gala_tf.visualize", "--help"], capture_output=True, text=True)
+    assert time.perf_counter() - start < 2
+    for name in vars(values("", "")):
+        assert f"--{name}" in result.stdout
