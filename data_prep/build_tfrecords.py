@@ -30,48 +30,78 @@ def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
     fv = {"flag_values": flag_values}
     # What to read.
     flags.DEFINE_string(
-        "source", None, "Where images and maps come from: "
-        + "; ".join(f"{name} = {entry.summary}" for name, entry in SOURCES.items()) + ".", **fv)
+        "source",
+        None,
+        "Where images and maps come from: "
+        + "; ".join(f"{name} = {entry.summary}" for name, entry in SOURCES.items())
+        + ".",
+        **fv,
+    )
     flags.DEFINE_string("input_dir", "", "Root of the raw material, if the source has one.", **fv)
     flags.DEFINE_string(
-        "maps_dir", "", "Root of a parallel tree of maps (folder). Empty: maps lie beside the "
-        "images.", **fv)
+        "maps_dir",
+        "",
+        "Root of a parallel tree of maps (folder). Empty: maps lie beside the images.",
+        **fv,
+    )
     flags.DEFINE_list(
-        "split_proportions", [str(count) for count in PAPER_PROPORTIONS],
+        "split_proportions",
+        [str(count) for count in PAPER_PROPORTIONS],
         "Train, validation, test: proportions on any scale, where the source fixes no splits "
-        "(folder). Default: the paper's.", **fv)
+        "(folder). Default: the paper's.",
+        **fv,
+    )
     flags.DEFINE_float(
-        "validation_fraction", 0.1, "Part of the training images held out (tiny_imagenet).", **fv)
-    flags.DEFINE_integer(
-        "seed", 0, "Decides splits, the order of records, and made-up data.", **fv)
+        "validation_fraction", 0.1, "Part of the training images held out (tiny_imagenet).", **fv
+    )
+    flags.DEFINE_integer("seed", 0, "Decides splits, the order of records, and made-up data.", **fv)
     flags.DEFINE_enum(
-        "on_bad_image", "fail", ["fail", "skip"],
-        "What to do about an image that cannot be decoded.", **fv)
+        "on_bad_image",
+        "fail",
+        ["fail", "skip"],
+        "What to do about an image that cannot be decoded.",
+        **fv,
+    )
     flags.DEFINE_enum(
-        "on_duplicate", "error", ["error", "drop"],
-        "What to do about the same picture in two splits; `drop` takes training's away.", **fv)
+        "on_duplicate",
+        "error",
+        ["error", "drop"],
+        "What to do about the same picture in two splits; `drop` takes training's away.",
+        **fv,
+    )
     # What to write.
     flags.DEFINE_string("output_dir", None, "Where the data set goes (local or gs://).", **fv)
     flags.DEFINE_string("name", "", "Name of the data set; default: the source's.", **fv)
     flags.DEFINE_bool("overwrite", False, "Replace a data set in --output_dir.", **fv)
     flags.DEFINE_integer(
-        "num_shards", 8, "Files of the train split: at least one for each host that reads, and "
-        "100 to 200 MB each for large sets.", **fv)
+        "num_shards",
+        8,
+        "Files of the train split: at least one for each host that reads, and "
+        "100 to 200 MB each for large sets.",
+        **fv,
+    )
     flags.DEFINE_integer("num_eval_shards", 8, "Files of each other split.", **fv)
     flags.DEFINE_enum(
-        "image_storage", "original", ["original", "square"],
+        "image_storage",
+        "original",
+        ["original", "square"],
         "Keep images as they came, or their central square of --square_size. Square images are "
-        "read several times faster.", **fv)
+        "read several times faster.",
+        **fv,
+    )
     flags.DEFINE_integer("square_size", 256, "Side of `square` images, pixels (paper).", **fv)
     flags.DEFINE_string(
-        "clickmap_blur", "", "Blur of the maps made ready for training, pixels of the stored "
+        "clickmap_blur",
+        "",
+        "Blur of the maps made ready for training, pixels of the stored "
         "image: box:K, gaussian:K,SIGMA, disc:K or none. Unblurred counts are kept as well. "
-        "Default: " + ", ".join(f"{e.clickmap_blur} ({name})" for name, e in SOURCES.items())
-        + ".", **fv)
+        "Default: " + ", ".join(f"{e.clickmap_blur} ({name})" for name, e in SOURCES.items()) + ".",
+        **fv,
+    )
+    flags.DEFINE_integer("clickmap_grid", 64, "Side of the maps made ready for training.", **fv)
     flags.DEFINE_integer(
-        "clickmap_grid", 64, "Side of the maps made ready for training.", **fv)
-    flags.DEFINE_integer(
-        "num_workers", 1, "Processes that encode; the bytes do not depend on it.", **fv)
+        "num_workers", 1, "Processes that encode; the bytes do not depend on it.", **fv
+    )
 
 
 def main(argv: Sequence[str]) -> None:
@@ -102,7 +132,8 @@ def _check_flags(flag_values):
             users = [name for name, entry in SOURCES.items() if flag in entry.reads]
             raise ValueError(
                 f"--{flag} means nothing to --source={name}; it is read by {', '.join(users)}. "
-                "Leave it out.")
+                "Leave it out."
+            )
     for flag in ("num_shards", "num_eval_shards", "square_size", "clickmap_grid", "num_workers"):
         if flag_values[flag].value < 1:
             raise ValueError(f"--{flag} must be at least 1, got {flag_values[flag].value}.")
@@ -112,7 +143,8 @@ def _check_flags(flag_values):
     except ValueError:
         raise ValueError(
             f"--split_proportions must be three numbers, got {flag_values.split_proportions}. "
-            "Write them as --split_proportions=8,1,1.") from None
+            "Write them as --split_proportions=8,1,1."
+        ) from None
 
 
 # --------------------------------------------------------------------------- building
@@ -130,13 +162,16 @@ def build(flag_values: flags.FlagValues, command: str) -> "records.DatasetInfo":
     _check_flags(flag_values)
     output_dir = flag_values.output_dir
     _check_output(output_dir, flag_values.overwrite)
-    source = sources.load_source(flag_values.source, sources.SourceOptions(
-        input_dir=flag_values.input_dir,
-        maps_dir=flag_values.maps_dir,
-        split_proportions=tuple(float(part) for part in flag_values.split_proportions),
-        validation_fraction=flag_values.validation_fraction,
-        seed=flag_values.seed,
-    ))
+    source = sources.load_source(
+        flag_values.source,
+        sources.SourceOptions(
+            input_dir=flag_values.input_dir,
+            maps_dir=flag_values.maps_dir,
+            split_proportions=tuple(float(part) for part in flag_values.split_proportions),
+            validation_fraction=flag_values.validation_fraction,
+            seed=flag_values.seed,
+        ),
+    )
     if len(set(source.class_names)) < len(source.class_names):
         raise ValueError(f"Class names must be unique, got {list(source.class_names)}.")
     staging = _make_staging(output_dir)
@@ -176,16 +211,21 @@ def _write_records(flag_values, source, staging):
     from gala_tf import records
 
     storage = encoding.Storage(
-        flag_values.image_storage, flag_values.square_size, _blur(flag_values),
-        flag_values.clickmap_grid)
+        flag_values.image_storage,
+        flag_values.square_size,
+        _blur(flag_values),
+        flag_values.clickmap_grid,
+    )
     ledger = ContentLedger(flag_values.on_duplicate)
     bad = []
     tallies = {split: _Tally() for split in SPLITS}
     writers = {
         split: ShardWriter(
-            staging, split,
+            staging,
+            split,
             flag_values.num_shards if split == "train" else flag_values.num_eval_shards,
-            flag_values.seed)
+            flag_values.seed,
+        )
         for split in SPLITS
     }
     results = encoding.encode_all(source.examples, storage, flag_values.num_workers)
@@ -204,7 +244,8 @@ def _write_records(flag_values, source, staging):
     _report(ledger, bad)
     splits = {
         split: tallies[split].finish(writer.finish())
-        for split, writer in writers.items() if writer.examples
+        for split, writer in writers.items()
+        if writer.examples
     }
     if not splits:
         raise ValueError(f"--source={flag_values.source} gave no image that could be written.")
@@ -215,11 +256,13 @@ def _check_encoded(encoded, class_names):
     if encoded.split not in SPLITS:
         raise ValueError(
             f"{encoded.image_id!r}: split must be one of {', '.join(SPLITS)}, got "
-            f"{encoded.split!r}. Mend the source.")
+            f"{encoded.split!r}. Mend the source."
+        )
     if encoded.label >= len(class_names):
         raise ValueError(
             f"{encoded.image_id!r}: label {encoded.label}, but there are only {len(class_names)} "
-            "classes, counted from 0. Mend the source.")
+            "classes, counted from 0. Mend the source."
+        )
 
 
 class _Tally:
@@ -252,25 +295,31 @@ def _image_geometry(flag_values, tallies):
 
     heights, widths = zip(*set().union(*(tally.sizes for tally in tallies)), strict=True)
     geometry = records.ImageGeometry(
-        flag_values.image_storage, min(heights), max(heights), min(widths), max(widths))
+        flag_values.image_storage, min(heights), max(heights), min(widths), max(widths)
+    )
     varied = len(set(heights)) > 1 or len(set(widths)) > 1
     if varied and _blur(flag_values) != "none" and any(t.with_clickmap for t in tallies):
         logging.warning(
             "Images differ in size, so that the blur %s covers more of a small one. The paper "
-            "blurs at 256x256: --image_storage=square does.", _blur(flag_values))
+            "blurs at 256x256: --image_storage=square does.",
+            _blur(flag_values),
+        )
     return geometry
 
 
 def _report(ledger, bad):
     for kind, lines in (
         ("damaged images were left out", bad),
-        ("images were left out, their picture being in another split",
-         [f"{name} = {earlier}" for name, earlier in ledger.dropped]),
+        (
+            "images were left out, their picture being in another split",
+            [f"{name} = {earlier}" for name, earlier in ledger.dropped],
+        ),
     ):
         if lines:
             shown = "".join(f"\n  {line}" for line in lines[:20])
-            logging.warning("%d %s:%s%s", len(lines), kind, shown,
-                            "\n  ..." if len(lines) > 20 else "")
+            logging.warning(
+                "%d %s:%s%s", len(lines), kind, shown, "\n  ..." if len(lines) > 20 else ""
+            )
     if ledger.repeated:
         logging.warning("%d images repeat another of their split; they are kept.", ledger.repeated)
 
@@ -301,11 +350,13 @@ def _check_output(output_dir, overwrite):
     if not overwrite and any(n == records.INFO_FILE or _SHARD_FILE.fullmatch(n) for n in names):
         raise ValueError(
             f"--output_dir={output_dir!r} already holds a data set. Choose another, or pass "
-            "--overwrite to replace it.")
+            "--overwrite to replace it."
+        )
     if STAGING in {name.rstrip("/") for name in names}:
         raise ValueError(
             f"{os.path.join(output_dir, STAGING)!r} exists: another build is writing there, or one "
-            "was killed. If none is running, delete that folder and start again.")
+            "was killed. If none is running, delete that folder and start again."
+        )
 
 
 def _make_staging(output_dir):
@@ -324,8 +375,11 @@ def _publish(staging, output_dir, info):
 
     tf.io.gfile.makedirs(output_dir)
     # An old description goes first: from here on, until the new one is there, no data set is.
-    old = [name for name in tf.io.gfile.listdir(output_dir)
-           if name == records.INFO_FILE or _SHARD_FILE.fullmatch(name)]
+    old = [
+        name
+        for name in tf.io.gfile.listdir(output_dir)
+        if name == records.INFO_FILE or _SHARD_FILE.fullmatch(name)
+    ]
     for name in sorted(old, key=lambda name: name != records.INFO_FILE):
         tf.io.gfile.remove(os.path.join(output_dir, name))
     for split in info.splits.values():
@@ -345,7 +399,8 @@ def format_table(info: "records.DatasetInfo") -> str:  # noqa: F821
         classes = f"{split.classes}/{info.num_classes}"
         lines.append(
             f"{name:<11} {split.examples:>9,} {split.with_clickmap:>9,} {classes:>9} "
-            f"{len(split.shards):>6} {megabytes:>9,.1f}")
+            f"{len(split.shards):>6} {megabytes:>9,.1f}"
+        )
     return "\n".join(lines)
 
 

@@ -21,9 +21,13 @@ pooch is never called). Sources and licences, from scikit-image's own documentat
   camera           CC0, Lav Varshney               astronaut  NASA, public domain
   rocket           SpaceX, public domain           retina     CC0, Mikael Haggstrom
 
-Every photograph is cut into four vertical strips with a gap between them; a permutation drawn from
-the seed gives two of them to train, one to validation, one to test. No pixel of a training
-photograph is within STRIP_GAP columns of a pixel of a test photograph.
+The grey photographs but the bricks are tinted, as hand-coloured prints were. Every photograph is
+cut into four vertical strips with a gap between them; a permutation drawn from the seed gives two
+of them to train, one to validation, one to test, so that no pixel serves two splits.
+
+Measured (seed 0, 600 test images, one core): made in 8 s; human ceiling, the paper's estimator
+after a 13 px box blur, 0.54 at 64x64 and 0.63 at 8x8, its null 0.01; centre prior against the maps
+of all participants 0.25 and 0.29.
 """
 
 from __future__ import annotations
@@ -42,7 +46,7 @@ IMAGE_SIZE = 64  # pixels; image and maps share this frame
 PATCH_SIZE = 44  # pixels: a square that holds any figure and any scrap
 BUBBLE = 4  # pixels: the paper's 14 px at 256 (section 2) is 3.5 px at 64
 PARTICIPANTS = 5
-STRIP_GAP = 2  # columns of a photograph left unused on either side of each cut
+STRIP_GAP = 2  # columns of a photograph left unused on either side of a cut
 
 # class name -> (file in skimage/data, tint: factors of red, green, blue; grey photographs get one)
 MATERIALS = {
@@ -107,7 +111,7 @@ def _load_photograph(name: str) -> np.ndarray:
 
 
 def _strips(seed: int) -> dict[str, dict[str, list[np.ndarray]]]:
-    """split -> photograph -> its strips, each uint8 [H, about W/4, 3]."""
+    """split -> material or scene -> its strips, each uint8 [H, about W/4, 3], tinted."""
     strips = {split: {} for split in SPLITS}
     sources = MATERIALS | {scene: (scene, (1.0, 1.0, 1.0)) for scene in SCENES}
     for number, (name, (file, tint)) in enumerate(sources.items()):
@@ -147,7 +151,10 @@ def _paint(picture: np.ndarray, shape: np.ndarray, texture: np.ndarray) -> None:
 
 
 def _blob(rng: np.random.Generator, center: np.ndarray, radius: float) -> np.ndarray:
-    """A smooth closed shape r(theta) = radius (1 + sum_k a_k cos(k theta + phi_k)): bool [64, 64]."""
+    """A smooth closed shape: bool [64, 64].
+
+    r(theta) = radius (1 + sum over k of a_k cos(k theta + phi_k)), lengths in pixels.
+    """
     y, x = np.mgrid[:IMAGE_SIZE, :IMAGE_SIZE] - center[:, None, None]
     theta = np.arctan2(y, x)
     edge = np.ones_like(theta)
@@ -161,7 +168,7 @@ def _scrap(rng: np.random.Generator) -> np.ndarray:
     y, x = np.mgrid[:IMAGE_SIZE, :IMAGE_SIZE] - rng.uniform(4, IMAGE_SIZE - 4, size=(2, 1, 1))
     angle = rng.uniform(0, np.pi)
     along, across = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
-    return (abs(along) < rng.uniform(6, 13)) & (abs(across) < rng.uniform(4, 6))
+    return (abs(along) < rng.uniform(6, 13)) & (abs(across) < rng.uniform(5, 8))
 
 
 def _compose(
@@ -179,8 +186,9 @@ def _compose(
     while np.hypot(*(center - 0.5)) < 0.2:  # off the middle, or a centre prior explains the maps
         center = rng.uniform(0.12, 0.88, size=2)
     figure = _blob(rng, center * IMAGE_SIZE, rng.uniform(11, 15))
-    # A soft shadow lifts the figure off whatever lies under it.
-    shadow = ndimage.gaussian_filter(np.roll(figure, (1, 1), (0, 1)).astype(np.float64), 2.5)
+    # A soft shadow lifts the figure off whatever lies under it: the one cue to which blob it is,
+    # with its size and its round outline.
+    shadow = ndimage.gaussian_filter(figure.astype(np.float64), sigma=2.5)
     picture *= 1 - 0.8 * shadow[..., None]
     _paint(picture, figure, _texture(rng, strips[own], PATCH_SIZE))
     return picture.round().astype(np.uint8), figure

@@ -6,11 +6,12 @@ its place there. Neither depends on timing, so the same source gives the same by
 """
 
 import os
-import pickle
+import struct
 
 from data_prep import splits
 from gala_tf import records
 
+_BUCKET_ENTRY = struct.Struct("<32sQ")  # rank, a SHA-256; bytes of the record that follows
 FLUSH_BYTES = 256 * 2**20  # kept in memory before buckets are written to disk
 
 
@@ -45,7 +46,8 @@ class ShardWriter:
         for index, bucket in enumerate(self._buckets):
             if bucket:
                 with open(self._bucket_path(index), "ab") as file:
-                    pickle.dump(bucket, file)
+                    for rank, serialized in bucket:
+                        file.write(_BUCKET_ENTRY.pack(rank, len(serialized)) + serialized)
                 bucket.clear()
         self._pending_bytes = 0
 
@@ -57,8 +59,9 @@ class ShardWriter:
             items, path = list(self._buckets[index]), self._bucket_path(index)
             if os.path.exists(path):
                 with open(path, "rb") as file:
-                    while file.peek(1):
-                        items += pickle.load(file)
+                    while header := file.read(_BUCKET_ENTRY.size):
+                        rank, length = _BUCKET_ENTRY.unpack(header)
+                        items.append((rank, file.read(length)))
                 os.remove(path)
             items.sort(key=lambda item: item[0])
             name = records.shard_name(self._split, index, count)

@@ -46,8 +46,10 @@ class Checkpoints:
             tf.io.gfile.rmtree(path)
         tf.io.gfile.makedirs(path)
         self._checkpoint.write(os.path.join(path, PREFIX))
-        files = {name: tf.io.gfile.stat(os.path.join(path, name)).length
-                 for name in sorted(tf.io.gfile.listdir(path))}
+        files = {
+            name: tf.io.gfile.stat(os.path.join(path, name)).length
+            for name in sorted(tf.io.gfile.listdir(path))
+        }
         for name in files:
             _to_disk(os.path.join(path, name))
         marker = os.path.join(path, MARKER)
@@ -77,7 +79,9 @@ class Checkpoints:
                 status.assert_existing_objects_matched()
                 return facts
             except (tf.errors.OpError, AssertionError, ValueError) as error:
-                logging.error("Checkpoint %s cannot be used, trying the one before: %s", path, error)
+                logging.error(
+                    "Checkpoint %s cannot be used, trying the one before: %s", path, error
+                )
         if found:
             raise ValueError(
                 f"{self.directory}: none of the {len(found)} checkpoints can be read (reasons "

@@ -28,108 +28,161 @@ class Config:
     """Hyper-parameters of a run. Field names are the flags' names; units are in the help texts."""
 
     # --- data
-    data_dir: str = _flag("", "Directory of TFRecord shards made by data_prep (local or gs://).",
-                          same_result=True)
+    data_dir: str = _flag(
+        "", "Directory of TFRecord shards made by data_prep (local or gs://).", same_result=True
+    )
     build_data_with: str = _flag(
-        "", "Where data_dir holds no data set, first run `python -m data_prep.build_tfrecords "
+        "",
+        "Where data_dir holds no data set, first run `python -m data_prep.build_tfrecords "
         "--source=THIS --output_dir=DATA_DIR`. For sources that need no input, as `quickstart`.",
-        same_result=True)
+        same_result=True,
+    )
     train_split: str = _flag("train", "Split to train on.")
     validation_split: str = _flag("validation", "Split that selects best/ by top-1 (paper).")
     test_split: str = _flag(
-        "", "Split evaluated once, after training, with the best weights. Empty: none.",
-        same_result=True)
+        "",
+        "Split evaluated once, after training, with the best weights. Empty: none.",
+        same_result=True,
+    )
     image_size: int = _flag(224, "Height = width of the network's input, pixels (paper).")
     crop: str = _flag(
-        "paper", "Training crop: `paper` = random position, fixed scale; `inception` = random "
-        "area and aspect (Table 2's networks); `center` = none.", ("paper", "inception", "center"))
+        "paper",
+        "Training crop: `paper` = random position, fixed scale; `inception` = random "
+        "area and aspect (Table 2's networks); `center` = none.",
+        ("paper", "inception", "center"),
+    )
     crop_fraction: float = _flag(
-        0.875, "Side of the `paper` and the evaluation crop / short side: 224 / 256 (paper).")
+        0.875, "Side of the `paper` and the evaluation crop / short side: 224 / 256 (paper)."
+    )
     flip: bool = _flag(True, "Mirror half of the training images, with their maps (paper).")
     shuffle_buffer: int = _flag(10_000, "Examples the shuffle draws from (ours).")
 
     # --- click maps
     map_source: str = _flag(
-        "clickmaps", "What supervises attention: click maps, or `boxes` = the rectangle that "
-        "spans each (Table 3, 'w/ b. boxes').", ("clickmaps", "boxes"))
+        "clickmaps",
+        "What supervises attention: click maps, or `boxes` = the rectangle that "
+        "spans each (Table 3, 'w/ b. boxes').",
+        ("clickmaps", "boxes"),
+    )
     map_target: str = _flag(
-        "attention", "What the maps supervise: `attention`, or `activity` of the same layers "
-        "(Table 3, 'ResNet-50 w/ ClickMe').", ("attention", "activity"))
+        "attention",
+        "What the maps supervise: `attention`, or `activity` of the same layers "
+        "(Table 3, 'ResNet-50 w/ ClickMe').",
+        ("attention", "activity"),
+    )
     map_loss_weight: float = _flag(6.0, "lambda of Eq. 1 (paper); 0 trains without maps.")
     clickmap_blur: str = _flag(
-        "box:49", "Blur of the maps, pixels of the stored image: box:K (paper: 49), "
-        "gaussian:K,SIGMA, disc:K or none.")
+        "box:49",
+        "Blur of the maps, pixels of the stored image: box:K (paper: 49), "
+        "gaussian:K,SIGMA, disc:K or none.",
+    )
     map_resize: str = _flag(
-        "auto", "How maps are resized: `auto` = bilinear on a TPU, bicubic elsewhere (paper).",
-        ("auto", "bilinear", "bicubic"))
+        "auto",
+        "How maps are resized: `auto` = bilinear on a TPU, bicubic elsewhere (paper).",
+        ("auto", "bilinear", "bicubic"),
+    )
 
     # --- network
     depth: int = _flag(50, "ResNet depth: 18, 34, 50, 101, 152 or 200 (paper: 50).")
     stage_blocks: tuple[int, ...] = _flag(
-        (), "Units per stage, e.g. 1,1,6,1, of a bottleneck network that is in no table; "
-        "overrides depth.")
+        (),
+        "Units per stage, e.g. 1,1,6,1, of a bottleneck network that is in no table; "
+        "overrides depth.",
+    )
     stage_widths: tuple[int, ...] = _flag((), "Channels per stage; default 64,128,256,512.")
     width_multiplier: float = _flag(1.0, "Scales all widths.")
-    version: str = _flag("v1", "Residual unit: v1 post-activation, v2 pre-activation (paper: "
-                         "both, 'approximately equal').", ("v1", "v2"))
-    stem: str = _flag("imagenet", "imagenet = 7x7/2 and pooling; small = 3x3/2; tiny = 3x3/1.",
-                      ("imagenet", "small", "tiny"))
+    version: str = _flag(
+        "v1",
+        "Residual unit: v1 post-activation, v2 pre-activation (paper: "
+        "both, 'approximately equal').",
+        ("v1", "v2"),
+    )
+    stem: str = _flag(
+        "imagenet",
+        "imagenet = 7x7/2 and pooling; small = 3x3/2; tiny = 3x3/1.",
+        ("imagenet", "small", "tiny"),
+    )
     attention: str = _flag("gala", "Attention layer: none, se, gala (or one of your own).")
     attention_units: str = _flag(
-        "stage3", "Units with attention: stage3 (paper's six), all (classic SE), or a list.")
+        "stage3", "Units with attention: stage3 (paper's six), all (classic SE), or a list."
+    )
     reduction_ratio: int = _flag(4, "r of the attention layers (paper).")
     saliency_bias: float = _flag(1.0, "Initial bias of GALA's local saliency (ours).")
     zero_init_residual: bool = _flag(
-        False, "Start v1 units without attention as the identity (last gamma = 0).")
+        False, "Start v1 units without attention as the identity (last gamma = 0)."
+    )
     batch_norm_momentum: float = _flag(0.9, "Decay of the moving statistics (TPU ResNet).")
     synchronized_batch_norm: bool = _flag(False, "Batch statistics over all replicas.")
 
     # --- optimisation
     epochs: float = _flag(100.0, "Passes over the training split (paper).")
-    global_batch_size: int = _flag(1024, "Images per step, all replicas together (paper: 1024 on "
-                                   "TPUs, 32 on the ClickMe subset).")
+    global_batch_size: int = _flag(
+        1024,
+        "Images per step, all replicas together (paper: 1024 on TPUs, 32 on the ClickMe subset).",
+    )
     learning_rate_per_256: float = _flag(
-        0.1, "Base learning rate for a global batch of 256; scales with the batch (TPU ResNet).")
-    schedule: str = _flag("piecewise", "Learning rate after warm-up: the paper's steps, or a "
-                          "cosine to 0.", ("piecewise", "cosine"))
+        0.1, "Base learning rate for a global batch of 256; scales with the batch (TPU ResNet)."
+    )
+    schedule: str = _flag(
+        "piecewise",
+        "Learning rate after warm-up: the paper's steps, or a cosine to 0.",
+        ("piecewise", "cosine"),
+    )
     warmup_epochs: float = _flag(5.0, "Length of the linear warm-up (TPU ResNet).")
     decay_epochs: tuple[float, ...] = _flag(
-        (30.0, 60.0, 80.0, 90.0), "Epochs at which the rate is multiplied by decay_factor (paper).")
+        (30.0, 60.0, 80.0, 90.0), "Epochs at which the rate is multiplied by decay_factor (paper)."
+    )
     decay_factor: float = _flag(0.1, "(paper)")
     momentum: float = _flag(0.9, "Nesterov momentum (paper: Nesterov; value: TPU ResNet).")
     weight_decay: float = _flag(1e-4, "L2 on kernels only (TPU ResNet).")
     label_smoothing: float = _flag(0.0, "Mass moved from the true class to all classes (paper: 0).")
-    precision: str = _flag("float32", "Arithmetic of the layers; variables and losses stay float32.",
-                           ("float32", "mixed_bfloat16", "mixed_float16"))
+    precision: str = _flag(
+        "float32",
+        "Arithmetic of the layers; variables and losses stay float32.",
+        ("float32", "mixed_bfloat16", "mixed_float16"),
+    )
 
     # --- run
-    model_dir: str = _flag("", "Run directory: flags, checkpoints, metrics, figures.",
-                           same_result=True)
+    model_dir: str = _flag(
+        "", "Run directory: flags, checkpoints, metrics, figures.", same_result=True
+    )
     seed: int = _flag(0, "Seeds initial weights, shuffling and augmentation.")
     deterministic: bool = _flag(
-        True, "Same seed, same flags, same shards: same weights, bit for bit on a CPU; slower on "
-        "a GPU. A TPU is deterministic as it is.")
+        True,
+        "Same seed, same flags, same shards: same weights, bit for bit on a CPU; slower on "
+        "a GPU. A TPU is deterministic as it is.",
+    )
     steps_per_loop: int = _flag(100, "Training steps per call from the host.", same_result=True)
     eval_every_epochs: float = _flag(
-        1.0, "Validate, and keep the best weights, each so many epochs.")
-    eval_batch_size: int = _flag(0, "Images per evaluation step; 0 = global_batch_size.",
-                                 same_result=True)
-    checkpoint_every_steps: int = _flag(0, "Steps between checkpoints; 0 = at each validation.",
-                                        same_result=True)
+        1.0, "Validate, and keep the best weights, each so many epochs."
+    )
+    eval_batch_size: int = _flag(
+        0, "Images per evaluation step; 0 = global_batch_size.", same_result=True
+    )
+    checkpoint_every_steps: int = _flag(
+        0, "Steps between checkpoints; 0 = at each validation.", same_result=True
+    )
     keep_checkpoints: int = _flag(3, "Rolling checkpoints kept.", same_result=True)
     stop_after_steps: int = _flag(
-        0, "End the session, resumably, at this step (a rehearsal, a time slot); 0 = never.",
-        same_result=True)
+        0,
+        "End the session, resumably, at this step (a rehearsal, a time slot); 0 = never.",
+        same_result=True,
+    )
     allow_flag_changes: bool = _flag(
-        False, "Resume although flags changed since the run began.", same_result=True)
+        False, "Resume although flags changed since the run began.", same_result=True
+    )
 
     # --- hardware
-    tpu: str = _flag("", "`local` on a TPU VM, a TPU's name, or grpc://ip:8470. Empty: all local "
-                     "GPUs, or the CPU.", same_result=True)
+    tpu: str = _flag(
+        "",
+        "`local` on a TPU VM, a TPU's name, or grpc://ip:8470. Empty: all local GPUs, or the CPU.",
+        same_result=True,
+    )
     tpu_zone: str = _flag("", "Zone of a TPU given by name.", same_result=True)
     gcp_project: str = _flag("", "Project of a TPU given by name.", same_result=True)
-    cpu_devices: int = _flag(1, "Logical CPU devices that share a batch, for tests.",
-                             same_result=True)
+    cpu_devices: int = _flag(
+        1, "Logical CPU devices that share a batch, for tests.", same_result=True
+    )
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
@@ -138,13 +191,28 @@ class Config:
                 raise ValueError(
                     f"--{field.name} must be one of {', '.join(choices)}. Received: {value!r}."
                 )
-        positive = ("image_size", "crop_fraction", "epochs", "global_batch_size", "steps_per_loop",
-                    "eval_every_epochs", "keep_checkpoints", "cpu_devices", "shuffle_buffer")
+        positive = (
+            "image_size",
+            "crop_fraction",
+            "epochs",
+            "global_batch_size",
+            "steps_per_loop",
+            "eval_every_epochs",
+            "keep_checkpoints",
+            "cpu_devices",
+            "shuffle_buffer",
+        )
         for name in positive:
             if getattr(self, name) <= 0:
                 raise ValueError(f"--{name} must be positive. Received: {getattr(self, name)}.")
-        not_negative = ("map_loss_weight", "weight_decay", "warmup_epochs", "eval_batch_size",
-                        "checkpoint_every_steps", "stop_after_steps")
+        not_negative = (
+            "map_loss_weight",
+            "weight_decay",
+            "warmup_epochs",
+            "eval_batch_size",
+            "checkpoint_every_steps",
+            "stop_after_steps",
+        )
         for name in not_negative:
             if getattr(self, name) < 0:
                 raise ValueError(f"--{name} must not be negative. Received: {getattr(self, name)}.")
@@ -170,8 +238,9 @@ def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
     """Declares one absl flag per field of Config."""
     for field in dataclasses.fields(Config):
         default = _default(field)
-        arguments = dict(name=field.name, default=default, help=field.metadata["help"],
-                         flag_values=flag_values)
+        arguments = dict(
+            name=field.name, default=default, help=field.metadata["help"], flag_values=flag_values
+        )
         if field.metadata["choices"]:
             flags.DEFINE_enum(enum_values=list(field.metadata["choices"]), **arguments)
         elif isinstance(default, bool):

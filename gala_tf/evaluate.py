@@ -10,12 +10,12 @@ ceiling, beside two baselines that need no network: the centre prior and shuffle
 
 import dataclasses
 import json
+import math
 import os
-import sys
 
-from absl import app, flags, logging
+from absl import flags
 
-from gala_tf import config, metrics, records
+from gala_tf import command, config, metrics, records
 
 
 @dataclasses.dataclass
@@ -67,8 +67,13 @@ class Evaluator:
         self.step = tf.function(self._make_step(network))
         self.dataset = strategy.distribute_datasets_from_function(
             lambda context: input_pipeline.make_eval_dataset(
-                run_config.data_dir, info, split, batch_size=self.replica_batch,
-                input_context=context, **self.geometry)
+                run_config.data_dir,
+                info,
+                split,
+                batch_size=self.replica_batch,
+                input_context=context,
+                **self.geometry,
+            )
         )
 
     def _make_step(self, network):
@@ -82,8 +87,10 @@ class Evaluator:
             true_logit = tf.gather(logits, label, batch_dims=1)[:, None]
             # Ties and NaN count against the network.
             rank = tf.math.count_nonzero(~(logits < true_logit), axis=1, dtype=tf.int32) - 1
-            maps = {name: losses.column_norm(volume)[..., 0]  # [b, h, w]
-                    for name, volume in scored_volumes(outputs).items()}
+            maps = {
+                name: losses.column_norm(volume)[..., 0]  # [b, h, w]
+                for name, volume in scored_volumes(outputs).items()
+            }
             return {
                 "label": label,
                 "prediction": tf.argmax(logits, axis=1, output_type=tf.int32),
@@ -110,17 +117,20 @@ class Evaluator:
         import numpy as np
         import tensorflow as tf
 
+        from gala_tf import input_pipeline
+
         iterator, batches, seen = iter(self.dataset), [], 0
         while seen < self.examples:
             try:
-                batch = tf.nest.map_structure(lambda x: x.numpy(), self.step(iterator))
-            except (StopIteration, tf.errors.OutOfRangeError):
+                with input_pipeline.named_records(self.run_config.data_dir, self.info, self.split):
+                    batch = tf.nest.map_structure(lambda x: x.numpy(), self.step(iterator))
+            except tf.errors.OutOfRangeError:
                 break
             seen += int((batch["image_index"] >= 0).sum())  # -1 marks padding
             batches.append(batch)
         columns = tf.nest.map_structure(lambda *parts: np.concatenate(parts), *batches)
         index = columns.pop("image_index")
-        order = np.argsort(index, kind="stable")[(index < 0).sum():]
+        order = np.argsort(index, kind="stable")[(index < 0).sum() :]
         if not np.array_equal(index[order], np.arange(self.examples)):
             raise RuntimeError(
                 f"Evaluation of split {self.split!r} must see each of {self.examples} images once, "
@@ -132,18 +142,18 @@ class Evaluator:
         return Predictions(**columns)
 
     def picture(self, predictions: Predictions):
-        """The first images of the split with human and attention maps, uint8 [H, W, 3]."""
-        import numpy as np
+        """Some images of the split with human and attention maps, uint8 [H, W, 3]."""
+        from gala_tf import visualize
 
-        from gala_tf import input_pipeline, visualize
-
-        rows = slice(0, min(PICTURE_ROWS, self.examples))
+        rows = visualize.spread_rows(predictions, PICTURE_ROWS)
         if self._images is None:
-            batch = next(iter(input_pipeline.make_eval_dataset(
-                self.run_config.data_dir, self.info, self.split, batch_size=rows.stop,
-                **self.geometry)))
-            self._images = np.asarray(batch["image"])
-        return visualize.predictions_grid(self._images, predictions, rows, self.info.class_names)
+            self._images = visualize.read_images(
+                self.run_config, self.info, self.split, rows, self.geometry
+            )
+        titles = visualize.paper_titles(predictions.maps, self.run_config)
+        return visualize.predictions_grid(
+            self._images, predictions, rows, self.info.class_names, titles=titles
+        )
 
 
 PICTURE_ROWS = 8
@@ -155,8 +165,7 @@ def scored_volumes(outputs) -> dict:
     Attention where it has an extent in space (GALA); else the activity of the same units, gated by
     SE or, in a plain ResNet, as it is.
     """
-    spatial = {name: volume for name, volume in outputs["attention"].items()
-               if volume.shape[1] > 1}
+    spatial = {name: volume for name, volume in outputs["attention"].items() if volume.shape[1] > 1}
     return spatial or outputs["activity"]
 
 
@@ -166,7 +175,7 @@ def map_sizes(network) -> dict[str, int]:
 
 
 def eval_geometry(run_config, sizes) -> dict:
-    """Arguments of the evaluation pipeline: the centre crop, and maps as fine as the finest layer."""
+    """Arguments of the evaluation pipeline: centre crop, and maps as fine as the finest layer."""
     from gala_tf import clickmaps
 
     return {
@@ -190,14 +199,20 @@ def map_numbers(predictions: Predictions, seed: int = 0) -> dict[str, metrics.Ma
     """{layer: agreement with the human maps}, over the images that have one."""
     rows = predictions.has_clickmap
     human = predictions.clickmap[rows]
-    return {name: metrics.map_agreement(maps[rows], block_sum(human, maps.shape[1]), seed)
-            for name, maps in predictions.maps.items()} if rows.any() else {}
+    return (
+        {
+            name: metrics.map_agreement(maps[rows], block_sum(human, maps.shape[1]), seed)
+            for name, maps in predictions.maps.items()
+        }
+        if rows.any()
+        else {}
+    )
 
 
 def block_sum(maps, size: int):
-    """Sums over square blocks, [N, h, w] -> [N, size, size]; integers stay integers (exact ties)."""
+    """Sums over square blocks, [N, h, w] -> [N, size, size]; integers stay integers, ties exact."""
     count, height, width = maps.shape
-    blocks = maps.reshape(count, size, height // size, size, width // size)
+    blocks = maps.astype("float64").reshape(count, size, height // size, size, width // size)
     return blocks.sum((2, 4))
 
 
@@ -212,9 +227,13 @@ def validation_numbers(predictions: Predictions) -> dict[str, float]:
 
 def results(predictions: Predictions, ceiling: dict) -> dict:
     """All numbers of a split, ready for JSON. `ceiling` is from `find_ceiling`."""
-    layers = {name: {**dataclasses.asdict(agreement),
-                     "fraction_of_ceiling": agreement.spearman / ceiling["value"]}
-              for name, agreement in map_numbers(predictions).items()}
+    layers = {
+        name: {
+            **dataclasses.asdict(agreement),
+            "fraction_of_ceiling": agreement.spearman / ceiling["value"],
+        }
+        for name, agreement in map_numbers(predictions).items()
+    }
     return {
         "examples": len(predictions.label),
         **accuracy_numbers(predictions),
@@ -239,9 +258,12 @@ def find_ceiling(run_config, info, split, sizes) -> dict:
         return metrics.human_ceiling(maps, seed=0)
     if info.human_ceiling:
         return info.human_ceiling
-    return {"value": metrics.PAPER_HUMAN_CEILING, "null": metrics.PAPER_NULL,
-            "estimator": "published for ClickMe (Linsley et al. 2019); this data set has no maps of "
-                         "single participants"}
+    return {
+        "value": metrics.PAPER_HUMAN_CEILING,
+        "null": metrics.PAPER_NULL,
+        "estimator": "published for ClickMe (Linsley et al. 2019); this data set has no maps "
+        "of single participants",
+    }
 
 
 def table(numbers: dict) -> str:
@@ -258,8 +280,11 @@ def table(numbers: dict) -> str:
         lines += [
             "  agreement with human maps (Spearman, mean over images)",
             "    layer                      rho    s.e.   % of ceiling",
-            *(f"    {name:<25}{m['spearman']:6.3f}  {m['standard_error']:.3f}   "
-              f"{100 * m['fraction_of_ceiling']:8.1f}" for name, m in numbers["maps"].items()),
+            *(
+                f"    {name:<25}{m['spearman']:6.3f}  {m['standard_error']:.3f}   "
+                f"{100 * m['fraction_of_ceiling']:8.1f}"
+                for name, m in numbers["maps"].items()
+            ),
             f"    {'centre prior':<25}{final['center_prior']:6.3f}          "
             f"{100 * final['center_prior'] / ceiling['value']:8.1f}",
             f"    {'shuffled (final layer)':<25}{final['shuffled']:6.3f}          "
@@ -275,8 +300,15 @@ def write_results(model_dir: str, split: str, numbers: dict) -> str:
 
     path = os.path.join(model_dir, f"results-{split}.json")
     with tf.io.gfile.GFile(path, "w") as file:
-        file.write(json.dumps(numbers, indent=1) + "\n")
+        file.write(json.dumps(_without_nan(numbers), indent=1, allow_nan=False) + "\n")
     return path
+
+
+def _without_nan(numbers):
+    """JSON knows no NaN: an undefined number becomes null."""
+    if isinstance(numbers, dict):
+        return {key: _without_nan(value) for key, value in numbers.items()}
+    return None if isinstance(numbers, float) and math.isnan(numbers) else numbers
 
 
 def evaluate_run(model_dir: str, split: str, which: str, overrides=(), strategy=None) -> dict:
@@ -299,17 +331,23 @@ def evaluate_run(model_dir: str, split: str, which: str, overrides=(), strategy=
     info = records.load_info(run_config.data_dir)
     records.check_shards(run_config.data_dir, info, split)
     strategy = strategy or make_strategy(
-        run_config.tpu, run_config.tpu_zone, run_config.gcp_project, run_config.cpu_devices)
+        run_config.tpu, run_config.tpu_zone, run_config.gcp_project, run_config.cpu_devices
+    )
     with strategy.scope():
         _, _, network, step = run_directory.load_network(model_dir, which, overrides)
     evaluator = Evaluator(strategy, network, run_config, info, split)
     predictions = evaluator.run()
     ceiling = find_ceiling(run_config, info, split, map_sizes(network))
-    numbers = {"network": network_name(run_config), "split": split, "step": step,
-               **results(predictions, ceiling)}
+    numbers = {
+        "network": network_name(run_config),
+        "split": split,
+        "step": step,
+        **results(predictions, ceiling),
+    }
     print(table(numbers))
-    visualize.write_png(os.path.join(model_dir, "figures", f"attention-{split}.png"),
-                        evaluator.picture(predictions))
+    visualize.write_png(
+        os.path.join(model_dir, "figures", f"attention-{split}.png"), evaluator.picture(predictions)
+    )
     print("wrote", write_results(model_dir, split, numbers), "and figures/ beside it")
     return numbers
 
@@ -317,7 +355,8 @@ def evaluate_run(model_dir: str, split: str, which: str, overrides=(), strategy=
 def network_name(run_config) -> str:
     """The network in the paper's words, e.g. "GALA-ResNet-50 w/ ClickMe"."""
     prefix = {"none": "", "se": "SE-", "gala": "GALA-"}.get(
-        run_config.attention, f"{run_config.attention}-")
+        run_config.attention, f"{run_config.attention}-"
+    )
     blocks = ",".join(map(str, run_config.stage_blocks))
     size = f"({blocks})" if blocks else str(run_config.depth)
     source = {"clickmaps": "ClickMe", "boxes": "b. boxes"}[run_config.map_source]
@@ -326,18 +365,15 @@ def network_name(run_config) -> str:
     return f"{prefix}ResNet-{size}{suffix}"
 
 
-def main(_):
+def main():
+    """Evaluates as the flags say; training flags that are given override the run's own."""
     given = [name for name in config.names() if flags.FLAGS[name].present]
     overrides = tuple(flags.FLAGS[name].serialize() for name in given if name != "model_dir")
-    try:
-        evaluate_run(flags.FLAGS.model_dir, flags.FLAGS.split, flags.FLAGS.checkpoint, overrides)
-    except ValueError as error:
-        logging.debug("traceback", exc_info=True)
-        sys.exit(f"error: {error}")
+    evaluate_run(flags.FLAGS.model_dir, flags.FLAGS.split, flags.FLAGS.checkpoint, overrides)
 
 
 if __name__ == "__main__":
     config.define_flags()
     flags.DEFINE_string("split", "test", "Split to evaluate.")
     flags.DEFINE_enum("checkpoint", "best", ["best", "checkpoints"], "Best or newest weights.")
-    app.run(main)
+    command.run(main)

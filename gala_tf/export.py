@@ -19,17 +19,19 @@ scored layer's reduced map (column-wise L2 norm): what is compared with human ma
 """
 
 import os
-import sys
 from collections.abc import Sequence
 
-from absl import app, flags, logging
+from absl import flags
+
+from gala_tf import command
 
 KERAS_FILE = "model.keras"
 SAVED_MODEL = "saved_model"
 
 
-def export_network(network, class_names: Sequence[str], output_dir: str,
-                   overwrite: bool = False) -> list[str]:
+def export_network(
+    network, class_names: Sequence[str], output_dir: str, overwrite: bool = False
+) -> list[str]:
     """Writes `network` in both forms; each appears under its name only when it is whole.
 
     Args:
@@ -106,8 +108,7 @@ def _write_saved_model(network, class_names, path):
         return tf.constant(list(class_names))  # [K]
 
     module.predict, module.class_names = predict, names
-    tf.saved_model.save(
-        module, path, signatures={"serving_default": predict, "class_names": names})
+    tf.saved_model.save(module, path, signatures={"serving_default": predict, "class_names": names})
 
 
 def _replace(source, target):
@@ -134,8 +135,9 @@ def _remove(path):
         tf.io.gfile.remove(path)
 
 
-def export_run(model_dir: str, output_dir: str, which: str = "best",
-               overwrite: bool = False) -> list[str]:
+def export_run(
+    model_dir: str, output_dir: str, which: str = "best", overwrite: bool = False
+) -> list[str]:
     """Exports the weights of a run; returns the paths written.
 
     Args:
@@ -154,14 +156,12 @@ def export_run(model_dir: str, output_dir: str, which: str = "best",
     return export_network(network, info.class_names, output_dir, overwrite)
 
 
-def main(_):
+def main():
+    """Exports what the flags say."""
     values = flags.FLAGS
-    try:
-        paths = export_run(values.model_dir, values.output_dir, values.checkpoint, values.overwrite)
-    except ValueError as error:
-        logging.debug("traceback", exc_info=True)
-        sys.exit(f"error: {error}")
-    for path in paths:
+    for path in export_run(
+        values.model_dir, values.output_dir, values.checkpoint, values.overwrite
+    ):
         print("wrote", path)
 
 
@@ -170,4 +170,4 @@ if __name__ == "__main__":
     flags.DEFINE_string("output_dir", None, "Directory for the two exports.", required=True)
     flags.DEFINE_enum("checkpoint", "best", ["best", "checkpoints"], "Best or newest weights.")
     flags.DEFINE_bool("overwrite", False, "Replace an earlier export in output_dir.")
-    app.run(main)
+    command.run(main)

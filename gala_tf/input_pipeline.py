@@ -17,6 +17,8 @@ Of several input pipelines (hosts), pipeline i of n reads the shards i, i + n, .
 Dimension letters: B batch, S side of the image, h side of the map, P participants.
 """
 
+import contextlib
+
 import tensorflow as tf
 
 from gala_tf import clickmaps, preprocessing, records
@@ -308,6 +310,20 @@ def check_records(data_dir, info, split):
                 f"Shard {path!r} holds {read} records, expected {expected} "
                 f"({records.INFO_FILE}). Copy it again, or build the data set again: {info.command}"
             )
+
+
+@contextlib.contextmanager
+def named_records(data_dir, info, split):
+    """While it lasts, an error of reading a split becomes one that names shard and record.
+
+    Raises:
+        ValueError: as `check_records`; an error that it cannot reproduce is raised as it came.
+    """
+    try:
+        yield
+    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError):
+        check_records(data_dir, info, split)
+        raise
 
 
 def _shards(data_dir, info, split):

@@ -1,6 +1,7 @@
 """What a run measures: `metrics.jsonl`, TensorBoard, and one line of progress."""
 
 import json
+import math
 import os
 import time
 
@@ -31,9 +32,10 @@ class MetricLog:
         self._summaries = tf.summary.create_file_writer(model_dir)
 
     def write(self, step: int, kind: str, numbers: dict[str, float]) -> None:
-        """Records `numbers` (name -> value) of `step`."""
+        """Records `numbers` (name -> value) of `step`; NaN, an undefined number, is left out."""
         import tensorflow as tf
 
+        numbers = {name: value for name, value in numbers.items() if not math.isnan(value)}
         self._lines.append({"step": step, "kind": kind, **numbers})
         with tf.io.gfile.GFile(self.path, "a") as file:
             file.write(json.dumps(self._lines[-1]) + "\n")
@@ -79,8 +81,14 @@ class Progress:
     """One line on stderr: steps done, images per second, time left, and the newest numbers."""
 
     def __init__(self, start_step: int, total_steps: int, batch_size: int):
-        self._bar = tqdm.tqdm(total=total_steps, initial=start_step, unit="step",
-                              dynamic_ncols=True, smoothing=0.1, mininterval=1.0)
+        self._bar = tqdm.tqdm(
+            total=total_steps,
+            initial=start_step,
+            unit="step",
+            dynamic_ncols=True,
+            smoothing=0.1,
+            mininterval=1.0,
+        )
         self._batch_size, self._since = batch_size, time.monotonic()
 
     def advance(self, steps: int, numbers: dict[str, float]) -> float:

@@ -1,4 +1,4 @@
-"""SGD with Nesterov momentum (Sutskever et al. 2013), fed with gradients that are summed already."""
+"""SGD with Nesterov momentum (Sutskever et al. 2013), fed with gradients already summed."""
 
 import keras
 

@@ -100,7 +100,12 @@ class BadImageError(ValueError):
 
 # What Pillow raises for broken files of its various formats.
 PILLOW_ERRORS = (
-    OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error,
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    struct.error,
+    zlib.error,
     Image.DecompressionBombError,
 )
 
@@ -311,8 +316,9 @@ def _check_example(example, blurred, box):
             f"Example {name!r}: blurred must be a square uint8 grid, got shape {blurred.shape} and "
             f"dtype {blurred.dtype}."
         )
-    if box is not None and (len(box) != 4 or not (0 <= box[0] <= box[2] <= 1)
-                            or not (0 <= box[1] <= box[3] <= 1)):
+    if box is not None and (
+        len(box) != 4 or not (0 <= box[0] <= box[2] <= 1) or not (0 <= box[1] <= box[3] <= 1)
+    ):
         raise ValueError(
             f"Example {name!r}: box must be (ymin, xmin, ymax, xmax) in 0...1, got {tuple(box)}."
         )

@@ -1,11 +1,11 @@
 """The run directory: what a run was, so that it can be resumed, evaluated and told from others.
 
-    run.flags           every flag; `--flagfile=` of it launches the run again
-    environment.json    one entry a session: versions, devices, git commit, command
-    dataset_info.json   the data set's sidecar, as it was
-    metrics.jsonl, events.out.tfevents.*   what was measured (logs.py)
-    checkpoints/, best/                    weights (checkpoints.py)
-    figures/, results-*.json               what evaluation left
+run.flags           every flag; `--flagfile=` of it launches the run again
+environment.json    one entry a session: versions, devices, git commit, command
+dataset_info.json   the data set's sidecar, as it was
+metrics.jsonl, events.out.tfevents.*   what was measured (logs.py)
+checkpoints/, best/                    weights (checkpoints.py)
+figures/, results-*.json               what evaluation left
 """
 
 import dataclasses
@@ -36,8 +36,9 @@ def check(run_config: config.Config, info: records.DatasetInfo) -> None:
     began_with, began_on = load(run_config.model_dir)
     changed = config.changed_flags(began_with, run_config)
     if changed:
-        listed = "; ".join(f"--{name}: was {old!r}, is {new!r}"
-                           for name, (old, new) in changed.items())
+        listed = "; ".join(
+            f"--{name}: was {old!r}, is {new!r}" for name, (old, new) in changed.items()
+        )
         raise ValueError(
             f"--model_dir={run_config.model_dir} holds a run with other flags ({listed}). Use "
             "another --model_dir, the old flags, or --allow_flag_changes if this is meant."
@@ -135,17 +136,25 @@ def _environment():
 
     try:
         commit = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12"], capture_output=True, text=True,
-            cwd=os.path.dirname(__file__), check=True).stdout.strip()
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+            capture_output=True,
+            text=True,
+            cwd=os.path.dirname(__file__),
+            check=True,
+        ).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         commit = None  # installed from a wheel, or no git
     return {
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "command": sys.argv,
         "git_commit": commit,
-        "versions": {"gala_tf": gala_tf.__version__, "python": platform.python_version(),
-                     "tensorflow": tf.__version__, "keras": keras.__version__,
-                     "numpy": np.__version__},
+        "versions": {
+            "gala_tf": gala_tf.__version__,
+            "python": platform.python_version(),
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+            "numpy": np.__version__,
+        },
         "devices": [device.name for device in tf.config.list_logical_devices()],
         "machine": platform.platform(),
     }

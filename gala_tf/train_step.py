@@ -1,6 +1,6 @@
 """One training step: the forward pass, Eq. 1, the gradients, the update; and many in one call.
 
-    b images of one replica, V trainable variables, N batch normalisations
+b images of one replica, V trainable variables, N batch normalisations
 """
 
 import dataclasses
@@ -30,8 +30,19 @@ class Columns:
         return dict(zip(self.scalars, vector[:a].tolist(), strict=True)), vector[a:b], vector[b:]
 
 
-def make_replica_step(network, optimizer, sizes, *, global_batch_size, replicas, map_loss_weight,
-                      map_target, map_resize, weight_decay, label_smoothing):
+def make_replica_step(
+    network,
+    optimizer,
+    sizes,
+    *,
+    global_batch_size,
+    replicas,
+    map_loss_weight,
+    map_target,
+    map_resize,
+    weight_decay,
+    label_smoothing,
+):
     """One training step of one replica.
 
     Every loss is a sum over the replica's images divided by the *global* batch, and what belongs to
@@ -57,8 +68,14 @@ def make_replica_step(network, optimizer, sizes, *, global_batch_size, replicas,
     kernels = models.decayed_kernels(network)
     norms = [layer for layer in network.layers if isinstance(layer, BatchNorm)]
     columns = Columns(
-        scalars=("loss", "cross_entropy", "map_loss", "l2", "top1",
-                 *(f"map_loss/{name}" for name in sizes)),
+        scalars=(
+            "loss",
+            "cross_entropy",
+            "map_loss",
+            "l2",
+            "top1",
+            *(f"map_loss/{name}" for name in sizes),
+        ),
         variables=tuple(variable.path for variable in weights),
         norms=tuple(layer.name for layer in norms),
     )
@@ -72,7 +89,8 @@ def make_replica_step(network, optimizer, sizes, *, global_batch_size, replicas,
             for name, size in sizes.items():
                 clickmap = clickmaps.resize_maps(batch["clickmap"], size, map_resize)
                 distances = losses.clickmap_loss(
-                    outputs[map_target][name], clickmap, batch["has_clickmap"])  # [b]
+                    outputs[map_target][name], clickmap, batch["has_clickmap"]
+                )  # [b]
                 map_losses.append(tf.reduce_sum(distances) / global_batch_size)
             map_loss = tf.add_n(map_losses) if map_losses else tf.constant(0.0)
             l2 = weight_decay * losses.l2_loss(kernels) / replicas
@@ -88,8 +106,10 @@ def make_replica_step(network, optimizer, sizes, *, global_batch_size, replicas,
         squares = tf.stack([tf.reduce_sum(tf.square(g * unscale)) for g in gradients]) / replicas
         hits = tf.equal(tf.argmax(outputs["logits"], 1, output_type=tf.int32), batch["label"])
         top1 = tf.reduce_sum(tf.cast(hits, tf.float32)) / global_batch_size
-        finite = tf.stack([_all_finite(layer.moving_mean, layer.moving_variance)
-                           for layer in norms]) / replicas  # [N]
+        finite = (
+            tf.stack([_all_finite(layer.moving_mean, layer.moving_variance) for layer in norms])
+            / replicas
+        )  # [N]
         scalars = tf.stack([loss, cross_entropy, map_loss, l2, top1, *map_losses])
         return tf.concat([scalars, squares, finite], axis=0)
 
@@ -124,15 +144,20 @@ def make_average_statistics(strategy, network):
 
     Each replica moves its own, and reading or saving them sees the first replica's only.
     """
-    moving = [variable.value for layer in network.layers if isinstance(layer, BatchNorm)
-              for variable in (layer.moving_mean, layer.moving_variance)]
+    moving = [
+        variable.value
+        for layer in network.layers
+        if isinstance(layer, BatchNorm)
+        for variable in (layer.moving_mean, layer.moving_variance)
+    ]
 
     @tf.function
     def average_statistics():
         def replica():
             context = tf.distribute.get_replica_context()
             means = context.all_reduce(
-                tf.distribute.ReduceOp.MEAN, [tf.convert_to_tensor(v) for v in moving])
+                tf.distribute.ReduceOp.MEAN, [tf.convert_to_tensor(v) for v in moving]
+            )
             for variable, mean in zip(moving, means, strict=True):
                 variable.assign(mean)
 
@@ -161,8 +186,11 @@ def describe(columns, means) -> dict[str, float]:
     return {
         **scalars,
         "gradient_norm": float(squares.sum()) ** 0.5,
-        **{f"gradient_norm/{layer}": value**0.5
-           for layer, value in by_layer.items() if layer in attention},
+        **{
+            f"gradient_norm/{layer}": value**0.5
+            for layer, value in by_layer.items()
+            if layer in attention
+        },
     }
 
 
@@ -175,15 +203,18 @@ def explain_non_finite(columns, vector) -> str:
     scalars, squares, finite = columns.split(vector)
     broken = [i for i, ok in enumerate(finite) if not ok > 0.5]
     if broken and broken[0] > 0:
-        where = (f"activity is not finite at layer {columns.norms[broken[0]]!r}, "
-                 f"but still finite at {columns.norms[broken[0] - 1]!r} before it")
+        where = (
+            f"activity is not finite at layer {columns.norms[broken[0]]!r}, "
+            f"but still finite at {columns.norms[broken[0] - 1]!r} before it"
+        )
     elif broken:
         where = f"activity is not finite at the first layer, {columns.norms[0]!r}: a bad image?"
     else:
         losses_ = [name for name, value in scalars.items() if not abs(value) < float("inf")]
         where = f"all activity is finite, but not {', '.join(losses_)}"
-    finite_squares = [(s, name) for s, name in zip(squares, columns.variables, strict=True)
-                      if s < float("inf")]
+    finite_squares = [
+        (s, name) for s, name in zip(squares, columns.variables, strict=True) if s < float("inf")
+    ]
     if finite_squares:
         square, name = max(finite_squares)
         where += f"; the largest gradient that is finite is {name}'s (norm {square**0.5:.3g})"

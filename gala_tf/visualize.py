@@ -9,11 +9,12 @@ attention maps (column-wise L2 norms, section 4 and Fig. 4) of some layers.
 """
 
 import os
-import sys
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from absl import app, flags, logging
+from absl import flags
+
+from gala_tf import command
 
 PANEL = 192  # P: 14 x 14 maps and 64 px images both show well, five columns fit a screen
 GAP, MARGIN, CAPTION_HEIGHT, TITLE_HEIGHT, LEGEND_HEIGHT = 6, 14, 28, 44, 26
@@ -23,7 +24,7 @@ PAPER, INK, FAINT_INK = (255, 255, 255), (32, 32, 32), (118, 118, 118)
 # Perceptually uniform and growing in lightness, so that the picture reads in grey, too.
 COLOR_MAP = "inferno"
 # The map's opacity grows with it: weak places stay legible, strong ones glow.
-LEAST_OPACITY, MOST_OPACITY = 0.4, 0.65
+LEAST_OPACITY, MOST_OPACITY = 0.4, 0.55
 
 
 # --------------------------------------------------------------------------- the picture
@@ -70,8 +71,11 @@ def attention_grid(
     for row, image in enumerate(images):
         top = TITLE_HEIGHT + row * row_height
         human = human_maps[row]
-        panels = [_enlarge(image), _overlay(image, human, "" if human.any() else "no human map"),
-                  *(_overlay(image, maps[row]) for maps in layer_maps.values())]
+        panels = [
+            _enlarge(image),
+            _overlay(image, human, "" if human.any() else "no human map"),
+            *(_overlay(image, maps[row]) for maps in layer_maps.values()),
+        ]
         for left, panel in zip(lefts, panels, strict=True):
             canvas.paste(panel, (left, top))
         if captions:
@@ -116,8 +120,9 @@ def _overlay(image, attention, message=""):
         message = message or "the same everywhere"
     grey = np.asarray(_enlarge(image).convert("L"), np.float32)[..., None]  # [P, P, 1], 0..255
     if message:
-        return _with_message(Image.fromarray((0.4 * grey[..., 0] + 0.6 * 255).astype(np.uint8)),
-                             message)
+        return _with_message(
+            Image.fromarray((0.4 * grey[..., 0] + 0.6 * 255).astype(np.uint8)), message
+        )
     low, high = float(attention.min()), float(attention.max())
     scaled = ((attention - low) / (high - low)).astype(np.float32)
     heat = np.clip(_enlarge(scaled), 0, 1)  # [P, P]; bicubic overshoots
@@ -266,7 +271,8 @@ def read_images(run_config, info, split: str, rows: Sequence[int], geometry: dic
     wanted, found = set(map(int, rows)), {}
     batch_size = min(64, info.require_split(split).examples)
     dataset = input_pipeline.make_eval_dataset(
-        run_config.data_dir, info, split, batch_size=batch_size, **geometry)
+        run_config.data_dir, info, split, batch_size=batch_size, **geometry
+    )
     for batch in dataset:
         for place, image in zip(batch["image_index"].numpy(), batch["image"], strict=True):
             if int(place) in wanted:
@@ -276,8 +282,14 @@ def read_images(run_config, info, split: str, rows: Sequence[int], geometry: dic
     return np.stack([found[int(row)] for row in rows])
 
 
-def draw_run(model_dir: str, split: str, num_images: int, layers: Sequence[str] | None = None,
-             output: str = "", overrides: tuple[str, ...] = ()) -> str:
+def draw_run(
+    model_dir: str,
+    split: str,
+    num_images: int,
+    layers: Sequence[str] | None = None,
+    output: str = "",
+    overrides: tuple[str, ...] = (),
+) -> str:
     """Draws the attention of a run's best weights on a split; returns the path of the picture.
 
     Args:
@@ -313,16 +325,21 @@ def draw_run(model_dir: str, split: str, num_images: int, layers: Sequence[str] 
     return output
 
 
-def main(_):
+def main():
+    """Draws what the flags say."""
     values = flags.FLAGS
     overrides = (f"--data_dir={values.data_dir}",) if values.data_dir else ()
-    try:
-        path = draw_run(values.model_dir, values.split, values.num_images, values.layers,
-                        values.output, overrides)
-    except ValueError as error:
-        logging.debug("traceback", exc_info=True)
-        sys.exit(f"error: {error}")
-    print("wrote", path)
+    print(
+        "wrote",
+        draw_run(
+            values.model_dir,
+            values.split,
+            values.num_images,
+            values.layers,
+            values.output,
+            overrides,
+        ),
+    )
 
 
 if __name__ == "__main__":
@@ -332,4 +349,4 @@ if __name__ == "__main__":
     flags.DEFINE_integer("num_images", 12, "Rows, spread evenly over the images with human maps.")
     flags.DEFINE_list("layers", None, "Layers to draw; default: first, third and last.")
     flags.DEFINE_string("output", "", "PNG to write; default: figures/attention-SPLIT.png there.")
-    app.run(main)
+    command.run(main)

@@ -18,10 +18,21 @@ COUNTS = {"train": 40, "validation": 12, "test": 13}
 
 # The smallest network that has everything: every kind of layer, two gates, 8x8 and 4x4 maps.
 FLAGS = dict(
-    stage_blocks=(1, 1), stage_widths=(8, 8), stem="small", image_size=28, attention_units="all",
-    clickmap_blur="box:5", map_loss_weight=1.0, epochs=3.0, global_batch_size=8,
-    learning_rate_per_256=1.0, warmup_epochs=1.0, schedule="cosine", steps_per_loop=3,
-    eval_every_epochs=1.0, shuffle_buffer=16,
+    stage_blocks=(1, 1),
+    stage_widths=(8, 8),
+    stem="small",
+    image_size=28,
+    attention_units="all",
+    clickmap_blur="box:5",
+    map_loss_weight=1.0,
+    epochs=3.0,
+    global_batch_size=8,
+    learning_rate_per_256=1.0,
+    warmup_epochs=1.0,
+    schedule="cosine",
+    steps_per_loop=3,
+    eval_every_epochs=1.0,
+    shuffle_buffer=16,
 )
 
 
@@ -52,19 +63,30 @@ def build(directory, counts=COUNTS, shards=3):
         written = tuple(
             records.write_shard(
                 str(directory / records.shard_name(split, shard, shards)),
-                [item.serialized for item in encoded[shard::shards]])
-            for shard in range(shards))
+                [item.serialized for item in encoded[shard::shards]],
+            )
+            for shard in range(shards)
+        )
         splits[split] = records.Split(
             examples=count,
             with_clickmap=sum(item.has_clickmap for item in encoded),
             with_participants=sum(item.participants > 1 for item in encoded),
             classes=len({item.label for item in encoded}),
-            shards=written)
+            shards=written,
+        )
     info = records.DatasetInfo(
-        name="squares", class_names=("red", "green", "blue", "yellow"), splits=splits,
-        image=records.ImageGeometry("original", SIZE, SIZE, SIZE, SIZE), clickmap_blur="box:5",
-        clickmap_grid=16, human_ceiling=None, split_rule="by hand", seed=0, command="by hand",
-        tool_version="test")
+        name="squares",
+        class_names=("red", "green", "blue", "yellow"),
+        splits=splits,
+        image=records.ImageGeometry("original", SIZE, SIZE, SIZE, SIZE),
+        clickmap_blur="box:5",
+        clickmap_grid=16,
+        human_ceiling=None,
+        split_rule="by hand",
+        seed=0,
+        command="by hand",
+        tool_version="test",
+    )
     records.save_info(str(directory), info)
     return info
 

@@ -15,8 +15,9 @@ def reference(volume, clickmap):
     """|| R / ||R|| - A / ||A|| || in float64, image by image, as Eq. 1 writes it."""
     result = []
     for a, r in zip(volume.astype("float64"), clickmap.astype("float64"), strict=True):
-        columns = np.array([[np.linalg.norm(a[y, x]) for x in range(a.shape[1])]
-                            for y in range(a.shape[0])])
+        columns = np.array(
+            [[np.linalg.norm(a[y, x]) for x in range(a.shape[1])] for y in range(a.shape[0])]
+        )
         r = r[..., 0]
         result.append(np.linalg.norm(r / np.linalg.norm(r) - columns / np.linalg.norm(columns)))
     return np.array(result)
@@ -32,8 +33,7 @@ def maps(batch=4, height=5, width=6):
 
 def test_clickmap_loss_equals_reference():
     a, r = volumes(), maps()
-    np.testing.assert_allclose(
-        losses.clickmap_loss(a, r, np.ones(4)), reference(a, r), rtol=1e-5)
+    np.testing.assert_allclose(losses.clickmap_loss(a, r, np.ones(4)), reference(a, r), rtol=1e-5)
 
 
 def test_clickmap_loss_by_hand():
@@ -89,8 +89,10 @@ def test_maps_that_are_not_finite_count_nothing(value):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
-@pytest.mark.parametrize("case", ["empty map", "constant map", "no attention", "one pixel",
-                                  "both empty", "constant attention"])
+@pytest.mark.parametrize(
+    "case",
+    ["empty map", "constant map", "no attention", "one pixel", "both empty", "constant attention"],
+)
 def test_finite_at_the_edges(case, dtype):
     a, r = volumes(), maps()
     if case in ("empty map", "both empty"):
@@ -117,8 +119,12 @@ def test_value_does_not_depend_on_how_the_batch_is_dealt():
     has = np.array([1, 0, 1, 1, 0, 0, 0, 1], "float32")
     whole = np.sum(losses.clickmap_loss(a, r, has)) / 8
     for parts in (2, 4, 8):
-        dealt = sum(np.sum(losses.clickmap_loss(x, y, z)) / 8 for x, y, z in zip(
-            np.split(a, parts), np.split(r, parts), np.split(has, parts), strict=True))
+        dealt = sum(
+            np.sum(losses.clickmap_loss(x, y, z)) / 8
+            for x, y, z in zip(
+                np.split(a, parts), np.split(r, parts), np.split(has, parts), strict=True
+            )
+        )
         assert dealt == pytest.approx(whole, rel=1e-6)
 
 

@@ -13,8 +13,14 @@ from gala_tf.models import build_model, decayed_kernels, layer_number
 from gala_tf.models.resnet import PIXEL_MEAN, PIXEL_STD, build_resnet, select_units
 
 GOLDEN = Path(__file__).parent / "golden" / "layer_names.json"
-TINY = dict(stage_blocks=(1, 2), stage_widths=(8, 12), stem="small", image_size=16, num_classes=5,
-            attention_units="stage2")
+TINY = dict(
+    stage_blocks=(1, 2),
+    stage_widths=(8, 12),
+    stem="small",
+    image_size=16,
+    num_classes=5,
+    attention_units="stage2",
+)
 
 
 def trainable(model):
@@ -46,18 +52,27 @@ def gala_parameters(channels, r):
     return se_parameters(channels, r) + local + 2 * channels
 
 
-@pytest.mark.parametrize("arguments, expected", [
-    (dict(attention="none"), 25_557_032),  # the published number
-    (dict(attention="none", depth=101), 44_549_160),
-    (dict(attention="se"), 25_557_032 + 6 * se_parameters(1024, 4)),
-    (dict(attention="se", attention_units="all", reduction_ratio=16), 28_088_024),  # published
-    (dict(attention="gala"), 25_557_032 + 6 * gala_parameters(1024, 4)),
-])
+@pytest.mark.parametrize(
+    "arguments, expected",
+    [
+        (dict(attention="none"), 25_557_032),  # the published number
+        (dict(attention="none", depth=101), 44_549_160),
+        (dict(attention="se"), 25_557_032 + 6 * se_parameters(1024, 4)),
+        (dict(attention="se", attention_units="all", reduction_ratio=16), 28_088_024),  # published
+        (dict(attention="gala"), 25_557_032 + 6 * gala_parameters(1024, 4)),
+    ],
+)
 def test_parameter_counts(arguments, expected):
     assert resnet_parameters((3, 4, 6, 3)) == 25_557_032
     assert resnet_parameters((3, 4, 23, 3)) == 44_549_160
-    assert 25_557_032 + sum(n * se_parameters(4 * w, 16) for n, w in zip(
-        (3, 4, 6, 3), (64, 128, 256, 512), strict=True)) == 28_088_024
+    assert (
+        25_557_032
+        + sum(
+            n * se_parameters(4 * w, 16)
+            for n, w in zip((3, 4, 6, 3), (64, 128, 256, 512), strict=True)
+        )
+        == 28_088_024
+    )
     assert trainable(build_model(**arguments)) == expected
 
 
@@ -72,24 +87,38 @@ def test_papers_layers(version):
 @pytest.mark.parametrize("depth", [18, 34, 50, 101, 152, 200])
 @pytest.mark.parametrize("version", ["v1", "v2"])
 def test_every_depth_builds(depth, version):
-    model = build_model(depth=depth, version=version, width_multiplier=0.125, image_size=64,
-                        num_classes=3, attention="se")
+    model = build_model(
+        depth=depth,
+        version=version,
+        width_multiplier=0.125,
+        image_size=64,
+        num_classes=3,
+        attention="se",
+    )
     logits = model(np.zeros((2, 64, 64, 3), "float32"))["logits"]
     assert logits.shape == (2, 3) and logits.dtype == tf.float32
 
 
 def test_logits_equal_keras_applications():
-    """Same structure, random weights, no shared code: ResNet-50 with the stride in the first 1x1."""
-    theirs = keras.applications.ResNet50(weights=None, classifier_activation=None, classes=7,
-                                         input_shape=(64, 64, 3))
-    mine = build_resnet(unit="bottleneck", stage_blocks=(3, 4, 6, 3), image_size=64, num_classes=7,
-                        stride_in_1x1=True, batch_norm_epsilon=1.001e-5)
+    """Same structure, random weights, no shared code: ResNet-50, strides in the first 1x1."""
+    theirs = keras.applications.ResNet50(
+        weights=None, classifier_activation=None, classes=7, input_shape=(64, 64, 3)
+    )
+    mine = build_resnet(
+        unit="bottleneck",
+        stage_blocks=(3, 4, 6, 3),
+        image_size=64,
+        num_classes=7,
+        stride_in_1x1=True,
+        batch_norm_epsilon=1.001e-5,
+    )
     rng = np.random.default_rng(0)
     for name, layer in their_layers(theirs, (3, 4, 6, 3)).items():
         weights = [random_weight(rng, v) for v in layer.variables]
         layer.set_weights(weights)
         mine.get_layer(name).set_weights(
-            weights[:1] if isinstance(layer, keras.layers.Conv2D) else weights)
+            weights[:1] if isinstance(layer, keras.layers.Conv2D) else weights
+        )
     pixels = rng.uniform(0, 255, size=(2, 64, 64, 3)).astype("float32")
     normalised = (pixels - np.array(PIXEL_MEAN)) / np.array(PIXEL_STD)
     expected = theirs(normalised.astype("float32"))
@@ -152,7 +181,9 @@ class NumpyResNet:
 
     def bn(self, x, name):
         w = {k: self.w[f"{name}/{k}"] for k in ("gamma", "beta", "moving_mean", "moving_variance")}
-        return (x - w["moving_mean"]) / np.sqrt(w["moving_variance"] + 1e-5) * w["gamma"] + w["beta"]
+        return (x - w["moving_mean"]) / np.sqrt(w["moving_variance"] + 1e-5) * w["gamma"] + w[
+            "beta"
+        ]
 
     def bn_relu(self, x, name):
         return np.maximum(self.bn(x, name), 0)
@@ -160,8 +191,10 @@ class NumpyResNet:
     def gala(self, x, name):
         w = lambda part: self.w[f"{name}/{part}"]  # noqa: E731
         dense = lambda z, part: z @ w(f"{part}/kernel") + w(f"{part}/bias")  # noqa: E731
-        g = dense(np.maximum(dense(x.mean((1, 2), keepdims=True), "global_context/shrink"), 0),
-                  "global_context/expand")
+        g = dense(
+            np.maximum(dense(x.mean((1, 2), keepdims=True), "global_context/shrink"), 0),
+            "global_context/expand",
+        )
         conv1x1 = lambda z, part: z @ w(f"{part}/kernel")[0, 0] + w(f"{part}/bias")  # noqa: E731
         s = conv1x1(np.maximum(conv1x1(x, "local_saliency/shrink"), 0), "local_saliency/collapse")
         return x * np.tanh(w("additive") * (g + s) + w("multiplicative") * (g * s))
@@ -220,19 +253,30 @@ def test_any_layer_that_keeps_the_contract_fits_the_slot():
         def call(self, x, training=None):
             return x * 0.5, keras.ops.full_like(x, 0.5)
 
-    model = build_resnet(unit="basic", stage_blocks=(1, 1), stage_widths=(4, 8), stem="tiny",
-                         image_size=8, num_classes=2, make_attention=lambda name: Halve(name=name),
-                         attention_suffix="halve", attention_units="stage1,stage2_block1")
+    model = build_resnet(
+        unit="basic",
+        stage_blocks=(1, 1),
+        stage_widths=(4, 8),
+        stem="tiny",
+        image_size=8,
+        num_classes=2,
+        make_attention=lambda name: Halve(name=name),
+        attention_suffix="halve",
+        attention_units="stage1,stage2_block1",
+    )
     outputs = model(np.zeros((1, 8, 8, 3), "float32"))
     assert list(outputs["attention"]) == ["stage1_block1_halve", "stage2_block1_halve"]
     assert np.all(outputs["attention"]["stage2_block1_halve"] == 0.5)
 
 
-@pytest.mark.parametrize("units, expected", [
-    ("stage3", ["stage3_block1", "stage3_block2"]),
-    ("stage3_block2, stage1", ["stage1_block1", "stage3_block2"]),
-    ("all", ["stage1_block1", "stage2_block1", "stage3_block1", "stage3_block2"]),
-])
+@pytest.mark.parametrize(
+    "units, expected",
+    [
+        ("stage3", ["stage3_block1", "stage3_block2"]),
+        ("stage3_block2, stage1", ["stage1_block1", "stage3_block2"]),
+        ("all", ["stage1_block1", "stage2_block1", "stage3_block1", "stage3_block2"]),
+    ],
+)
 def test_select_units(units, expected):
     assert select_units(units, (1, 1, 2)) == expected
 
@@ -289,14 +333,17 @@ def test_saves_and_loads_whole(tmp_path):
     assert isinstance(loaded.get_layer("stem_bn"), BatchNorm)
 
 
-@pytest.mark.parametrize("arguments, message", [
-    (dict(attention="gelu"), "attention must be one of none, se, gala. Received: 'gelu'"),
-    (dict(depth=51), r"depth must be one of \[18, 34, .*Received: 51"),
-    (dict(attention_units="stage9"), "'stage9' is neither .* stage1_block1"),
-    (dict(version="v3"), "version must be 'v1' or 'v2'. Received: 'v3'"),
-    (dict(stem="big"), "stem must be one of .* Received: 'big'"),
-    (dict(stage_blocks=(1, 1), stage_widths=(4,)), "same number of stages"),
-])
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (dict(attention="gelu"), "attention must be one of none, se, gala. Received: 'gelu'"),
+        (dict(depth=51), r"depth must be one of \[18, 34, .*Received: 51"),
+        (dict(attention_units="stage9"), "'stage9' is neither .* stage1_block1"),
+        (dict(version="v3"), "version must be 'v1' or 'v2'. Received: 'v3'"),
+        (dict(stem="big"), "stem must be one of .* Received: 'big'"),
+        (dict(stage_blocks=(1, 1), stage_widths=(4,)), "same number of stages"),
+    ],
+)
 def test_messages(arguments, message):
     with pytest.raises(ValueError, match=message):
         build_model(**arguments)

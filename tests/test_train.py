@@ -13,15 +13,18 @@ import pytest
 import small_data
 import tensorflow as tf
 
-from gala_tf import checkpoints, logs, records, run_directory, train
+from gala_tf import checkpoints, logs, plan, records, run_directory, train
 
 
 def weights(model_dir, which="checkpoints"):
     """{variable: value} of the newest checkpoint."""
     path, _ = checkpoints.complete(os.path.join(model_dir, which))[-1]
     reader = tf.train.load_checkpoint(os.path.join(path, checkpoints.PREFIX))
-    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()
-            if name != "_CHECKPOINTABLE_OBJECT_GRAPH"}
+    return {
+        name: reader.get_tensor(name)
+        for name in reader.get_variable_to_shape_map()
+        if name != "_CHECKPOINTABLE_OBJECT_GRAPH"
+    }
 
 
 def assert_same_weights(a, b):
@@ -34,7 +37,8 @@ def assert_same_weights(a, b):
 def finished(data_dir, tmp_path_factory):
     """A whole run: (Config, what train_and_evaluate returned)."""
     run_config = small_data.small_config(
-        data_dir, tmp_path_factory.mktemp("run"), test_split="test", epochs=12.0)
+        data_dir, tmp_path_factory.mktemp("run"), test_split="test", epochs=12.0
+    )
     return run_config, train.train_and_evaluate(run_config)
 
 
@@ -53,8 +57,16 @@ def test_run_learns(finished):
 def test_run_directory_is_complete(finished):
     run_config, results = finished
     names = set(os.listdir(run_config.model_dir))
-    assert {"run.flags", "environment.json", "dataset_info.json", "metrics.jsonl", "checkpoints",
-            "best", "figures", "results-test.json"} <= names
+    assert {
+        "run.flags",
+        "environment.json",
+        "dataset_info.json",
+        "metrics.jsonl",
+        "checkpoints",
+        "best",
+        "figures",
+        "results-test.json",
+    } <= names
     assert any(name.startswith("events.out.tfevents") for name in names)
     stored = json.loads(open(os.path.join(run_config.model_dir, "results-test.json")).read())
     assert stored == json.loads(json.dumps(results["test"]))
@@ -67,13 +79,26 @@ def test_run_directory_is_complete(finished):
 def test_log_holds_what_a_reader_needs(finished):
     run_config, _ = finished
     line = next(line for line in logs.read_metrics(run_config.model_dir) if line["kind"] == "train")
-    assert {"step", "loss", "cross_entropy", "map_loss", "l2", "top1", "learning_rate", "epoch",
-            "gradient_norm", "images_per_second", "map_loss/stage1_block1_gala",
-            "gradient_norm/stage2_block1_gala"} <= set(line)
+    assert {
+        "step",
+        "loss",
+        "cross_entropy",
+        "map_loss",
+        "l2",
+        "top1",
+        "learning_rate",
+        "epoch",
+        "gradient_norm",
+        "images_per_second",
+        "map_loss/stage1_block1_gala",
+        "gradient_norm/stage2_block1_gala",
+    } <= set(line)
     assert line["loss"] == pytest.approx(
-        line["cross_entropy"] + run_config.map_loss_weight * line["map_loss"] + line["l2"], rel=1e-5)
+        line["cross_entropy"] + run_config.map_loss_weight * line["map_loss"] + line["l2"], rel=1e-5
+    )
     assert line["map_loss"] == pytest.approx(
-        line["map_loss/stage1_block1_gala"] + line["map_loss/stage2_block1_gala"], rel=1e-5)
+        line["map_loss/stage1_block1_gala"] + line["map_loss/stage2_block1_gala"], rel=1e-5
+    )
     validation = [x for x in logs.read_metrics(run_config.model_dir) if x["kind"] == "validation"]
     assert len(validation) == 12
 
@@ -98,23 +123,32 @@ def test_stopped_run_resumes_bit_for_bit(data_dir, tmp_path):
         train.train_and_evaluate(dataclasses.replace(parts, stop_after_steps=stop))
     assert_same_weights(weights(whole.model_dir), weights(parts.model_dir))
     assert_same_weights(weights(whole.model_dir, "best"), weights(parts.model_dir, "best"))
-    mine, theirs = ([{k: v for k, v in line.items() if k != "images_per_second"}
-                     for line in logs.read_metrics(d) if line["kind"] == "validation"]
-                    for d in (whole.model_dir, parts.model_dir))
+    mine, theirs = (
+        [
+            {k: v for k, v in line.items() if k != "images_per_second"}
+            for line in logs.read_metrics(d)
+            if line["kind"] == "validation"
+        ]
+        for d in (whole.model_dir, parts.model_dir)
+    )
     assert mine == theirs
 
 
 def test_steps_per_loop_changes_nothing(data_dir, tmp_path):
     for n in (1, 50):
-        train.train_and_evaluate(small_data.small_config(
-            data_dir, tmp_path / str(n), steps_per_loop=n, epochs=2.0))
+        train.train_and_evaluate(
+            small_data.small_config(data_dir, tmp_path / str(n), steps_per_loop=n, epochs=2.0)
+        )
     assert_same_weights(weights(tmp_path / "1"), weights(tmp_path / "50"))
 
 
 def test_seed_changes_the_run(data_dir, tmp_path):
     for seed in (0, 1):
-        train.train_and_evaluate(small_data.small_config(
-            data_dir, tmp_path / str(seed), seed=seed, epochs=1.0, warmup_epochs=0.0))
+        train.train_and_evaluate(
+            small_data.small_config(
+                data_dir, tmp_path / str(seed), seed=seed, epochs=1.0, warmup_epochs=0.0
+            )
+        )
     a, b = weights(tmp_path / "0"), weights(tmp_path / "1")
     assert any(np.any(a[name] != b[name]) for name in a)
 
@@ -146,20 +180,25 @@ def test_killed_run_resumes_bit_for_bit(data_dir, tmp_path):
 # --------------------------------------------------------------- controls and variants
 
 
-@pytest.mark.parametrize("changes", [
-    dict(attention="none", map_loss_weight=0.0),
-    dict(attention="se", map_loss_weight=0.0),
-    dict(attention="gala", map_loss_weight=0.0),
-    dict(map_source="boxes"),
-    dict(attention="none", map_target="activity"),
-    dict(precision="mixed_bfloat16", version="v2"),
-    dict(precision="mixed_float16"),
-    dict(schedule="piecewise", decay_epochs=(0.5,), crop="inception", map_resize="bilinear"),
-    dict(crop="center", flip=False, clickmap_blur="gaussian:5,1.5", label_smoothing=0.1),
-], ids=str)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        dict(attention="none", map_loss_weight=0.0),
+        dict(attention="se", map_loss_weight=0.0),
+        dict(attention="gala", map_loss_weight=0.0),
+        dict(map_source="boxes"),
+        dict(attention="none", map_target="activity"),
+        dict(precision="mixed_bfloat16", version="v2"),
+        dict(precision="mixed_float16"),
+        dict(schedule="piecewise", decay_epochs=(0.5,), crop="inception", map_resize="bilinear"),
+        dict(crop="center", flip=False, clickmap_blur="gaussian:5,1.5", label_smoothing=0.1),
+    ],
+    ids=str,
+)
 def test_every_variant_trains(data_dir, tmp_path, changes):
     run_config = small_data.small_config(
-        data_dir, tmp_path, **{"epochs": 1.0, "warmup_epochs": 0.0, **changes})
+        data_dir, tmp_path, **{"epochs": 1.0, "warmup_epochs": 0.0, **changes}
+    )
     results = train.train_and_evaluate(run_config)
     assert np.isfinite(results["validation"]["cross_entropy"])
     line = logs.read_metrics(run_config.model_dir)[-2]
@@ -175,19 +214,28 @@ def refused(message, run_config):
     assert not os.path.exists(os.path.join(run_config.model_dir, "run.flags"))
 
 
-@pytest.mark.parametrize("changes, message", [
-    (dict(data_dir=""), "--data_dir is not set"),
-    (dict(data_dir="/nowhere"), "No data set at '/nowhere'"),
-    (dict(train_split="training"), "no split 'training'; it has"),
-    (dict(model_dir=""), "--model_dir is not set"),
-    (dict(global_batch_size=41), "--global_batch_size=41 is more than the 40 images .* at most 40"),
-    (dict(attention="none"), "--map_loss_weight=1.0 with --attention=none: .* --map_loss_weight=0"),
-    (dict(attention="se"), "--attention=se: there is no attention with an extent in space"),
-    (dict(attention="gema"), "attention must be one of none, se, gala. Received: 'gema'"),
-    (dict(attention_units="stage4"), "'stage4' is neither .* stage2_block1"),
-    (dict(depth=51, stage_blocks=()), "depth must be one of .* Received: 51"),
-    (dict(clickmap_blur="box:4"), "odd, positive size"),
-])
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        (dict(data_dir=""), "--data_dir is not set"),
+        (dict(data_dir="/nowhere"), "No data set at '/nowhere'"),
+        (dict(train_split="training"), "no split 'training'; it has"),
+        (dict(model_dir=""), "--model_dir is not set"),
+        (
+            dict(global_batch_size=41),
+            "--global_batch_size=41 is more than the 40 images .* at most 40",
+        ),
+        (
+            dict(attention="none"),
+            "--map_loss_weight=1.0 with --attention=none: .* --map_loss_weight=0",
+        ),
+        (dict(attention="se"), "--attention=se: there is no attention with an extent in space"),
+        (dict(attention="gema"), "attention must be one of none, se, gala. Received: 'gema'"),
+        (dict(attention_units="stage4"), "'stage4' is neither .* stage2_block1"),
+        (dict(depth=51, stage_blocks=()), "depth must be one of .* Received: 51"),
+        (dict(clickmap_blur="box:4"), "odd, positive size"),
+    ],
+)
 def test_contradictions_are_refused_before_training(data_dir, tmp_path, changes, message):
     run_config = dataclasses.replace(small_data.small_config(data_dir, tmp_path / "run"), **changes)
     refused(message, run_config)
@@ -195,9 +243,10 @@ def test_contradictions_are_refused_before_training(data_dir, tmp_path, changes,
 
 def test_batch_that_does_not_divide_is_refused(data_dir):
     info = records.load_info(str(data_dir))
-    with pytest.raises(ValueError, match="--global_batch_size=10 does not divide by the 4 replicas; "
-                                         "use 8 or 12"):
-        train.make_plan(small_data.small_config(data_dir, "run", global_batch_size=10), info, 4)
+    with pytest.raises(
+        ValueError, match="--global_batch_size=10 .* by the 4 replicas; use 8 or 12"
+    ):
+        plan.make_plan(small_data.small_config(data_dir, "run", global_batch_size=10), info, 4)
 
 
 def test_damaged_data_is_refused(tmp_path):
@@ -212,8 +261,10 @@ def test_maps_wanted_but_none_there_is_refused(data_dir, tmp_path, monkeypatch):
     bare = dataclasses.replace(info.splits["train"], with_clickmap=0)
     bare = dataclasses.replace(info, splits={**info.splits, "train": bare})
     monkeypatch.setattr(records, "load_info", lambda _: bare)
-    refused("no image of split 'train' .* has a click map",
-            small_data.small_config(data_dir, tmp_path / "run"))
+    refused(
+        "no image of split 'train' .* has a click map",
+        small_data.small_config(data_dir, tmp_path / "run"),
+    )
 
 
 def test_changed_flags_are_refused_by_name(finished):
@@ -245,7 +296,8 @@ def test_non_finite_loss_names_step_and_layer(data_dir, tmp_path, monkeypatch):
         facts = original(self)
         network = self._checkpoint.model
         network.get_layer("stage2_block1_conv2").kernel.assign(
-            network.get_layer("stage2_block1_conv2").kernel * np.nan)
+            network.get_layer("stage2_block1_conv2").kernel * np.nan
+        )
         return facts
 
     monkeypatch.setattr(checkpoints.Checkpoints, "restore_newest", restore_and_poison)
@@ -253,31 +305,40 @@ def test_non_finite_loss_names_step_and_layer(data_dir, tmp_path, monkeypatch):
         train.train_and_evaluate(run_config)
     assert "not finite at step 3" in str(error.value)
     assert "'stage2_block1_conv2_bn', but still finite at 'stage2_block1_conv1_bn'" in str(
-        error.value)
+        error.value
+    )
     kept = weights(run_config.model_dir)
     assert all(np.all(np.isfinite(v)) for v in kept.values() if v.dtype == np.float32)
-    assert checkpoints.complete(os.path.join(run_config.model_dir, "checkpoints"))[-1][1]["step"] == 2
+    rolling = os.path.join(run_config.model_dir, "checkpoints")
+    assert checkpoints.complete(rolling)[-1][1]["step"] == 2
 
 
 def test_diverging_run_stops(data_dir, tmp_path):
     with pytest.raises(train.NonFiniteLossError, match="Try a lower --learning_rate_per_256"):
-        train.train_and_evaluate(small_data.small_config(
-            data_dir, tmp_path, learning_rate_per_256=1e20, warmup_epochs=0.0))
+        train.train_and_evaluate(
+            small_data.small_config(
+                data_dir, tmp_path, learning_rate_per_256=1e20, warmup_epochs=0.0
+            )
+        )
 
 
 def test_plan():
     info = type("Info", (), {"require_split": lambda self, _: type("S", (), {"examples": 100})})()
-    plan = train.make_plan(small_data.small_config(
-        "d", "m", epochs=2.5, global_batch_size=30, eval_every_epochs=1.0), info, 3)
-    assert plan.total_steps == 8  # 250 / 30
-    assert plan.eval_steps == (3, 7, 8)  # 3.3, 6.7 and the end
-    assert plan.next_stop(0, 100) == 3 and plan.next_stop(3, 2) == 5
+    length = plan.make_plan(
+        small_data.small_config("d", "m", epochs=2.5, global_batch_size=30, eval_every_epochs=1.0),
+        info,
+        3,
+    )
+    assert length.total_steps == 8  # 250 / 30
+    assert length.eval_steps == (3, 7, 8)  # 3.3, 6.7 and the end
+    assert length.next_stop(0, 100) == 3 and length.next_stop(3, 2) == 5
 
 
 def test_command_line_errors_are_one_line(tmp_path):
     def run(*arguments):
-        result = subprocess.run([sys.executable, "-m", "gala_tf.train", *arguments],
-                                capture_output=True, text=True)
+        result = subprocess.run(
+            [sys.executable, "-m", "gala_tf.train", *arguments], capture_output=True, text=True
+        )
         return result.returncode, result.stderr
 
     code, text = run("--learning_rte=3")
@@ -289,7 +350,10 @@ def test_command_line_errors_are_one_line(tmp_path):
 
 def test_help_answers_at_once():
     started = time.monotonic()
-    result = subprocess.run([sys.executable, "-X", "importtime", "-m", "gala_tf.train", "--helpfull"],
-                            capture_output=True, text=True)
+    result = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "gala_tf.train", "--helpfull"],
+        capture_output=True,
+        text=True,
+    )
     assert "--map_loss_weight" in result.stdout and time.monotonic() - started < 30
     assert "tensorflow" not in {line.split("|")[-1].strip() for line in result.stderr.splitlines()}

@@ -76,7 +76,7 @@ def test_overlay_equals_an_independent_blend(parts):
         heat = np.clip(enlarge @ scaled @ enlarge.T, 0, 1)
         color = 255 * matplotlib.colormaps["inferno"](heat)[..., :3]
         grey = (images[2] @ [0.299, 0.587, 0.114])[..., None]
-        opacity = (0.4 + 0.25 * heat)[..., None]
+        opacity = (0.4 + 0.15 * heat)[..., None]
         expected = (1 - opacity) * grey + opacity * color
         difference = panel(picture, 2, column, captions=False) - expected
         # Rounding of the grey and of the result; of 256 colours, a neighbour now and then.

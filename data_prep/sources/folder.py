@@ -109,8 +109,11 @@ def _list_class(options, folder, class_name, split):
             base = os.path.join(options.maps_dir, folder, stem)
             maps = [base + s for s in sorted(_PNG | _NPY) if os.path.isfile(base + s)]
         else:
-            maps = [os.path.join(path, n) for n in names
-                    if n not in images and _suffix(n) in _PNG | _NPY]
+            maps = [
+                os.path.join(path, n)
+                for n in names
+                if n not in images and _suffix(n) in _PNG | _NPY
+            ]
         if len(images) > 1 or len(maps) > 1:
             raise ValueError(
                 f"{path!r}: stem {stem!r} has images {images} and maps {maps}; expected one image "
@@ -186,8 +189,14 @@ def _examples(root, items, class_names) -> Iterator[Example]:
                 if maps[0].shape != shape:
                     resampled += 1
                     logging.log_first_n(
-                        logging.WARNING, "%r is %dx%d, its image %dx%d (height x width): resampled "
-                        "to the nearest pixel.", 5, item.map_path, *maps[0].shape, *shape)
+                        logging.WARNING,
+                        "%r is %dx%d, its image %dx%d (height x width): resampled "
+                        "to the nearest pixel.",
+                        5,
+                        item.map_path,
+                        *maps[0].shape,
+                        *shape,
+                    )
                     maps = tuple(fit_map(counts, *shape, item.map_path) for counts in maps)
         yield Example(
             image_id=item.image,

@@ -1,6 +1,6 @@
 """GALA: global-and-local attention (section 3.1, Fig. 3).
 
-    B batch, H W space, C channels, R = C / r reduced channels
+B batch, H W space, C channels, R = C / r reduced channels
 """
 
 import keras

@@ -71,7 +71,11 @@ class GlobalContext(keras.layers.Layer):
 
     def _dense(self, units, activation, name):
         return keras.layers.Dense(
-            units, activation, kernel_initializer=scaled_normal(), dtype=self.dtype_policy, name=name
+            units,
+            activation,
+            kernel_initializer=scaled_normal(),
+            dtype=self.dtype_policy,
+            name=name,
         )
 
     def call(self, x):

@@ -193,7 +193,7 @@ def build_resnet(
         return relu(norm(x, f"{name}_bn"), f"{name}_relu")
 
     def dense_path(x, width, stride, name):
-        """The unit's convolutions, up to the one before last with its BN and ReLU, then the last."""
+        """The unit's convolutions, each with its BN and ReLU but the last; and the last's name."""
         if unit == "basic":
             x = norm_relu(conv(x, width, 3, stride, f"{name}_conv1"), f"{name}_conv1")
             return conv(x, width, 3, 1, f"{name}_conv2"), f"{name}_conv2"
