@@ -353,15 +353,16 @@ def evaluate_run(model_dir: str, split: str, which: str, overrides=(), strategy=
 
 
 def network_name(run_config) -> str:
-    """The network in the paper's words, e.g. "GALA-ResNet-50 w/ ClickMe"."""
+    """The network in the paper's words, e.g. "GALA-ResNet-50 w/ maps"."""
     prefix = {"none": "", "se": "SE-", "gala": "GALA-"}.get(
         run_config.attention, f"{run_config.attention}-"
     )
     blocks = ",".join(map(str, run_config.stage_blocks))
     size = f"({blocks})" if blocks else str(run_config.depth)
-    source = {"clickmaps": "ClickMe", "boxes": "b. boxes"}[run_config.map_source]
-    supervised = run_config.map_loss_weight > 0
-    suffix = f" w/ {source}" if supervised else " no ClickMe" if prefix == "GALA-" else ""
+    if run_config.map_loss_weight > 0:
+        suffix = {"clickmaps": " w/ maps", "boxes": " w/ b. boxes"}[run_config.map_source]
+    else:
+        suffix = " no maps" if run_config.attention == "gala" else ""
     return f"{prefix}ResNet-{size}{suffix}"
 
 

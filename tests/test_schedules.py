@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import small_data
 
-from gala_tf import schedules, train
+from gala_tf import plan, schedules
 
 
 def piecewise_reference(step, base_rate, boundaries, factor, warmup_steps):
@@ -84,12 +84,12 @@ def test_what_is_refused():
 
 def test_flags_in_epochs_become_steps():
     """40 images in batches of 8: 5 steps an epoch; the rate scales with batch / 256."""
-    plan = train.Plan(5.0, 100, (100,), 0)
+    length = plan.Plan(5.0, 100, (100,), 0)
     changes = dict(epochs=20.0, learning_rate_per_256=0.64, warmup_epochs=2.0)
-    schedule = train.make_schedule(small_data.small_config(
-        "d", "m", schedule="piecewise", decay_epochs=(6.0, 12.5), decay_factor=0.5, **changes), plan)
+    schedule = plan.make_schedule(small_data.small_config(
+        "d", "m", schedule="piecewise", decay_epochs=(6.0, 12.5), decay_factor=0.5, **changes), length)
     assert schedule.get_config() == {
         "base_rate": pytest.approx(0.02), "boundaries": [30, 62], "factor": 0.5, "warmup_steps": 10}
-    schedule = train.make_schedule(small_data.small_config("d", "m", **changes), plan)
+    schedule = plan.make_schedule(small_data.small_config("d", "m", **changes), length)
     assert schedule.get_config() == {
         "base_rate": pytest.approx(0.02), "total_steps": 100, "warmup_steps": 10}

@@ -1,0 +1,108 @@
+"""metrics.jsonl and TensorBoard hold what was measured, once, whatever was killed when."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing import event_accumulator
+from tensorboard.util import tensor_util
+
+from gala_tf import logs
+
+
+@pytest.fixture
+def directory(tmp_path):
+    return str(tmp_path)
+
+
+def test_lines_are_what_was_written(directory, tmp_path):
+    log = logs.MetricLog(directory, 0)
+    assert logs.read_metrics(directory) == []
+    log.write(3, "train", {"loss": 0.1 + 0.2, "top1": 0.5})
+    log.write(3, "validation", {"top1": 1.0})
+    assert logs.read_metrics(directory) == [
+        {"step": 3, "kind": "train", "loss": 0.1 + 0.2, "top1": 0.5},
+        {"step": 3, "kind": "validation", "top1": 1.0},
+    ]
+    assert (tmp_path / "metrics.jsonl").read_text().count("\n") == 2
+
+
+def test_no_run_has_no_metrics(directory):
+    assert logs.read_metrics(directory) == []
+
+
+def write_steps(directory, start, steps):
+    log = logs.MetricLog(directory, start)
+    for step in steps:
+        log.write(step, "train", {"loss": float(step)})
+    return log
+
+
+@pytest.mark.parametrize("resumed_at, kept", [(0, []), (4, [2, 4]), (5, [2, 4]), (9, [2, 4, 6])])
+def test_a_session_removes_lines_after_the_step_it_resumes_at(directory, resumed_at, kept):
+    write_steps(directory, 0, [2, 4, 6])
+    log = logs.MetricLog(directory, resumed_at)
+    assert [line["step"] for line in logs.read_metrics(directory)] == kept
+    log.write(10, "train", {"loss": -1.0})
+    assert [line["step"] for line in logs.read_metrics(directory)] == [*kept, 10]
+
+
+def test_every_way_to_cut_the_last_line_short(directory, tmp_path):
+    write_steps(directory, 0, [2, 4])
+    path = tmp_path / "metrics.jsonl"
+    whole = path.read_bytes()
+    first = whole.index(b"\n") + 1
+    for length in range(len(whole) + 1):
+        path.write_bytes(whole[:length])
+        expected = [step for step, end in ((2, first), (4, len(whole))) if length >= end - 1]
+        assert [line["step"] for line in logs.read_metrics(directory)] == expected, length
+
+
+def test_a_session_mends_a_line_cut_short(directory, tmp_path):
+    write_steps(directory, 0, [2, 4])
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(path.read_bytes()[:-4])
+    write_steps(directory, 2, [4])
+    lines = path.read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [2, 4]
+
+
+def test_undefined_numbers_are_left_out(directory):
+    logs.MetricLog(directory, 0).write(1, "validation", {"spearman": math.nan, "top1": 0.5})
+    assert logs.read_metrics(directory) == [{"step": 1, "kind": "validation", "top1": 0.5}]
+
+
+def test_tensorboard_reads_scalars_and_images(directory):
+    log = write_steps(directory, 0, [2, 4])
+    log.write(4, "validation", {"spearman/stage3_block6_gala": 0.25})
+    log.write_image(4, "attention", np.full((6, 8, 3), 255, np.uint8))
+    events = event_accumulator.EventAccumulator(directory)
+    events.Reload()
+    assert set(events.Tags()["tensors"]) == {
+        "train/loss", "validation/spearman/stage3_block6_gala", "attention"}
+
+    def scalars(tag):
+        return [(e.step, tensor_util.make_ndarray(e.tensor_proto).item())
+                for e in events.Tensors(tag)]
+
+    assert scalars("train/loss") == [(2, 2.0), (4, 4.0)]
+    assert scalars("validation/spearman/stage3_block6_gala") == [(4, 0.25)]
+    (image,) = events.Tensors("attention")
+    width, height, png = tensor_util.make_ndarray(image.tensor_proto)
+    assert (width, height, png[1:4]) == (b"8", b"6", b"PNG")
+
+
+def test_progress_measures_images_a_second(monkeypatch, capsys):
+    now = [100.0]
+    monkeypatch.setattr(logs.time, "monotonic", lambda: now[0])
+    progress = logs.Progress(start_step=10, total_steps=30, batch_size=8)
+    now[0] += 2.0
+    assert progress.advance(5, {"loss": 1.23456, "other": 9.0}) == 20  # 5 x 8 images in 2 s
+    now[0] += 0.5
+    assert progress.advance(5, {"validation_top1": 0.5}) == 80  # since the last call
+    progress.say("half way")
+    progress.close()
+    output = capsys.readouterr()
+    assert "20/30" in output.err and "80 img/s" in output.err and "val. top-1 0.500" in output.err
+    assert "half way" in output.out + output.err and "other" not in output.err
