@@ -1,7 +1,7 @@
 """Installs gala_tf. An extra chooses the TensorFlow build: [cpu], [gpu] or [tpu], exactly one.
 
 The builds unpack into the same directory and the last one wins, so none is required by default;
-`gala_tf` says so if it finds two.
+commands say so if they find none, or two (`gala_tf/command.py`).
 """
 
 import re

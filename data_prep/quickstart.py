@@ -60,12 +60,16 @@ MATERIALS = {
 CLASS_NAMES = tuple(MATERIALS)
 # Grounds only: they keep the ground from being one of six textures every time.
 SCENES = ("astronaut.png", "camera.png", "chelsea.png", "coffee.png", "retina.jpg", "rocket.jpg")
-SPLITS = ("train", "validation", "test")
+IMAGES = {"train": 384, "validation": 120, "test": 600}  # of each split, unless told otherwise
+SPLITS = tuple(IMAGES)
 _STRIP_SPLITS = ("train", "train", "validation", "test")
 
 
 def examples(
-    seed: int = 0, train: int = 384, validation: int = 120, test: int = 600
+    seed: int = 0,
+    train: int = IMAGES["train"],
+    validation: int = IMAGES["validation"],
+    test: int = IMAGES["test"],
 ) -> Iterator[Example]:
     """Yields the data set, split after split, classes in turn.
 
@@ -79,7 +83,7 @@ def examples(
       count maps [64, 64] int32 >= 0 and its split.
 
     Raises:
-      FileNotFoundError: the installed scikit-image lacks a photograph.
+      ValueError: the installed scikit-image lacks a photograph.
     """
     strips = _strips(seed)
     for split, count in zip(SPLITS, (train, validation, test), strict=True):
@@ -103,8 +107,8 @@ def _load_photograph(name: str) -> np.ndarray:
     """One photograph of the scikit-image wheel: uint8 [H, W, 3]."""
     path = importlib.resources.files("skimage") / "data" / name
     if not path.is_file():
-        raise FileNotFoundError(
-            f"the quickstart data set needs {name} inside the installed scikit-image, expected at "
+        raise ValueError(
+            f"The quickstart data set needs {name} inside the installed scikit-image, expected at "
             f"{path}; install a version whose wheel ships it: pip install 'scikit-image>=0.24,<1'"
         )
     return np.asarray(Image.open(io.BytesIO(path.read_bytes())).convert("RGB"))

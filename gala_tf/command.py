@@ -1,9 +1,29 @@
 """What all commands of this package share: how they start, and how they fail."""
 
+import importlib.metadata
 import sys
 from collections.abc import Callable
 
 from absl import app, flags, logging
+
+# Builds of TensorFlow: they unpack into one directory, where the last one installed wins.
+TENSORFLOW_BUILDS = ("tensorflow", "tensorflow-cpu", "tensorflow-tpu")
+
+
+def check_tensorflow() -> None:
+    """ValueError unless exactly one build of TensorFlow is installed."""
+    found = []
+    for build in TENSORFLOW_BUILDS:
+        try:
+            found.append(f"{build} {importlib.metadata.version(build)}")
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    if len(found) != 1:
+        raise ValueError(
+            f"Exactly one build of TensorFlow must be installed; found {' and '.join(found) or 0}. "
+            "In a new virtual environment install one of the extras: "
+            "pip install -e '.[cpu]', '.[gpu]' or '.[tpu]'."
+        )
 
 
 def run(main: Callable[[], None], errors: tuple[type[Exception], ...] = (ValueError,)) -> None:
@@ -20,6 +40,7 @@ def run(main: Callable[[], None], errors: tuple[type[Exception], ...] = (ValueEr
         if not flags.FLAGS["verbosity"].present:
             logging.set_verbosity(logging.WARNING)  # TensorFlow logs through absl, too
         try:
+            check_tensorflow()
             main()
         except errors as error:
             logging.debug("the error below comes from here", exc_info=True)

@@ -223,11 +223,6 @@ class Config:
                 f"--warmup_epochs={self.warmup_epochs} must be shorter than --epochs={self.epochs}."
             )
 
-    @property
-    def supervises_attention(self) -> bool:
-        """Whether attention volumes are pulled towards maps."""
-        return self.map_loss_weight > 0 and self.map_target == "attention"
-
 
 def names() -> list[str]:
     """Names of all fields, which are the names of the flags."""

@@ -231,6 +231,7 @@ def results(predictions: Predictions, ceiling: dict) -> dict:
         name: {
             **dataclasses.asdict(agreement),
             "fraction_of_ceiling": agreement.spearman / ceiling["value"],
+            "grid": predictions.maps[name].shape[1],  # maps are compared at grid x grid
         }
         for name, agreement in map_numbers(predictions).items()
     }
@@ -278,7 +279,8 @@ def table(numbers: dict) -> str:
         ceiling = numbers["human_ceiling"]
         final = numbers["maps"][numbers["final_layer"]]
         lines += [
-            "  agreement with human maps (Spearman, mean over images)",
+            f"  agreement with human maps (Spearman on {final['grid']}x{final['grid']}, mean over "
+            f"{final['images']} images)",
             "    layer                      rho    s.e.   % of ceiling",
             *(
                 f"    {name:<25}{m['spearman']:6.3f}  {m['standard_error']:.3f}   "

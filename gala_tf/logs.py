@@ -3,7 +3,6 @@
 import json
 import math
 import os
-import time
 
 import tqdm
 
@@ -78,9 +77,9 @@ def read_metrics(model_dir: str) -> list[dict]:
 
 
 class Progress:
-    """One line on stderr: steps done, images per second, time left, and the newest numbers."""
+    """One line on stderr: steps done, time left, images per second, and the newest numbers."""
 
-    def __init__(self, start_step: int, total_steps: int, batch_size: int):
+    def __init__(self, start_step: int, total_steps: int):
         self._bar = tqdm.tqdm(
             total=total_steps,
             initial=start_step,
@@ -89,18 +88,17 @@ class Progress:
             smoothing=0.1,
             mininterval=1.0,
         )
-        self._batch_size, self._since = batch_size, time.monotonic()
 
-    def advance(self, steps: int, numbers: dict[str, float]) -> float:
-        """Moves on by `steps`, shows the numbers of SHOWN; returns images/s since the last call."""
-        seconds = time.monotonic() - self._since
-        self._since += seconds
-        shown = {short: numbers[name] for name, short in SHOWN.items() if name in numbers}
-        rate = steps * self._batch_size / seconds
-        words = [f"{short} {value:.3f}" for short, value in shown.items()]
-        self._bar.set_postfix_str(", ".join([f"{rate:.0f} img/s", *words]), refresh=False)
+    def advance(self, steps: int, numbers: dict[str, float | None]) -> None:
+        """Moves on by `steps` and shows those numbers that SHOWN names."""
+        words = [f"{numbers['images_per_second']:.0f} images/s"]
+        words += [
+            f"{short} {numbers[name]:.3f}"
+            for name, short in SHOWN.items()
+            if numbers.get(name) is not None
+        ]
+        self._bar.set_postfix_str(", ".join(words), refresh=False)
         self._bar.update(steps)
-        return rate
 
     def say(self, text: str) -> None:
         """Prints a line above the bar."""

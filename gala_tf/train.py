@@ -10,6 +10,7 @@ The same flags run on a TPU, on all local GPUs or on the CPU. Started again with
 
 import dataclasses
 import os
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -73,13 +74,12 @@ def build_session(run_config: config.Config, info: records.DatasetInfo, strategy
     from gala_tf import optimizers, run_directory, train_step
 
     replicas = strategy.num_replicas_in_sync
+    loss_scaling = run_config.precision == "mixed_float16"
     schedule = plan.make_schedule(run_config, plan.make_plan(run_config, info, replicas))
     with strategy.scope():
         network = run_directory.build_network(run_config, info.num_classes)
         sizes = plan.supervised_sizes(network, run_config)
-        optimizer = optimizers.make_optimizer(
-            schedule, run_config.momentum, run_config.precision == "mixed_float16"
-        )
+        optimizer = optimizers.make_optimizer(schedule, run_config.momentum, loss_scaling)
         optimizer.build(network.trainable_variables)  # lazily it would fail inside strategy.run
     map_resize = run_config.map_resize
     if map_resize == "auto":  # the paper: bicubic, and bilinear on TPUs
@@ -103,12 +103,20 @@ def build_session(run_config: config.Config, info: records.DatasetInfo, strategy
         sizes,
         map_resize,
         columns,
-        train_step.make_train_steps(strategy, replica_step, columns),
+        train_step.make_train_steps(strategy, replica_step, columns, loss_scaling),
         train_step.make_average_statistics(strategy, network),
     )
 
 
 # ------------------------------------------------------------------ the run
+
+
+def remedy(run_config: config.Config, last_step: int) -> str:
+    """What to do about a loss that is not finite, and what is left."""
+    return (
+        f"The newest checkpoint in {run_config.model_dir} is of step {last_step}, from before. Try "
+        "a lower --learning_rate_per_256 or --map_loss_weight, or a longer --warmup_epochs."
+    )
 
 
 def train_and_evaluate(run_config: config.Config) -> dict:
@@ -157,7 +165,7 @@ def train_and_evaluate(run_config: config.Config) -> dict:
     step, best_top1, validation = facts["step"], facts["best_top1"], facts["validation"]
 
     log = logs.MetricLog(directory, step)
-    progress = logs.Progress(step, length.total_steps, run_config.global_batch_size)
+    progress = logs.Progress(step, length.total_steps)
     progress.say(
         f"{evaluate.network_name(run_config)} on {info.name}: {length.total_steps} steps of "
         f"{run_config.global_batch_size} images, {info.num_classes} classes, {replicas} replica(s)"
@@ -171,34 +179,35 @@ def train_and_evaluate(run_config: config.Config) -> dict:
     end = min(length.total_steps, run_config.stop_after_steps or length.total_steps)
     while step < end:
         stop = min(end, length.next_stop(step, run_config.steps_per_loop))
+        started = time.monotonic()
         with input_pipeline.named_records(run_config.data_dir, info, run_config.train_split):
             sums, bad_step, bad_vector = session.train_steps(iterator, tf.constant(stop - step))
         if bad_step >= 0:
             progress.close()
+            reason = train_step.explain_non_finite(session.columns, bad_vector.numpy())
             raise NonFiniteLossError(
-                f"The loss is not finite at step {step + int(bad_step) + 1}: "
-                f"{train_step.explain_non_finite(session.columns, bad_vector.numpy())}. The newest "
-                f"checkpoint in {directory} is of step {facts['step']}, from before. Try a lower "
-                "--learning_rate_per_256 or --map_loss_weight, or a longer --warmup_epochs."
+                f"The loss is not finite at step {step + int(bad_step) + 1}: {reason}. "
+                f"{remedy(run_config, facts['step'])}"
             )
         numbers = train_step.describe(session.columns, sums.numpy() / (stop - step))
-        rate = progress.advance(
-            stop - step, {**numbers, **{f"validation_{k}": v for k, v in validation.items()}}
+        numbers["images_per_second"] = (
+            (stop - step) * run_config.global_batch_size / (time.monotonic() - started)
         )
+        numbers["learning_rate"] = float(schedule(stop - 1))
+        numbers["epoch"] = stop / length.steps_per_epoch
+        progress.advance(stop - step, {**numbers, "validation_top1": validation.get("top1")})
         step = stop
-        log.write(
-            step,
-            "train",
-            {
-                **numbers,
-                "epoch": step / length.steps_per_epoch,
-                "learning_rate": float(schedule(step - 1)),
-                "images_per_second": rate,
-            },
-        )
+        log.write(step, "train", numbers)
 
-        if step in length.eval_steps:
+        is_due = length.saves_at(step) or step == end
+        if is_due:
             session.average_statistics()
+            variable = train_step.non_finite_variable(network)
+            if variable:  # its update overflowed, though loss and gradients were finite
+                progress.close()
+                advice = remedy(run_config, facts["step"])
+                raise NonFiniteLossError(f"{variable} is not finite after step {step}. {advice}")
+        if step in length.eval_steps:
             predictions = evaluator.run()
             validation = evaluate.validation_numbers(predictions)
             log.write(step, run_config.validation_split, validation)
@@ -206,8 +215,7 @@ def train_and_evaluate(run_config: config.Config) -> dict:
             if validation["top1"] > best_top1:
                 best_top1 = validation["top1"]
                 best.save(step, validation=validation)
-        if length.saves_at(step) or step == end:
-            session.average_statistics()
+        if is_due:
             facts = {"step": step, "best_top1": best_top1, "validation": validation}
             rolling.save(**facts)
     progress.close()

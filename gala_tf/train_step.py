@@ -5,6 +5,7 @@ b images of one replica, V trainable variables, N batch normalisations
 
 import dataclasses
 
+import numpy as np
 import tensorflow as tf
 
 from gala_tf import clickmaps, losses, models
@@ -116,12 +117,14 @@ def make_replica_step(
     return replica_step, columns
 
 
-def make_train_steps(strategy, replica_step, columns):
+def make_train_steps(strategy, replica_step, columns, loss_scaling):
     """`train_steps(iterator, count)`: `count` steps in one call from the host.
 
-    It returns (sums [columns.width] over the steps, the index of the first step whose loss was not
-    finite or -1, that step's vector [columns.width]).
+    It returns (sums [columns.width] over the steps, the index of the first bad step or -1, that
+    step's vector [columns.width]). A step is bad if its loss or any gradient is not finite; with
+    loss scaling only the loss counts, since gradients overflow now and then and are skipped.
     """
+    watched = 1 if loss_scaling else columns.width
 
     @tf.function
     def train_steps(iterator, count):
@@ -130,7 +133,8 @@ def make_train_steps(strategy, replica_step, columns):
         for i in tf.range(count):
             per_replica = strategy.run(replica_step, args=(next(iterator),))
             vector = strategy.reduce(tf.distribute.ReduceOp.SUM, per_replica, axis=None)
-            is_first_bad = (bad_step < 0) & ~tf.math.is_finite(vector[0])
+            finite = tf.reduce_all(tf.math.is_finite(vector[:watched]))
+            is_first_bad = (bad_step < 0) & ~finite
             bad_step = tf.where(is_first_bad, i, bad_step)
             bad_vector = tf.where(is_first_bad, vector, bad_vector)
             sums += vector
@@ -164,6 +168,12 @@ def make_average_statistics(strategy, network):
         strategy.run(replica)
 
     return average_statistics
+
+
+def non_finite_variable(network) -> str | None:
+    """The path of a variable that holds a NaN or an infinity, or None: asked before saving."""
+    paths = (v.path for v in network.variables if not np.all(np.isfinite(v.numpy())))
+    return next(paths, None)
 
 
 def describe(columns, means) -> dict[str, float]:
@@ -210,8 +220,8 @@ def explain_non_finite(columns, vector) -> str:
     elif broken:
         where = f"activity is not finite at the first layer, {columns.norms[0]!r}: a bad image?"
     else:
-        losses_ = [name for name, value in scalars.items() if not abs(value) < float("inf")]
-        where = f"all activity is finite, but not {', '.join(losses_)}"
+        broken_losses = [name for name, value in scalars.items() if not abs(value) < float("inf")]
+        where = f"all activity is finite, but not {', '.join(broken_losses) or 'the gradient'}"
     finite_squares = [
         (s, name) for s, name in zip(squares, columns.variables, strict=True) if s < float("inf")
     ]

@@ -1,5 +1,6 @@
 """The quickstart data set: deterministic, splits from disjoint strips, maps like participants'."""
 
+import importlib.util
 import io
 import itertools
 import sys
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_prep import quickstart
+from data_prep import quickstart, sources
 from gala_tf import metrics
 
 COUNTS = {"train": 30, "validation": 12, "test": 30}
@@ -132,7 +133,7 @@ def test_bubbles_are_mostly_on_the_figure_and_some_are_not():
 
 
 def test_missing_photograph_is_named_with_the_remedy():
-    with pytest.raises(FileNotFoundError, match=r"nothing\.png.*scikit-image.*pip install"):
+    with pytest.raises(ValueError, match=r"nothing\.png.*scikit-image.*pip install"):
         quickstart._load_photograph("nothing.png")
 
 
@@ -149,3 +150,9 @@ def _box(counts, size):
     half = size // 2
     sums = np.pad(counts.astype(np.int64), (half + 1, half)).cumsum(0).cumsum(1)
     return sums[size:, size:] - sums[:-size, size:] - sums[size:, :-size] + sums[:-size, :-size]
+
+
+def test_missing_extra_is_named(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"scikit-image, which is not installed.*\[quickstart\]"):
+        sources.load_source("quickstart", sources.SourceOptions())

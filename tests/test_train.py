@@ -37,7 +37,7 @@ def assert_same_weights(a, b):
 def finished(data_dir, tmp_path_factory):
     """A whole run: (Config, what train_and_evaluate returned)."""
     run_config = small_data.small_config(
-        data_dir, tmp_path_factory.mktemp("run"), test_split="test", epochs=12.0
+        data_dir, tmp_path_factory.mktemp("run"), test_split="test", epochs=12.0, eval_every_epochs=2.0
     )
     return run_config, train.train_and_evaluate(run_config)
 
@@ -100,7 +100,7 @@ def test_log_holds_what_a_reader_needs(finished):
         line["map_loss/stage1_block1_gala"] + line["map_loss/stage2_block1_gala"], rel=1e-5
     )
     validation = [x for x in logs.read_metrics(run_config.model_dir) if x["kind"] == "validation"]
-    assert len(validation) == 12
+    assert len(validation) == 6
 
 
 def test_best_is_the_best_validation(finished):
@@ -320,6 +320,41 @@ def test_diverging_run_stops(data_dir, tmp_path):
                 data_dir, tmp_path, learning_rate_per_256=1e20, warmup_epochs=0.0
             )
         )
+
+
+def test_weights_that_overflow_are_not_saved(data_dir, tmp_path, monkeypatch):
+    """Loss and gradients are finite, the update is not: no checkpoint of it is kept."""
+    from gala_tf import train_step
+
+    monkeypatch.setattr(train_step, "non_finite_variable", lambda _: "logits/kernel")
+    run_config = small_data.small_config(data_dir, tmp_path)
+    with pytest.raises(train.NonFiniteLossError, match="logits/kernel is not finite after step 5"):
+        train.train_and_evaluate(run_config)
+    assert checkpoints.complete(os.path.join(run_config.model_dir, "checkpoints")) == []
+
+
+def test_non_finite_variable_is_found():
+    from gala_tf import models, train_step
+
+    network = models.build_model(
+        stage_blocks=(1,), stage_widths=(4,), stem="tiny", image_size=8, attention_units="all"
+    )
+    assert train_step.non_finite_variable(network) is None
+    network.get_layer("stage1_block1_gala").additive.assign([np.inf] * 16)
+    assert train_step.non_finite_variable(network) == "stage1_block1_gala/additive"
+
+
+def test_bad_record_in_the_middle_is_named(tmp_path):
+    """A flipped byte: the size is right, so only reading finds it."""
+    data = tmp_path / "data"
+    data.mkdir()
+    info = small_data.build(data)
+    shard = data / info.splits["train"].shards[1].file
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"[Rr]ecord \d+ of shard '.*{shard.name}'"):
+        train.train_and_evaluate(small_data.small_config(data, tmp_path / "run"))
 
 
 def test_plan():

@@ -1,0 +1,34 @@
+"""How commands start: with exactly one TensorFlow; and how they fail: in one line."""
+
+import importlib.metadata
+
+import pytest
+
+from gala_tf import command
+
+
+def pretend_installed(monkeypatch, *names):
+    def version(name):
+        if name in names:
+            return "2.20.0"
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+
+
+@pytest.mark.parametrize("build", command.TENSORFLOW_BUILDS)
+def test_one_build_is_fine(monkeypatch, build):
+    pretend_installed(monkeypatch, build)
+    command.check_tensorflow()
+
+
+def test_no_build_names_the_extras(monkeypatch):
+    pretend_installed(monkeypatch)
+    with pytest.raises(ValueError, match=r"found 0\. .*pip install -e '\.\[cpu\]'"):
+        command.check_tensorflow()
+
+
+def test_two_builds_are_named(monkeypatch):
+    pretend_installed(monkeypatch, "tensorflow", "tensorflow-tpu")
+    with pytest.raises(ValueError, match="found tensorflow 2.20.0 and tensorflow-tpu 2.20.0"):
+        command.check_tensorflow()
