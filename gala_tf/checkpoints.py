@@ -63,8 +63,7 @@ class Checkpoints:
     def restore_newest(self) -> dict | None:
         """Restores the newest checkpoint that can be read; returns its facts, or None for none.
 
-        One that is damaged is named in a warning and left in place, and the one before it is
-        taken.
+        One that is damaged is named in the log and left in place, and the one before it is taken.
 
         Raises:
             ValueError: there are checkpoints, and none can be read.
@@ -114,7 +113,11 @@ def complete(directory: str) -> list[tuple[str, dict]]:
         marker = os.path.join(path, MARKER)
         if re.fullmatch(r"step-\d+", os.path.basename(path)) and tf.io.gfile.exists(marker):
             with tf.io.gfile.GFile(marker) as file:
-                found.append((path, json.loads(file.read())))
+                text = file.read()
+            try:
+                found.append((path, json.loads(text)))
+            except json.JSONDecodeError as error:
+                logging.error("%s is damaged, so the checkpoint is left out: %s", marker, error)
     return found
 
 

@@ -23,6 +23,31 @@ def _flag(default: Any, help: str, choices: tuple[str, ...] = (), same_result: b
     return dataclasses.field(default=default, metadata=metadata)
 
 
+POSITIVE = (
+    "image_size",
+    "shuffle_buffer",
+    "width_multiplier",
+    "reduction_ratio",
+    "epochs",
+    "global_batch_size",
+    "learning_rate_per_256",
+    "steps_per_loop",
+    "eval_every_epochs",
+    "keep_checkpoints",
+    "cpu_devices",
+)
+NOT_NEGATIVE = (
+    "map_loss_weight",
+    "weight_decay",
+    "warmup_epochs",
+    "eval_batch_size",
+    "checkpoint_every_steps",
+    "stop_after_steps",
+)
+BELOW_1 = ("momentum", "label_smoothing", "batch_norm_momentum")
+AT_MOST_1 = ("crop_fraction", "decay_factor")
+
+
 @dataclasses.dataclass(frozen=True)
 class Config:
     """Hyper-parameters of a run. Field names are the flags' names; units are in the help texts."""
@@ -191,33 +216,19 @@ class Config:
                 raise ValueError(
                     f"--{field.name} must be one of {', '.join(choices)}. Received: {value!r}."
                 )
-        positive = (
-            "image_size",
-            "crop_fraction",
-            "epochs",
-            "global_batch_size",
-            "steps_per_loop",
-            "eval_every_epochs",
-            "keep_checkpoints",
-            "cpu_devices",
-            "shuffle_buffer",
-        )
-        for name in positive:
-            if getattr(self, name) <= 0:
-                raise ValueError(f"--{name} must be positive. Received: {getattr(self, name)}.")
-        not_negative = (
-            "map_loss_weight",
-            "weight_decay",
-            "warmup_epochs",
-            "eval_batch_size",
-            "checkpoint_every_steps",
-            "stop_after_steps",
-        )
-        for name in not_negative:
-            if getattr(self, name) < 0:
-                raise ValueError(f"--{name} must not be negative. Received: {getattr(self, name)}.")
-        if self.crop_fraction > 1:
-            raise ValueError(f"--crop_fraction must be at most 1. Received: {self.crop_fraction}.")
+        # Written so that NaN fails, too.
+        for names_, holds, words in (
+            (POSITIVE, lambda x: x > 0, "positive"),
+            (NOT_NEGATIVE, lambda x: x >= 0, "not negative"),
+            (BELOW_1, lambda x: 0 <= x < 1, "at least 0 and below 1"),
+            (AT_MOST_1, lambda x: 0 < x <= 1, "above 0 and at most 1"),
+        ):
+            for name in names_:
+                value = getattr(self, name)
+                if not (holds(value) and value < float("inf")):
+                    raise ValueError(f"--{name} must be {words}. Received: {value}.")
+        if list(self.decay_epochs) != sorted(self.decay_epochs):
+            raise ValueError(f"--decay_epochs must ascend. Received: {self.decay_epochs}.")
         if self.warmup_epochs >= self.epochs:
             raise ValueError(
                 f"--warmup_epochs={self.warmup_epochs} must be shorter than --epochs={self.epochs}."
@@ -288,9 +299,12 @@ def from_arguments(arguments: Sequence[str], origin: str) -> Config:
     flags.DEFINE_string("flagfile", "", "", flag_values=flag_values)
     flags.DEFINE_string("undefok", "", "", flag_values=flag_values)
     try:
-        flag_values(["", *arguments])
+        words = flag_values(["", *arguments])[1:]
     except flags.Error as error:
         raise ValueError(f"{origin}: {error}") from error
+    stray = [word for word in words if word.strip() and not word.startswith(("#", "//"))]
+    if stray:
+        raise ValueError(f"{origin}: {' '.join(stray)!r} is no flag; write --name=value.")
     return from_flags(flag_values)
 
 

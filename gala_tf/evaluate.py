@@ -85,8 +85,10 @@ class Evaluator:
             outputs = network(batch["image"], training=False)
             logits, label = outputs["logits"], batch["label"]  # [b, K], [b]
             true_logit = tf.gather(logits, label, batch_dims=1)[:, None]
-            # Ties and NaN count against the network.
-            rank = tf.math.count_nonzero(~(logits < true_logit), axis=1, dtype=tf.int32) - 1
+            # Ties and NaN count against the network. Not `~(logits < true_logit)`: TensorFlow
+            # rewrites that to `>=` in graphs, which is false for NaN.
+            ahead = (logits >= true_logit) | tf.math.is_nan(logits) | tf.math.is_nan(true_logit)
+            rank = tf.math.count_nonzero(ahead, axis=1, dtype=tf.int32) - 1
             maps = {
                 name: losses.column_norm(volume)[..., 0]  # [b, h, w]
                 for name, volume in scored_volumes(outputs).items()
@@ -210,10 +212,17 @@ def map_numbers(predictions: Predictions, seed: int = 0) -> dict[str, metrics.Ma
 
 
 def block_sum(maps, size: int):
-    """Sums over square blocks, [N, h, w] -> [N, size, size]; integers stay integers, ties exact."""
-    count, height, width = maps.shape
-    blocks = maps.astype("float64").reshape(count, size, height // size, size, width // size)
-    return blocks.sum((2, 4))
+    """Sums over size x size cells, [N, h, w] -> [N, size, size] float64.
+
+    Exact for integer maps where size divides h and w: ties stay ties.
+    """
+    from gala_tf import clickmaps
+
+    rows, columns = (
+        clickmaps.resample_matrix(side, size, 0.0, side, "area", dtype="float64").numpy()
+        for side in maps.shape[1:]
+    )
+    return rows @ maps.astype("float64") @ columns.T
 
 
 def validation_numbers(predictions: Predictions) -> dict[str, float]:
@@ -247,6 +256,8 @@ def results(predictions: Predictions, ceiling: dict) -> dict:
 def find_ceiling(run_config, info, split, sizes) -> dict:
     """The human ceiling of a split: from its participants' maps, or else the published one.
 
+    Participants' maps are compared on the final layer's grid, as the model's score is.
+
     Returns:
         {"value", "estimator", ...}: the estimator's name goes wherever the value goes.
     """
@@ -255,6 +266,7 @@ def find_ceiling(run_config, info, split, sizes) -> dict:
     if info.require_split(split).with_participants:
         geometry = eval_geometry(run_config, sizes)
         del geometry["image_size"]
+        geometry["clickmap_size"] = list(sizes.values())[-1]  # the grid that the score is on
         maps = input_pipeline.participant_maps(run_config.data_dir, info, split, **geometry)
         return metrics.human_ceiling(maps, seed=0)
     if info.human_ceiling:

@@ -31,10 +31,10 @@ class MetricLog:
         self._summaries = tf.summary.create_file_writer(model_dir)
 
     def write(self, step: int, kind: str, numbers: dict[str, float]) -> None:
-        """Records `numbers` (name -> value) of `step`; NaN, an undefined number, is left out."""
+        """Records `numbers` (name -> value) of `step`; what is not finite is left out."""
         import tensorflow as tf
 
-        numbers = {name: value for name, value in numbers.items() if not math.isnan(value)}
+        numbers = {name: value for name, value in numbers.items() if math.isfinite(value)}
         self._lines.append({"step": step, "kind": kind, **numbers})
         with tf.io.gfile.GFile(self.path, "a") as file:
             file.write(json.dumps(self._lines[-1]) + "\n")

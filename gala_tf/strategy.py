@@ -1,5 +1,7 @@
 """Where training runs: a TPU, all local GPUs, or the CPU, as a `tf.distribute` strategy."""
 
+import socket
+
 
 def make_strategy(tpu: str = "", tpu_zone: str = "", gcp_project: str = "", cpu_devices: int = 1):
     """A strategy for the hardware that is there. Call it before anything else touches a device.
@@ -33,6 +35,7 @@ def _tpu_strategy(tpu, tpu_zone, gcp_project):
     import tensorflow as tf
 
     try:
+        _check_reachable(tpu)
         resolver = tf.distribute.cluster_resolver.TPUClusterResolver(
             tpu, zone=tpu_zone or None, project=gcp_project or None
         )
@@ -46,6 +49,13 @@ def _tpu_strategy(tpu, tpu_zone, gcp_project):
             "`gcloud auth application-default login`; without a TPU leave the flag away."
         ) from error
     return tf.distribute.TPUStrategy(resolver)
+
+
+def _check_reachable(tpu, seconds=10.0):
+    """Raises OSError if nobody listens at grpc://host:port, where TensorFlow would hang."""
+    if tpu.startswith("grpc://"):
+        host, _, port = tpu.removeprefix("grpc://").rpartition(":")
+        socket.create_connection((host, int(port)), timeout=seconds).close()
 
 
 def _logical_cpus(count):

@@ -16,7 +16,7 @@ SIZE = 32
 COLORS = np.array([[220, 40, 40], [40, 200, 40], [50, 70, 230], [220, 200, 40]])
 COUNTS = {"train": 40, "validation": 12, "test": 13}
 
-# The smallest network that has everything: every kind of layer, two gates, 8x8 and 4x4 maps.
+# The smallest network that has everything: every kind of layer, two gates, 14x14 and 7x7 maps.
 FLAGS = dict(
     stage_blocks=(1, 1),
     stage_widths=(8, 8),

@@ -23,7 +23,8 @@ class State:
         self.optimizer = optimizers.make_optimizer(0.1, 0.9, loss_scaling=False)
         self.optimizer.build(self.network.trainable_variables)
         self.checkpoints = checkpoints.Checkpoints(
-            str(directory), keep, model=self.network, optimizer=self.optimizer)
+            str(directory), keep, model=self.network, optimizer=self.optimizer
+        )
 
     def update(self):
         variables = self.network.trainable_variables
@@ -117,12 +118,22 @@ def test_marker_names_every_file_with_its_size(saved):
 def test_marker_is_written_last(tmp_path, monkeypatch):
     """Everything else is on the disk before the marker appears."""
     seen = []
-    monkeypatch.setattr(checkpoints, "_to_disk", lambda path: seen.append(
-        (os.path.basename(path), os.path.exists(os.path.join(os.path.dirname(path),
-                                                             checkpoints.MARKER)))))
+    monkeypatch.setattr(
+        checkpoints,
+        "_to_disk",
+        lambda path: seen.append(
+            (
+                os.path.basename(path),
+                os.path.exists(os.path.join(os.path.dirname(path), checkpoints.MARKER)),
+            )
+        ),
+    )
     State(tmp_path).checkpoints.save(1)
     assert [name for name, _ in seen] == [
-        "variables.data-00000-of-00001", "variables.index", "complete.json.writing"]
+        "variables.data-00000-of-00001",
+        "variables.index",
+        "complete.json.writing",
+    ]
     assert not any(marked for _, marked in seen)
     assert checkpoints.complete(str(tmp_path))
 
@@ -133,7 +144,9 @@ def test_keeps_the_newest_few(tmp_path):
         state.checkpoints.save(step)
     assert names(tmp_path) == ["step-00007000", "step-123456789"]
     assert [facts["step"] for _, facts in checkpoints.complete(str(tmp_path))] == [
-        7_000, 123_456_789]
+        7_000,
+        123_456_789,
+    ]
 
 
 def test_directory_without_a_marker_is_no_checkpoint(saved):
@@ -151,8 +164,10 @@ def test_what_is_not_ours_stays(saved):
     directory, _ = saved
     (directory / "notes.txt").write_text("mine")
     (directory / "step-best").mkdir()
+    (directory / "step-best" / "complete.json").write_text("{}")
     State(directory, keep=1).checkpoints.save(40)
     assert names(directory) == ["notes.txt", "step-00000040", "step-best"]
+    assert [facts["step"] for _, facts in checkpoints.complete(str(directory))] == [40]
 
 
 def test_same_step_again_replaces_it(saved):
@@ -248,9 +263,12 @@ def remove_index(folder, values):
 
 
 DAMAGES = {
-    truncate: "expected .* bytes, got", empty: "expected .* bytes, got 0",
-    flip_a_byte: "Checksum does not match", flip_a_byte_of_the_index: "",
-    remove_data: "got no such file", remove_index: "variables.index: .* got no such file",
+    truncate: "expected .* bytes, got",
+    empty: "expected .* bytes, got 0",
+    flip_a_byte: "Checksum does not match",
+    flip_a_byte_of_the_index: "",
+    remove_data: "got no such file",
+    remove_index: "variables.index: .* got no such file",
 }
 
 
@@ -279,7 +297,10 @@ def test_all_damaged(saved, errors):
     with pytest.raises(ValueError, match=f"{directory}: none of the 3 checkpoints can be read"):
         State(directory).checkpoints.restore_newest()
     assert [re.search(r"step-\d+", line).group() for line in errors] == [
-        "step-00000030", "step-00000020", "step-00000010"]
+        "step-00000030",
+        "step-00000020",
+        "step-00000010",
+    ]
 
 
 def test_another_network_is_not_restored(saved, errors):
@@ -310,5 +331,3 @@ def test_read_weights_of_a_deeper_network(saved):
     deeper = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Dense(2)(hidden)))
     with pytest.raises(ValueError, match="checkpoint of another network"):
         checkpoints.read_weights(deeper, str(saved[0]))
-
-

@@ -109,20 +109,23 @@ def test_as_the_command_line_serialises_it(everything_changed):
     assert parsed(*(values[name].serialize() for name in FIELDS)) == everything_changed
 
 
-@pytest.mark.parametrize("arguments, expected", [
-    (["--noflip"], {"flip": False}),
-    (["--flip=0"], {"flip": False}),
-    (["--deterministic=False"], {"deterministic": False}),
-    (["--synchronized_batch_norm"], {"synchronized_batch_norm": True}),
-    (["--stage_blocks="], {"stage_blocks": ()}),
-    (["--stage_blocks=1, 2,3"], {"stage_blocks": (1, 2, 3)}),
-    (["--decay_epochs=30,60.5"], {"decay_epochs": (30.0, 60.5)}),
-    (["--decay_epochs="], {"decay_epochs": ()}),
-    (["--weight_decay=1e-7"], {"weight_decay": 1e-7}),
-    (["--epochs", "7"], {"epochs": 7.0}),
-    (["--seed=1", "--seed=2"], {"seed": 2}),
-    (["--undefok=gone", "--gone=3", "--seed=2"], {"seed": 2}),
-])
+@pytest.mark.parametrize(
+    "arguments, expected",
+    [
+        (["--noflip"], {"flip": False}),
+        (["--flip=0"], {"flip": False}),
+        (["--deterministic=False"], {"deterministic": False}),
+        (["--synchronized_batch_norm"], {"synchronized_batch_norm": True}),
+        (["--stage_blocks="], {"stage_blocks": ()}),
+        (["--stage_blocks=1, 2,3"], {"stage_blocks": (1, 2, 3)}),
+        (["--decay_epochs=30,60.5"], {"decay_epochs": (30.0, 60.5)}),
+        (["--decay_epochs="], {"decay_epochs": ()}),
+        (["--weight_decay=1e-7"], {"weight_decay": 1e-7}),
+        (["--epochs", "7"], {"epochs": 7.0}),
+        (["--seed=1", "--seed=2"], {"seed": 2}),
+        (["--undefok=gone", "--gone=3", "--seed=2"], {"seed": 2}),
+    ],
+)
 def test_ways_to_write_a_flag(arguments, expected):
     assert parsed(*arguments) == config.Config(**expected)
 
@@ -132,7 +135,8 @@ def test_nested_flagfiles_are_differences_from_one_another(tmp_path, monkeypatch
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub/base.flags").write_text("# what all share\n--momentum=0.5\n\n--epochs=50\n")
     (tmp_path / "sub/child.flags").write_text(
-        "--flagfile=sub/base.flags\n--momentum=0.6  \n// a comment too\n--seed=3\n")
+        "--flagfile=sub/base.flags\n--momentum=0.6  \n// a comment too\n--seed=3\n"
+    )
     expected = dict(momentum=0.6, epochs=50.0, seed=3)
     assert parsed("--flagfile=sub/child.flags") == config.Config(**expected)
     assert parsed("--flagfile=sub/child.flags", "--seed=4").seed == 4
@@ -145,26 +149,37 @@ def test_nested_flagfiles_are_differences_from_one_another(tmp_path, monkeypatch
 def test_changed_flags_names_what_changes_a_result():
     for name, field in FIELDS.items():
         changed = dataclasses.replace(config.Config(), **{name: another(name)})
-        expected = {} if field.metadata["same_result"] else {
-            name: (getattr(config.Config(), name), another(name))}
+        expected = (
+            {}
+            if field.metadata["same_result"]
+            else {name: (getattr(config.Config(), name), another(name))}
+        )
         assert config.changed_flags(config.Config(), changed) == expected
 
 
 def test_where_and_how_fast_a_run_computes_may_change():
     free = {name for name, field in FIELDS.items() if field.metadata["same_result"]}
-    assert {"data_dir", "model_dir", "tpu", "cpu_devices", "steps_per_loop", "eval_batch_size",
-            "stop_after_steps", "allow_flag_changes"} <= free
-    assert free.isdisjoint({"seed", "global_batch_size", "precision", "map_loss_weight", "epochs",
-                            "shuffle_buffer", "eval_every_epochs"})
-
-
-@pytest.mark.parametrize("changes, expected", [
-    ({}, True),
-    ({"map_loss_weight": 0.0}, False),
-    ({"map_target": "activity"}, False),
-])
-def test_supervises_attention(changes, expected):
-    assert config.Config(**changes).supervises_attention is expected
+    assert {
+        "data_dir",
+        "model_dir",
+        "tpu",
+        "cpu_devices",
+        "steps_per_loop",
+        "eval_batch_size",
+        "stop_after_steps",
+        "allow_flag_changes",
+    } <= free
+    assert free.isdisjoint(
+        {
+            "seed",
+            "global_batch_size",
+            "precision",
+            "map_loss_weight",
+            "epochs",
+            "shuffle_buffer",
+            "eval_every_epochs",
+        }
+    )
 
 
 # --------------------------------------------------------------------------- what is refused
@@ -176,44 +191,78 @@ def test_choices_are_enforced(name):
     message = f"--{name} must be one of {choices}. Received: 'nothing'."
     with pytest.raises(ValueError, match=re.escape(message)):
         config.Config(**{name: "nothing"})
-    with pytest.raises(ValueError, match=f"here: flag --{name}=nothing: .*{choices.split(', ')[0]}"):
+    with pytest.raises(
+        ValueError, match=f"here: flag --{name}=nothing: .*{choices.split(', ')[0]}"
+    ):
         parsed(f"--{name}=nothing")
 
 
-@pytest.mark.parametrize("name", [
-    "image_size", "crop_fraction", "epochs", "global_batch_size", "steps_per_loop",
-    "eval_every_epochs", "keep_checkpoints", "cpu_devices", "shuffle_buffer"])
-@pytest.mark.parametrize("value", [0, -1])
-def test_positive(name, value):
-    with pytest.raises(ValueError, match=f"--{name} must be positive. Received: {value}"):
-        parsed(f"--{name}={value}")
+@pytest.mark.parametrize(
+    "names, bad, words",
+    [
+        (config.POSITIVE, ("0", "-1"), "must be positive"),
+        (config.NOT_NEGATIVE, ("-1",), "must be not negative"),
+        (config.BELOW_1, ("-0.1", "1"), "must be at least 0 and below 1"),
+        (config.AT_MOST_1, ("0", "1.01"), "must be above 0 and at most 1"),
+    ],
+)
+def test_ranges(names, bad, words):
+    for name in names:
+        kind = type(getattr(config.Config(), name))
+        for value in (*bad, "nan", "inf") if kind is float else bad:
+            with pytest.raises(ValueError, match=f"--{name} {words}. Received: {kind(value)}"):
+                parsed(f"--{name}={value}")
 
 
-@pytest.mark.parametrize("name", [
-    "map_loss_weight", "weight_decay", "warmup_epochs", "eval_batch_size",
-    "checkpoint_every_steps", "stop_after_steps"])
-def test_not_negative(name):
-    with pytest.raises(ValueError, match=f"--{name} must not be negative. Received: -1"):
-        parsed(f"--{name}=-1")
-    assert getattr(parsed(f"--{name}=0"), name) == 0
+def test_every_number_has_a_range():
+    """But seeds, of which every integer is one; depth, of a table; and a bias, which is free."""
+    ranged = {*config.POSITIVE, *config.NOT_NEGATIVE, *config.BELOW_1, *config.AT_MOST_1}
+    numbers = {
+        f.name
+        for f in dataclasses.fields(config.Config)
+        if type(getattr(config.Config(), f.name)) in (int, float)
+    }
+    assert numbers - ranged == {"seed", "depth", "saliency_bias"}
 
 
-@pytest.mark.parametrize("arguments, message", [
-    (["--crop_fraction=1.01"], "--crop_fraction must be at most 1. Received: 1.01."),
-    (["--epochs=5"], "--warmup_epochs=5.0 must be shorter than --epochs=5.0."),
-    (["--stage_blocks=1,two"],
-     "--stage_blocks must be a comma-separated list of numbers. Received: ['1', 'two']."),
-    (["--stage_blocks=1.5"],
-     "--stage_blocks must be a comma-separated list of numbers. Received: ['1.5']."),
-    (["--decay_epochs=30;60"],
-     "--decay_epochs must be a comma-separated list of numbers. Received: ['30;60']."),
-    (["--image_size=big"], "here: flag --image_size=big"),
-    (["--image_size=224.5"], "here: flag --image_size=224.5"),
-    (["--epochs=many"], "here: flag --epochs=many"),
-    (["--flip=perhaps"], "here: flag --flip=perhaps"),
-    (["--learning_rte=3"], "here: Unknown command line flag 'learning_rte'"),
-    (["--flagfile=/no/such.flags"], "here: ERROR:: Unable to open flagfile"),
-])
+def test_boundaries_must_ascend():
+    with pytest.raises(ValueError, match="--decay_epochs must ascend"):
+        parsed("--decay_epochs=60,30")
+
+
+def test_words_that_are_no_flags_are_refused():
+    with pytest.raises(ValueError, match="'data_dir=3' is no flag; write --name=value"):
+        parsed("data_dir=3")
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (
+            ["--crop_fraction=1.01"],
+            "--crop_fraction must be above 0 and at most 1. Received: 1.01.",
+        ),
+        (["--epochs=5"], "--warmup_epochs=5.0 must be shorter than --epochs=5.0."),
+        (
+            ["--stage_blocks=1,two"],
+            "--stage_blocks must be a comma-separated list of numbers. Received: ['1', 'two'].",
+        ),
+        (
+            ["--stage_blocks=1.5"],
+            "--stage_blocks must be a comma-separated list of numbers. Received: ['1.5'].",
+        ),
+        (
+            ["--decay_epochs=30;60"],
+            "--decay_epochs must be a comma-separated list of numbers. Received: ['30;60'].",
+        ),
+        (["--image_size=big"], "here: flag --image_size=big"),
+        (["--image_size=224.5"], "here: flag --image_size=224.5"),
+        (["--epochs=many"], "here: flag --epochs=many"),
+        (["--flip=perhaps"], "here: flag --flip=perhaps"),
+        (["--learning_rte=3"], "here: Unknown command line flag 'learning_rte'"),
+        (["--flagfile=/no/such.flags"], "here: ERROR:: Unable to open flagfile"),
+    ],
+)
 def test_mistakes_are_named(arguments, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         parsed(*arguments)

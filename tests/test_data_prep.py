@@ -48,7 +48,9 @@ def test_folder_builds_what_the_tree_holds(tree, tmp_path):
     assert info.class_names == ("ant", "bee", "cat")
     found = read(tmp_path / "out")
     assert {split: len(rows) for split, rows in found.items()} == {
-        "train": 12, "validation": 6, "test": 6
+        "train": 12,
+        "validation": 6,
+        "test": 6,
     }
     seen = set()
     for split, rows in found.items():
@@ -63,12 +65,15 @@ def test_folder_builds_what_the_tree_holds(tree, tmp_path):
             if has_map:
                 expected = np.asarray(Image.open((tree / name).with_suffix(".png")))
                 np.testing.assert_array_equal(
-                    records.decode_counts(row["clickmap/counts"], 24, 32), expected)
+                    records.decode_counts(row["clickmap/counts"], 24, 32), expected
+                )
                 np.testing.assert_array_equal(
                     records.decode_blurred(row["clickmap/blurred"], 8),
-                    encoding.blurred_grid(expected, "box:49", 8))
+                    encoding.blurred_grid(expected, "box:49", 8),
+                )
                 np.testing.assert_allclose(
-                    row["clickmap/box"], clickmaps.extent_box(expected), rtol=1e-6)
+                    row["clickmap/box"], clickmaps.extent_box(expected), rtol=1e-6
+                )
     assert len(seen) == 24  # each image once, in one split
     assert info.clickmap_blur == "box:49" and info.image.min_height == 24
 
@@ -83,11 +88,14 @@ def test_same_command_same_bytes_and_the_seed_matters(tree, tmp_path):
 
 
 def test_every_shard_has_every_class(tree, tmp_path):
-    info = build(tmp_path / "out", source="folder", input_dir=tree, num_shards=3,
-                 split_proportions="1,0,0")
+    info = build(
+        tmp_path / "out", source="folder", input_dir=tree, num_shards=3, split_proportions="1,0,0"
+    )
     for path in records.check_shards(str(tmp_path / "out"), info, "train"):
-        labels = [int(records.parse_example(s)["image/class/label"])
-                  for s in tf.data.TFRecordDataset(path)]
+        labels = [
+            int(records.parse_example(s)["image/class/label"])
+            for s in tf.data.TFRecordDataset(path)
+        ]
         assert len(labels) == 8 and set(labels) == {0, 1, 2}
         assert labels != sorted(labels)
 
@@ -116,8 +124,14 @@ def test_worker_processes_give_the_same_bytes(tree, tmp_path):
 
 
 def test_square_storage(tree, tmp_path):
-    info = build(tmp_path / "out", source="folder", input_dir=tree, image_storage="square",
-                 square_size=16, clickmap_blur="box:3")
+    info = build(
+        tmp_path / "out",
+        source="folder",
+        input_dir=tree,
+        image_storage="square",
+        square_size=16,
+        clickmap_blur="box:3",
+    )
     assert info.image == records.ImageGeometry("square", 16, 16, 16, 16)
     for row in read(tmp_path / "out")["train"]:
         assert records.decode_counts(row["clickmap/counts"] or b"", 16, 16).shape == (16, 16)
@@ -245,7 +259,11 @@ def test_table_has_a_line_for_each_split(tree, tmp_path):
 def run_command(*arguments):
     return subprocess.run(
         [sys.executable, "-m", "data_prep.build_tfrecords", *arguments],
-        cwd=ROOT, capture_output=True, text=True, check=False, timeout=120,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
     )
 
 
@@ -255,7 +273,8 @@ def test_help_names_sources_and_loads_no_tensorflow():
         "print(b.flags.FLAGS.get_help()); sys.exit('tensorflow' in sys.modules)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", probe], cwd=ROOT, capture_output=True, text=True, check=False)
+        [sys.executable, "-c", probe], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     for name in SOURCES:
         assert name in done.stdout
@@ -278,16 +297,25 @@ def test_real_photographs_build(real_data, tmp_path):
         target = root / path.stem / path.name
         target.parent.mkdir(parents=True)
         target.write_bytes(path.read_bytes())
-    write_map(root / files[0].stem / f"{files[0].stem}.npy",
-              np.ones(Image.open(files[0]).size[::-1], np.int64))
+    write_map(
+        root / files[0].stem / f"{files[0].stem}.npy",
+        np.ones(Image.open(files[0]).size[::-1], np.int64),
+    )
     for storage in ("original", "square"):
-        info = build(tmp_path / storage, source="folder", input_dir=root, image_storage=storage,
-                     split_proportions="1,0,0")
+        info = build(
+            tmp_path / storage,
+            source="folder",
+            input_dir=root,
+            image_storage=storage,
+            split_proportions="1,0,0",
+        )
         rows = read(tmp_path / storage, info)["train"]
         assert len(rows) == len(list(root.iterdir()))
         for row in rows:
             image = tf.io.decode_and_crop_jpeg(
                 row["image/encoded"],
-                [0, 0, int(row["image/height"]), int(row["image/width"])], channels=3)
+                [0, 0, int(row["image/height"]), int(row["image/width"])],
+                channels=3,
+            )
             if storage == "square":
                 assert image.shape == (256, 256, 3)

@@ -59,8 +59,13 @@ def build(attention, precision="float32"):
     """A small network with nothing at its initial value."""
     keras.config.set_dtype_policy(precision)
     network = models.build_model(
-        attention=attention, stage_blocks=(1, 1, 2), stage_widths=(4, 4, 8), stem="small",
-        image_size=SIZE, num_classes=len(NAMES))
+        attention=attention,
+        stage_blocks=(1, 1, 2),
+        stage_widths=(4, 4, 8),
+        stem="small",
+        image_size=SIZE,
+        num_classes=len(NAMES),
+    )
     rng = np.random.default_rng(7)
     for weight in network.weights:
         if "moving_variance" in weight.path:
@@ -87,7 +92,10 @@ def run_in_new_process(script, source, images, tmp_path):
     results = str(tmp_path / "results.npz")
     done = subprocess.run(
         [sys.executable, "-c", script, source, str(tmp_path / "images.npy"), results],
-        capture_output=True, text=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"})
+        capture_output=True,
+        text=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"},
+    )
     assert done.returncode == 0, done.stderr
     return dict(np.load(results))
 
@@ -178,8 +186,14 @@ def test_reloaded_network_trains(exported):
 def test_attention_is_the_last_scored_layers(tmp_path):
     """With attention everywhere the last unit is stage 4's, which is coarser: 2 x 2."""
     network = models.build_model(
-        attention="gala", attention_units="all", stage_blocks=(1, 1, 1, 1),
-        stage_widths=(4, 4, 4, 4), stem="small", image_size=SIZE, num_classes=4)
+        attention="gala",
+        attention_units="all",
+        stage_blocks=(1, 1, 1, 1),
+        stage_widths=(4, 4, 4, 4),
+        stem="small",
+        image_size=SIZE,
+        num_classes=4,
+    )
     _, saved_model = export.export_network(network, NAMES, str(tmp_path))
     served = tf.saved_model.load(saved_model)
     outputs = served.predict(make_images(2))
@@ -248,12 +262,25 @@ def run_dir(tmp_path):
     """A run with different best and newest weights: logit biases 1 and 2."""
     model_dir = str(tmp_path / "run")
     info = records.DatasetInfo(
-        name="tiny", class_names=NAMES, splits={},
-        image=records.ImageGeometry("original", SIZE, SIZE, SIZE, SIZE), clickmap_blur="none",
-        clickmap_grid=4, human_ceiling=None, split_rule="none", seed=0, command="", tool_version="")
+        name="tiny",
+        class_names=NAMES,
+        splits={},
+        image=records.ImageGeometry("original", SIZE, SIZE, SIZE, SIZE),
+        clickmap_blur="none",
+        clickmap_grid=4,
+        human_ceiling=None,
+        split_rule="none",
+        seed=0,
+        command="",
+        tool_version="",
+    )
     run_config = config.Config(
-        model_dir=model_dir, image_size=SIZE, stage_blocks=(1, 1, 1), stage_widths=(4, 4, 4),
-        stem="small")
+        model_dir=model_dir,
+        image_size=SIZE,
+        stage_blocks=(1, 1, 1),
+        stage_widths=(4, 4, 4),
+        stem="small",
+    )
     run_directory.start(run_config, info)
     network = run_directory.build_network(run_config, len(NAMES))
     for step, which in enumerate(("best", "checkpoints"), start=1):
@@ -276,11 +303,13 @@ def test_command_says_what_it_wrote_and_refuses_the_second_time(
 ):
     output_dir = str(tmp_path / "out")
     values = types.SimpleNamespace(
-        model_dir=run_dir, output_dir=output_dir, checkpoint="best", overwrite=False)
+        model_dir=run_dir, output_dir=output_dir, checkpoint="best", overwrite=False
+    )
     monkeypatch.setattr(flags, "FLAGS", values)
     export.main([])
     assert capsys.readouterr().out.splitlines() == [
-        f"wrote {output_dir}/{name}" for name in ("model.keras", "saved_model")]
+        f"wrote {output_dir}/{name}" for name in ("model.keras", "saved_model")
+    ]
     with pytest.raises(SystemExit, match=f"error: --output_dir={output_dir}: .* exists"):
         export.main([])
 
@@ -288,7 +317,8 @@ def test_command_says_what_it_wrote_and_refuses_the_second_time(
 def test_help_comes_without_tensorflow():
     start = time.perf_counter()
     result = subprocess.run(
-        [sys.executable, "-m", "gala_tf.export", "--help"], capture_output=True, text=True)
+        [sys.executable, "-m", "gala_tf.export", "--help"], capture_output=True, text=True
+    )
     assert time.perf_counter() - start < 2
     for name in ("model_dir", "output_dir", "checkpoint", "[no]overwrite"):
         assert f"--{name}" in result.stdout

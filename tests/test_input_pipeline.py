@@ -124,9 +124,7 @@ def test_train_batches_keep_the_contract(data):
     batch = take(train_dataset(data), 12)
     index = identity(batch["image"])
     np.testing.assert_array_equal(batch["label"], index % 4)
-    np.testing.assert_array_equal(
-        batch["has_clickmap"], ~np.isin(index, NO_MAP + EMPTY_MAP)
-    )
+    np.testing.assert_array_equal(batch["has_clickmap"], ~np.isin(index, NO_MAP + EMPTY_MAP))
     assert (batch["clickmap"] >= 0).all()
     sums = batch["clickmap"].sum((1, 2, 3))
     np.testing.assert_array_equal(sums > 0, batch["has_clickmap"])

@@ -204,9 +204,7 @@ def test_cut_clickmap_of_counts_is_blur_then_crop_then_block_sums_exactly():
     counts = np.random.default_rng(0).poisson(2.0, (256, 256)).astype(np.uint8) * 20
     blur = clickmaps.parse_blur("box:49")
     window = tf.constant([16, 16, 224, 224])
-    cut = preprocessing.cut_clickmap(
-        counts, window, False, (256, 256), 14, "area", blur, "float64"
-    )
+    cut = preprocessing.cut_clickmap(counts, window, False, (256, 256), 14, "area", blur, "float64")
     blurred = clickmaps.blur_counts(counts, blur)[16:240, 16:240]
     expected = blurred.reshape(14, 16, 14, 16).sum((1, 3))
     assert expected.max() > 2**24  # beyond what float32 arithmetic keeps exact

@@ -131,7 +131,10 @@ def test_parsing_inside_tf_data_has_static_shapes():
     spec = tf.data.Dataset.from_tensors(serialized).map(read).element_spec
     shapes = {name: tuple(tensor.shape) for name, tensor in spec.items()}
     assert shapes == {
-        "counts": (HEIGHT, WIDTH), "blurred": (4, 4), "box": (4,), "participants": (None,)
+        "counts": (HEIGHT, WIDTH),
+        "blurred": (4, 4),
+        "box": (4,),
+        "participants": (None,),
     }
 
 
@@ -154,8 +157,15 @@ def test_plain_jpegs_keep_their_bytes(mode):
 
 @pytest.mark.parametrize(
     "mode, kind",
-    [("RGB", "PNG"), ("L", "PNG"), ("P", "PNG"), ("RGBA", "PNG"), ("LA", "PNG"), ("1", "PNG"),
-     ("CMYK", "JPEG")],
+    [
+        ("RGB", "PNG"),
+        ("L", "PNG"),
+        ("P", "PNG"),
+        ("RGBA", "PNG"),
+        ("LA", "PNG"),
+        ("1", "PNG"),
+        ("CMYK", "JPEG"),
+    ],
 )
 def test_other_files_become_jpegs_of_the_same_picture(mode, kind):
     data = _file(mode, kind)
@@ -174,9 +184,14 @@ def test_other_files_become_jpegs_of_the_same_picture(mode, kind):
 def test_exif_orientation_is_applied(orientation):
     stored = _pixels()
     displayed = {
-        1: stored, 2: stored[:, ::-1], 3: stored[::-1, ::-1], 4: stored[::-1],
-        5: stored.transpose(1, 0, 2), 6: np.rot90(stored, -1),
-        7: np.rot90(stored, 2).transpose(1, 0, 2), 8: np.rot90(stored),
+        1: stored,
+        2: stored[:, ::-1],
+        3: stored[::-1, ::-1],
+        4: stored[::-1],
+        5: stored.transpose(1, 0, 2),
+        6: np.rot90(stored, -1),
+        7: np.rot90(stored, 2).transpose(1, 0, 2),
+        8: np.rot90(stored),
     }[orientation]
     example = records.Example("a", _file("RGB", "JPEG", orientation), 0)
     parsed = records.parse_example(records.encode_example(example))
@@ -211,8 +226,11 @@ def test_sixteen_bit_images_are_refused_rather_than_clipped():
     "change, arguments, message",
     [
         ({"label": -1}, {}, "'a': label must be 0-based, got -1"),
-        ({"participant_maps": (_counts(9, shape=(30, 20)),)}, {},
-         r"'a': a map must be .*shape \(20, 30\).*got shape \(30, 20\)"),
+        (
+            {"participant_maps": (_counts(9, shape=(30, 20)),)},
+            {},
+            r"'a': a map must be .*shape \(20, 30\).*got shape \(30, 20\)",
+        ),
         ({"participant_maps": (_counts(9), _counts(9) / 2)}, {}, "must be integers.*float64"),
         ({"participant_maps": (_counts(9) - 9,)}, {}, "must be integers >= 0.*minimum -9"),
         ({"participant_maps": (_counts(2) + 65534, _counts(2) + 9)}, {}, "'a': counts sum to 655"),
@@ -271,7 +289,8 @@ def test_shards_hold_what_they_say(data_set):
     directory, info = data_set
     paths = records.check_shards(directory, info, "train")
     assert [path.rsplit("/")[-1] for path in paths] == [
-        "train-00000-of-00002.tfrecord", "train-00001-of-00002.tfrecord"
+        "train-00000-of-00002.tfrecord",
+        "train-00001-of-00002.tfrecord",
     ]
     read = [sum(1 for _ in tf.data.TFRecordDataset(path)) for path in paths]
     assert read == [shard.examples for shard in info.splits["train"].shards] == [2, 1]

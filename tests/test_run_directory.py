@@ -32,7 +32,10 @@ def contents(directory):
 def test_start_writes_and_load_reads(run):
     run_config, info = run
     assert set(os.listdir(run_config.model_dir)) == {
-        "run.flags", "environment.json", "dataset_info.json"}
+        "run.flags",
+        "environment.json",
+        "dataset_info.json",
+    }
     assert run_directory.load(run_config.model_dir) == (run_config, info)
 
 
@@ -45,9 +48,11 @@ def test_run_flags_launch_the_run_again(run):
 def test_overrides(run):
     run_config, _ = run
     changed, _ = run_directory.load(
-        run_config.model_dir, ("--data_dir=/elsewhere", "--noflip", "--stage_blocks=2,2"))
+        run_config.model_dir, ("--data_dir=/elsewhere", "--noflip", "--stage_blocks=2,2")
+    )
     assert changed == dataclasses.replace(
-        run_config, data_dir="/elsewhere", flip=False, stage_blocks=(2, 2))
+        run_config, data_dir="/elsewhere", flip=False, stage_blocks=(2, 2)
+    )
 
 
 def test_environment_grows_by_one_entry_a_session(run):
@@ -64,14 +69,18 @@ def test_environment_grows_by_one_entry_a_session(run):
     assert both[1]["started"].endswith("+00:00")
 
 
-@pytest.mark.parametrize("error", [
-    FileNotFoundError("git"), subprocess.CalledProcessError(128, "git")])
+@pytest.mark.parametrize(
+    "error", [FileNotFoundError("git"), subprocess.CalledProcessError(128, "git")]
+)
 def test_no_git_is_no_error(run, monkeypatch, error):
     def no_git(*_, **__):
         raise error
 
-    monkeypatch.setattr(run_directory, "subprocess", types.SimpleNamespace(
-        run=no_git, CalledProcessError=subprocess.CalledProcessError))
+    monkeypatch.setattr(
+        run_directory,
+        "subprocess",
+        types.SimpleNamespace(run=no_git, CalledProcessError=subprocess.CalledProcessError),
+    )
     assert run_directory._environment()["git_commit"] is None
 
 
@@ -81,7 +90,8 @@ def test_allowing_changes_is_a_wish_of_one_session(run):
     run_directory.check(changed, info)
     run_directory.start(changed, info)
     assert run_directory.load(run_config.model_dir)[0] == dataclasses.replace(
-        run_config, momentum=0.5)
+        run_config, momentum=0.5
+    )
 
 
 # --------------------------------------------------------------------------- check
@@ -98,20 +108,24 @@ def test_check_lets_the_same_run_go_on(run):
     before = contents(run_config.model_dir)
     run_directory.check(run_config, info)
     run_directory.check(
-        dataclasses.replace(run_config, steps_per_loop=1, cpu_devices=2, data_dir="gs://copy"), info)
+        dataclasses.replace(run_config, steps_per_loop=1, cpu_devices=2, data_dir="gs://copy"), info
+    )
     assert contents(run_config.model_dir) == before
 
 
 def test_check_names_every_flag_that_changed(run):
     run_config, info = run
     changed = dataclasses.replace(
-        run_config, momentum=0.5, decay_epochs=(1.0,), steps_per_loop=1, attention="se")
+        run_config, momentum=0.5, decay_epochs=(1.0,), steps_per_loop=1, attention="se"
+    )
     with pytest.raises(ValueError) as error:
         run_directory.check(changed, info)
     assert str(error.value) == (
-        f"--model_dir={run_config.model_dir} holds a run with other flags (--attention: was 'gala', "
-        "is 'se'; --decay_epochs: was (30.0, 60.0, 80.0, 90.0), is (1.0,); --momentum: was 0.9, is "
-        "0.5). Use another --model_dir, the old flags, or --allow_flag_changes if this is meant.")
+        f"--model_dir={run_config.model_dir} holds a run with other flags "
+        "(--attention: was 'gala', is 'se'; --decay_epochs: was (30.0, 60.0, 80.0, 90.0), "
+        "is (1.0,); --momentum: was 0.9, is 0.5). Use another --model_dir, the old flags, "
+        "or --allow_flag_changes if this is meant."
+    )
 
 
 def test_check_refuses_another_data_set(run):
@@ -155,8 +169,9 @@ def weights(network):
 
 def test_network_is_the_flags_and_the_seed(data_dir):
     def built(**changes):
-        return weights(run_directory.build_network(
-            small_data.small_config(data_dir, "run", **changes), 4))
+        return weights(
+            run_directory.build_network(small_data.small_config(data_dir, "run", **changes), 4)
+        )
 
     one, same, other = built(), built(), built(seed=1)
     assert all(np.array_equal(a, b) for a, b in zip(one, same, strict=True))
@@ -166,7 +181,8 @@ def test_network_is_the_flags_and_the_seed(data_dir):
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_precision(data_dir, precision):
     network = run_directory.build_network(
-        small_data.small_config(data_dir, "run", precision=precision), 4)
+        small_data.small_config(data_dir, "run", precision=precision), 4
+    )
     assert network.get_layer("stage1_block1_conv1").compute_dtype == precision.split("_")[1]
     assert network.output["logits"].dtype == "float32"
     assert {variable.dtype for variable in network.trainable_variables} == {"float32"}
@@ -182,7 +198,8 @@ def test_load_network(run):
         directory = os.path.join(run_config.model_dir, which)
         checkpoints.Checkpoints(directory, 1, model=trained).save(step)
         found_config, found_info, network, found_step = run_directory.load_network(
-            run_config.model_dir, which)
+            run_config.model_dir, which
+        )
         assert (found_config, found_info, found_step) == (run_config, info, step)
         for a, b in zip(weights(network), weights(trained), strict=True):
             np.testing.assert_array_equal(a, b)

@@ -25,8 +25,10 @@ def rates(schedule, steps):
     return np.array([float(schedule(step)) for step in steps])
 
 
-@pytest.mark.parametrize("boundaries, warmup", [
-    ((30, 60, 80, 90), 5), ((30, 60, 80, 90), 0), ((3, 7), 10), ((), 4), ((20, 20), 1)])
+@pytest.mark.parametrize(
+    "boundaries, warmup",
+    [((30, 60, 80, 90), 5), ((30, 60, 80, 90), 0), ((3, 7), 10), ((), 4), ((20, 20), 1)],
+)
 def test_piecewise_at_every_step(boundaries, warmup):
     arguments = (0.4, boundaries, 0.1, warmup)
     expected = [piecewise_reference(step, *arguments) for step in range(105)]
@@ -63,8 +65,11 @@ def test_steps_may_be_tensors(dtype):
         assert float(schedule(keras.ops.cast(step, dtype))) == pytest.approx(rate, rel=1e-5)
 
 
-@pytest.mark.parametrize("schedule", [
-    schedules.PiecewiseConstant(0.3, [5, 9], 0.2, 3), schedules.Cosine(0.3, 20, 3)], ids=str)
+@pytest.mark.parametrize(
+    "schedule",
+    [schedules.PiecewiseConstant(0.3, [5, 9], 0.2, 3), schedules.Cosine(0.3, 20, 3)],
+    ids=str,
+)
 def test_config_round_trip(schedule):
     copies = [
         type(schedule).from_config(schedule.get_config()),
@@ -86,10 +91,21 @@ def test_flags_in_epochs_become_steps():
     """40 images in batches of 8: 5 steps an epoch; the rate scales with batch / 256."""
     length = plan.Plan(5.0, 100, (100,), 0)
     changes = dict(epochs=20.0, learning_rate_per_256=0.64, warmup_epochs=2.0)
-    schedule = plan.make_schedule(small_data.small_config(
-        "d", "m", schedule="piecewise", decay_epochs=(6.0, 12.5), decay_factor=0.5, **changes), length)
+    schedule = plan.make_schedule(
+        small_data.small_config(
+            "d", "m", schedule="piecewise", decay_epochs=(6.0, 12.5), decay_factor=0.5, **changes
+        ),
+        length,
+    )
     assert schedule.get_config() == {
-        "base_rate": pytest.approx(0.02), "boundaries": [30, 62], "factor": 0.5, "warmup_steps": 10}
+        "base_rate": pytest.approx(0.02),
+        "boundaries": [30, 62],
+        "factor": 0.5,
+        "warmup_steps": 10,
+    }
     schedule = plan.make_schedule(small_data.small_config("d", "m", **changes), length)
     assert schedule.get_config() == {
-        "base_rate": pytest.approx(0.02), "total_steps": 100, "warmup_steps": 10}
+        "base_rate": pytest.approx(0.02),
+        "total_steps": 100,
+        "warmup_steps": 10,
+    }

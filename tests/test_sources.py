@@ -43,7 +43,8 @@ def test_maps_lie_beside_or_in_a_parallel_tree(tmp_path):
     assert beside["ant/a.JPEG"].participant_maps == ()
     np.testing.assert_array_equal(beside["ant/b.png"].participant_maps, people)
     np.testing.assert_array_equal(
-        beside["ant/c.jpeg"].participant_maps[0], counts(5).astype(int) * 300)
+        beside["ant/c.jpeg"].participant_maps[0], counts(5).astype(int) * 300
+    )
 
     (images / "ant" / "c.png").unlink()
     write_map(maps / "ant" / "a.png", counts(7))
@@ -59,7 +60,8 @@ def test_maps_of_turned_images_are_in_the_displayed_frame(tmp_path):
     (row,) = read(tmp_path / "out")["train"]
     assert (row["image/height"], row["image/width"]) == (32, 24)
     np.testing.assert_array_equal(
-        records.decode_counts(row["clickmap/counts"], 32, 24), counts(0, 32, 24))
+        records.decode_counts(row["clickmap/counts"], 32, 24), counts(0, 32, 24)
+    )
 
 
 def test_fractions_become_counts_and_keep_their_order():
@@ -77,7 +79,8 @@ def test_maps_of_another_size_are_resampled_and_said_so(tmp_path, caplog):
     with caplog.at_level("WARNING", logger="absl"):
         (example,) = folder.load(options(tmp_path)).examples
     np.testing.assert_array_equal(
-        example.participant_maps[0], np.kron(counts(0, 12, 16), np.ones((2, 2), int)))
+        example.participant_maps[0], np.kron(counts(0, 12, 16), np.ones((2, 2), int))
+    )
     assert "1 maps had another size" in caplog.text
 
 
@@ -170,7 +173,8 @@ def tiny_tree(tmp_path):
         for i in range(10):
             write_image(root / "train" / wnid / "images" / f"{wnid}_{i}.JPEG", 50 * c + i, 64, 64)
         (root / "train" / wnid / f"{wnid}_boxes.txt").write_text(
-            "".join(f"{wnid}_{i}.JPEG\t{i}\t2\t63\t{i + 2}\n" for i in range(10)))
+            "".join(f"{wnid}_{i}.JPEG\t{i}\t2\t63\t{i + 2}\n" for i in range(10))
+        )
         for i in range(3):
             name = f"val_{3 * c + i}.JPEG"
             write_image(root / "val" / "images" / name, 1000 + 3 * c + i, 64, 64)
@@ -180,13 +184,16 @@ def tiny_tree(tmp_path):
 
 
 def test_tiny_imagenet(tiny_tree, tmp_path):
-    info = build(tmp_path / "out", source="tiny_imagenet", input_dir=tiny_tree,
-                 validation_fraction=0.2)
+    info = build(
+        tmp_path / "out", source="tiny_imagenet", input_dir=tiny_tree, validation_fraction=0.2
+    )
     assert info.class_names == ("crane (n01)", "crane (n02)")  # sorted by id
     assert info.clickmap_blur == "none"
     found = read(tmp_path / "out")
     assert {split: len(rows) for split, rows in found.items()} == {
-        "train": 16, "validation": 4, "test": 6
+        "train": 16,
+        "validation": 4,
+        "test": 6,
     }
     for split, rows in found.items():
         for row in rows:

@@ -37,7 +37,11 @@ def assert_same_weights(a, b):
 def finished(data_dir, tmp_path_factory):
     """A whole run: (Config, what train_and_evaluate returned)."""
     run_config = small_data.small_config(
-        data_dir, tmp_path_factory.mktemp("run"), test_split="test", epochs=12.0, eval_every_epochs=2.0
+        data_dir,
+        tmp_path_factory.mktemp("run"),
+        test_split="test",
+        epochs=12.0,
+        eval_every_epochs=2.0,
     )
     return run_config, train.train_and_evaluate(run_config)
 

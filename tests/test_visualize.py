@@ -23,7 +23,8 @@ LAYERS = [f"stage3_block{block}_gala" for block in range(1, 7)]
 def panel(picture, row, column, captions=True):
     """The P x P pixels of one panel."""
     top = visualize.TITLE_HEIGHT + row * (
-        PANEL + GAP + (visualize.CAPTION_HEIGHT if captions else 0))
+        PANEL + GAP + (visualize.CAPTION_HEIGHT if captions else 0)
+    )
     left = MARGIN + column * (PANEL + GAP)
     return picture[top : top + PANEL, left : left + PANEL].astype(int)
 
@@ -216,8 +217,12 @@ def test_titles_number_layers_as_the_paper_does():
 def predictions(has_clickmap):
     count = len(has_clickmap)
     return evaluate.Predictions(
-        label=np.arange(count) % 2, prediction=np.zeros(count, int), rank=None, cross_entropy=None,
-        clickmap=np.ones((count, 4, 4)), has_clickmap=np.array(has_clickmap, bool),
+        label=np.arange(count) % 2,
+        prediction=np.zeros(count, int),
+        rank=None,
+        cross_entropy=None,
+        clickmap=np.ones((count, 4, 4)),
+        has_clickmap=np.array(has_clickmap, bool),
         maps={"a": np.zeros((count, 4, 4)) + np.arange(count)[:, None, None]},
     )
 
@@ -235,7 +240,8 @@ def test_grid_of_predictions_takes_the_same_rows_of_everything(monkeypatch, rows
     monkeypatch.setattr(visualize, "attention_grid", lambda *arguments: arguments)
     given = predictions([1, 1, 0, 1])
     images, human, maps, captions, titles = visualize.predictions_grid(
-        np.zeros((2, 8, 8, 3), np.uint8), given, rows, ("cat", "dog"), titles={"a": "A"})
+        np.zeros((2, 8, 8, 3), np.uint8), given, rows, ("cat", "dog"), titles={"a": "A"}
+    )
     assert images.shape == (2, 8, 8, 3)
     assert human[:, 0, 0].tolist() == [1, 0]  # image 2 has no map, whatever the array holds
     assert maps["a"][:, 0, 0].tolist() == [1, 2]
@@ -264,20 +270,36 @@ def run_dir(tmp_path_factory):
     """A run whose best weights are those it began with, on ten images in two shards."""
     data_dir, model_dir = (str(tmp_path_factory.mktemp(name)) for name in ("data", "run"))
     shards = tuple(
-        records.write_shard(os.path.join(data_dir, records.shard_name("test", n, 2)),
-                            map(encode, indices))
-        for n, indices in enumerate([range(6), range(6, 10)]))
+        records.write_shard(
+            os.path.join(data_dir, records.shard_name("test", n, 2)), map(encode, indices)
+        )
+        for n, indices in enumerate([range(6), range(6, 10)])
+    )
     info = records.DatasetInfo(
-        name="tiny", class_names=("cat", "dog"),
+        name="tiny",
+        class_names=("cat", "dog"),
         splits={"test": records.Split(10, 9, 0, 2, shards)},
-        image=records.ImageGeometry("original", 36, 36, 40, 40), clickmap_blur="box:5",
-        clickmap_grid=4, human_ceiling=None, split_rule="by hand", seed=0, command="rebuild",
-        tool_version="test")
+        image=records.ImageGeometry("original", 36, 36, 40, 40),
+        clickmap_blur="box:5",
+        clickmap_grid=4,
+        human_ceiling=None,
+        split_rule="by hand",
+        seed=0,
+        command="rebuild",
+        tool_version="test",
+    )
     records.save_info(data_dir, info)
     run_config = config.Config(
-        data_dir=data_dir, model_dir=model_dir, image_size=32, crop_fraction=0.9,
-        clickmap_blur="box:5", stage_blocks=(1, 1, 4), stage_widths=(4, 4, 4), stem="small",
-        global_batch_size=4)
+        data_dir=data_dir,
+        model_dir=model_dir,
+        image_size=32,
+        crop_fraction=0.9,
+        clickmap_blur="box:5",
+        stage_blocks=(1, 1, 4),
+        stage_widths=(4, 4, 4),
+        stem="small",
+        global_batch_size=4,
+    )
     run_directory.start(run_config, info)
     network = run_directory.build_network(run_config, 2)
     best = checkpoints.Checkpoints(os.path.join(model_dir, "best"), 1, model=network)
@@ -287,8 +309,7 @@ def run_dir(tmp_path_factory):
 
 def test_run_is_drawn_from_its_best_weights(run_dir, monkeypatch):
     drawn, real = [], visualize.predictions_grid
-    monkeypatch.setattr(
-        visualize, "predictions_grid", lambda *a: drawn.append(a) or real(*a))
+    monkeypatch.setattr(visualize, "predictions_grid", lambda *a: drawn.append(a) or real(*a))
     path = visualize.draw_run(run_dir, "test", 4)
     assert path == os.path.join(run_dir, "figures", "attention-test.png")
     picture = np.asarray(Image.open(path))
@@ -319,8 +340,14 @@ def test_wrong_request_is_refused(run_dir, arguments, message):
 
 
 def values(model_dir, output):
-    return types.SimpleNamespace(model_dir=model_dir, data_dir="", split="test", num_images=99,
-                                 layers=["stage3_block2_gala"], output=output)
+    return types.SimpleNamespace(
+        model_dir=model_dir,
+        data_dir="",
+        split="test",
+        num_images=99,
+        layers=["stage3_block2_gala"],
+        output=output,
+    )
 
 
 def test_command_draws_what_is_asked_for_and_says_where(run_dir, tmp_path, monkeypatch, capsys):
@@ -341,7 +368,8 @@ def test_mistake_is_one_line(tmp_path, monkeypatch):
 def test_help_comes_without_tensorflow():
     start = time.perf_counter()
     result = subprocess.run(
-        [sys.executable, "-m", "gala_tf.visualize", "--help"], capture_output=True, text=True)
+        [sys.executable, "-m", "gala_tf.visualize", "--help"], capture_output=True, text=True
+    )
     assert time.perf_counter() - start < 2
     for name in vars(values("", "")):
         assert f"--{name}" in result.stdout

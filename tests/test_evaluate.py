@@ -1,0 +1,507 @@
+"""Evaluation against the same numbers by hand: Pillow, NumPy and SciPy, one image at a time."""
+
+import dataclasses
+import io
+import json
+import os
+import subprocess
+import sys
+import types
+
+import numpy as np
+import pytest
+import small_data
+import tensorflow as tf
+from PIL import Image
+from scipy import ndimage, stats
+
+from gala_tf import checkpoints, evaluate, input_pipeline, records, run_directory
+
+LAYERS = {"stage1_block1_gala": 14, "stage2_block1_gala": 7}  # and the side of their maps
+
+
+def build(data_dir, **changes):
+    """(strategy, network, Config, DatasetInfo), with weights as if trained a little."""
+    run_config = small_data.small_config(data_dir, "unused", **changes)
+    info = records.load_info(str(data_dir))
+    strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
+    with strategy.scope():
+        network = run_directory.build_network(run_config, info.num_classes)
+    rng = np.random.default_rng(0)
+    for variable in network.variables:
+        if variable.path.startswith("logits"):
+            variable.assign(rng.normal(size=variable.shape))
+        elif "moving" in variable.path:
+            variable.assign(variable * rng.uniform(0.7, 1.4, variable.shape) + 0.1)
+        elif variable.path.endswith(("additive", "multiplicative")):
+            variable.assign(rng.uniform(0.1, 0.3, variable.shape))  # far from tanh's saturation
+    return strategy, network, run_config, info
+
+
+@pytest.fixture(scope="module")
+def made(data_dir):
+    return build(data_dir)
+
+
+def run(made, split="test", **changes):
+    strategy, network, run_config, info = made
+    run_config = dataclasses.replace(run_config, **changes)
+    return evaluate.Evaluator(strategy, network, run_config, info, split).run()
+
+
+@pytest.fixture(scope="module")
+def predictions(made):
+    return run(made)
+
+
+# --------------------------------------------------------------------------- by hand
+
+
+def decode(feature):
+    return np.asarray(Image.open(io.BytesIO(feature)))
+
+
+def blurred_crop(counts):
+    """box:5, then the central 28 of 32 pixels."""
+    return ndimage.convolve(counts.astype(int), np.ones((5, 5), int), mode="constant")[2:-2, 2:-2]
+
+
+@pytest.fixture(scope="module")
+def by_hand(data_dir):
+    """The test split in the order of its files: image, label, map [28, 28], participants' maps."""
+    info, images = records.load_info(str(data_dir)), []
+    for shard in info.splits["test"].shards:
+        for serialized in tf.data.TFRecordDataset(str(data_dir / shard.file)).as_numpy_iterator():
+            feature = tf.train.Example.FromString(serialized).features.feature
+            counts = feature["clickmap/counts"].bytes_list.value[0]
+            participants = feature["clickmap/by_participant"].bytes_list.value
+            images.append(
+                types.SimpleNamespace(
+                    pixels=decode(feature["image/encoded"].bytes_list.value[0])[2:-2, 2:-2],
+                    label=feature["image/class/label"].int64_list.value[0],
+                    clickmap=blurred_crop(decode(counts)) if counts else None,
+                    participants=[blurred_crop(decode(png)) for png in participants],
+                )
+            )
+    return images
+
+
+def cells(maps, size):
+    """Sums over the cells of a grid, [28, 28] -> [size, size], cell by cell."""
+    side = len(maps) // size
+    return np.array(
+        [
+            [maps[y * side : (y + 1) * side, x * side : (x + 1) * side].sum() for x in range(size)]
+            for y in range(size)
+        ]
+    )
+
+
+@pytest.fixture(scope="module")
+def images(made):
+    """What the pipeline gives the network: uint8 [13, 28, 28, 3]."""
+    _, _, run_config, info = made
+    geometry = evaluate.eval_geometry(run_config, LAYERS)
+    (batch,) = input_pipeline.make_eval_dataset(
+        run_config.data_dir, info, "test", batch_size=13, **geometry
+    )
+    return batch["image"].numpy()
+
+
+def test_images_equal_pillows(images, by_hand):
+    """But for the outermost column: chroma that is decoded in a crop has no neighbours there."""
+    for image, expected in zip(images, by_hand, strict=True):
+        np.testing.assert_array_equal(image[:, 1:-1], expected.pixels[:, 1:-1])
+        np.testing.assert_allclose(image, expected.pixels.astype(int), atol=64)
+
+
+def test_every_number_equals_the_one_made_by_hand(made, predictions, images, by_hand):
+    network = made[1]
+    top1, top5, entropies, spearman = [], [], [], {name: [] for name in LAYERS}
+    for i, image in enumerate(by_hand):
+        outputs = network(images[i : i + 1].astype("float32"), training=False)
+        logits = outputs["logits"].numpy()[0].astype("float64")
+        order = np.argsort(-logits)
+        top1.append(order[0] == image.label)
+        top5.append(image.label in order[:5])
+        entropies.append(np.log(np.exp(logits).sum()) - logits[image.label])
+        assert predictions.label[i] == image.label and predictions.prediction[i] == order[0]
+        assert predictions.rank[i] == list(order).index(image.label)
+        assert predictions.cross_entropy[i] == pytest.approx(entropies[-1], rel=1e-4)
+        assert predictions.has_clickmap[i] == (image.clickmap is not None)
+        for name, size in LAYERS.items():
+            reduced = np.linalg.norm(outputs["attention"][name].numpy()[0], axis=-1)
+            np.testing.assert_allclose(predictions.maps[name][i], reduced, rtol=1e-3)
+            if image.clickmap is not None:
+                human = cells(image.clickmap, size)
+                spearman[name].append(stats.spearmanr(reduced.ravel(), human.ravel()).statistic)
+        human = np.zeros((14, 14)) if image.clickmap is None else cells(image.clickmap, 14)
+        np.testing.assert_array_equal(predictions.clickmap[i], human)  # exactly: ties
+
+    assert 0 < np.mean(top1) < 1
+    numbers = evaluate.results(predictions, {"value": 0.5})
+    assert (numbers["examples"], numbers["final_layer"]) == (13, "stage2_block1_gala")
+    assert numbers["top1"] == pytest.approx(np.mean(top1))
+    assert numbers["top5"] == pytest.approx(np.mean(top5)) == 1.0  # of four classes
+    assert numbers["cross_entropy"] == pytest.approx(np.mean(entropies), rel=1e-4)
+    for name, values in spearman.items():
+        found = numbers["maps"][name]
+        assert (found["images"], found["undefined"]) == (len(values), 0) == (10, 0)
+        assert found["spearman"] == pytest.approx(np.mean(values), abs=1e-3)
+        assert found["standard_error"] == pytest.approx(stats.sem(values), abs=1e-3)
+        assert found["fraction_of_ceiling"] == found["spearman"] / 0.5
+        assert found["grid"] == LAYERS[name]
+
+
+def test_centre_prior_by_hand(predictions, by_hand):
+    y, x = np.mgrid[-13:14:2, -13:14:2]  # twice the distances, as whole numbers
+    prior = [
+        stats.spearmanr(-(y**2 + x**2).ravel(), cells(image.clickmap, 14).ravel()).statistic
+        for image in by_hand
+        if image.clickmap is not None
+    ]
+    found = evaluate.map_numbers(predictions)["stage1_block1_gala"]
+    assert found.center_prior == pytest.approx(np.mean(prior), abs=1e-9)
+
+
+def test_validation_numbers_are_the_same_numbers(predictions):
+    numbers = evaluate.results(predictions, {"value": 1.0})
+    assert evaluate.validation_numbers(predictions) == {
+        "top1": numbers["top1"],
+        "top5": numbers["top5"],
+        "cross_entropy": numbers["cross_entropy"],
+        **{f"spearman/{name}": numbers["maps"][name]["spearman"] for name in LAYERS},
+    }
+
+
+# --------------------------------------------------------------------------- each image once
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 5, 50])  # the fixture's 8 -> also 13 below
+def test_every_image_once_for_any_batch_size(made, predictions, batch_size):
+    found = run(made, eval_batch_size=batch_size)
+    for name in ("label", "prediction", "rank", "clickmap", "has_clickmap"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(predictions, name))
+    np.testing.assert_allclose(found.cross_entropy, predictions.cross_entropy, rtol=1e-4)
+    for name, size in LAYERS.items():
+        assert found.maps[name].shape == (13, size, size)
+        np.testing.assert_allclose(found.maps[name], predictions.maps[name], rtol=1e-3)
+
+
+def test_images_may_come_in_any_order(made, predictions):
+    """As they do from several hosts; padding in between."""
+    strategy, network, run_config, info = made
+    run_config = dataclasses.replace(run_config, eval_batch_size=5)
+    evaluator = evaluate.Evaluator(strategy, network, run_config, info, "test")
+    ordered = input_pipeline.make_eval_dataset(
+        run_config.data_dir, info, "test", batch_size=5, **evaluator.geometry
+    )
+    evaluator.dataset = ordered.unbatch().shuffle(15, seed=1).batch(5, drop_remainder=True)
+    found = evaluator.run()
+    np.testing.assert_array_equal(found.label, predictions.label)
+    np.testing.assert_array_equal(found.clickmap, predictions.clickmap)
+    np.testing.assert_allclose(found.cross_entropy, predictions.cross_entropy, rtol=1e-4)
+
+
+def test_again_and_the_picture(made):
+    """One Evaluator serves every validation of a run."""
+    strategy, network, run_config, info = made
+    run_config = dataclasses.replace(run_config, eval_batch_size=13)
+    evaluator = evaluate.Evaluator(strategy, network, run_config, info, "test")
+    one, other = evaluator.run(), evaluator.run()
+    np.testing.assert_array_equal(one.cross_entropy, other.cross_entropy)
+    picture = evaluator.picture(one)
+    assert picture.dtype == np.uint8 and picture.ndim == 3
+    np.testing.assert_array_equal(picture, evaluator.picture(other))
+
+
+@pytest.mark.parametrize(
+    "examples, eval_batch, replicas, expected",
+    [(13, 0, 1, 8), (13, 50, 1, 13), (13, 50, 4, 4), (13, 6, 4, 2), (13, 1, 4, 1)],
+)
+def test_batch_of_a_replica(made, monkeypatch, examples, eval_batch, replicas, expected):
+    """No larger than the split needs, and rounded up to a whole number each."""
+    strategy = types.SimpleNamespace(
+        num_replicas_in_sync=replicas, distribute_datasets_from_function=lambda function: None
+    )
+    _, network, run_config, info = made
+    run_config = dataclasses.replace(run_config, eval_batch_size=eval_batch)
+    evaluator = evaluate.Evaluator(strategy, network, run_config, info, "test")
+    assert (evaluator.examples, evaluator.replica_batch) == (examples, expected)
+
+
+def test_shards_that_contradict_the_sidecar(made):
+    """Two shards exchange their counts: one image has no place, another has two."""
+    strategy, network, run_config, info = made
+    shards = info.splits["test"].shards
+    assert [shard.examples for shard in shards] == [5, 4, 4]
+    wrong = [
+        dataclasses.replace(shard, examples=count)
+        for shard, count in zip(shards, (4, 5, 4), strict=True)
+    ]
+    split = dataclasses.replace(info.splits["test"], shards=tuple(wrong))
+    info = dataclasses.replace(info, splits={"test": split})
+    with pytest.raises(RuntimeError, match=r"each of 13 images once, but saw 13 \(12 different\)"):
+        run((strategy, network, run_config, info))
+
+
+def test_unknown_split(made):
+    with pytest.raises(ValueError, match="no split 'tset'; it has"):
+        run(made, split="tset")
+
+
+# --------------------------------------------------------------------------- ranks
+
+
+class Constant:
+    """A network of given logits [N, K] for images in order, and a map that is the image's."""
+
+    def __init__(self, logits):
+        self.logits = tf.constant(logits)
+        self.output = self(tf.zeros([len(logits), 28, 28, 3]))
+
+    def __call__(self, images, training=None):
+        volume = tf.cast(images[:, ::2, ::2], tf.float32)  # [B, 14, 14, 3]
+        return {"logits": self.logits, "attention": {}, "activity": {"unit": volume}}
+
+
+def test_top_5_and_ties_that_count_against_the_network(made):
+    strategy, _, run_config, info = made
+    labels = run(made).label
+    logits = np.zeros((13, 9), np.float32)
+    places = [0, 1, 4, 5, 8, 0, 0, 0, 0, 0, 0, 0, 0]  # how many classes are above the true one
+    for row, (label, place) in enumerate(zip(labels, places, strict=True)):
+        others = [k for k in range(9) if k != label]
+        logits[row, others] = -1 - np.arange(8)
+        logits[row, others[:place]] = 1 + np.arange(place)
+    logits[12] = 3  # all tie
+    found = run((strategy, Constant(logits), run_config, info), eval_batch_size=13)
+    np.testing.assert_array_equal(found.rank, [0, 1, 4, 5, 8, 0, 0, 0, 0, 0, 0, 0, 8])
+    numbers = evaluate.accuracy_numbers(found)
+    assert numbers["top1"] == pytest.approx(8 / 13) and numbers["top5"] == pytest.approx(10 / 13)
+
+
+def test_nan_counts_against_the_network(made):
+    strategy, _, run_config, info = made
+    labels, rows = run(made).label, np.arange(13)
+    logits = np.zeros((13, 9), np.float32)
+    logits[rows, labels] = 1
+    logits[rows[:4], (labels[:4] + 1) % 9] = np.nan  # another class: ranked before the true one
+    logits[rows[4:8], labels[4:8]] = np.nan  # the true class: last
+    logits[8:] = np.nan
+    found = run((strategy, Constant(logits), run_config, info), eval_batch_size=13)
+    np.testing.assert_array_equal(found.rank, [1] * 4 + [8] * 9)
+    assert evaluate.accuracy_numbers(found)["top1"] == 0
+
+
+# --------------------------------------------------------------------------- maps
+
+
+def test_block_sum_is_exact():
+    rng = np.random.default_rng(0)
+    maps = rng.integers(0, 2**24, (2, 12, 12)).astype(np.float32)  # sums beyond float32
+    for size in (12, 6, 4, 3, 2, 1):
+        expected = np.stack([cells(m.astype(np.int64), size) for m in maps])
+        np.testing.assert_array_equal(evaluate.block_sum(maps, size), expected)
+
+
+def volumes(**sides):
+    return {name: np.zeros((2, side, side, 3)) for name, side in sides.items()}
+
+
+@pytest.mark.parametrize(
+    "attention, expected",
+    [
+        (volumes(a_gala=14, b_gala=7), ["a_gala", "b_gala"]),
+        (volumes(a_se=1, b_se=1), ["a", "b"]),  # one number a channel: the gated activity instead
+        ({}, ["a", "b"]),
+    ],
+)
+def test_which_maps_are_scored(attention, expected):
+    outputs = {"attention": attention, "activity": volumes(a=14, b=7)}
+    assert list(evaluate.scored_volumes(outputs)) == expected
+
+
+@pytest.mark.parametrize("attention", ["se", "none"])
+def test_networks_without_a_map_of_attention_are_scored_by_activity(data_dir, attention):
+    _, network, _, _ = build(data_dir, attention=attention, map_loss_weight=0.0)
+    assert evaluate.map_sizes(network) == {"stage1_block1": 14, "stage2_block1": 7}
+
+
+def test_geometry(made):
+    run_config = made[2]
+    geometry = evaluate.eval_geometry(run_config, LAYERS)
+    assert (geometry["image_size"], geometry["crop_fraction"]) == (28, 0.875)
+    assert geometry["clickmap_size"] == 14 and str(geometry["clickmap_blur"]) == "box:5"
+    whole = dataclasses.replace(run_config, crop="center", crop_fraction=0.5)
+    assert evaluate.eval_geometry(whole, LAYERS)["crop_fraction"] == 1.0
+
+
+def test_a_split_without_maps_has_no_map_numbers(predictions):
+    bare = dataclasses.replace(predictions, has_clickmap=np.zeros(13, bool))
+    assert evaluate.map_numbers(bare) == {}
+    numbers = evaluate.results(bare, {"value": 0.58})
+    assert numbers["maps"] == {} and numbers["final_layer"] is None
+    text = evaluate.table({"network": "N", "split": "test", "step": 1, **numbers})
+    assert len(text.splitlines()) == 2
+
+
+# --------------------------------------------------------------------------- the ceiling
+
+
+def test_ceiling_from_participants(made, by_hand):
+    """All images have two participants, so the draw leaves no choice; on the final layer's grid."""
+    _, _, run_config, info = made
+    pairs = [image.participants for image in by_hand if image.participants]
+    assert len(pairs) == 10 and all(len(pair) == 2 for pair in pairs)
+    values = [stats.spearmanr(*(cells(m, 7).ravel() for m in pair)).statistic for pair in pairs]
+    ceiling = evaluate.find_ceiling(run_config, info, "test", LAYERS)
+    assert ceiling["value"] == pytest.approx(np.mean(values), abs=1e-9)
+    assert ceiling["images"] == 10 and "two random participants" in ceiling["estimator"]
+
+
+def test_ceiling_of_the_data_set_or_else_the_papers(made):
+    _, _, run_config, info = made
+    alone = dataclasses.replace(info.splits["test"], with_participants=0)
+    info = dataclasses.replace(info, splits={"test": alone})
+    ceiling = evaluate.find_ceiling(run_config, info, "test", LAYERS)
+    assert (ceiling["value"], ceiling["null"]) == (0.58, 0.18)
+    assert "Linsley et al. 2019" in ceiling["estimator"]
+    published = {"value": 0.7, "estimator": "theirs", "source": "a paper"}
+    info = dataclasses.replace(info, human_ceiling=published)
+    assert evaluate.find_ceiling(run_config, info, "test", LAYERS) == published
+
+
+# --------------------------------------------------------------------------- text and files
+
+
+def test_table():
+    layer = {
+        "spearman": 0.29,
+        "standard_error": 0.01,
+        "center_prior": 0.116,
+        "shuffled": -0.058,
+        "fraction_of_ceiling": 0.5,
+        "grid": 14,
+        "images": 17000,
+    }
+    text = evaluate.table(
+        {
+            "network": "GALA-ResNet-50 w/ maps",
+            "split": "test",
+            "examples": 17581,
+            "step": 100,
+            "top1": 0.5071,
+            "top5": 0.7227,
+            "final_layer": "stage3_block6_gala",
+            "maps": {
+                "stage3_block1_gala": layer,
+                "stage3_block6_gala": {**layer, "spearman": 0.58, "fraction_of_ceiling": 1.0},
+            },
+            "human_ceiling": {"value": 0.58, "estimator": "published"},
+        }
+    )
+    assert (
+        text
+        == """\
+GALA-ResNet-50 w/ maps, test split, 17581 images, weights of step 100
+  top-1 error  49.29 %    top-5 error  27.73 %
+  agreement with human maps (Spearman on 14x14, mean over 17000 images)
+    layer                      rho    s.e.   % of ceiling
+    stage3_block1_gala        0.290  0.010       50.0
+    stage3_block6_gala        0.580  0.010      100.0
+    centre prior              0.116              20.0
+    shuffled (final layer)   -0.058             -10.0
+    human ceiling 0.580: published"""
+    )
+
+
+@pytest.mark.parametrize(
+    "changes, expected",
+    [
+        ({}, "GALA-ResNet-50 w/ maps"),
+        (dict(map_source="boxes"), "GALA-ResNet-50 w/ b. boxes"),
+        (dict(map_loss_weight=0.0), "GALA-ResNet-50 no maps"),
+        (dict(attention="se", map_loss_weight=0.0), "SE-ResNet-50"),
+        (dict(attention="none", map_loss_weight=0.0), "ResNet-50"),
+        (dict(attention="none", map_target="activity"), "ResNet-50 w/ maps"),
+        (dict(attention="mine", depth=18), "mine-ResNet-18 w/ maps"),
+        (dict(stage_blocks=(1, 1, 6, 1)), "GALA-ResNet-(1,1,6,1) w/ maps"),
+    ],
+)
+def test_networks_have_the_papers_names(data_dir, changes, expected):
+    run_config = small_data.small_config(data_dir, "run", stage_blocks=(), map_loss_weight=6.0)
+    assert evaluate.network_name(dataclasses.replace(run_config, **changes)) == expected
+
+
+def test_results_are_json_that_anyone_reads(tmp_path):
+    numbers = {"top1": 0.5, "maps": {"a": {"spearman": float("nan"), "images": 0}}, "text": "x"}
+    path = evaluate.write_results(str(tmp_path), "test", numbers)
+    assert path == str(tmp_path / "results-test.json")
+    text = (tmp_path / "results-test.json").read_text()
+    assert "NaN" not in text
+    assert json.loads(text) == {
+        "top1": 0.5,
+        "maps": {"a": {"spearman": None, "images": 0}},
+        "text": "x",
+    }
+
+
+# --------------------------------------------------------------------------- the command
+
+
+@pytest.fixture
+def untrained(made, tmp_path):
+    """The directory of a run that has weights, of step 7."""
+    _, network, run_config, info = made
+    run_config = dataclasses.replace(run_config, model_dir=str(tmp_path))
+    run_directory.start(run_config, info)
+    checkpoints.Checkpoints(str(tmp_path / "best"), 1, model=network).save(7)
+    return tmp_path
+
+
+def test_evaluate_run(untrained, predictions, capsys):
+    found = evaluate.evaluate_run(str(untrained), "test", "best", ("--eval_batch_size=5",))
+    assert (found["network"], found["split"], found["step"]) == (
+        "GALA-ResNet-(1,1) w/ maps",
+        "test",
+        7,
+    )
+    assert found["cross_entropy"] == pytest.approx(predictions.cross_entropy.mean(), rel=1e-4)
+    assert json.loads((untrained / "results-test.json").read_text()) == found
+    assert (untrained / "figures" / "attention-test.png").read_bytes()[1:4] == b"PNG"
+    printed = capsys.readouterr().out
+    assert evaluate.table(found) in printed and f"{untrained}/results-test.json" in printed
+
+
+def test_evaluate_run_refuses_what_is_not_there(untrained):
+    with pytest.raises(ValueError, match="no split 'tset'"):
+        evaluate.evaluate_run(str(untrained), "tset", "best")
+    with pytest.raises(ValueError, match="checkpoints holds no finished checkpoint"):
+        evaluate.evaluate_run(str(untrained), "test", "checkpoints")
+    with pytest.raises(ValueError, match="no run.flags there"):
+        evaluate.evaluate_run(str(untrained / "best"), "test", "best")
+    with pytest.raises(ValueError, match="No data set at '/moved'"):
+        evaluate.evaluate_run(str(untrained), "test", "best", ("--data_dir=/moved",))
+
+
+@pytest.mark.slow
+def test_command(untrained):
+    def command(*arguments):
+        result = subprocess.run(
+            [sys.executable, "-m", "gala_tf.evaluate", f"--model_dir={untrained}", *arguments],
+            capture_output=True,
+            text=True,
+        )
+        return result.returncode, result.stdout, result.stderr.strip().splitlines()
+
+    code, text, _ = command("--split=validation", "--clickmap_blur=none", "--eval_batch_size=5")
+    assert code == 0 and "validation split, 12 images, weights of step 7" in text
+    numbers = json.loads((untrained / "results-validation.json").read_text())
+    assert numbers["examples"] == 12
+    assert os.listdir(untrained / "figures") == ["attention-validation.png"]
+
+    code, _, errors = command("--split=tset")
+    assert code == 1 and errors[-1].startswith("error: Data set 'squares' has no split 'tset'")
+    code, _, errors = command("test")
+    assert code != 0 and "unexpected arguments: test" in "\n".join(errors)
