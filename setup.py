@@ -19,7 +19,7 @@ setup(
     long_description=(HERE / "README.md").read_text(),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
-    python_requires=">=3.11",
+    python_requires=">=3.11,<3.14",  # as far as TensorFlow has wheels
     packages=find_packages(include=["gala_tf*", "data_prep*"]),
     install_requires=[
         "absl-py>=2.0",
@@ -33,7 +33,10 @@ setup(
         "tqdm>=4.66",
     ],
     extras_require={
-        "cpu": ["tensorflow-cpu>=2.19,<2.22"],
+        "cpu": [  # on a Mac the plain build is the CPU's
+            "tensorflow-cpu>=2.19,<2.22; platform_system != 'Darwin'",
+            "tensorflow>=2.19,<2.22; platform_system == 'Darwin'",
+        ],
         "gpu": ["tensorflow[and-cuda]>=2.19,<2.22"],
         # libtpu from 0.0.32 on lacks symbols that tensorflow-tpu 2.20 needs. cloud-tpu-client finds
         # TPUs by name; it holds back google-api-core, so nobody else should have to install it.

@@ -13,13 +13,13 @@ import shlex
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
 
-from absl import app, flags, logging
+from absl import flags, logging
 
 from data_prep import sources
 from data_prep.sources import SOURCES
 from data_prep.splits import PAPER_PROPORTIONS, SPLITS, ContentLedger
+from gala_tf import command
 
 STAGING = ".building"
 _SHARD_FILE = re.compile(rf"({'|'.join(SPLITS)})-\d{{5}}-of-\d{{5}}\.tfrecord")
@@ -104,15 +104,10 @@ def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
     )
 
 
-def main(argv: Sequence[str]) -> None:
-    if len(argv) > 1:
-        raise app.UsageError(f"Unexpected arguments {argv[1:]}; every option is a --flag=value.")
-    command = ["python", "-m", "data_prep.build_tfrecords", *sys.argv[1:]]
-    try:
-        info = build(flags.FLAGS, shlex.join(command))
-    except ValueError as error:
-        sys.exit(f"build_tfrecords: {error}")
-    print(format_table(info))
+def main() -> None:
+    """Builds what the flags say, and prints what there is now."""
+    words = ["python", "-m", "data_prep.build_tfrecords", *sys.argv[1:]]
+    print(format_table(build(flags.FLAGS, shlex.join(words))))
 
 
 def _check_flags(flag_values):
@@ -406,4 +401,4 @@ def format_table(info: "records.DatasetInfo") -> str:  # noqa: F821
 
 if __name__ == "__main__":
     define_flags()
-    app.run(main)
+    command.run(main)

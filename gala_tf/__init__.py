@@ -16,5 +16,7 @@ import os
 
 # TensorFlow's C++ start-up chatter; errors still show. Set the variable yourself to see it.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# Before the first import of keras. The layers run on other backends, too; the loop is TensorFlow's.
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 __version__ = "0.1.0"

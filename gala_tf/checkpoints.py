@@ -13,6 +13,8 @@ import re
 
 from absl import logging
 
+from gala_tf import files
+
 MARKER = "complete.json"
 PREFIX = "variables"
 
@@ -46,17 +48,14 @@ class Checkpoints:
             tf.io.gfile.rmtree(path)
         tf.io.gfile.makedirs(path)
         self._checkpoint.write(os.path.join(path, PREFIX))
-        files = {
+        sizes = {
             name: tf.io.gfile.stat(os.path.join(path, name)).length
             for name in sorted(tf.io.gfile.listdir(path))
         }
-        for name in files:
-            _to_disk(os.path.join(path, name))
-        marker = os.path.join(path, MARKER)
-        with tf.io.gfile.GFile(marker + ".writing", "w") as file:
-            file.write(json.dumps({"step": step, "files": files, **facts}, indent=1))
-        _to_disk(marker + ".writing")
-        tf.io.gfile.rename(marker + ".writing", marker, overwrite=True)
+        for name in sizes:
+            files.to_disk(os.path.join(path, name))
+        marker = {"step": step, "files": sizes, **facts}
+        files.write(os.path.join(path, MARKER), json.dumps(marker, indent=1))
         self._delete_old(newest=path)
         return path
 
@@ -68,7 +67,6 @@ class Checkpoints:
         Raises:
             ValueError: there are checkpoints, and none can be read.
         """
-        import tensorflow as tf
 
         found = complete(self.directory)
         for path, facts in reversed(found):
@@ -77,7 +75,9 @@ class Checkpoints:
                 status = self._checkpoint.read(os.path.join(path, PREFIX))
                 status.assert_existing_objects_matched()
                 return facts
-            except (tf.errors.OpError, AssertionError, ValueError) as error:
+            except Exception as error:
+                if not _is_damage(error):
+                    raise
                 logging.error(
                     "Checkpoint %s cannot be used, trying the one before: %s", path, error
                 )
@@ -151,15 +151,31 @@ def read_weights(model, directory: str) -> dict:
     try:
         status = tf.train.Checkpoint(model=model).read(os.path.join(path, PREFIX))
         status.expect_partial().assert_existing_objects_matched()
-    except (tf.errors.OpError, AssertionError, ValueError) as error:
+    except Exception as error:
+        if not _is_damage(error):
+            raise
         raise ValueError(
             f"{path} is damaged, or is a checkpoint of another network: {error}"
         ) from error
     return facts
 
 
-def _to_disk(path):
-    """Makes a local file survive a power cut; object stores do so by themselves."""
-    if "://" not in path:
-        with open(path, "rb") as file:
-            os.fsync(file.fileno())
+def _is_damage(error: Exception) -> bool:
+    """Whether an error of reading means that the checkpoint is damaged, or of another network.
+
+    Not where the storage is out of reach for a while: that must stop the run, or a sound checkpoint
+    would be taken for a damaged one, and deleted.
+    """
+    from tensorflow import errors
+
+    passing = (
+        errors.AbortedError,
+        errors.CancelledError,
+        errors.DeadlineExceededError,
+        errors.PermissionDeniedError,
+        errors.ResourceExhaustedError,
+        errors.UnauthenticatedError,
+        errors.UnavailableError,
+    )
+    damaged = (errors.OpError, AssertionError, ValueError)
+    return isinstance(error, damaged) and not isinstance(error, passing)

@@ -73,7 +73,7 @@ class Config:
     crop: str = _flag(
         "paper",
         "Training crop: `paper` = random position, fixed scale; `inception` = random "
-        "area and aspect (Table 2's networks); `center` = none.",
+        "area and aspect (Table 2's networks); `center` = the evaluation crop.",
         ("paper", "inception", "center"),
     )
     crop_fraction: float = _flag(

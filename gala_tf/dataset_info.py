@@ -11,6 +11,8 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
+from gala_tf import files
+
 SCHEMA_VERSION = 1  # of the records (`records.FEATURES`) and of this file's classes
 INFO_FILE = "dataset_info.json"
 BUILD_COMMAND = "python -m data_prep.build_tfrecords"
@@ -124,12 +126,9 @@ def write_shard(path: str, serialized: Iterable[bytes]) -> Shard:
 
 def save_info(data_dir: str, info: DatasetInfo) -> None:
     """Writes `dataset_info.json` last and atomically: where it is, the data set is complete."""
-    import tensorflow as tf
-
     path = os.path.join(data_dir, INFO_FILE)
-    with tf.io.gfile.GFile(f"{path}.writing", "w") as file:
-        file.write(json.dumps(dataclasses.asdict(info), indent=1, ensure_ascii=False) + "\n")
-    tf.io.gfile.rename(f"{path}.writing", path, overwrite=True)
+    text = json.dumps(dataclasses.asdict(info), indent=1, ensure_ascii=False) + "\n"
+    files.write(path, text)
 
 
 def load_info(data_dir: str) -> DatasetInfo:

@@ -5,17 +5,19 @@
 Reads the run's own flags, so that only what differs need be given. Writes
 `RUN/results-<split>.json` and prints a table. The map score is the paper's: the rank correlation of
 a layer's reduced attention map (column-wise L2 norm) with the human map, as a fraction of the human
-ceiling, beside two baselines that need no network: the centre prior and shuffled human maps.
+ceiling; beside two baselines, the centre prior and the network's maps against other images' human
+maps.
 """
 
 import dataclasses
 import json
 import math
 import os
+import re
 
 from absl import flags
 
-from gala_tf import command, config, metrics, records
+from gala_tf import command, config, files, metrics, records
 
 
 @dataclasses.dataclass
@@ -114,7 +116,7 @@ class Evaluator:
         """Every image's predictions, in the split's order.
 
         Raises:
-            RuntimeError: an image was seen not at all or twice.
+            ValueError: an image was seen not at all or twice, or a record cannot be read.
         """
         import numpy as np
         import tensorflow as tf
@@ -134,7 +136,7 @@ class Evaluator:
         index = columns.pop("image_index")
         order = np.argsort(index, kind="stable")[(index < 0).sum() :]
         if not np.array_equal(index[order], np.arange(self.examples)):
-            raise RuntimeError(
+            raise ValueError(
                 f"Evaluation of split {self.split!r} must see each of {self.examples} images once, "
                 f"but saw {len(order)} ({len(np.unique(index[order]))} different). The shards do "
                 f"not match {records.INFO_FILE}; build the data set again."
@@ -182,7 +184,7 @@ def eval_geometry(run_config, sizes) -> dict:
 
     return {
         "image_size": run_config.image_size,
-        "crop_fraction": 1.0 if run_config.crop == "center" else run_config.crop_fraction,
+        "crop_fraction": run_config.crop_fraction,
         "clickmap_size": max(sizes.values()),
         "clickmap_blur": clickmaps.parse_blur(run_config.clickmap_blur),
     }
@@ -234,87 +236,111 @@ def validation_numbers(predictions: Predictions) -> dict[str, float]:
     }
 
 
-def results(predictions: Predictions, ceiling: dict) -> dict:
-    """All numbers of a split, ready for JSON. `ceiling` is from `find_ceiling`."""
-    layers = {
-        name: {
+def results(predictions: Predictions, ceilings: dict) -> dict:
+    """All numbers of a split, ready for JSON. `ceilings` are from `find_ceilings`."""
+    layers = {}
+    for name, agreement in map_numbers(predictions).items():
+        grid = predictions.maps[name].shape[1]  # maps are compared at grid x grid
+        ceiling = ceilings[grid]["value"]
+        fraction = agreement.spearman / ceiling if ceiling else None
+        layers[name] = {
             **dataclasses.asdict(agreement),
-            "fraction_of_ceiling": agreement.spearman / ceiling["value"],
-            "grid": predictions.maps[name].shape[1],  # maps are compared at grid x grid
+            "grid": grid,
+            "fraction_of_ceiling": fraction,
         }
-        for name, agreement in map_numbers(predictions).items()
-    }
+    final = list(layers)[-1] if layers else None
     return {
         "examples": len(predictions.label),
         **accuracy_numbers(predictions),
         "maps": layers,
-        "final_layer": list(layers)[-1] if layers else None,
-        "human_ceiling": ceiling,
+        "final_layer": final,
+        "human_ceiling": ceilings[layers[final]["grid"]] if final else None,
     }
 
 
-def find_ceiling(run_config, info, split, sizes) -> dict:
-    """The human ceiling of a split: from its participants' maps, or else the published one.
+def find_ceilings(run_config, info, split, sizes) -> dict[int, dict]:
+    """The human ceiling of a split on every layer's grid, {side: ceiling}.
 
-    Participants' maps are compared on the final layer's grid, as the model's score is.
+    Estimated from the split's participants where it has their single maps; else what the data
+    set's authors published, if `dataset_info.json` knows it; else there is none: the reliability of
+    other maps of other images is no ceiling of these.
 
     Returns:
-        {"value", "estimator", ...}: the estimator's name goes wherever the value goes.
+        {side: {"value", "estimator", ...}}: the estimator's name, which goes wherever the value
+        goes, says what it is and on which grid and blur. `value` is None for no ceiling.
     """
     from gala_tf import input_pipeline
 
     if info.require_split(split).with_participants:
         geometry = eval_geometry(run_config, sizes)
         del geometry["image_size"]
-        geometry["clickmap_size"] = list(sizes.values())[-1]  # the grid that the score is on
-        maps = input_pipeline.participant_maps(run_config.data_dir, info, split, **geometry)
-        return metrics.human_ceiling(maps, seed=0)
-    if info.human_ceiling:
-        return info.human_ceiling
-    return {
-        "value": metrics.PAPER_HUMAN_CEILING,
-        "null": metrics.PAPER_NULL,
-        "estimator": "published for ClickMe (Linsley et al. 2019); this data set has no maps "
-        "of single participants",
+        ceilings = {}
+        for side in sorted(set(sizes.values())):
+            geometry["clickmap_size"] = side
+            maps = input_pipeline.participant_maps(run_config.data_dir, info, split, **geometry)
+            ceilings[side] = metrics.human_ceiling(maps, seed=0)
+            ceilings[side]["estimator"] += f", {side}x{side}, blur {run_config.clickmap_blur}"
+        return ceilings
+    known = info.human_ceiling or {
+        "value": None,
+        "estimator": "none: no image has maps of two participants, and none is published for this "
+        f"data set (ClickMe: {metrics.PAPER_HUMAN_CEILING}, Linsley et al. 2019)",
     }
+    return dict.fromkeys(sizes.values(), known)
 
 
 def table(numbers: dict) -> str:
     """The results as text for a screen."""
     lines = [
         f"{numbers['network']}, {numbers['split']} split, {numbers['examples']} images, "
-        f"weights of step {numbers['step']}",
+        f"{numbers['weights']} weights (step {numbers['step']})",
         f"  top-1 error {100 * (1 - numbers['top1']):6.2f} %    "
         f"top-5 error {100 * (1 - numbers['top5']):6.2f} %",
     ]
-    if numbers["maps"]:
-        ceiling = numbers["human_ceiling"]
-        final = numbers["maps"][numbers["final_layer"]]
-        lines += [
-            f"  agreement with human maps (Spearman on {final['grid']}x{final['grid']}, mean over "
-            f"{final['images']} images)",
-            "    layer                      rho    s.e.   % of ceiling",
-            *(
-                f"    {name:<25}{m['spearman']:6.3f}  {m['standard_error']:.3f}   "
-                f"{100 * m['fraction_of_ceiling']:8.1f}"
-                for name, m in numbers["maps"].items()
-            ),
-            f"    {'centre prior':<25}{final['center_prior']:6.3f}          "
-            f"{100 * final['center_prior'] / ceiling['value']:8.1f}",
-            f"    {'shuffled (final layer)':<25}{final['shuffled']:6.3f}          "
-            f"{100 * final['shuffled'] / ceiling['value']:8.1f}",
-            f"    human ceiling {ceiling['value']:.3f}: {ceiling['estimator']}",
-        ]
+    if not numbers["maps"]:
+        return "\n".join(lines)
+
+    def line(name, rho, standard_error, ceiling):
+        columns = [_cell(rho, "8.3f"), _cell(standard_error, "7.3f")]
+        return f"    {name:<25}{''.join(columns)}{_cell(ceiling and 100 * ceiling, '10.1f')}"
+
+    ceiling = numbers["human_ceiling"]
+    final = numbers["maps"][numbers["final_layer"]]
+    relative = (lambda rho: rho / ceiling["value"]) if ceiling["value"] else (lambda rho: None)
+    lines += [
+        f"  agreement with human maps: Spearman on {final['grid']}x{final['grid']}, blur "
+        f"{numbers['clickmap_blur']}, mean over {final['images']} images",
+        "    layer                         rho   s.e.  % of ceiling",
+        *(
+            line(name, m["spearman"], m["standard_error"], m["fraction_of_ceiling"])
+            for name, m in numbers["maps"].items()
+        ),
+        line("centre prior", final["center_prior"], None, relative(final["center_prior"])),
+        line("shuffled (final layer)", final["shuffled"], None, relative(final["shuffled"])),
+        f"    human ceiling {_cell(ceiling['value'], '.3f')}: {ceiling['estimator']}",
+    ]
     return "\n".join(lines)
 
 
-def write_results(model_dir: str, split: str, numbers: dict) -> str:
-    """Writes `results-<split>.json` into the run directory; returns its path."""
-    import tensorflow as tf
+def _cell(value, form):
+    """A number as text; a dash, as wide, for one that is undefined."""
+    if value is None or math.isnan(value):
+        return "-".rjust(int(form.split(".")[0] or 1))
+    return format(value, form)
 
-    path = os.path.join(model_dir, f"results-{split}.json")
-    with tf.io.gfile.GFile(path, "w") as file:
-        file.write(json.dumps(_without_nan(numbers), indent=1, allow_nan=False) + "\n")
+
+def write_results(model_dir: str, split: str, numbers: dict) -> str:
+    """Writes `results-<split>.json` into the run directory; returns its path.
+
+    Numbers of other weights than the best, or under flags that change them, do not replace those:
+    the file's name says what differs.
+    """
+    changed = [f"{name}={value}" for name, value in numbers["changed_flags"].items()]
+    parts = [split, *([] if numbers["weights"] == "best" else [numbers["weights"]]), *changed]
+    name = re.sub(r"[^\w.,=-]+", "_", "-".join(parts))
+    path = os.path.join(model_dir, f"results-{name}.json")
+    text = json.dumps(_without_nan(numbers), indent=1, allow_nan=False) + "\n"
+    files.write(path, text)
     return path
 
 
@@ -331,39 +357,60 @@ def evaluate_run(model_dir: str, split: str, which: str, overrides=(), strategy=
     Args:
         model_dir: the run directory.
         split: a split of the data set at the run's `--data_dir`.
-        which: `best` or `checkpoints` (`run_directory.load_network`).
+        which: `best` or `newest` (`run_directory.load_network`).
         overrides: flags that differ from the run's, `--name=value` each.
-        strategy: where to compute; by default as the flags say.
+        strategy: where to compute; by default this machine, as the flags in `overrides` say.
 
     Returns:
-        What `results-<split>.json` holds.
+        What the JSON file holds.
+
+    Raises:
+        ValueError: no run, no such split, damaged data, or data of other classes than the run's.
     """
     from gala_tf import run_directory, visualize
     from gala_tf.strategy import make_strategy
 
-    run_config, _ = run_directory.load(model_dir, overrides)
+    here = ("--tpu=", "--cpu_devices=1", *overrides)  # training may have been elsewhere
+    run_config, trained_on = run_directory.load(model_dir, here)
+    changed = config.changed_flags(run_directory.load(model_dir)[0], run_config)
     info = records.load_info(run_config.data_dir)
+    check_classes(trained_on, info, run_config.data_dir)
     records.check_shards(run_config.data_dir, info, split)
     strategy = strategy or make_strategy(
         run_config.tpu, run_config.tpu_zone, run_config.gcp_project, run_config.cpu_devices
     )
     with strategy.scope():
-        _, _, network, step = run_directory.load_network(model_dir, which, overrides)
+        _, _, network, step = run_directory.load_network(model_dir, which, here)
     evaluator = Evaluator(strategy, network, run_config, info, split)
     predictions = evaluator.run()
-    ceiling = find_ceiling(run_config, info, split, map_sizes(network))
+    ceilings = find_ceilings(run_config, info, split, map_sizes(network))
     numbers = {
         "network": network_name(run_config),
+        "data_set": info.name,
         "split": split,
+        "weights": which,
         "step": step,
-        **results(predictions, ceiling),
+        "clickmap_blur": run_config.clickmap_blur,
+        "crop_fraction": run_config.crop_fraction,
+        "changed_flags": {name: new for name, (_, new) in changed.items()},
+        **results(predictions, ceilings),
     }
     print(table(numbers))
-    visualize.write_png(
-        os.path.join(model_dir, "figures", f"attention-{split}.png"), evaluator.picture(predictions)
-    )
-    print("wrote", write_results(model_dir, split, numbers), "and figures/ beside it")
+    figure = os.path.join(model_dir, "figures", f"attention-{split}.png")
+    visualize.write_png(figure, evaluator.picture(predictions))
+    print("wrote", write_results(model_dir, split, numbers), "and", figure)
     return numbers
+
+
+def check_classes(trained_on, info, data_dir: str) -> None:
+    """ValueError unless a data set has the classes, in the order, that a network was trained on."""
+    if info.class_names != trained_on.class_names:
+        raise ValueError(
+            f"--data_dir={data_dir} has other classes, or another order of them, than the data set "
+            f"the network was trained on: {len(info.class_names)}, beginning with "
+            f"{', '.join(info.class_names[:3])}; not {len(trained_on.class_names)}, beginning with "
+            f"{', '.join(trained_on.class_names[:3])}. Labels would mean something else."
+        )
 
 
 def network_name(run_config) -> str:
@@ -389,6 +436,7 @@ def main():
 
 if __name__ == "__main__":
     config.define_flags()
+    flags.adopt_module_key_flags(config)
     flags.DEFINE_string("split", "test", "Split to evaluate.")
-    flags.DEFINE_enum("checkpoint", "best", ["best", "checkpoints"], "Best or newest weights.")
+    flags.DEFINE_enum("checkpoint", "best", ["best", "newest"], "Which weights.")
     command.run(main)

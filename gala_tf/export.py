@@ -143,7 +143,7 @@ def export_run(
     Args:
         model_dir: the run directory.
         output_dir: where to.
-        which: `best` (highest validation top-1) or `checkpoints` (newest).
+        which: `best` (highest validation top-1) or `newest`.
         overwrite: replace what an earlier export left there.
 
     Raises:
@@ -168,6 +168,6 @@ def main():
 if __name__ == "__main__":
     flags.DEFINE_string("model_dir", None, "Run directory, from gala_tf.train.", required=True)
     flags.DEFINE_string("output_dir", None, "Directory for the two exports.", required=True)
-    flags.DEFINE_enum("checkpoint", "best", ["best", "checkpoints"], "Best or newest weights.")
+    flags.DEFINE_enum("checkpoint", "best", ["best", "newest"], "Best or newest weights.")
     flags.DEFINE_bool("overwrite", False, "Replace an earlier export in output_dir.")
     command.run(main)

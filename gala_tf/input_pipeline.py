@@ -322,6 +322,7 @@ def named_records(data_dir, info, split):
     try:
         yield
     except (tf.errors.DataLossError, tf.errors.InvalidArgumentError):
+        print(f"a record of split {split!r} cannot be read; looking for it in {data_dir} ...")
         check_records(data_dir, info, split)
         raise
 

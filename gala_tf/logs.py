@@ -6,6 +6,8 @@ import os
 
 import tqdm
 
+from gala_tf import files
+
 # Numbers on the progress line, and what they are called there.
 SHOWN = {"loss": "loss", "map_loss": "maps", "top1": "top-1", "validation_top1": "val. top-1"}
 
@@ -52,11 +54,7 @@ class MetricLog:
         self._summaries.flush()
 
     def _write_all(self):
-        import tensorflow as tf
-
-        with tf.io.gfile.GFile(self.path + ".writing", "w") as file:
-            file.write("".join(json.dumps(line) + "\n" for line in self._lines))
-        tf.io.gfile.rename(self.path + ".writing", self.path, overwrite=True)
+        files.write(self.path, "".join(json.dumps(line) + "\n" for line in self._lines))
 
 
 def read_metrics(model_dir: str) -> list[dict]:

@@ -1,10 +1,10 @@
-"""Numbers an evaluation reports: top-k, agreement of attention with human maps, human ceiling.
+"""Numbers an evaluation reports: agreement of attention with human maps, human ceiling.
 
 NumPy in float64, on the host. The paper scores a model's attention by its rank correlation with
 the human map, divided by the human ceiling. Ceilings from different estimators are different
 quantities, so none leaves this module without its estimator's name.
 
-Dimension letters: N images, P participants, K classes, h w the grid of a map, M = h * w.
+Dimension letters: N images, P participants, h w the grid of a map, M = h * w.
 """
 
 import dataclasses
@@ -16,9 +16,6 @@ import numpy as np
 # null, two participants of two different images.
 PAPER_HUMAN_CEILING = 0.58
 PAPER_NULL = 0.18
-# Fel et al. 2022 (serre-lab/Harmonization): the constant of the release, on other blurs and grids;
-# how it was computed is not public.
-HARMONIZATION_CEILING = 0.6575315343478081
 
 
 def average_ranks(x):
@@ -60,18 +57,6 @@ def spearman(a, b):
     variances = (a * a).sum(1) * (b * b).sum(1)
     with np.errstate(invalid="ignore"):  # 0 / 0: a constant row
         return (a * b).sum(1) / np.sqrt(variances)
-
-
-def top_k_hits(logits, labels, k):
-    """Whether the true class is among the k largest logits: [N, K], [N] -> bool [N].
-
-    Ties and NaNs count against the model: classes it cannot tell apart are all ranked before the
-    true one, so constant logits score 0 rather than 1. With k >= K every row is a hit.
-    """
-    logits, labels = np.asarray(logits), np.asarray(labels)
-    true = np.take_along_axis(logits, labels[:, None], 1)  # [N, 1]
-    ahead = (~(logits < true)).sum(1) - 1  # the true class is not below itself
-    return ahead < k
 
 
 def center_prior(height, width):

@@ -14,19 +14,19 @@ class Plan:
 
     steps_per_epoch: float
     total_steps: int
-    eval_steps: tuple[int, ...]  # validate after these; the last is total_steps
+    validation_steps: tuple[int, ...]  # validate after these; the last is total_steps
     checkpoint_every: int  # 0: at each validation only
 
     def next_stop(self, step: int, steps_per_loop: int) -> int:
         """The step up to which the device may go on without the host."""
-        stops = [step + steps_per_loop, next(s for s in self.eval_steps if s > step)]
+        stops = [step + steps_per_loop, next(s for s in self.validation_steps if s > step)]
         if self.checkpoint_every:
             stops.append((step // self.checkpoint_every + 1) * self.checkpoint_every)
         return min(stops)
 
     def saves_at(self, step: int) -> bool:
         """Whether a checkpoint is due after this step."""
-        return step in self.eval_steps or bool(
+        return step in self.validation_steps or bool(
             self.checkpoint_every and step % self.checkpoint_every == 0
         )
 
@@ -46,6 +46,14 @@ def prepare_data(run_config: config.Config) -> records.DatasetInfo:
             "(README, 'Your own images and maps'), or start with "
             "--flagfile=experiments/quickstart.flags, which makes a small one."
         )
+    if run_config.tpu not in ("", "local"):
+        for name in ("data_dir", "model_dir"):
+            if not getattr(run_config, name).startswith("gs://"):
+                raise ValueError(
+                    f"--{name}={getattr(run_config, name)}: a TPU given by name reads and writes "
+                    "on its own machine, so it needs a gs:// path. On the TPU VM itself use "
+                    "--tpu=local, which takes local paths, too."
+                )
     if run_config.build_data_with and not tf.io.gfile.exists(
         os.path.join(data_dir, records.INFO_FILE)
     ):
@@ -75,12 +83,15 @@ def prepare_data(run_config: config.Config) -> records.DatasetInfo:
             f"{run_config.train_split!r} in {data_dir} has a click map. Build the data set with "
             "maps, or train without: --map_loss_weight=0."
         )
-    cut = min(info.image.min_height, info.image.min_width) * run_config.crop_fraction
-    if run_config.image_size > 4 * cut and info.image.storage != "original":
+    sides = dataclasses.asdict(info.image)
+    sides.pop("storage")
+    cut = info.image.min_height * run_config.crop_fraction
+    one_size = len(set(sides.values())) == 1  # images of many sizes are meant to be resized
+    if one_size and not cut / 2 <= run_config.image_size <= 2 * cut:
         raise ValueError(
             f"--image_size={run_config.image_size} contradicts {data_dir}, whose images give crops "
-            f"of {cut:.0f} px (--crop_fraction={run_config.crop_fraction}): they would be enlarged "
-            f"more than 4 times. Set --image_size to about {cut:.0f}."
+            f"of {cut:.0f} px (--crop_fraction={run_config.crop_fraction}): they would be resized "
+            f"more than twofold. Set --image_size to about {cut:.0f}."
         )
     return info
 

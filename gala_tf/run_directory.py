@@ -16,7 +16,7 @@ import platform
 import subprocess
 import sys
 
-from gala_tf import checkpoints, config, records
+from gala_tf import checkpoints, config, files, records
 
 FLAGS_FILE = "run.flags"
 ENVIRONMENT_FILE = "environment.json"
@@ -57,12 +57,17 @@ def start(run_config: config.Config, info: records.DatasetInfo) -> None:
 
     model_dir = run_config.model_dir
     tf.io.gfile.makedirs(model_dir)
-    lasting = dataclasses.replace(run_config, allow_flag_changes=False)  # a wish of this session
-    _write(os.path.join(model_dir, FLAGS_FILE), config.to_flagfile(lasting))
-    records.save_info(model_dir, info)
-    path = os.path.join(model_dir, ENVIRONMENT_FILE)
+    session, path = _environment(), os.path.join(model_dir, ENVIRONMENT_FILE)
     sessions = json.loads(_read(path)) if tf.io.gfile.exists(path) else []
-    _write(path, json.dumps([*sessions, _environment()], indent=1))
+    flags_path = os.path.join(model_dir, FLAGS_FILE)
+    if tf.io.gfile.exists(flags_path):
+        began_with, _ = load(model_dir)
+        session["changed_flags"] = config.changed_flags(began_with, run_config)
+    files.write(path, json.dumps([*sessions, session], indent=1))
+    records.save_info(model_dir, info)
+    # Last: a directory with run.flags has all the rest. Two wishes are this session's alone.
+    lasting = dataclasses.replace(run_config, allow_flag_changes=False, stop_after_steps=0)
+    files.write(flags_path, config.to_flagfile(lasting))
 
 
 def load(model_dir: str, overrides: tuple[str, ...] = ()):
@@ -110,12 +115,15 @@ def build_network(run_config: config.Config, num_classes: int):
     )
 
 
+WEIGHTS = {"best": "best", "newest": "checkpoints"}  # which: its directory in the run's
+
+
 def load_network(model_dir: str, which: str = "best", overrides: tuple[str, ...] = ()):
     """(Config, DatasetInfo, network with trained weights, step) of a finished or running run.
 
     Args:
         model_dir: the run directory.
-        which: `best` (highest validation top-1, the paper's choice) or `checkpoints` (newest).
+        which: `best` (highest validation top-1, the paper's choice) or `newest`.
         overrides: flags that change, `--name=value` each.
 
     Raises:
@@ -123,7 +131,7 @@ def load_network(model_dir: str, which: str = "best", overrides: tuple[str, ...]
     """
     run_config, info = load(model_dir, overrides)
     network = build_network(run_config, info.num_classes)
-    facts = checkpoints.read_weights(network, os.path.join(model_dir, which))
+    facts = checkpoints.read_weights(network, os.path.join(model_dir, WEIGHTS[which]))
     return run_config, info, network, facts["step"]
 
 
@@ -165,11 +173,3 @@ def _read(path):
 
     with tf.io.gfile.GFile(path) as file:
         return file.read()
-
-
-def _write(path, text):
-    import tensorflow as tf
-
-    with tf.io.gfile.GFile(path + ".writing", "w") as file:
-        file.write(text)
-    tf.io.gfile.rename(path + ".writing", path, overwrite=True)

@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from absl import flags
+
 from gala_tf import command, config, plan, records
 
 
@@ -111,11 +113,27 @@ def build_session(run_config: config.Config, info: records.DatasetInfo, strategy
 # ------------------------------------------------------------------ the run
 
 
+def check_place(run_config: config.Config, place: dict, facts: dict) -> None:
+    """ValueError if a run resumes on hardware that computes something else.
+
+    Batch statistics are of one replica's images, and maps are resized otherwise on a TPU.
+    """
+    changed = {name: (facts[name], value) for name, value in place.items() if facts[name] != value}
+    if changed and not run_config.allow_flag_changes:
+        listed = "; ".join(f"{name}: was {old}, is {new}" for name, (old, new) in changed.items())
+        raise ValueError(
+            f"The run in --model_dir={run_config.model_dir} began on other hardware ({listed}), "
+            "and would go on differently here. Use the same, or --allow_flag_changes if this is "
+            "meant."
+        )
+
+
 def remedy(run_config: config.Config, last_step: int) -> str:
     """What to do about a loss that is not finite, and what is left."""
     return (
-        f"The newest checkpoint in {run_config.model_dir} is of step {last_step}, from before. Try "
-        "a lower --learning_rate_per_256 or --map_loss_weight, or a longer --warmup_epochs."
+        f"The newest checkpoint in {run_config.model_dir} is of step {last_step}, from before "
+        "(0: there is none). Try a lower --learning_rate_per_256 or --map_loss_weight, or a longer "
+        "--warmup_epochs, in a new --model_dir, or from that step with --allow_flag_changes."
     )
 
 
@@ -161,7 +179,9 @@ def train_and_evaluate(run_config: config.Config) -> dict:
         optimizer=session.optimizer,
     )
     best = checkpoints.Checkpoints(os.path.join(directory, "best"), 1, model=network)
-    facts = rolling.restore_newest() or {"step": 0, "best_top1": -1.0, "validation": {}}
+    place = {"replicas": replicas, "map_resize": session.map_resize}
+    facts = rolling.restore_newest() or {"step": 0, "best_top1": -1.0, "validation": {}, **place}
+    check_place(run_config, place, facts)
     step, best_top1, validation = facts["step"], facts["best_top1"], facts["validation"]
 
     log = logs.MetricLog(directory, step)
@@ -207,7 +227,7 @@ def train_and_evaluate(run_config: config.Config) -> dict:
                 progress.close()
                 advice = remedy(run_config, facts["step"])
                 raise NonFiniteLossError(f"{variable} is not finite after step {step}. {advice}")
-        if step in length.eval_steps:
+        if step in length.validation_steps:
             predictions = evaluator.run()
             validation = evaluate.validation_numbers(predictions)
             log.write(step, run_config.validation_split, validation)
@@ -216,7 +236,7 @@ def train_and_evaluate(run_config: config.Config) -> dict:
                 best_top1 = validation["top1"]
                 best.save(step, validation=validation)
         if is_due:
-            facts = {"step": step, "best_top1": best_top1, "validation": validation}
+            facts = {"step": step, "best_top1": best_top1, "validation": validation, **place}
             rolling.save(**facts)
     progress.close()
 
@@ -231,4 +251,5 @@ def train_and_evaluate(run_config: config.Config) -> dict:
 
 if __name__ == "__main__":
     config.define_flags()
+    flags.adopt_module_key_flags(config)
     command.run(lambda: train_and_evaluate(config.from_flags()), (ValueError, NonFiniteLossError))

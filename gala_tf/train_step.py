@@ -19,6 +19,7 @@ class Columns:
     scalars: tuple[str, ...]
     variables: tuple[str, ...]  # [V] squared gradient norms
     norms: tuple[str, ...]  # [N] 1 where batch statistics are finite, in forward order
+    attention: tuple[str, ...]  # names of the attention layers
 
     @property
     def width(self) -> int:
@@ -79,6 +80,7 @@ def make_replica_step(
         ),
         variables=tuple(variable.path for variable in weights),
         norms=tuple(layer.name for layer in norms),
+        attention=tuple(network.output["attention"]),
     )
 
     def replica_step(batch):
@@ -98,6 +100,9 @@ def make_replica_step(
             loss = cross_entropy + map_loss_weight * map_loss + l2  # Eq. 1, and L2
             scaled_loss = optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled_loss, weights)
+        unused = [v.path for v, g in zip(weights, gradients, strict=True) if g is None]
+        if unused:
+            raise ValueError(f"The loss does not depend on {', '.join(unused)}: no gradient.")
         context = tf.distribute.get_replica_context()
         gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
         # Read before the update, which may change float16's loss scale. 1 without loss scaling.
@@ -148,12 +153,7 @@ def make_average_statistics(strategy, network):
 
     Each replica moves its own, and reading or saving them sees the first replica's only.
     """
-    moving = [
-        variable.value
-        for layer in network.layers
-        if isinstance(layer, BatchNorm)
-        for variable in (layer.moving_mean, layer.moving_variance)
-    ]
+    moving = [v.value for v in network.non_trainable_variables if v.dtype == "float32"]
 
     @tf.function
     def average_statistics():
@@ -192,14 +192,13 @@ def describe(columns, means) -> dict[str, float]:
     for name, square in zip(columns.variables, squares, strict=True):
         layer = name.split("/")[0]
         by_layer[layer] = by_layer.get(layer, 0.0) + float(square)
-    attention = {name.removeprefix("map_loss/") for name in scalars if name.startswith("map_loss/")}
     return {
         **scalars,
         "gradient_norm": float(squares.sum()) ** 0.5,
         **{
             f"gradient_norm/{layer}": value**0.5
             for layer, value in by_layer.items()
-            if layer in attention
+            if layer in columns.attention
         },
     }
 

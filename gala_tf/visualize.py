@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from absl import flags
 
-from gala_tf import command
+from gala_tf import command, files
 
 PANEL = 192  # P: 14 x 14 maps and 64 px images both show well, five columns fit a screen
 GAP, MARGIN, CAPTION_HEIGHT, TITLE_HEIGHT, LEGEND_HEIGHT = 6, 14, 28, 44, 26
@@ -194,10 +194,7 @@ def write_png(path: str, image: np.ndarray) -> None:
     """Writes `image`, uint8 [H, W, 3], to `path` (local or gs://), with the directories needed."""
     import tensorflow as tf
 
-    tf.io.gfile.makedirs(os.path.dirname(path) or ".")
-    with tf.io.gfile.GFile(path + ".writing", "wb") as file:
-        file.write(tf.io.encode_png(image).numpy())
-    tf.io.gfile.rename(path + ".writing", path, overwrite=True)
+    files.write(path, tf.io.encode_png(image).numpy())
 
 
 # --------------------------------------------------------------------------- from a network
@@ -308,7 +305,9 @@ def draw_run(
 
     if num_images < 1:
         raise ValueError(f"--num_images must be positive. Received: {num_images}.")
-    run_config, info = run_directory.load(model_dir, overrides)
+    run_config, trained_on = run_directory.load(model_dir, overrides)
+    info = records.load_info(run_config.data_dir)
+    evaluate.check_classes(trained_on, info, run_config.data_dir)
     records.check_shards(run_config.data_dir, info, split)
     strategy = make_strategy()  # this machine's: the one that trained may be far away
     with strategy.scope():

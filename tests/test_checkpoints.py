@@ -8,9 +8,10 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from absl import logging
 
-from gala_tf import checkpoints, optimizers
+from gala_tf import checkpoints, files, optimizers
 
 
 class State:
@@ -119,8 +120,8 @@ def test_marker_is_written_last(tmp_path, monkeypatch):
     """Everything else is on the disk before the marker appears."""
     seen = []
     monkeypatch.setattr(
-        checkpoints,
-        "_to_disk",
+        files,
+        "to_disk",
         lambda path: seen.append(
             (
                 os.path.basename(path),
@@ -206,7 +207,7 @@ def test_interrupted_write_is_as_if_it_had_not_begun(saved, monkeypatch, after):
         raise Killed
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(checkpoints, "_to_disk", kill)
+        patch.setattr(files, "to_disk", kill)
         if after == "the first file":
             patch.setattr(state.checkpoints._checkpoint, "write", kill_writing)
         state.checkpoints.save(40)
@@ -331,3 +332,17 @@ def test_read_weights_of_a_deeper_network(saved):
     deeper = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Dense(2)(hidden)))
     with pytest.raises(ValueError, match="checkpoint of another network"):
         checkpoints.read_weights(deeper, str(saved[0]))
+
+
+def test_storage_out_of_reach_is_no_damage(saved, monkeypatch):
+    """It stops the run: nothing may be taken for damaged, and deleted, for a minute's outage."""
+    directory, _ = saved
+    state = State(directory)
+    outage = tf.errors.UnavailableError(None, None, "try again later")
+
+    def unavailable(*_):
+        raise outage
+
+    monkeypatch.setattr(state.checkpoints._checkpoint, "read", unavailable)
+    with pytest.raises(tf.errors.UnavailableError):
+        state.checkpoints.restore_newest()

@@ -1,6 +1,7 @@
 """How commands start: with exactly one TensorFlow; and how they fail: in one line."""
 
 import importlib.metadata
+import importlib.util
 
 import pytest
 
@@ -24,6 +25,8 @@ def test_one_build_is_fine(monkeypatch, build):
 
 def test_no_build_names_the_extras(monkeypatch):
     pretend_installed(monkeypatch)
+    command.check_tensorflow()  # a build of another name, such as a nightly one
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"found 0\. .*pip install -e '\.\[cpu\]'"):
         command.check_tensorflow()
 
@@ -31,4 +34,10 @@ def test_no_build_names_the_extras(monkeypatch):
 def test_two_builds_are_named(monkeypatch):
     pretend_installed(monkeypatch, "tensorflow", "tensorflow-tpu")
     with pytest.raises(ValueError, match="found tensorflow 2.20.0 and tensorflow-tpu 2.20.0"):
+        command.check_tensorflow()
+
+
+def test_another_backend_is_refused(monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    with pytest.raises(ValueError, match="KERAS_BACKEND=jax: .* TensorFlow backend"):
         command.check_tensorflow()

@@ -283,7 +283,7 @@ def test_help_names_sources_and_loads_no_tensorflow():
 def test_the_command_ends_with_a_message_not_a_traceback(tmp_path):
     done = run_command("--source=imagenet", f"--output_dir={tmp_path / 'out'}")
     assert done.returncode == 1
-    assert "build_tfrecords: --source='imagenet' is unknown" in done.stderr
+    assert "error: --source='imagenet' is unknown" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -139,7 +139,7 @@ def test_every_number_equals_the_one_made_by_hand(made, predictions, images, by_
         np.testing.assert_array_equal(predictions.clickmap[i], human)  # exactly: ties
 
     assert 0 < np.mean(top1) < 1
-    numbers = evaluate.results(predictions, {"value": 0.5})
+    numbers = evaluate.results(predictions, {14: {"value": 0.5}, 7: {"value": 0.4}})
     assert (numbers["examples"], numbers["final_layer"]) == (13, "stage2_block1_gala")
     assert numbers["top1"] == pytest.approx(np.mean(top1))
     assert numbers["top5"] == pytest.approx(np.mean(top5)) == 1.0  # of four classes
@@ -149,7 +149,7 @@ def test_every_number_equals_the_one_made_by_hand(made, predictions, images, by_
         assert (found["images"], found["undefined"]) == (len(values), 0) == (10, 0)
         assert found["spearman"] == pytest.approx(np.mean(values), abs=1e-3)
         assert found["standard_error"] == pytest.approx(stats.sem(values), abs=1e-3)
-        assert found["fraction_of_ceiling"] == found["spearman"] / 0.5
+        assert found["fraction_of_ceiling"] == found["spearman"] / {14: 0.5, 7: 0.4}[found["grid"]]
         assert found["grid"] == LAYERS[name]
 
 
@@ -165,7 +165,7 @@ def test_centre_prior_by_hand(predictions, by_hand):
 
 
 def test_validation_numbers_are_the_same_numbers(predictions):
-    numbers = evaluate.results(predictions, {"value": 1.0})
+    numbers = evaluate.results(predictions, {14: {"value": 1.0}, 7: {"value": 1.0}})
     assert evaluate.validation_numbers(predictions) == {
         "top1": numbers["top1"],
         "top5": numbers["top5"],
@@ -241,7 +241,7 @@ def test_shards_that_contradict_the_sidecar(made):
     ]
     split = dataclasses.replace(info.splits["test"], shards=tuple(wrong))
     info = dataclasses.replace(info, splits={"test": split})
-    with pytest.raises(RuntimeError, match=r"each of 13 images once, but saw 13 \(12 different\)"):
+    with pytest.raises(ValueError, match=r"each of 13 images once, but saw 13 \(12 different\)"):
         run((strategy, network, run_config, info))
 
 
@@ -334,15 +334,17 @@ def test_geometry(made):
     assert (geometry["image_size"], geometry["crop_fraction"]) == (28, 0.875)
     assert geometry["clickmap_size"] == 14 and str(geometry["clickmap_blur"]) == "box:5"
     whole = dataclasses.replace(run_config, crop="center", crop_fraction=0.5)
-    assert evaluate.eval_geometry(whole, LAYERS)["crop_fraction"] == 1.0
+    assert evaluate.eval_geometry(whole, LAYERS)["crop_fraction"] == 0.5  # as in training
 
 
 def test_a_split_without_maps_has_no_map_numbers(predictions):
     bare = dataclasses.replace(predictions, has_clickmap=np.zeros(13, bool))
     assert evaluate.map_numbers(bare) == {}
-    numbers = evaluate.results(bare, {"value": 0.58})
+    numbers = evaluate.results(bare, {})
     assert numbers["maps"] == {} and numbers["final_layer"] is None
-    text = evaluate.table({"network": "N", "split": "test", "step": 1, **numbers})
+    text = evaluate.table(
+        {"network": "N", "split": "test", "weights": "best", "step": 1, **numbers}
+    )
     assert len(text.splitlines()) == 2
 
 
@@ -350,26 +352,29 @@ def test_a_split_without_maps_has_no_map_numbers(predictions):
 
 
 def test_ceiling_from_participants(made, by_hand):
-    """All images have two participants, so the draw leaves no choice; on the final layer's grid."""
+    """All images have two participants, so the draw leaves no choice."""
     _, _, run_config, info = made
     pairs = [image.participants for image in by_hand if image.participants]
     assert len(pairs) == 10 and all(len(pair) == 2 for pair in pairs)
     values = [stats.spearmanr(*(cells(m, 7).ravel() for m in pair)).statistic for pair in pairs]
-    ceiling = evaluate.find_ceiling(run_config, info, "test", LAYERS)
+    ceilings = evaluate.find_ceilings(run_config, info, "test", LAYERS)
+    assert list(ceilings) == [7, 14]
+    ceiling = ceilings[7]
     assert ceiling["value"] == pytest.approx(np.mean(values), abs=1e-9)
     assert ceiling["images"] == 10 and "two random participants" in ceiling["estimator"]
 
 
-def test_ceiling_of_the_data_set_or_else_the_papers(made):
+def test_ceiling_of_the_data_set_or_else_none(made):
     _, _, run_config, info = made
     alone = dataclasses.replace(info.splits["test"], with_participants=0)
     info = dataclasses.replace(info, splits={"test": alone})
-    ceiling = evaluate.find_ceiling(run_config, info, "test", LAYERS)
-    assert (ceiling["value"], ceiling["null"]) == (0.58, 0.18)
-    assert "Linsley et al. 2019" in ceiling["estimator"]
+    ceiling = evaluate.find_ceilings(run_config, info, "test", LAYERS)[7]
+    assert ceiling["value"] is None and "ClickMe: 0.58" in ceiling["estimator"]
     published = {"value": 0.7, "estimator": "theirs", "source": "a paper"}
     info = dataclasses.replace(info, human_ceiling=published)
-    assert evaluate.find_ceiling(run_config, info, "test", LAYERS) == published
+    assert evaluate.find_ceilings(run_config, info, "test", LAYERS) == dict.fromkeys(
+        (14, 7), published
+    )
 
 
 # --------------------------------------------------------------------------- text and files
@@ -390,7 +395,9 @@ def test_table():
             "network": "GALA-ResNet-50 w/ maps",
             "split": "test",
             "examples": 17581,
+            "weights": "best",
             "step": 100,
+            "clickmap_blur": "box:49",
             "top1": 0.5071,
             "top5": 0.7227,
             "final_layer": "stage3_block6_gala",
@@ -404,14 +411,14 @@ def test_table():
     assert (
         text
         == """\
-GALA-ResNet-50 w/ maps, test split, 17581 images, weights of step 100
+GALA-ResNet-50 w/ maps, test split, 17581 images, best weights (step 100)
   top-1 error  49.29 %    top-5 error  27.73 %
-  agreement with human maps (Spearman on 14x14, mean over 17000 images)
-    layer                      rho    s.e.   % of ceiling
-    stage3_block1_gala        0.290  0.010       50.0
-    stage3_block6_gala        0.580  0.010      100.0
-    centre prior              0.116              20.0
-    shuffled (final layer)   -0.058             -10.0
+  agreement with human maps: Spearman on 14x14, blur box:49, mean over 17000 images
+    layer                         rho   s.e.  % of ceiling
+    stage3_block1_gala          0.290  0.010      50.0
+    stage3_block6_gala          0.580  0.010     100.0
+    centre prior                0.116      -      20.0
+    shuffled (final layer)     -0.058      -     -10.0
     human ceiling 0.580: published"""
     )
 
@@ -435,16 +442,31 @@ def test_networks_have_the_papers_names(data_dir, changes, expected):
 
 
 def test_results_are_json_that_anyone_reads(tmp_path):
-    numbers = {"top1": 0.5, "maps": {"a": {"spearman": float("nan"), "images": 0}}, "text": "x"}
+    numbers = {
+        "top1": 0.5,
+        "maps": {"a": {"spearman": float("nan"), "images": 0}},
+        "weights": "best",
+        "changed_flags": {},
+    }
     path = evaluate.write_results(str(tmp_path), "test", numbers)
     assert path == str(tmp_path / "results-test.json")
     text = (tmp_path / "results-test.json").read_text()
     assert "NaN" not in text
-    assert json.loads(text) == {
-        "top1": 0.5,
-        "maps": {"a": {"spearman": None, "images": 0}},
-        "text": "x",
-    }
+    assert json.loads(text) == {**numbers, "maps": {"a": {"spearman": None, "images": 0}}}
+
+
+def test_other_weights_and_flags_do_not_replace_results(tmp_path):
+    numbers = {"weights": "newest", "changed_flags": {"clickmap_blur": "gaussian:5,1.5"}}
+    path = evaluate.write_results(str(tmp_path), "test", numbers)
+    assert path == str(tmp_path / "results-test-newest-clickmap_blur=gaussian_5,1.5.json")
+
+
+def test_data_of_other_classes_is_refused(made):
+    info = made[3]
+    other = dataclasses.replace(info, class_names=tuple(reversed(info.class_names)))
+    evaluate.check_classes(info, info, "data")
+    with pytest.raises(ValueError, match="--data_dir=data has other classes, or another order"):
+        evaluate.check_classes(info, other, "data")
 
 
 # --------------------------------------------------------------------------- the command
@@ -478,7 +500,7 @@ def test_evaluate_run_refuses_what_is_not_there(untrained):
     with pytest.raises(ValueError, match="no split 'tset'"):
         evaluate.evaluate_run(str(untrained), "tset", "best")
     with pytest.raises(ValueError, match="checkpoints holds no finished checkpoint"):
-        evaluate.evaluate_run(str(untrained), "test", "checkpoints")
+        evaluate.evaluate_run(str(untrained), "test", "newest")
     with pytest.raises(ValueError, match="no run.flags there"):
         evaluate.evaluate_run(str(untrained / "best"), "test", "best")
     with pytest.raises(ValueError, match="No data set at '/moved'"):
@@ -496,8 +518,9 @@ def test_command(untrained):
         return result.returncode, result.stdout, result.stderr.strip().splitlines()
 
     code, text, _ = command("--split=validation", "--clickmap_blur=none", "--eval_batch_size=5")
-    assert code == 0 and "validation split, 12 images, weights of step 7" in text
-    numbers = json.loads((untrained / "results-validation.json").read_text())
+    assert code == 0 and "validation split, 12 images, best weights (step 7)" in text
+    name = "results-validation-clickmap_blur=none.json"
+    numbers = json.loads((untrained / name).read_text())
     assert numbers["examples"] == 12
     assert os.listdir(untrained / "figures") == ["attention-validation.png"]
 

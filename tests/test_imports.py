@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # A module may import those of its own row and of rows above it. A new module needs a place here.
 LEVELS = [
-    {"records", "dataset_info", "config", "command"},
+    {"records", "dataset_info", "config", "command", "files"},
     {
         "layers",
         "preprocessing",
@@ -42,10 +42,11 @@ NEVER_SEE_FLAGS = {
     "schedules",
     "optimizers",
 }
-DATA_PREP_MAY_IMPORT = {"records", "clickmaps", "metrics"}
+DATA_PREP_MAY_IMPORT = {"records", "clickmaps", "metrics", "command"}  # command: how it starts
 # Needed before, or without, TensorFlow: by --help, by the checks of flags, by data_prep.
 LIGHT = [
     "command",
+    "files",
     "config",
     "records",
     "dataset_info",

@@ -40,29 +40,6 @@ def test_spearman_refuses_other_shapes():
         metrics.spearman(np.zeros((2, 3)), np.zeros((2, 4)))
 
 
-def test_top_k_hits_by_hand():
-    logits = [[3.0, 2.0, 1.0], [1.0, 2.0, 3.0], [1.0, 1.0, 0.0]]
-    labels = [0, 0, 0]
-    assert metrics.top_k_hits(logits, labels, 1).tolist() == [True, False, False]  # a tie loses
-    assert metrics.top_k_hits(logits, labels, 2).tolist() == [True, False, True]
-    assert metrics.top_k_hits(logits, labels, 3).tolist() == [True, True, True]
-
-
-@pytest.mark.parametrize(
-    "logits", [[np.nan, 1.0, 2.0], [np.nan] * 3, [0.0, np.nan, -1.0], [5.0, 5.0, 5.0]]
-)
-def test_top_k_hits_gives_a_broken_model_nothing(logits):
-    assert not metrics.top_k_hits([logits], [0], 1)[0]
-
-
-def test_top_k_hits_equal_sorting_without_ties():
-    rng = np.random.default_rng(0)
-    logits, labels = rng.normal(size=(100, 10)), rng.integers(0, 10, 100)
-    largest = np.argsort(-logits, axis=1)[:, :5]
-    expected = (largest == labels[:, None]).any(1)
-    np.testing.assert_array_equal(metrics.top_k_hits(logits, labels, 5), expected)
-
-
 def test_center_prior_is_symmetric_with_exact_ties():
     prior = metrics.center_prior(14, 14)
     assert prior.argmax() in (6 * 14 + 6, 6 * 14 + 7, 7 * 14 + 6, 7 * 14 + 7)

@@ -66,6 +66,39 @@ def test_replicas_agree_with_one_device(data_dir, tmp_path, devices):
         assert_agree(one, several)
 
 
+AVERAGE_STATISTICS = """
+import numpy as np, tensorflow as tf
+from gala_tf import models, strategy, train_step
+where = strategy.make_strategy(cpu_devices=2)
+with where.scope():
+    network = models.build_model(
+        stage_blocks=(1,), stage_widths=(4,), stem="tiny", image_size=8, attention_units="all")
+images = np.random.default_rng(0).uniform(0, 255, (2, 4, 8, 8, 3)).astype("float32")
+images[1] *= 0.2  # another brightness: another mean and variance
+parts = where.experimental_distribute_values_from_function(
+    lambda context: tf.constant(images[context.replica_id_in_sync_group]))
+where.run(lambda x: network(x, training=True), args=(parts,))
+for layer in (network.get_layer("stem_bn"), network.get_layer("stage1_block1_conv3_bn")):
+    for variable in (layer.moving_mean, layer.moving_variance):
+        variable.local = [v.numpy() for v in where.experimental_local_results(variable.value)]
+        assert np.abs(variable.local[0] - variable.local[1]).max() > 1e-3, "replicas should differ"
+train_step.make_average_statistics(where, network)()
+for layer in (network.get_layer("stem_bn"), network.get_layer("stage1_block1_conv3_bn")):
+    for variable in (layer.moving_mean, layer.moving_variance):
+        for v in where.experimental_local_results(variable.value):
+            np.testing.assert_allclose(v.numpy(), np.mean(variable.local, axis=0), rtol=1e-5)
+print("averaged")
+"""
+
+
+def test_statistics_of_replicas_are_averaged():
+    """Batch normalisation is per replica by default: before evaluation and saving they agree."""
+    result = subprocess.run(
+        [sys.executable, "-c", AVERAGE_STATISTICS], capture_output=True, text=True
+    )
+    assert result.stdout.strip().endswith("averaged"), result.stderr[-3000:]
+
+
 @pytest.mark.parametrize(
     "precision, attention",
     [

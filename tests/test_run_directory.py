@@ -62,7 +62,16 @@ def test_environment_grows_by_one_entry_a_session(run):
     run_directory.start(run_config, info)
     both = json.load(open(path))
     assert len(first) == 1 and len(both) == 2 and both[0] == first[0]
-    assert set(both[1]) == {"started", "command", "git_commit", "versions", "devices", "machine"}
+    assert set(both[1]) == {
+        "started",
+        "command",
+        "git_commit",
+        "versions",
+        "devices",
+        "machine",
+        "changed_flags",
+    }
+    assert both[1]["changed_flags"] == {}
     assert both[1]["versions"].keys() == {"gala_tf", "python", "tensorflow", "keras", "numpy"}
     assert both[1]["versions"]["numpy"] == np.__version__
     assert any("CPU:0" in device for device in both[1]["devices"])
@@ -194,8 +203,8 @@ def test_load_network(run):
     for variable in trained.variables:
         if "seed" not in variable.path:
             variable.assign(variable + 0.125)
-    for which, step in (("best", 7), ("checkpoints", 9)):
-        directory = os.path.join(run_config.model_dir, which)
+    for which, folder, step in (("best", "best", 7), ("newest", "checkpoints", 9)):
+        directory = os.path.join(run_config.model_dir, folder)
         checkpoints.Checkpoints(directory, 1, model=trained).save(step)
         found_config, found_info, network, found_step = run_directory.load_network(
             run_config.model_dir, which

@@ -4,7 +4,6 @@ import json
 import socket
 import subprocess
 import sys
-import time
 import types
 
 import pytest
@@ -49,10 +48,8 @@ def test_tpu_that_cannot_be_found(monkeypatch):
 
     for name in ("getaddrinfo", "create_connection"):
         monkeypatch.setattr(socket, name, no_network)
-    started = time.monotonic()
     with pytest.raises(ValueError, match="--tpu=no-such-tpu: no TPU could be reached") as error:
         make_strategy(tpu="no-such-tpu", tpu_zone="nowhere-1a", gcp_project="nobody")
-    assert time.monotonic() - started < 20
     for remedy in ("--tpu=local", "--tpu_zone and --gcp_project", "leave the flag away"):
         assert remedy in str(error.value)
 

@@ -238,6 +238,8 @@ def refused(message, run_config):
         (dict(attention_units="stage4"), "'stage4' is neither .* stage2_block1"),
         (dict(depth=51, stage_blocks=()), "depth must be one of .* Received: 51"),
         (dict(clickmap_blur="box:4"), "odd, positive size"),
+        (dict(image_size=64), "--image_size=64 contradicts .* crops of 28 px .* about 28"),
+        (dict(tpu="my-tpu"), "a TPU given by name reads and writes on its own machine .* gs://"),
     ],
 )
 def test_contradictions_are_refused_before_training(data_dir, tmp_path, changes, message):
@@ -326,6 +328,18 @@ def test_diverging_run_stops(data_dir, tmp_path):
         )
 
 
+def test_other_hardware_is_refused(finished):
+    run_config, _ = finished
+    facts = {"replicas": 8, "map_resize": "bilinear", "step": 3}
+    place = {"replicas": 8, "map_resize": "bicubic"}
+    with pytest.raises(
+        ValueError, match=r"other hardware \(map_resize: was bilinear, is bicubic\)"
+    ):
+        train.check_place(run_config, place, facts)
+    train.check_place(dataclasses.replace(run_config, allow_flag_changes=True), place, facts)
+    train.check_place(run_config, place, {**facts, **place})
+
+
 def test_weights_that_overflow_are_not_saved(data_dir, tmp_path, monkeypatch):
     """Loss and gradients are finite, the update is not: no checkpoint of it is kept."""
     from gala_tf import train_step
@@ -369,7 +383,7 @@ def test_plan():
         3,
     )
     assert length.total_steps == 8  # 250 / 30
-    assert length.eval_steps == (3, 7, 8)  # 3.3, 6.7 and the end
+    assert length.validation_steps == (3, 7, 8)  # 3.3, 6.7 and the end
     assert length.next_stop(0, 100) == 3 and length.next_stop(3, 2) == 5
 
 
@@ -387,12 +401,11 @@ def test_command_line_errors_are_one_line(tmp_path):
     assert "Traceback" not in text
 
 
-def test_help_answers_at_once():
-    started = time.monotonic()
+def test_help_shows_every_flag_without_tensorflow():
     result = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "gala_tf.train", "--helpfull"],
+        [sys.executable, "-X", "importtime", "-m", "gala_tf.train", "--help"],
         capture_output=True,
         text=True,
     )
-    assert "--map_loss_weight" in result.stdout and time.monotonic() - started < 30
+    assert "--map_loss_weight" in result.stdout
     assert "tensorflow" not in {line.split("|")[-1].strip() for line in result.stderr.splitlines()}

@@ -4,7 +4,6 @@ import io
 import os
 import subprocess
 import sys
-import time
 import types
 import warnings
 
@@ -150,16 +149,6 @@ def test_titles_are_layer_names_unless_given(parts):
     assert different[: visualize.TITLE_HEIGHT, column].any()
     different[: visualize.TITLE_HEIGHT, column] = False
     assert not different.any()
-
-
-def test_eight_rows_take_less_than_a_second():
-    rng = np.random.default_rng(1)
-    images = rng.integers(0, 256, (8, 224, 224, 3), np.uint8)
-    maps = {name: rng.random((8, 14, 14)) for name in LAYERS}
-    visualize.attention_grid(images[:1], maps[LAYERS[0]][:1], {})  # imports
-    start = time.perf_counter()
-    visualize.attention_grid(images, maps[LAYERS[0]], maps, ["caption"] * 8)
-    assert time.perf_counter() - start < 1
 
 
 @pytest.mark.parametrize(
@@ -353,23 +342,25 @@ def values(model_dir, output):
 def test_command_draws_what_is_asked_for_and_says_where(run_dir, tmp_path, monkeypatch, capsys):
     output = str(tmp_path / "x.png")
     monkeypatch.setattr(flags, "FLAGS", values(run_dir, output))
-    visualize.main([])
+    visualize.main()
     assert capsys.readouterr().out == f"wrote {output}\n"
     # One layer, and all the images that have a map.
     assert Image.open(output).size == (2 * 14 + 3 * 192 + 2 * 6, 44 + 9 * 226 + 26 + 14)
 
 
-def test_mistake_is_one_line(tmp_path, monkeypatch):
+def test_mistake_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(flags, "FLAGS", values(str(tmp_path), ""))
-    with pytest.raises(SystemExit, match=f"error: --model_dir={tmp_path}: no run.flags"):
-        visualize.main([])
+    with pytest.raises(ValueError, match=f"--model_dir={tmp_path}: no run.flags"):
+        visualize.main()
 
 
 def test_help_comes_without_tensorflow():
-    start = time.perf_counter()
     result = subprocess.run(
-        [sys.executable, "-m", "gala_tf.visualize", "--help"], capture_output=True, text=True
+        [sys.executable, "-X", "importtime", "-m", "gala_tf.visualize", "--help"],
+        capture_output=True,
+        text=True,
     )
-    assert time.perf_counter() - start < 2
+    imported = {line.split("|")[-1].strip() for line in result.stderr.splitlines()}
+    assert not {"tensorflow", "keras", "matplotlib"} & imported
     for name in vars(values("", "")):
         assert f"--{name}" in result.stdout

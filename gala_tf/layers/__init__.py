@@ -5,17 +5,16 @@ The contract every layer keeps, so that any of them fits the slot in `models.res
     gated, attention = layer(x, training=training)
 
 `x` and `gated` are [B, H, W, C]; `attention` is [B, H, W, C], or broadcasts to it ([B, 1, 1, C]
-for squeeze-and-excitation). To add a block: write `layers/mine.py`, add one line to ATTENTION;
-the tests in `tests/test_layers.py` pick it up from the table.
+for squeeze-and-excitation). "None" for no attention is the absence of a layer: a Keras layer in a
+functional model cannot return None.
+
+To add a block: write `layers/mine.py`, add one line to ATTENTION; the tests in
+`tests/test_layers.py` pick it up from the table.
 """
 
-import os
-
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")  # before the first import of keras
-
-from gala_tf.layers.batch_norm import BatchNorm  # noqa: E402
-from gala_tf.layers.gala import GALA, LocalSaliency  # noqa: E402
-from gala_tf.layers.squeeze_excite import GlobalContext, SqueezeExcite  # noqa: E402
+from gala_tf.layers.batch_norm import BatchNorm
+from gala_tf.layers.gala import GALA, LocalSaliency
+from gala_tf.layers.squeeze_excite import GlobalContext, SqueezeExcite
 
 ATTENTION = {"none": None, "se": SqueezeExcite, "gala": GALA}
 

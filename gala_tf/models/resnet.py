@@ -112,7 +112,7 @@ def build_resnet(
     attention_units: str = "stage3",
     zero_init_residual: bool = False,
     batch_norm_momentum: float = 0.9,
-    batch_norm_epsilon: float = 1e-5,
+    batch_norm_epsilon: float = 1.001e-5,
     synchronized_batch_norm: bool = False,
     stride_in_1x1: bool = False,
     name: str = "resnet",
@@ -134,7 +134,8 @@ def build_resnet(
         zero_init_residual: start units without attention as the identity (last gamma = 0; v1
             only). A unit with a gate keeps gamma = 1: a gate on zeros has no gradient.
         batch_norm_momentum, batch_norm_epsilon, synchronized_batch_norm: batch normalisation;
-            synchronized = statistics over all replicas.
+            synchronized = statistics over all replicas. The epsilon is the least that the fused
+            kernel takes, and Keras' own networks' too.
         stride_in_1x1: a bottleneck's stride in its first convolution, as He et al. had it, rather
             than in the 3x3 ("v1.5").
 
@@ -150,6 +151,11 @@ def build_resnet(
     """
     if version not in ("v1", "v2"):
         raise ValueError(f"version must be 'v1' or 'v2'. Received: {version!r}.")
+    if version == "v2" and zero_init_residual:
+        raise ValueError(
+            "zero_init_residual needs version='v1': a pre-activation unit ends in a convolution, "
+            "without a gamma to start at 0."
+        )
     if unit not in EXPANSION:
         raise ValueError(f"unit must be one of {sorted(EXPANSION)}. Received: {unit!r}.")
     if stem not in STEMS:
@@ -278,11 +284,11 @@ def scaled_widths(widths: Sequence[int], multiplier: float) -> tuple[int, ...]:
 def decayed_kernels(model: keras.Model) -> list[keras.Variable]:
     """The variables that weight decay acts on: kernels of convolutions and dense layers.
 
-    By role, not by name: not batch normalisation, biases, nor GALA's `a` and `m`.
+    By role, not by name: not batch normalisation, biases, nor GALA's `a` and `m`. Layers inside
+    attention layers count, whatever their class, if they have a kernel.
     """
-    with_kernel = (keras.layers.Conv2D, keras.layers.Dense)
     return [
         layer.kernel
         for layer in model._flatten_layers(include_self=False)
-        if isinstance(layer, with_kernel)
+        if isinstance(getattr(layer, "kernel", None), keras.Variable)
     ]
