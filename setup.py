@@ -29,7 +29,6 @@ setup(
         "pillow>=10.3",
         "scipy>=1.11",
         "tensorboard>=2.19",
-        "tensorflow-datasets>=4.9.10",
         "tqdm>=4.66",
     ],
     extras_require={
@@ -41,7 +40,15 @@ setup(
         # libtpu from 0.0.32 on lacks symbols that tensorflow-tpu 2.20 needs. cloud-tpu-client finds
         # TPUs by name; it holds back google-api-core, so nobody else should have to install it.
         "tpu": ["tensorflow-tpu==2.20.0", "libtpu>=0.0.14,<0.0.21", "cloud-tpu-client==0.10"],
+        # For data sets that TFDS has prepared. Not required: it needs a package without a wheel.
+        "tfds": ["tensorflow-datasets>=4.9.10"],
         "quickstart": ["scikit-image>=0.24"],  # whose wheel holds the photographs
-        "test": ["pytest>=8", "pytest-cov>=5", "hypothesis>=6.100", "ruff>=0.6"],
+        "test": [
+            "pytest>=8",
+            "pytest-cov>=5",
+            "pytest-xdist>=3.5",
+            "hypothesis>=6.100",
+            "ruff>=0.6",
+        ],
     },
 )

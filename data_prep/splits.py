@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
 SPLITS = ("train", "validation", "test")
-PAPER_PROPORTIONS = (329_036, 17_841, 17_581)  # Linsley et al. 2019, section 2
+PAPER_PROPORTIONS = (329_036, 17_841, 17_581)  # Linsley et al. 2019, section 4.1
 
 
 def seeded_order(keys: Iterable[str], seed: int) -> list[str]:
