@@ -10,14 +10,11 @@ maps.
 """
 
 import dataclasses
-import json
-import math
 import os
-import re
 
 from absl import flags
 
-from gala_tf import command, config, files, metrics, records
+from gala_tf import command, config, records, scores
 
 
 @dataclasses.dataclass
@@ -190,167 +187,6 @@ def eval_geometry(run_config, sizes) -> dict:
     }
 
 
-def accuracy_numbers(predictions: Predictions) -> dict[str, float]:
-    """Top-1 and top-5 accuracy in 0..1, and mean cross-entropy in nats."""
-    return {
-        "top1": float((predictions.rank < 1).mean()),
-        "top5": float((predictions.rank < 5).mean()),
-        "cross_entropy": float(predictions.cross_entropy.mean()),
-    }
-
-
-def map_numbers(predictions: Predictions, seed: int = 0) -> dict[str, metrics.MapAgreement]:
-    """{layer: agreement with the human maps}, over the images that have one."""
-    rows = predictions.has_clickmap
-    human = predictions.clickmap[rows]
-    return (
-        {
-            name: metrics.map_agreement(maps[rows], block_sum(human, maps.shape[1]), seed)
-            for name, maps in predictions.maps.items()
-        }
-        if rows.any()
-        else {}
-    )
-
-
-def block_sum(maps, size: int):
-    """Sums over size x size cells, [N, h, w] -> [N, size, size] float64.
-
-    Exact for integer maps where size divides h and w: ties stay ties.
-    """
-    from gala_tf import clickmaps
-
-    rows, columns = (
-        clickmaps.resample_matrix(side, size, 0.0, side, "area", dtype="float64").numpy()
-        for side in maps.shape[1:]
-    )
-    return rows @ maps.astype("float64") @ columns.T
-
-
-def validation_numbers(predictions: Predictions) -> dict[str, float]:
-    """Flat numbers for the log: accuracy, and the Spearman of each layer's map."""
-    maps = map_numbers(predictions)
-    return {
-        **accuracy_numbers(predictions),
-        **{f"spearman/{name}": agreement.spearman for name, agreement in maps.items()},
-    }
-
-
-def results(predictions: Predictions, ceilings: dict) -> dict:
-    """All numbers of a split, ready for JSON. `ceilings` are from `find_ceilings`."""
-    layers = {}
-    for name, agreement in map_numbers(predictions).items():
-        grid = predictions.maps[name].shape[1]  # maps are compared at grid x grid
-        ceiling = ceilings[grid]["value"]
-        fraction = agreement.spearman / ceiling if ceiling else None
-        layers[name] = {
-            **dataclasses.asdict(agreement),
-            "grid": grid,
-            "fraction_of_ceiling": fraction,
-        }
-    final = list(layers)[-1] if layers else None
-    return {
-        "examples": len(predictions.label),
-        **accuracy_numbers(predictions),
-        "maps": layers,
-        "final_layer": final,
-        "human_ceiling": ceilings[layers[final]["grid"]] if final else None,
-    }
-
-
-def find_ceilings(run_config, info, split, sizes) -> dict[int, dict]:
-    """The human ceiling of a split on every layer's grid, {side: ceiling}.
-
-    Estimated from the split's participants where it has their single maps; else what the data
-    set's authors published, if `dataset_info.json` knows it; else there is none: the reliability of
-    other maps of other images is no ceiling of these.
-
-    Returns:
-        {side: {"value", "estimator", ...}}: the estimator's name, which goes wherever the value
-        goes, says what it is and on which grid and blur. `value` is None for no ceiling.
-    """
-    from gala_tf import input_pipeline
-
-    if info.require_split(split).with_participants:
-        geometry = eval_geometry(run_config, sizes)
-        del geometry["image_size"]
-        ceilings = {}
-        for side in sorted(set(sizes.values())):
-            geometry["clickmap_size"] = side
-            maps = input_pipeline.participant_maps(run_config.data_dir, info, split, **geometry)
-            ceilings[side] = metrics.human_ceiling(maps, seed=0)
-            ceilings[side]["estimator"] += f", {side}x{side}, blur {run_config.clickmap_blur}"
-        return ceilings
-    known = info.human_ceiling or {
-        "value": None,
-        "estimator": "none: no image has maps of two participants, and none is published for this "
-        f"data set (ClickMe: {metrics.PAPER_HUMAN_CEILING}, Linsley et al. 2019)",
-    }
-    return dict.fromkeys(sizes.values(), known)
-
-
-def table(numbers: dict) -> str:
-    """The results as text for a screen."""
-    lines = [
-        f"{numbers['network']}, {numbers['split']} split, {numbers['examples']} images, "
-        f"{numbers['weights']} weights (step {numbers['step']})",
-        f"  top-1 error {100 * (1 - numbers['top1']):6.2f} %    "
-        f"top-5 error {100 * (1 - numbers['top5']):6.2f} %",
-    ]
-    if not numbers["maps"]:
-        return "\n".join(lines)
-
-    def line(name, rho, standard_error, ceiling):
-        columns = [_cell(rho, "8.3f"), _cell(standard_error, "7.3f")]
-        return f"    {name:<25}{''.join(columns)}{_cell(ceiling and 100 * ceiling, '10.1f')}"
-
-    ceiling = numbers["human_ceiling"]
-    final = numbers["maps"][numbers["final_layer"]]
-    relative = (lambda rho: rho / ceiling["value"]) if ceiling["value"] else (lambda rho: None)
-    lines += [
-        f"  agreement with human maps: Spearman on {final['grid']}x{final['grid']}, blur "
-        f"{numbers['clickmap_blur']}, mean over {final['images']} images",
-        "    layer                         rho   s.e.  % of ceiling",
-        *(
-            line(name, m["spearman"], m["standard_error"], m["fraction_of_ceiling"])
-            for name, m in numbers["maps"].items()
-        ),
-        line("centre prior", final["center_prior"], None, relative(final["center_prior"])),
-        line("shuffled (final layer)", final["shuffled"], None, relative(final["shuffled"])),
-        f"    human ceiling {_cell(ceiling['value'], '.3f')}: {ceiling['estimator']}",
-    ]
-    return "\n".join(lines)
-
-
-def _cell(value, form):
-    """A number as text; a dash, as wide, for one that is undefined."""
-    if value is None or math.isnan(value):
-        return "-".rjust(int(form.split(".")[0] or 1))
-    return format(value, form)
-
-
-def write_results(model_dir: str, split: str, numbers: dict) -> str:
-    """Writes `results-<split>.json` into the run directory; returns its path.
-
-    Numbers of other weights than the best, or under flags that change them, do not replace those:
-    the file's name says what differs.
-    """
-    changed = [f"{name}={value}" for name, value in numbers["changed_flags"].items()]
-    parts = [split, *([] if numbers["weights"] == "best" else [numbers["weights"]]), *changed]
-    name = re.sub(r"[^\w.,=-]+", "_", "-".join(parts))
-    path = os.path.join(model_dir, f"results-{name}.json")
-    text = json.dumps(_without_nan(numbers), indent=1, allow_nan=False) + "\n"
-    files.write(path, text)
-    return path
-
-
-def _without_nan(numbers):
-    """JSON knows no NaN: an undefined number becomes null."""
-    if isinstance(numbers, dict):
-        return {key: _without_nan(value) for key, value in numbers.items()}
-    return None if isinstance(numbers, float) and math.isnan(numbers) else numbers
-
-
 def evaluate_run(model_dir: str, split: str, which: str, overrides=(), strategy=None) -> dict:
     """Evaluates a run's weights on a split: prints a table, writes results and a figure.
 
@@ -383,9 +219,10 @@ def evaluate_run(model_dir: str, split: str, which: str, overrides=(), strategy=
         _, _, network, step = run_directory.load_network(model_dir, which, here)
     evaluator = Evaluator(strategy, network, run_config, info, split)
     predictions = evaluator.run()
-    ceilings = find_ceilings(run_config, info, split, map_sizes(network))
+    sides = map_sizes(network).values()
+    ceilings = scores.find_ceilings(run_config, info, split, evaluator.geometry, sides)
     numbers = {
-        "network": network_name(run_config),
+        "network": scores.network_name(run_config),
         "data_set": info.name,
         "split": split,
         "weights": which,
@@ -393,12 +230,12 @@ def evaluate_run(model_dir: str, split: str, which: str, overrides=(), strategy=
         "clickmap_blur": run_config.clickmap_blur,
         "crop_fraction": run_config.crop_fraction,
         "changed_flags": {name: new for name, (_, new) in changed.items()},
-        **results(predictions, ceilings),
+        **scores.results(predictions, ceilings),
     }
-    print(table(numbers))
+    print(scores.table(numbers))
     figure = os.path.join(model_dir, "figures", f"attention-{split}.png")
     visualize.write_png(figure, evaluator.picture(predictions))
-    print("wrote", write_results(model_dir, split, numbers), "and", figure)
+    print("wrote", scores.write_results(model_dir, split, numbers), "and", figure)
     return numbers
 
 
@@ -411,20 +248,6 @@ def check_classes(trained_on, info, data_dir: str) -> None:
             f"{', '.join(info.class_names[:3])}; not {len(trained_on.class_names)}, beginning with "
             f"{', '.join(trained_on.class_names[:3])}. Labels would mean something else."
         )
-
-
-def network_name(run_config) -> str:
-    """The network in the paper's words, e.g. "GALA-ResNet-50 w/ maps"."""
-    prefix = {"none": "", "se": "SE-", "gala": "GALA-"}.get(
-        run_config.attention, f"{run_config.attention}-"
-    )
-    blocks = ",".join(map(str, run_config.stage_blocks))
-    size = f"({blocks})" if blocks else str(run_config.depth)
-    if run_config.map_loss_weight > 0:
-        suffix = {"clickmaps": " w/ maps", "boxes": " w/ b. boxes"}[run_config.map_source]
-    else:
-        suffix = " no maps" if run_config.attention == "gala" else ""
-    return f"{prefix}ResNet-{size}{suffix}"
 
 
 def main():

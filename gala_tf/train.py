@@ -149,7 +149,15 @@ def train_and_evaluate(run_config: config.Config) -> dict:
     """
     import tensorflow as tf
 
-    from gala_tf import checkpoints, evaluate, input_pipeline, logs, run_directory, train_step
+    from gala_tf import (
+        checkpoints,
+        evaluate,
+        input_pipeline,
+        logs,
+        run_directory,
+        scores,
+        train_step,
+    )
     from gala_tf import strategy as strategies
 
     # --- checks
@@ -187,7 +195,7 @@ def train_and_evaluate(run_config: config.Config) -> dict:
     log = logs.MetricLog(directory, step)
     progress = logs.Progress(step, length.total_steps)
     progress.say(
-        f"{evaluate.network_name(run_config)} on {info.name}: {length.total_steps} steps of "
+        f"{scores.network_name(run_config)} on {info.name}: {length.total_steps} steps of "
         f"{run_config.global_batch_size} images, {info.num_classes} classes, {replicas} replica(s)"
         + (f"; resumed at step {step}" if step else "")
     )
@@ -229,7 +237,7 @@ def train_and_evaluate(run_config: config.Config) -> dict:
                 raise NonFiniteLossError(f"{variable} is not finite after step {step}. {advice}")
         if step in length.validation_steps:
             predictions = evaluator.run()
-            validation = evaluate.validation_numbers(predictions)
+            validation = scores.validation_numbers(predictions)
             log.write(step, run_config.validation_split, validation)
             log.write_image(step, "attention", evaluator.picture(predictions))
             if validation["top1"] > best_top1:

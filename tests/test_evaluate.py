@@ -15,7 +15,7 @@ import tensorflow as tf
 from PIL import Image
 from scipy import ndimage, stats
 
-from gala_tf import checkpoints, evaluate, input_pipeline, records, run_directory
+from gala_tf import checkpoints, evaluate, input_pipeline, records, run_directory, scores
 
 LAYERS = {"stage1_block1_gala": 14, "stage2_block1_gala": 7}  # and the side of their maps
 
@@ -139,7 +139,7 @@ def test_every_number_equals_the_one_made_by_hand(made, predictions, images, by_
         np.testing.assert_array_equal(predictions.clickmap[i], human)  # exactly: ties
 
     assert 0 < np.mean(top1) < 1
-    numbers = evaluate.results(predictions, {14: {"value": 0.5}, 7: {"value": 0.4}})
+    numbers = scores.results(predictions, {14: {"value": 0.5}, 7: {"value": 0.4}})
     assert (numbers["examples"], numbers["final_layer"]) == (13, "stage2_block1_gala")
     assert numbers["top1"] == pytest.approx(np.mean(top1))
     assert numbers["top5"] == pytest.approx(np.mean(top5)) == 1.0  # of four classes
@@ -160,13 +160,13 @@ def test_centre_prior_by_hand(predictions, by_hand):
         for image in by_hand
         if image.clickmap is not None
     ]
-    found = evaluate.map_numbers(predictions)["stage1_block1_gala"]
+    found = scores.map_numbers(predictions)["stage1_block1_gala"]
     assert found.center_prior == pytest.approx(np.mean(prior), abs=1e-9)
 
 
 def test_validation_numbers_are_the_same_numbers(predictions):
-    numbers = evaluate.results(predictions, {14: {"value": 1.0}, 7: {"value": 1.0}})
-    assert evaluate.validation_numbers(predictions) == {
+    numbers = scores.results(predictions, {14: {"value": 1.0}, 7: {"value": 1.0}})
+    assert scores.validation_numbers(predictions) == {
         "top1": numbers["top1"],
         "top5": numbers["top5"],
         "cross_entropy": numbers["cross_entropy"],
@@ -277,7 +277,7 @@ def test_top_5_and_ties_that_count_against_the_network(made):
     logits[12] = 3  # all tie
     found = run((strategy, Constant(logits), run_config, info), eval_batch_size=13)
     np.testing.assert_array_equal(found.rank, [0, 1, 4, 5, 8, 0, 0, 0, 0, 0, 0, 0, 8])
-    numbers = evaluate.accuracy_numbers(found)
+    numbers = scores.accuracy_numbers(found)
     assert numbers["top1"] == pytest.approx(8 / 13) and numbers["top5"] == pytest.approx(10 / 13)
 
 
@@ -291,7 +291,7 @@ def test_nan_counts_against_the_network(made):
     logits[8:] = np.nan
     found = run((strategy, Constant(logits), run_config, info), eval_batch_size=13)
     np.testing.assert_array_equal(found.rank, [1] * 4 + [8] * 9)
-    assert evaluate.accuracy_numbers(found)["top1"] == 0
+    assert scores.accuracy_numbers(found)["top1"] == 0
 
 
 # --------------------------------------------------------------------------- maps
@@ -302,7 +302,7 @@ def test_block_sum_is_exact():
     maps = rng.integers(0, 2**24, (2, 12, 12)).astype(np.float32)  # sums beyond float32
     for size in (12, 6, 4, 3, 2, 1):
         expected = np.stack([cells(m.astype(np.int64), size) for m in maps])
-        np.testing.assert_array_equal(evaluate.block_sum(maps, size), expected)
+        np.testing.assert_array_equal(scores.block_sum(maps, size), expected)
 
 
 def volumes(**sides):
@@ -339,16 +339,19 @@ def test_geometry(made):
 
 def test_a_split_without_maps_has_no_map_numbers(predictions):
     bare = dataclasses.replace(predictions, has_clickmap=np.zeros(13, bool))
-    assert evaluate.map_numbers(bare) == {}
-    numbers = evaluate.results(bare, {})
+    assert scores.map_numbers(bare) == {}
+    numbers = scores.results(bare, {})
     assert numbers["maps"] == {} and numbers["final_layer"] is None
-    text = evaluate.table(
-        {"network": "N", "split": "test", "weights": "best", "step": 1, **numbers}
-    )
+    text = scores.table({"network": "N", "split": "test", "weights": "best", "step": 1, **numbers})
     assert len(text.splitlines()) == 2
 
 
 # --------------------------------------------------------------------------- the ceiling
+
+
+def ceilings_of(run_config, info):
+    geometry = evaluate.eval_geometry(run_config, LAYERS)
+    return scores.find_ceilings(run_config, info, "test", geometry, LAYERS.values())
 
 
 def test_ceiling_from_participants(made, by_hand):
@@ -357,7 +360,7 @@ def test_ceiling_from_participants(made, by_hand):
     pairs = [image.participants for image in by_hand if image.participants]
     assert len(pairs) == 10 and all(len(pair) == 2 for pair in pairs)
     values = [stats.spearmanr(*(cells(m, 7).ravel() for m in pair)).statistic for pair in pairs]
-    ceilings = evaluate.find_ceilings(run_config, info, "test", LAYERS)
+    ceilings = ceilings_of(run_config, info)
     assert list(ceilings) == [7, 14]
     ceiling = ceilings[7]
     assert ceiling["value"] == pytest.approx(np.mean(values), abs=1e-9)
@@ -368,13 +371,11 @@ def test_ceiling_of_the_data_set_or_else_none(made):
     _, _, run_config, info = made
     alone = dataclasses.replace(info.splits["test"], with_participants=0)
     info = dataclasses.replace(info, splits={"test": alone})
-    ceiling = evaluate.find_ceilings(run_config, info, "test", LAYERS)[7]
+    ceiling = ceilings_of(run_config, info)[7]
     assert ceiling["value"] is None and "ClickMe: 0.58" in ceiling["estimator"]
     published = {"value": 0.7, "estimator": "theirs", "source": "a paper"}
     info = dataclasses.replace(info, human_ceiling=published)
-    assert evaluate.find_ceilings(run_config, info, "test", LAYERS) == dict.fromkeys(
-        (14, 7), published
-    )
+    assert ceilings_of(run_config, info) == dict.fromkeys((14, 7), published)
 
 
 # --------------------------------------------------------------------------- text and files
@@ -390,7 +391,7 @@ def test_table():
         "grid": 14,
         "images": 17000,
     }
-    text = evaluate.table(
+    text = scores.table(
         {
             "network": "GALA-ResNet-50 w/ maps",
             "split": "test",
@@ -438,7 +439,7 @@ GALA-ResNet-50 w/ maps, test split, 17581 images, best weights (step 100)
 )
 def test_networks_have_the_papers_names(data_dir, changes, expected):
     run_config = small_data.small_config(data_dir, "run", stage_blocks=(), map_loss_weight=6.0)
-    assert evaluate.network_name(dataclasses.replace(run_config, **changes)) == expected
+    assert scores.network_name(dataclasses.replace(run_config, **changes)) == expected
 
 
 def test_results_are_json_that_anyone_reads(tmp_path):
@@ -448,7 +449,7 @@ def test_results_are_json_that_anyone_reads(tmp_path):
         "weights": "best",
         "changed_flags": {},
     }
-    path = evaluate.write_results(str(tmp_path), "test", numbers)
+    path = scores.write_results(str(tmp_path), "test", numbers)
     assert path == str(tmp_path / "results-test.json")
     text = (tmp_path / "results-test.json").read_text()
     assert "NaN" not in text
@@ -457,7 +458,7 @@ def test_results_are_json_that_anyone_reads(tmp_path):
 
 def test_other_weights_and_flags_do_not_replace_results(tmp_path):
     numbers = {"weights": "newest", "changed_flags": {"clickmap_blur": "gaussian:5,1.5"}}
-    path = evaluate.write_results(str(tmp_path), "test", numbers)
+    path = scores.write_results(str(tmp_path), "test", numbers)
     assert path == str(tmp_path / "results-test-newest-clickmap_blur=gaussian_5,1.5.json")
 
 
@@ -493,7 +494,7 @@ def test_evaluate_run(untrained, predictions, capsys):
     assert json.loads((untrained / "results-test.json").read_text()) == found
     assert (untrained / "figures" / "attention-test.png").read_bytes()[1:4] == b"PNG"
     printed = capsys.readouterr().out
-    assert evaluate.table(found) in printed and f"{untrained}/results-test.json" in printed
+    assert scores.table(found) in printed and f"{untrained}/results-test.json" in printed
 
 
 def test_evaluate_run_refuses_what_is_not_there(untrained):

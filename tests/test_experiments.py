@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gala_tf import config, evaluate, plan, run_directory
+from gala_tf import config, plan, run_directory, scores
 
 ROOT = Path(__file__).resolve().parents[1]
 FLAGFILES = sorted(path.name for path in (ROOT / "experiments").glob("*.flags"))
@@ -139,7 +139,7 @@ def test_header_has_the_published_numbers(name):
 def test_header_names_the_network_as_the_results_will(name):
     run_config = read(name)
     title = header(name).splitlines()[0].removeprefix("# ")
-    bare = evaluate.network_name(run_config).split(" ")[0]
+    bare = scores.network_name(run_config).split(" ")[0]
     assert title.startswith(bare)
     assert ("w/" in title) == (run_config.map_loss_weight > 0)
 

@@ -26,7 +26,16 @@ LEVELS = [
         "optimizers",
         "strategy",
     },
-    {"models", "input_pipeline", "checkpoints", "train_step", "run_directory", "logs", "plan"},
+    {
+        "models",
+        "input_pipeline",
+        "checkpoints",
+        "train_step",
+        "run_directory",
+        "logs",
+        "plan",
+        "scores",
+    },
     {"train", "evaluate", "visualize", "export", "report"},
 ]
 NEVER_SEE_FLAGS = {
