@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gala_tf import config, plan, run_directory, scores
+from gala_tf import config, evaluate, plan, run_directory, scores
 
 ROOT = Path(__file__).resolve().parents[1]
 FLAGFILES = sorted(path.name for path in (ROOT / "experiments").glob("*.flags"))
