@@ -68,7 +68,6 @@ def test_steps_may_be_tensors(dtype):
 @pytest.mark.parametrize(
     "schedule",
     [schedules.PiecewiseConstant(0.3, [5, 9], 0.2, 3), schedules.Cosine(0.3, 20, 3)],
-    ids=str,
     ids=lambda schedule: type(schedule).__name__,
 )
 def test_config_round_trip(schedule):

@@ -239,7 +239,10 @@ def refused(message, run_config):
         (dict(depth=51, stage_blocks=()), "depth must be one of .* Received: 51"),
         (dict(clickmap_blur="box:4"), "odd, positive size"),
         (dict(image_size=64), "--image_size=64 contradicts .* crops of 28 px .* about 28"),
-        (dict(tpu="my-tpu"), "a TPU given by name reads and writes on its own machine .* gs://"),
+        (
+            dict(tpu="my-tpu"),
+            "a TPU given by name reads and writes on its own machine.* gs:// path",
+        ),
     ],
 )
 def test_contradictions_are_refused_before_training(data_dir, tmp_path, changes, message):
