@@ -8,9 +8,8 @@ class BatchNorm(keras.layers.BatchNormalization):
     """`keras.layers.BatchNormalization`: the same weights and arguments, computed fused.
 
     Keras 3 composes the operation of primitives; on a CPU a small network's training step then
-    takes over twice as long. Numbers agree to float tolerance, for an epsilon of at least
-    1.001e-5, to which the kernel raises smaller ones. With `synchronized=True`, or on another
-    backend than TensorFlow, Keras' own implementation runs.
+    takes over twice as long. Numbers agree to float tolerance. With `synchronized=True`, or on
+    another backend than TensorFlow, Keras' own implementation runs.
 
     Input and output [B, H, W, C].
     """

@@ -112,7 +112,7 @@ def build_resnet(
     attention_units: str = "stage3",
     zero_init_residual: bool = False,
     batch_norm_momentum: float = 0.9,
-    batch_norm_epsilon: float = 1.001e-5,
+    batch_norm_epsilon: float = 1e-5,
     synchronized_batch_norm: bool = False,
     stride_in_1x1: bool = False,
     name: str = "resnet",
@@ -134,8 +134,7 @@ def build_resnet(
         zero_init_residual: start units without attention as the identity (last gamma = 0; v1
             only). A unit with a gate keeps gamma = 1: a gate on zeros has no gradient.
         batch_norm_momentum, batch_norm_epsilon, synchronized_batch_norm: batch normalisation;
-            synchronized = statistics over all replicas. The epsilon is the least that the fused
-            kernel takes, and Keras' own networks' too.
+            synchronized = statistics over all replicas.
         stride_in_1x1: a bottleneck's stride in its first convolution, as He et al. had it, rather
             than in the 3x3 ("v1.5").
 
