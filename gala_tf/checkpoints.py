@@ -67,7 +67,6 @@ class Checkpoints:
         Raises:
             ValueError: there are checkpoints, and none can be read.
         """
-
         found = complete(self.directory)
         for path, facts in reversed(found):
             try:

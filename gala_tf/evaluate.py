@@ -216,7 +216,7 @@ def evaluate_run(model_dir: str, split: str, which: str, overrides=(), strategy=
         run_config.tpu, run_config.tpu_zone, run_config.gcp_project, run_config.cpu_devices
     )
     with strategy.scope():
-        _, _, network, step = run_directory.load_network(model_dir, which, here)
+        network, step = run_directory.trained_network(model_dir, which, run_config, trained_on)
     evaluator = Evaluator(strategy, network, run_config, info, split)
     predictions = evaluator.run()
     sides = map_sizes(network).values()

@@ -28,8 +28,8 @@ class MetricLog:
         import tensorflow as tf
 
         self.path = os.path.join(model_dir, "metrics.jsonl")
-        self._lines = [line for line in read_metrics(model_dir) if line["step"] <= start_step]
-        self._write_all()
+        kept = [line for line in read_metrics(model_dir) if line["step"] <= start_step]
+        files.write(self.path, "".join(json.dumps(line) + "\n" for line in kept))
         self._summaries = tf.summary.create_file_writer(model_dir)
 
     def write(self, step: int, kind: str, numbers: dict[str, float]) -> None:
@@ -37,9 +37,8 @@ class MetricLog:
         import tensorflow as tf
 
         numbers = {name: value for name, value in numbers.items() if math.isfinite(value)}
-        self._lines.append({"step": step, "kind": kind, **numbers})
         with tf.io.gfile.GFile(self.path, "a") as file:
-            file.write(json.dumps(self._lines[-1]) + "\n")
+            file.write(json.dumps({"step": step, "kind": kind, **numbers}) + "\n")
         with self._summaries.as_default(step=step):
             for name, value in numbers.items():
                 tf.summary.scalar(f"{kind}/{name}", value)
@@ -52,9 +51,6 @@ class MetricLog:
         with self._summaries.as_default(step=step):
             tf.summary.image(name, image[None])
         self._summaries.flush()
-
-    def _write_all(self):
-        files.write(self.path, "".join(json.dumps(line) + "\n" for line in self._lines))
 
 
 def read_metrics(model_dir: str) -> list[dict]:

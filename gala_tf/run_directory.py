@@ -130,9 +130,14 @@ def load_network(model_dir: str, which: str = "best", overrides: tuple[str, ...]
         ValueError: no run, no checkpoint, or a damaged one.
     """
     run_config, info = load(model_dir, overrides)
+    return run_config, info, *trained_network(model_dir, which, run_config, info)
+
+
+def trained_network(model_dir: str, which: str, run_config: config.Config, info):
+    """(trained network, step) of a run that `load` has read already; errors as `load_network`."""
     network = build_network(run_config, info.num_classes)
     facts = checkpoints.read_weights(network, os.path.join(model_dir, WEIGHTS[which]))
-    return run_config, info, network, facts["step"]
+    return network, facts["step"]
 
 
 def _environment():

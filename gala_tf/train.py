@@ -57,6 +57,7 @@ def training_batches(strategy, run_config, info, sizes, map_resize, step):
 class Session:
     """A network in a strategy, and the compiled functions that train it (`train_step`)."""
 
+    length: plan.Plan
     network: Any
     schedule: Any
     optimizer: Any
@@ -71,13 +72,15 @@ def build_session(run_config: config.Config, info: records.DatasetInfo, strategy
     """Builds network, optimizer and steps, every variable in the strategy's scope.
 
     Raises:
-        ValueError: the flags describe no network, or maps have nothing to supervise.
+        ValueError: the batch does not divide by the replicas, the flags describe no network, or
+            maps have nothing to supervise.
     """
     from gala_tf import optimizers, run_directory, train_step
 
     replicas = strategy.num_replicas_in_sync
     loss_scaling = run_config.precision == "mixed_float16"
-    schedule = plan.make_schedule(run_config, plan.make_plan(run_config, info, replicas))
+    length = plan.make_plan(run_config, info, replicas)
+    schedule = plan.make_schedule(run_config, length)
     with strategy.scope():
         network = run_directory.build_network(run_config, info.num_classes)
         sizes = plan.supervised_sizes(network, run_config)
@@ -99,6 +102,7 @@ def build_session(run_config: config.Config, info: records.DatasetInfo, strategy
         label_smoothing=run_config.label_smoothing,
     )
     return Session(
+        length,
         network,
         schedule,
         optimizer,
@@ -170,11 +174,10 @@ def train_and_evaluate(run_config: config.Config) -> dict:
         run_config.tpu, run_config.tpu_zone, run_config.gcp_project, run_config.cpu_devices
     )
     replicas = strategy.num_replicas_in_sync
-    length = plan.make_plan(run_config, info, replicas)
     run_directory.check(run_config, info)
 
     session = build_session(run_config, info, strategy)
-    network, schedule = session.network, session.schedule
+    length, network, schedule = session.length, session.network, session.schedule
     evaluator = evaluate.Evaluator(strategy, network, run_config, info, run_config.validation_split)
 
     # --- run directory; resume where the newest checkpoint ends

@@ -311,7 +311,7 @@ def draw_run(
     records.check_shards(run_config.data_dir, info, split)
     strategy = make_strategy()  # this machine's: the one that trained may be far away
     with strategy.scope():
-        _, _, network, _ = run_directory.load_network(model_dir, "best", overrides)
+        network, _ = run_directory.trained_network(model_dir, "best", run_config, trained_on)
     choose_layers(evaluate.map_sizes(network), layers)  # refused before the work
     evaluator = evaluate.Evaluator(strategy, network, run_config, info, split)
     predictions = evaluator.run()

@@ -2,10 +2,12 @@
 
 import importlib.metadata
 import importlib.util
+import subprocess
+import sys
 
 import pytest
 
-from gala_tf import command
+from gala_tf import command, config
 
 
 def pretend_installed(monkeypatch, *names):
@@ -41,3 +43,25 @@ def test_another_backend_is_refused(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     with pytest.raises(ValueError, match="KERAS_BACKEND=jax: .* TensorFlow backend"):
         command.check_tensorflow()
+
+
+OWN_FLAGS = {
+    "train": config.names(),
+    "evaluate": [*config.names(), "split", "checkpoint"],
+    "visualize": ["model_dir", "data_dir", "split", "num_images", "layers", "output"],
+    "export": ["model_dir", "output_dir", "checkpoint", "overwrite"],
+}
+
+
+@pytest.mark.parametrize("name", OWN_FLAGS)
+def test_help_shows_every_flag_without_tensorflow(name):
+    """What makes --help slow is importing these."""
+    result = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", f"gala_tf.{name}", "--help"],
+        capture_output=True,
+        text=True,
+    )
+    imported = {line.split("|")[-1].strip() for line in result.stderr.splitlines()}
+    assert not {"tensorflow", "keras", "matplotlib"} & imported
+    for flag in OWN_FLAGS[name]:
+        assert f"--{flag}" in result.stdout or f"--[no]{flag}" in result.stdout, flag

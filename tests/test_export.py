@@ -311,15 +311,3 @@ def test_command_says_what_it_wrote_and_refuses_the_second_time(
     ]
     with pytest.raises(ValueError, match=f"--output_dir={output_dir}: .* exists"):
         export.main()
-
-
-def test_help_comes_without_tensorflow():
-    result = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "gala_tf.export", "--help"],
-        capture_output=True,
-        text=True,
-    )
-    imported = {line.split("|")[-1].strip() for line in result.stderr.splitlines()}
-    assert not {"tensorflow", "keras", "matplotlib"} & imported
-    for name in ("model_dir", "output_dir", "checkpoint", "[no]overwrite"):
-        assert f"--{name}" in result.stdout
