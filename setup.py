@@ -21,8 +21,10 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.14",  # as far as TensorFlow has wheels
     packages=find_packages(include=["gala_tf*", "data_prep*"]),
+    package_data={"data_prep": ["*.tsv"]},
     install_requires=[
         "absl-py>=2.0",
+        "google-crc32c>=1.5",  # checks records of TFRecord files that are read by position
         "keras>=3.10,<3.16",
         "matplotlib>=3.8",
         "numpy>=1.26",
@@ -43,6 +45,8 @@ setup(
         # For data sets that TFDS has prepared. Not required: it needs a package without a wheel.
         "tfds": ["tensorflow-datasets>=4.9.10"],
         "quickstart": ["scikit-image>=0.24"],  # whose wheel holds the photographs
+        # Building data sets on many machines (--runner).
+        "beam": ["apache-beam>=2.60"],
         "test": [
             "pytest>=8",
             "pytest-cov>=5",

@@ -2,27 +2,41 @@
 
     python -m data_prep.build_tfrecords --source=folder --input_dir=my_images --output_dir=my_data
 
-The same command gives the same bytes. Nothing appears in --output_dir under its final name before
-all of it is written, and dataset_info.json comes last.
+The source is listed into a plan, shards are made by the plan, and then moved to their place. The
+same command gives the same bytes, with any number of workers; started again after it was stopped
+or killed, it makes the shards that are missing. Nothing appears in --output_dir under its final
+name before all of it is made, and dataset_info.json comes last.
 """
 
+import contextlib
+import dataclasses
 import importlib.metadata
+import json
 import os
-import re
 import shlex
-import shutil
 import sys
-import tempfile
+from collections.abc import Iterator
 
+import numpy as np
 from absl import flags, logging
 
 from data_prep import sources
-from data_prep.sources import SOURCES
-from data_prep.splits import PAPER_PROPORTIONS, SPLITS, ContentLedger
+from data_prep.sources import SOURCES, SourceOptions
+from data_prep.splits import SPLITS
 from gala_tf import command
 
 STAGING = ".building"
-_SHARD_FILE = re.compile(rf"({'|'.join(SPLITS)})-\d{{5}}-of-\d{{5}}\.tfrecord")
+# What may differ when a build goes on: finished shards do not depend on it.
+_NOT_IN_FINGERPRINT = {
+    "output_dir",
+    "name",
+    "overwrite",
+    "on_bad_image",
+    "on_duplicate",
+    "num_workers",
+    "runner",
+    "beam_options",
+}
 
 
 def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
@@ -37,24 +51,8 @@ def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
         + ".",
         **fv,
     )
-    flags.DEFINE_string("input_dir", "", "Root of the raw material, if the source has one.", **fv)
-    flags.DEFINE_string(
-        "maps_dir",
-        "",
-        "Root of a parallel tree of maps (folder). Empty: maps lie beside the images.",
-        **fv,
-    )
-    flags.DEFINE_list(
-        "split_proportions",
-        [str(count) for count in PAPER_PROPORTIONS],
-        "Train, validation, test: proportions on any scale, where the source fixes no splits "
-        "(folder). Default: the paper's.",
-        **fv,
-    )
-    flags.DEFINE_float(
-        "validation_fraction", 0.1, "Part of the training images held out (tiny_imagenet).", **fv
-    )
-    flags.DEFINE_integer("seed", 0, "Decides splits, the order of records, and made-up data.", **fv)
+    for field in dataclasses.fields(SourceOptions):
+        _define_option(field, fv)
     flags.DEFINE_enum(
         "on_bad_image",
         "fail",
@@ -77,7 +75,7 @@ def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
         "num_shards",
         8,
         "Files of the train split: at least one for each host that reads, and "
-        "100 to 200 MB each for large sets.",
+        "100 to 200 MB each for large sets (1024 for ILSVRC12).",
         **fv,
     )
     flags.DEFINE_integer("num_eval_shards", 8, "Files of each other split.", **fv)
@@ -99,15 +97,49 @@ def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
         **fv,
     )
     flags.DEFINE_integer("clickmap_grid", 64, "Side of the maps made ready for training.", **fv)
+    # How to make it.
     flags.DEFINE_integer(
-        "num_workers", 1, "Processes that encode; the bytes do not depend on it.", **fv
+        "num_workers", 1, "Processes, a shard each; the bytes do not depend on it.", **fv
     )
+    flags.DEFINE_string(
+        "runner",
+        "local",
+        "`local`, or an Apache Beam runner (DirectRunner, DataflowRunner, SparkRunner, "
+        "FlinkRunner; needs the extra [beam]). --input_dir and --output_dir must then be reachable "
+        "from its machines.",
+        **fv,
+    )
+    flags.DEFINE_multi_string(
+        "beam_options", [], "An option for the Beam runner, such as --project=mine.", **fv
+    )
+
+
+def _define_option(field, fv):
+    """The flag of one field of SourceOptions, by the type of its default."""
+    readers = ", ".join(name for name, entry in SOURCES.items() if field.name in entry.reads)
+    help_text = field.metadata["help"] + (f" (read by {readers})" if readers else "")
+    if field.metadata["choices"]:
+        choices = list(field.metadata["choices"])
+        flags.DEFINE_enum(field.name, field.default, choices, help_text, **fv)
+    elif isinstance(field.default, tuple):
+        flags.DEFINE_list(field.name, [str(part) for part in field.default], help_text, **fv)
+    else:
+        define = {
+            bool: flags.DEFINE_bool,
+            int: flags.DEFINE_integer,
+            float: flags.DEFINE_float,
+            str: flags.DEFINE_string,
+        }[type(field.default)]
+        define(field.name, field.default, help_text, **fv)
 
 
 def main() -> None:
     """Builds what the flags say, and prints what there is now."""
     words = ["python", "-m", "data_prep.build_tfrecords", *sys.argv[1:]]
     print(format_table(build(flags.FLAGS, shlex.join(words))))
+
+
+# --------------------------------------------------------------------------- flags
 
 
 def _check_flags(flag_values):
@@ -122,8 +154,9 @@ def _check_flags(flag_values):
     reads = SOURCES[name].reads
     if "input_dir" in reads and not flag_values.input_dir:
         raise ValueError(f"--source={name} reads files: give their --input_dir.")
-    for flag in ("input_dir", "maps_dir", "split_proportions", "validation_fraction"):
-        if flag_values[flag].present and flag not in reads:
+    for field in dataclasses.fields(SourceOptions):
+        flag = field.name
+        if flag_values[flag].present and flag not in reads and flag != "seed":
             users = [name for name, entry in SOURCES.items() if flag in entry.reads]
             raise ValueError(
                 f"--{flag} means nothing to --source={name}; it is read by {', '.join(users)}. "
@@ -132,14 +165,62 @@ def _check_flags(flag_values):
     for flag in ("num_shards", "num_eval_shards", "square_size", "clickmap_grid", "num_workers"):
         if flag_values[flag].value < 1:
             raise ValueError(f"--{flag} must be at least 1, got {flag_values[flag].value}.")
+    if flag_values.beam_options and flag_values.runner == "local":
+        raise ValueError("--beam_options means nothing to --runner=local. Name a Beam runner.")
     clickmaps.parse_blur(_blur(flag_values))
+
+
+def source_options(flag_values: flags.FlagValues) -> SourceOptions:
+    """The options of sources, as the flags give them."""
+    values = {}
+    for field in dataclasses.fields(SourceOptions):
+        value = flag_values[field.name].value
+        if isinstance(field.default, tuple):
+            value = _numbers(field.name, value)
+        values[field.name] = value
+    return SourceOptions(**values)
+
+
+def _numbers(flag, words):
     try:
-        [float(part) for part in flag_values.split_proportions]
+        return tuple(float(word) for word in words)
     except ValueError:
         raise ValueError(
-            f"--split_proportions must be three numbers, got {flag_values.split_proportions}. "
-            "Write them as --split_proportions=8,1,1."
+            f"--{flag} must be numbers, got {words}. Write them as --{flag}=8,1,1."
         ) from None
+
+
+def _blur(flag_values):
+    return flag_values.clickmap_blur or SOURCES[flag_values.source].clickmap_blur
+
+
+def _fingerprint(flag_values):
+    """All that decides the bytes of the shards."""
+    declared = flags.FlagValues()
+    define_flags(declared)
+    found = {name: flag_values[name].value for name in sorted(set(declared) - _NOT_IN_FINGERPRINT)}
+    return found | {"clickmap_blur": _blur(flag_values), "tool_version": _tool_version()}
+
+
+def _tool_version():
+    """Of everything that decides the bytes."""
+    names = (
+        "gala_tf",
+        "tensorflow",
+        "tensorflow-cpu",
+        "tensorflow-tpu",
+        "pillow",
+        "numpy",
+        "scipy",
+        "scikit-image",
+    )
+    found = []
+    for name in names:
+        try:
+            found.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            continue  # run from a checkout, or another build of TensorFlow
+    return ", ".join(found)
 
 
 # --------------------------------------------------------------------------- building
@@ -150,149 +231,190 @@ def build(flag_values: flags.FlagValues, command: str) -> "records.DatasetInfo":
 
     Raises:
       ValueError: a flag is wrong, the output is taken, or the material is at fault (see the
-        source in question).
+        source in question). Finished shards are kept for the next start.
     """
-    from gala_tf import records
+    from data_prep import build_plan, encoding, runners, shards
 
     _check_flags(flag_values)
     output_dir = flag_values.output_dir
-    _check_output(output_dir, flag_values.overwrite)
-    source = sources.load_source(
-        flag_values.source,
-        sources.SourceOptions(
-            input_dir=flag_values.input_dir,
-            maps_dir=flag_values.maps_dir,
-            split_proportions=tuple(float(part) for part in flag_values.split_proportions),
-            validation_fraction=flag_values.validation_fraction,
-            seed=flag_values.seed,
-        ),
-    )
+    staging = os.path.join(output_dir, STAGING)
+    source = sources.load_source(flag_values.source, source_options(flag_values))
     if len(set(source.class_names)) < len(source.class_names):
         raise ValueError(f"Class names must be unique, got {list(source.class_names)}.")
-    staging = _make_staging(output_dir)
-    try:
-        splits, image = _write_records(flag_values, source, staging)
-        info = records.DatasetInfo(
-            name=flag_values.name or flag_values.source,
-            class_names=source.class_names,
-            splits=splits,
-            image=image,
-            clickmap_blur=_blur(flag_values),
-            clickmap_grid=flag_values.clickmap_grid,
-            human_ceiling=None,
-            split_rule=source.split_rule,
+    _check_output(output_dir, flag_values.overwrite)
+    with _staging(staging):
+        plan_dir = os.path.join(staging, shards.PLAN)
+        plan = _unfinished_plan(plan_dir, flag_values)
+        if plan is None:
+            wanted = dict.fromkeys(SPLITS, flag_values.num_eval_shards)
+            wanted["train"] = flag_values.num_shards
+            plan = build_plan.make(plan_dir, source.items, wanted, _fingerprint(flag_values))
+        job = shards.ShardJob(
+            staging=staging,
+            read=source.read,
+            storage=encoding.Storage(
+                flag_values.image_storage,
+                flag_values.square_size,
+                _blur(flag_values),
+                flag_values.clickmap_grid,
+            ),
+            shards=plan.shards,
+            classes=len(source.class_names),
             seed=flag_values.seed,
-            command=command,
-            tool_version=_tool_version(),
+            on_bad_image=flag_values.on_bad_image,
         )
-        _publish(staging, output_dir, info)
-    finally:
-        shutil.rmtree(staging)
-        if "://" not in output_dir and not os.listdir(output_dir):
-            os.rmdir(output_dir)  # a build that failed leaves nothing behind
+        missing = [shard for shard in plan.all_shards() if not job.finished(*shard)]
+        done = sum(plan.images.values()) - sum(plan.images_of(*shard) for shard in missing)
+        if done:
+            print(f"going on: {len(plan.all_shards()) - len(missing)} shards are finished")
+        try:
+            if flag_values.runner == runners.LOCAL:
+                runners.run_local(
+                    job, missing, flag_values.num_workers, sum(plan.images.values()), done
+                )
+            else:
+                runners.run_beam(job, missing, flag_values.runner, flag_values.beam_options)
+        except ValueError:
+            _tell_what_is_kept(job, plan)
+            raise
+        return _publish(flag_values, command, source, plan, job)
+
+
+def _unfinished_plan(plan_dir, flag_values):
+    """The plan of a build that was stopped; None if there is none."""
+    import tensorflow as tf
+
+    from data_prep import build_plan
+
+    plan = build_plan.load(plan_dir)
+    if plan is None:
+        return None
+    wanted = json.loads(json.dumps(_fingerprint(flag_values)))  # as it would come from the file
+    differs = [
+        f"{name} ({plan.fingerprint.get(name)!r} there, {wanted.get(name)!r} now)"
+        for name in sorted(set(wanted) | set(plan.fingerprint))
+        if wanted.get(name) != plan.fingerprint.get(name)
+    ]
+    if not differs:
+        return plan
+    if not flag_values.overwrite:
+        raise ValueError(
+            f"{os.path.dirname(plan_dir)!r} holds an unfinished build that differs in "
+            f"{'; '.join(differs)}. Finish it with its own flags, or pass --overwrite to discard "
+            "what it made."
+        )
+    tf.io.gfile.rmtree(os.path.dirname(plan_dir))
+    tf.io.gfile.makedirs(os.path.dirname(plan_dir))
+    return None
+
+
+def _tell_what_is_kept(job, plan):
+    kept = sum(job.finished(*shard) for shard in plan.all_shards())
+    if kept:
+        logging.warning(
+            "%d of %d shards are finished and kept in %r: the same command goes on from there.",
+            kept,
+            len(plan.all_shards()),
+            job.staging,
+        )
+
+
+def _publish(flag_values, command, source, plan, job):
+    """Moves the finished shards to their place, and describes them."""
+    import tensorflow as tf
+
+    from data_prep import duplicates, publishing
+    from gala_tf import records
+
+    def rows(split):
+        for index in range(plan.shards[split]):
+            yield from job.contents(split, index).rows
+
+    found = duplicates.find(rows, plan.images)
+    if found.across and flag_values.on_duplicate == "error":
+        name, split, keeper, keeper_split = found.across[0]
+        raise ValueError(
+            f"{name!r} ({split}) and {keeper!r} ({keeper_split}) show the same picture"
+            f"{f', and {len(found.across) - 1} more pairs do' if len(found.across) > 1 else ''}: "
+            "evaluating on a training image would flatter the network. Remove one of them, or "
+            f"pass --on_duplicate=drop to leave out the one in {split}."
+        )
+    left_out = {name for name, *_ in found.across}
+    bad = [line for shard in plan.all_shards() for line in job.contents(*shard).bad]
+    if bad and flag_values.on_bad_image == "fail":
+        raise ValueError(
+            f"{len(bad)} damaged images were left out when this build was begun, the first: "
+            f"{bad[0]} Pass --on_bad_image=skip to finish it without them, or delete "
+            f"{job.staging!r} to start anew."
+        )
+    publishing.clear(job.staging, flag_values.output_dir)
+    tallies = {}
+    for split, index in plan.all_shards():
+        contents = job.contents(split, index)
+        shard = publishing.move(contents, job.staging, flag_values.output_dir, left_out)
+        tally = tallies.setdefault(split, _Tally(len(source.class_names)))
+        tally.add(shard, [row for row in contents.rows if row.image_id not in left_out])
+    _report(found, bad)
+    tallies = {split: tally for split, tally in tallies.items() if tally.examples}
+    if not tallies:
+        raise ValueError(f"--source={flag_values.source} gave no image that could be written.")
+    info = records.DatasetInfo(
+        name=flag_values.name or flag_values.source,
+        class_names=source.class_names,
+        splits={split: tally.split() for split, tally in tallies.items()},
+        image=_image_geometry(flag_values, tallies.values()),
+        clickmap_blur=_blur(flag_values),
+        clickmap_grid=flag_values.clickmap_grid,
+        human_ceiling=source.human_ceiling,
+        split_rule=source.split_rule,
+        seed=flag_values.seed,
+        command=command,
+        tool_version=_tool_version(),
+    )
+    _report_coverage(tallies, source.class_names)
+    records.save_info(flag_values.output_dir, info)
+    tf.io.gfile.rmtree(job.staging)
     return info
 
 
-def _blur(flag_values):
-    return flag_values.clickmap_blur or SOURCES[flag_values.source].clickmap_blur
-
-
-def _write_records(flag_values, source, staging):
-    """All shards, in the staging directory; the splits and the geometry of what was written."""
-    from tqdm import tqdm
-
-    from data_prep import encoding
-    from data_prep.shards import ShardWriter
-    from gala_tf import records
-
-    storage = encoding.Storage(
-        flag_values.image_storage,
-        flag_values.square_size,
-        _blur(flag_values),
-        flag_values.clickmap_grid,
-    )
-    ledger = ContentLedger(flag_values.on_duplicate)
-    bad = []
-    tallies = {split: _Tally() for split in SPLITS}
-    writers = {
-        split: ShardWriter(
-            staging,
-            split,
-            flag_values.num_shards if split == "train" else flag_values.num_eval_shards,
-            flag_values.seed,
-        )
-        for split in SPLITS
-    }
-    results = encoding.encode_all(source.examples, storage, flag_values.num_workers)
-    for result in tqdm(results, flag_values.source, source.count, unit=" images", mininterval=0.5):
-        try:
-            encoded = result()
-        except records.BadImageError as error:
-            if flag_values.on_bad_image == "fail":
-                raise ValueError(f"{error} Or pass --on_bad_image=skip to leave it out.") from error
-            bad.append(str(error))
-            continue
-        _check_encoded(encoded, source.class_names)
-        if ledger.admit(encoded.image_id, encoded.split, encoded.digest):
-            tallies[encoded.split].add(encoded)
-            writers[encoded.split].add(encoded.image_id, encoded.serialized)
-    _report(ledger, bad)
-    splits = {
-        split: tallies[split].finish(writer.finish())
-        for split, writer in writers.items()
-        if writer.examples
-    }
-    if not splits:
-        raise ValueError(f"--source={flag_values.source} gave no image that could be written.")
-    return splits, _image_geometry(flag_values, tallies.values())
-
-
-def _check_encoded(encoded, class_names):
-    if encoded.split not in SPLITS:
-        raise ValueError(
-            f"{encoded.image_id!r}: split must be one of {', '.join(SPLITS)}, got "
-            f"{encoded.split!r}. Mend the source."
-        )
-    if encoded.label >= len(class_names):
-        raise ValueError(
-            f"{encoded.image_id!r}: label {encoded.label}, but there are only {len(class_names)} "
-            "classes, counted from 0. Mend the source."
-        )
-
-
 class _Tally:
-    """Counts what goes into a split."""
+    """Counts what went into a split."""
 
-    def __init__(self):
-        self.with_clickmap = self.with_participants = 0
-        self.classes, self.sizes = set(), set()
+    def __init__(self, classes):
+        self.shards = []
+        self.examples = self.with_clickmap = self.with_participants = 0
+        self.classes = np.zeros(classes, np.int64)
+        self.heights, self.widths = (2**31, 0), (2**31, 0)  # least, greatest
 
-    def add(self, encoded):
-        self.with_clickmap += encoded.has_clickmap
-        self.with_participants += encoded.participants > 1
-        self.classes.add(encoded.label)
-        self.sizes.add((encoded.height, encoded.width))
+    def add(self, shard, rows):
+        self.shards.append(shard)
+        self.examples += shard.examples
+        for row in rows:
+            self.with_clickmap += row.has_clickmap
+            self.with_participants += row.participants > 1
+            self.classes[row.label] += 1
+            self.heights = min(self.heights[0], row.height), max(self.heights[1], row.height)
+            self.widths = min(self.widths[0], row.width), max(self.widths[1], row.width)
 
-    def finish(self, shards):
+    def split(self):
         from gala_tf import records
 
         return records.Split(
-            examples=sum(shard.examples for shard in shards),
+            examples=self.examples,
             with_clickmap=self.with_clickmap,
             with_participants=self.with_participants,
-            classes=len(self.classes),
-            shards=shards,
+            classes=int(np.count_nonzero(self.classes)),
+            shards=tuple(self.shards),
         )
 
 
 def _image_geometry(flag_values, tallies):
     from gala_tf import records
 
-    heights, widths = zip(*set().union(*(tally.sizes for tally in tallies)), strict=True)
-    geometry = records.ImageGeometry(
-        flag_values.image_storage, min(heights), max(heights), min(widths), max(widths)
-    )
-    varied = len(set(heights)) > 1 or len(set(widths)) > 1
+    heights = min(t.heights[0] for t in tallies), max(t.heights[1] for t in tallies)
+    widths = min(t.widths[0] for t in tallies), max(t.widths[1] for t in tallies)
+    geometry = records.ImageGeometry(flag_values.image_storage, *heights, *widths)
+    varied = heights[0] < heights[1] or widths[0] < widths[1]
     if varied and _blur(flag_values) != "none" and any(t.with_clickmap for t in tallies):
         logging.warning(
             "Images differ in size, so that the blur %s covers more of a small one. The paper "
@@ -302,87 +424,31 @@ def _image_geometry(flag_values, tallies):
     return geometry
 
 
-def _report(ledger, bad):
-    for kind, lines in (
-        ("damaged images were left out", bad),
-        (
-            "images were left out, their picture being in another split",
-            [f"{name} = {earlier}" for name, earlier in ledger.dropped],
-        ),
-    ):
-        if lines:
-            shown = "".join(f"\n  {line}" for line in lines[:20])
-            logging.warning(
-                "%d %s:%s%s", len(lines), kind, shown, "\n  ..." if len(lines) > 20 else ""
-            )
-    if ledger.repeated:
-        logging.warning("%d images repeat another of their split; they are kept.", ledger.repeated)
+# --------------------------------------------------------------------------- reports
 
 
-def _tool_version():
-    """Of everything that decides the bytes."""
-    names = ("gala_tf", "tensorflow", "tensorflow-cpu", "pillow", "numpy")
-    found = []
-    for name in names:
-        try:
-            found.append(f"{name} {importlib.metadata.version(name)}")
-        except importlib.metadata.PackageNotFoundError:
-            continue  # run from a checkout, or the other build of TensorFlow
-    return ", ".join(found)
+def _report(found, bad):
+    _warn("damaged images were left out", bad)
+    _warn(
+        "images were left out, their picture being in another split",
+        [f"{name} ({split}) = {keeper} ({there})" for name, split, keeper, there in found.across],
+    )
+    if found.repeated:
+        logging.warning("%d images repeat another of their split; they are kept.", found.repeated)
 
 
-# --------------------------------------------------------------------------- files
+def _report_coverage(tallies, class_names):
+    for split, tally in tallies.items():
+        absent = [name for name, n in zip(class_names, tally.classes, strict=True) if not n]
+        if absent:
+            _warn(f"of {len(class_names)} classes do not occur in split {split}", absent)
 
 
-def _check_output(output_dir, overwrite):
-    import tensorflow as tf
-
-    from gala_tf import records
-
-    if not tf.io.gfile.exists(output_dir):
-        return
-    names = tf.io.gfile.listdir(output_dir)
-    if not overwrite and any(n == records.INFO_FILE or _SHARD_FILE.fullmatch(n) for n in names):
-        raise ValueError(
-            f"--output_dir={output_dir!r} already holds a data set. Choose another, or pass "
-            "--overwrite to replace it."
-        )
-    if STAGING in {name.rstrip("/") for name in names}:
-        raise ValueError(
-            f"{os.path.join(output_dir, STAGING)!r} exists: another build is writing there, or one "
-            "was killed. If none is running, delete that folder and start again."
-        )
-
-
-def _make_staging(output_dir):
-    """A local directory to write in; on the same disk as the output where that is local."""
-    if "://" in output_dir:
-        return tempfile.mkdtemp(prefix="build_tfrecords-")
-    staging = os.path.join(output_dir, STAGING)
-    os.makedirs(staging)  # exclusive, so that two builds cannot write into each other
-    return staging
-
-
-def _publish(staging, output_dir, info):
-    import tensorflow as tf
-
-    from gala_tf import records
-
-    tf.io.gfile.makedirs(output_dir)
-    # An old description goes first: from here on, until the new one is there, no data set is.
-    old = [
-        name
-        for name in tf.io.gfile.listdir(output_dir)
-        if name == records.INFO_FILE or _SHARD_FILE.fullmatch(name)
-    ]
-    for name in sorted(old, key=lambda name: name != records.INFO_FILE):
-        tf.io.gfile.remove(os.path.join(output_dir, name))
-    for split in info.splits.values():
-        for shard in split.shards:
-            # rename does not go from a local disk to a bucket; there, an object appears whole.
-            move = tf.io.gfile.copy if "://" in output_dir else os.replace
-            move(os.path.join(staging, shard.file), os.path.join(output_dir, shard.file))
-    records.save_info(output_dir, info)
+def _warn(what, lines):
+    if lines:
+        shown = "".join(f"\n  {line}" for line in lines[:20])
+        more = "\n  ..." if len(lines) > 20 else ""
+        logging.warning("%d %s:%s%s", len(lines), what, shown, more)
 
 
 def format_table(info: "records.DatasetInfo") -> str:  # noqa: F821
@@ -397,6 +463,61 @@ def format_table(info: "records.DatasetInfo") -> str:  # noqa: F821
             f"{len(split.shards):>6} {megabytes:>9,.1f}"
         )
     return "\n".join(lines)
+
+
+# --------------------------------------------------------------------------- files
+
+
+def _check_output(output_dir, overwrite):
+    import tensorflow as tf
+
+    from data_prep import publishing
+
+    if overwrite or not tf.io.gfile.exists(output_dir):
+        return
+    if publishing.begun(os.path.join(output_dir, STAGING)):
+        return  # the shards there are this build's own
+    if publishing.holds_data_set(output_dir):
+        raise ValueError(
+            f"--output_dir={output_dir!r} already holds a data set. Choose another, or pass "
+            "--overwrite to replace it."
+        )
+
+
+@contextlib.contextmanager
+def _staging(staging) -> Iterator[None]:
+    """The staging directory, held against a second build; removed if nothing in it is finished."""
+    import tensorflow as tf
+
+    tf.io.gfile.makedirs(staging)
+    with _lock(staging):
+        try:
+            yield
+        except BaseException:
+            if not any(name.endswith(".rows") for name in tf.io.gfile.listdir(staging)):
+                tf.io.gfile.rmtree(staging)
+                parent = os.path.dirname(staging)
+                if not tf.io.gfile.listdir(parent):
+                    tf.io.gfile.rmtree(parent)  # a build that made nothing leaves nothing behind
+            raise
+
+
+@contextlib.contextmanager
+def _lock(staging):
+    """Keeps other builds on this machine out; the system releases it if this one is killed."""
+    if "://" in staging:
+        yield  # buckets have no locks; two builds would write the same bytes
+        return
+    import fcntl
+
+    with open(os.path.join(staging, "lock"), "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ValueError(
+                f"Another build is writing in {staging!r}. Wait for it, or stop it."
+            ) from error
+        yield
 
 
 if __name__ == "__main__":

@@ -41,7 +41,9 @@ def resample_counts(counts: np.ndarray, height: int, width: int) -> np.ndarray:
     return counts[rows[:, None], columns]
 
 
-def square_example(example: records.Example, image: Image.Image, side: int) -> records.Example:
+def square_example(
+    example: records.Example, image: Image.Image, side: int
+) -> tuple[records.Example, Image.Image]:
     """The example with its central square of the short side, resized to side x side.
 
     The same as resizing the short side to `side` and cropping the centre, the usual preparation
@@ -49,9 +51,12 @@ def square_example(example: records.Example, image: Image.Image, side: int) -> r
 
     Args:
       image: `records.decode_image` of the example's.
+
+    Returns:
+      The example, with maps to match, and the square image; both as they were if they fit.
     """
     if image.size == (side, side):
-        return example  # a JPEG of the right size keeps its bytes
+        return example, image  # a JPEG of the right size keeps its bytes
     short = min(image.size)
     left, top = (image.width - short) / 2, (image.height - short) / 2  # may be half a pixel
     square = image.resize(
@@ -59,5 +64,4 @@ def square_example(example: records.Example, image: Image.Image, side: int) -> r
     )
     rows, columns = nearest_pixels(side, top, short), nearest_pixels(side, left, short)
     maps = tuple(counts[rows[:, None], columns] for counts in example.participant_maps)
-    jpeg = records.to_jpeg(square)
-    return dataclasses.replace(example, image=jpeg, participant_maps=maps)
+    return dataclasses.replace(example, participant_maps=maps), square

@@ -32,6 +32,7 @@ of all participants 0.25 and 0.29.
 
 from __future__ import annotations
 
+import functools
 import importlib.resources
 import io
 from collections.abc import Iterator
@@ -65,39 +66,48 @@ SPLITS = tuple(IMAGES)
 _STRIP_SPLITS = ("train", "train", "validation", "test")
 
 
-def examples(
-    seed: int = 0,
-    train: int = IMAGES["train"],
-    validation: int = IMAGES["validation"],
-    test: int = IMAGES["test"],
-) -> Iterator[Example]:
-    """Yields the data set, split after split, classes in turn.
+def image_id(seed: int, split: str, number: int) -> str:
+    """The name of an image, unique over splits and seeds."""
+    return f"quickstart-{seed}-{split}-{number:05d}"
+
+
+def example(seed: int, split: str, number: int) -> Example:
+    """Makes one image; it depends on these arguments alone.
 
     Args:
       seed: another seed gives another data set: other strips, figures, participants.
-      train, validation, test: images per split. An image depends on (seed, split, its number)
-        alone, so a shorter split is the beginning of a longer one.
+      split: one of SPLITS.
+      number: of the image in its split, from 0; classes come in turn.
 
-    Yields:
+    Returns:
       Example with JPEG bytes [64, 64, 3], label 0..5 in the order of CLASS_NAMES, PARTICIPANTS
       count maps [64, 64] int32 >= 0 and its split.
 
     Raises:
       ValueError: the installed scikit-image lacks a photograph.
     """
-    strips = _strips(seed)
+    rng = np.random.default_rng([seed, SPLITS.index(split), number])
+    label = number % len(CLASS_NAMES)
+    picture, figure = _compose(rng, _strips(seed)[split], label)
+    return Example(
+        image_id=image_id(seed, split, number),
+        image=_jpeg(picture),
+        label=label,
+        participant_maps=tuple(_participant(rng, figure) for _ in range(PARTICIPANTS)),
+        split=split,
+    )
+
+
+def examples(
+    seed: int = 0,
+    train: int = IMAGES["train"],
+    validation: int = IMAGES["validation"],
+    test: int = IMAGES["test"],
+) -> Iterator[Example]:
+    """Yields so many images of each split; fewer are the beginning of more."""
     for split, count in zip(SPLITS, (train, validation, test), strict=True):
         for number in range(count):
-            rng = np.random.default_rng([seed, SPLITS.index(split), number])
-            label = number % len(CLASS_NAMES)
-            picture, figure = _compose(rng, strips[split], label)
-            yield Example(
-                image_id=f"quickstart-{seed}-{split}-{number:05d}",
-                image=_jpeg(picture),
-                label=label,
-                participant_maps=tuple(_participant(rng, figure) for _ in range(PARTICIPANTS)),
-                split=split,
-            )
+            yield example(seed, split, number)
 
 
 # --- photographs -----------------------------------------------------------------------------
@@ -114,6 +124,7 @@ def _load_photograph(name: str) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(path.read_bytes())).convert("RGB"))
 
 
+@functools.lru_cache(maxsize=1)
 def _strips(seed: int) -> dict[str, dict[str, list[np.ndarray]]]:
     """split -> material or scene -> its strips, each uint8 [H, about W/4, 3], tinted."""
     strips = {split: {} for split in SPLITS}

@@ -1,74 +1,166 @@
-"""Records, as they come, -> shuffled shards of even size.
+"""One shard: its part of the plan -> a TFRecord file, and what is known about its records.
 
-The number of a record in its split decides its shard (dealt like cards, so that a source that
-yields class after class still puts every class in every shard), and its name and the seed decide
-its place there. Neither depends on timing, so the same source gives the same bytes.
+    train-00003-of-01024.tfrecord         the shard, under this name only when it is whole
+    train-00003-of-01024.tfrecord.rows    then this: its size and checksum, and a line a record
+
+A shard is finished where its rows are. Workers need nothing of each other.
 """
 
+import dataclasses
+import json
 import os
-import struct
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
-from data_prep import splits
+from data_prep import build_plan, encoding
+from data_prep.sources import Item
 from gala_tf import records
 
-_BUCKET_ENTRY = struct.Struct("<32sQ")  # rank, a SHA-256; bytes of the record that follows
-FLUSH_BYTES = 256 * 2**20  # kept in memory before buckets are written to disk
+PLAN = "plan"  # directory of the plan, in the staging directory
+_ROWS = ".rows"
 
 
-class ShardWriter:
-    """Collects the records of one split in buckets, one for each shard to be.
+class Row(NamedTuple):
+    """What the builder keeps in mind of a record; `digest` is hexadecimal, of the pixels."""
 
-    Args:
-      directory: local, exists; holds the buckets, then the finished shards.
-      count: shards wanted; a split of fewer records gets as many shards as records.
-      seed: of the order within a shard.
+    image_id: str
+    digest: str
+    label: int
+    height: int
+    width: int
+    participants: int
+    has_clickmap: bool
+
+
+class ShardContents(NamedTuple):
+    """A finished shard: the file, its records, and why which images were left out."""
+
+    shard: records.Shard
+    rows: list[Row]
+    bad: list[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardJob:
+    """All that is needed to make any shard of a build; picklable.
+
+    Attributes:
+      staging: directory of the plan and of finished shards, local or gs://.
+      read: the source's.
+      shards: split -> its number of shards.
+      classes: number of classes, for the check of labels.
+      on_bad_image: "fail" or "skip".
     """
 
-    def __init__(self, directory: str, split: str, count: int, seed: int):
-        self._directory, self._split, self._seed = directory, split, seed
-        self._buckets: list[list[tuple[bytes, bytes]]] = [[] for _ in range(count)]
-        self._pending_bytes = 0
-        self.examples = 0
+    staging: str
+    read: Callable[[Item], records.Example]
+    storage: encoding.Storage
+    shards: dict[str, int]
+    classes: int
+    seed: int
+    on_bad_image: str
 
-    def add(self, name: str, serialized: bytes) -> None:
-        bucket = self._buckets[self.examples % len(self._buckets)]
-        bucket.append((splits.seeded_rank(name, self._seed), serialized))
-        self.examples += 1
-        self._pending_bytes += len(serialized)
-        if self._pending_bytes > FLUSH_BYTES:
-            self._flush()
+    def path(self, split: str, index: int) -> str:
+        """Where a shard lies once it is whole."""
+        name = records.shard_name(split, index, self.shards[split])
+        return os.path.join(self.staging, name)
 
-    def _bucket_path(self, index: int) -> str:
-        return os.path.join(self._directory, f"{self._split}-{index:05d}.bucket")
+    def finished(self, split: str, index: int) -> bool:
+        import tensorflow as tf
 
-    def _flush(self) -> None:
-        # Opened to append and closed again: a thousand files open at once exceed common limits.
-        for index, bucket in enumerate(self._buckets):
-            if bucket:
-                with open(self._bucket_path(index), "ab") as file:
-                    for rank, serialized in bucket:
-                        file.write(_BUCKET_ENTRY.pack(rank, len(serialized)) + serialized)
-                bucket.clear()
-        self._pending_bytes = 0
+        return tf.io.gfile.exists(self.path(split, index) + _ROWS)
 
-    def finish(self) -> tuple[records.Shard, ...]:
-        """Writes the shards into `directory`, and removes the buckets."""
-        count = min(len(self._buckets), self.examples)
-        shards = []
-        for index in range(count):
-            items, path = list(self._buckets[index]), self._bucket_path(index)
-            if os.path.exists(path):
-                with open(path, "rb") as file:
-                    while header := file.read(_BUCKET_ENTRY.size):
-                        rank, length = _BUCKET_ENTRY.unpack(header)
-                        items.append((rank, file.read(length)))
-                os.remove(path)
-            items.sort(key=lambda item: item[0])
-            name = records.shard_name(self._split, index, count)
-            shards.append(
-                records.write_shard(
-                    os.path.join(self._directory, name), (serialized for _, serialized in items)
+    def make(self, split: str, index: int, progress: Callable[[], None] = lambda: None) -> None:
+        """Makes a shard unless it is finished; calls `progress` after every image.
+
+        Raises:
+          ValueError: an image or its maps are at fault; the message names it.
+        """
+        if self.finished(split, index):
+            return
+        items = build_plan.shard_items(os.path.join(self.staging, PLAN), split, index, self.seed)
+        rows, bad = [], []
+        path = self.path(split, index)
+        shard = write(path, self._records(items, rows, bad, progress))
+        _save_rows(path + _ROWS, ShardContents(shard, rows, bad))
+
+    def _records(self, items, rows, bad, progress) -> Iterator[bytes]:
+        for item in items:
+            try:
+                encoded = self._encode(item)
+            except records.BadImageError as error:
+                if self.on_bad_image == "fail":
+                    raise ValueError(
+                        f"{error} Or pass --on_bad_image=skip to leave it out."
+                    ) from error
+                bad.append(str(error))
+            else:
+                serialized = encoded.serialized
+                rows.append(
+                    Row(
+                        item.image_id,
+                        encoded.digest.hex(),
+                        encoded.label,
+                        encoded.height,
+                        encoded.width,
+                        encoded.participants,
+                        encoded.has_clickmap,
+                    )
                 )
+                yield serialized
+            progress()
+
+    def _encode(self, item):
+        try:
+            example = self.read(item)
+        except FileNotFoundError as error:
+            raise ValueError(
+                f"{item.image_id!r} was there when the build was planned, and is gone: "
+                f"{error.filename}. Put it back, or delete {self.staging!r} to start anew."
+            ) from error
+        if (example.image_id, example.split) != (item.image_id, item.split):
+            raise ValueError(
+                f"{item.image_id!r} ({item.split}) was listed, {example.image_id!r} "
+                f"({example.split}) was read. Mend the source."
             )
-            self._buckets[index].clear()
-        return tuple(shards)
+        encoded = encoding.encode(example, self.storage)
+        if encoded.label >= self.classes:
+            raise ValueError(
+                f"{item.image_id!r}: label {encoded.label}, but there are only {self.classes} "
+                "classes, counted from 0. Mend the source."
+            )
+        return encoded
+
+    def contents(self, split: str, index: int) -> ShardContents:
+        """What a finished shard holds."""
+        import tensorflow as tf
+
+        with tf.io.gfile.GFile(self.path(split, index) + _ROWS) as file:
+            head = json.loads(file.readline())
+            rows = [Row(*json.loads(line)) for line in file]
+        return ShardContents(records.Shard(**head["shard"]), rows, head["bad"])
+
+
+def write(path: str, serialized: Iterable[bytes]) -> records.Shard:
+    """`records.write_shard`; into a bucket by way of a local file, so that it appears whole."""
+    if "://" not in path:
+        return records.write_shard(path, serialized)
+    import tensorflow as tf
+
+    with tempfile.TemporaryDirectory() as local:
+        file = os.path.join(local, os.path.basename(path))
+        shard = records.write_shard(file, serialized)
+        tf.io.gfile.copy(file, path, overwrite=True)
+    return shard
+
+
+def _save_rows(path, contents):
+    import tensorflow as tf
+
+    head = {"shard": dataclasses.asdict(contents.shard), "bad": contents.bad}
+    temporary = f"{path}.{os.getpid()}.writing"
+    with tf.io.gfile.GFile(temporary, "w") as file:
+        for line in (head, *contents.rows):
+            file.write(json.dumps(line) + "\n")
+    tf.io.gfile.rename(temporary, path, overwrite=True)

@@ -110,7 +110,7 @@ def write_shard(path: str, serialized: Iterable[bytes]) -> Shard:
     """Writes one local TFRecord file under a temporary name, then renames it."""
     import tensorflow as tf
 
-    temporary = f"{path}.writing"
+    temporary = f"{path}.{os.getpid()}.writing"  # not that of another process at the same shard
     count = 0
     # No compression: JPEG and PNG do not shrink, and reading gzip costs 3 to 6 times as much.
     with tf.io.TFRecordWriter(temporary) as writer:
@@ -119,6 +119,7 @@ def write_shard(path: str, serialized: Iterable[bytes]) -> Shard:
             count += 1
     with open(temporary, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
+        os.fsync(file.fileno())
     size = os.path.getsize(temporary)
     os.replace(temporary, path)
     return Shard(os.path.basename(path), count, size, digest)
@@ -193,7 +194,8 @@ def check_shards(data_dir: str, info: DatasetInfo, split: str) -> list[str]:
     the size in the sidecar finds it.
 
     Raises:
-      ValueError: unknown split, or a shard is missing or has another size.
+      ValueError: unknown split, a shard is missing or has another size, or there is one that the
+        sidecar does not list.
     """
     import tensorflow as tf
 
@@ -202,10 +204,51 @@ def check_shards(data_dir: str, info: DatasetInfo, split: str) -> list[str]:
         path = os.path.join(data_dir, shard.file)
         got = tf.io.gfile.stat(path).length if tf.io.gfile.exists(path) else None
         if got != shard.bytes:
-            raise ValueError(
-                f"Shard {path!r}: expected {shard.bytes} bytes ({INFO_FILE}), got "
-                f"{'no such file' if got is None else f'{got} bytes'}. Copy the file again, or "
-                f"build the data set again: {info.command}"
-            )
+            raise ValueError(f"{refusal(path, None, wrong_size(shard, got))}. {remedy(info)}")
         paths.append(path)
+    for file in unlisted_shards(data_dir, info):
+        path = os.path.join(data_dir, file)
+        raise ValueError(f"{refusal(path, None, UNLISTED)}. Remove it: it is of another build.")
     return paths
+
+
+def unlisted_shards(data_dir: str, info: DatasetInfo) -> list[str]:
+    """Names of TFRecord files in the directory that its sidecar does not know: two data sets."""
+    import tensorflow as tf
+
+    known = {shard.file for split in info.splits.values() for shard in split.shards}
+    names = tf.io.gfile.listdir(data_dir)
+    return sorted(name for name in names if name.endswith(".tfrecord") and name not in known)
+
+
+# Reasons to refuse a shard or a record, in the same words wherever they are found.
+CUT_OFF = "the file ends inside it"
+ALTERED = "it fails its checksum"
+UNLISTED = f"it is not listed in {INFO_FILE}"
+
+
+def wrong_size(shard: Shard, got: int | None) -> str:
+    """A shard of `got` bytes, or one that is not there (None)."""
+    found = "no such file" if got is None else f"{got} bytes"
+    return f"expected {shard.bytes} bytes ({INFO_FILE}), got {found}"
+
+
+def wrong_count(shard: Shard, got: int) -> str:
+    """A shard of `got` whole records."""
+    return f"it holds {got} records, expected {shard.examples} ({INFO_FILE})"
+
+
+def wrong_version(got: Any) -> str:
+    """A record of another schema."""
+    return f"it has schema_version {got}, this program reads {SCHEMA_VERSION}"
+
+
+def refusal(path: str, record: int | None, reason: str) -> str:
+    """The sentence that names shard, record (its number in the shard, from 0) and reason."""
+    place = f"Shard {path!r}" if record is None else f"Record {record} of shard {path!r}"
+    return f"{place} cannot be read: {reason}"
+
+
+def remedy(info: DatasetInfo) -> str:
+    """What to do about a shard that is not as it was built."""
+    return f"Copy the file again, or build the data set again: {info.command}"

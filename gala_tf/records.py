@@ -49,25 +49,37 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from gala_tf.dataset_info import (
+    ALTERED,
+    CUT_OFF,
     INFO_FILE,
     SCHEMA_VERSION,
+    UNLISTED,
     DatasetInfo,
     ImageGeometry,
     Shard,
     Split,
     check_shards,
     load_info,
+    refusal,
+    remedy,
     save_info,
     shard_name,
+    unlisted_shards,
     write_shard,
+    wrong_count,
+    wrong_size,
+    wrong_version,
 )
 
 __all__ = [  # the schema of a record, and that of a data set
+    "ALTERED",
+    "CUT_OFF",
     "FEATURES",
     "INFO_FILE",
     "MAX_COUNT",
     "PILLOW_ERRORS",
     "SCHEMA_VERSION",
+    "UNLISTED",
     "BadImageError",
     "DatasetInfo",
     "Example",
@@ -75,6 +87,7 @@ __all__ = [  # the schema of a record, and that of a data set
     "ImageGeometry",
     "Shard",
     "Split",
+    "check_maps",
     "check_shards",
     "decode_blurred",
     "decode_counts",
@@ -83,11 +96,17 @@ __all__ = [  # the schema of a record, and that of a data set
     "encode_example",
     "load_info",
     "parse_example",
+    "refusal",
+    "remedy",
     "save_info",
     "shard_name",
     "sum_maps",
     "to_jpeg",
+    "unlisted_shards",
     "write_shard",
+    "wrong_count",
+    "wrong_size",
+    "wrong_version",
 ]
 
 MAX_COUNT = 65_535  # in a count map: the most that 16 bits hold
@@ -144,7 +163,7 @@ class Example:
 
     Attributes:
       image_id: unique name; errors and reports quote it, so a relative path serves best.
-      image: a whole JPEG or PNG file, as bytes.
+      image: a whole JPEG or PNG file, as bytes; or pixels, uint8 [H, W, 3] or [H, W].
       label: 0-based class.
       participant_maps: integer arrays [H, W] >= 0, one a participant, in the frame of the image
         as it is displayed (after EXIF orientation). Empty: the image has no map.
@@ -153,15 +172,17 @@ class Example:
     """
 
     image_id: str
-    image: bytes
+    image: bytes | np.ndarray
     label: int
     participant_maps: tuple[np.ndarray, ...] = ()
     clicks: int = 0
     split: str | None = None
 
 
-def decode_image(data: bytes, name: str) -> Image.Image:
+def decode_image(data: bytes | np.ndarray, name: str) -> Image.Image:
     """Decodes an image file completely, and turns it as its EXIF orientation says.
+
+    Pixels, instead of a file, are taken as they are.
 
     Returns:
       A Pillow image of mode "RGB" or "L" (8-bit); `.format` is None if it was converted or turned.
@@ -169,6 +190,13 @@ def decode_image(data: bytes, name: str) -> Image.Image:
     Raises:
       BadImageError: truncated, corrupted, not an image, or more than 8 bits a channel.
     """
+    if isinstance(data, np.ndarray):
+        if data.dtype != np.uint8 or data.size == 0 or data.shape[2:] not in ((), (3,)):
+            raise BadImageError(
+                f"Image {name!r}: pixels must be uint8 [H, W, 3] or [H, W], got {data.dtype} "
+                f"{list(data.shape)}. Convert them in the source."
+            )
+        return Image.fromarray(data)
     try:
         image = Image.open(io.BytesIO(data))
         image.load()  # open() reads only the header; a truncated file fails here
@@ -224,6 +252,8 @@ def encode_example(
     *,
     blurred: np.ndarray | None = None,
     box: Sequence[float] | None = None,
+    image: Image.Image | None = None,
+    total: np.ndarray | None = None,
 ) -> bytes:
     """Serialises one example; the same input gives the same bytes.
 
@@ -233,6 +263,8 @@ def encode_example(
       blurred: uint8 [G, G], the blurred count map over the whole image, for training.
       box: ymin, xmin, ymax, xmax of the unblurred map's extent, as fractions; zeros if it is empty.
         Both are needed exactly when the example has maps.
+      image, total: what `decode_image` and `sum_maps` gave for this example, to spare doing it
+        again.
 
     Raises:
       BadImageError: the image cannot be decoded.
@@ -241,9 +273,11 @@ def encode_example(
     import tensorflow as tf
 
     name = example.image_id
-    image = decode_image(example.image, name)
+    if image is None:
+        image = decode_image(example.image, name)
     maps = example.participant_maps
-    total = sum_maps(example, (image.height, image.width))
+    if total is None:
+        total = sum_maps(example, (image.height, image.width))
     _check_example(example, blurred, box)
     values = {
         "image/encoded": [to_jpeg(image, example.image)],
@@ -273,28 +307,39 @@ def encode_example(
     return message.SerializeToString(deterministic=True)
 
 
+def check_maps(example: Example, shape: tuple[int, int]) -> None:
+    """ValueError, naming the example, unless each of its maps is integers >= 0 of `shape`.
+
+    Args:
+      shape: (height, width) of the displayed image.
+    """
+    for counts in example.participant_maps:
+        if counts.shape != shape or counts.dtype.kind not in "iu" or counts.min() < 0:
+            raise ValueError(
+                f"Example {example.image_id!r}: a map must be integers >= 0 of shape {shape}, the "
+                f"displayed image's (height, width); got shape {counts.shape}, dtype "
+                f"{counts.dtype}, minimum {counts.min() if counts.size else 'none'}. Resample or "
+                "round the map in its source."
+            )
+
+
 def sum_maps(example: Example, shape: tuple[int, int]) -> np.ndarray | None:
     """The count map summed over participants, int64 [H, W]; None without maps.
 
     Raises:
-      ValueError: a map is not integers >= 0 of `shape`, the (height, width) of the displayed image,
-        or the sum exceeds 65,535; the message names the example.
+      ValueError: a map does not pass `check_maps`, or the sum exceeds 65,535; the message names
+        the example.
     """
-    name = example.image_id
-    for counts in example.participant_maps:
-        if counts.shape != shape or counts.dtype.kind not in "iu" or counts.min() < 0:
-            raise ValueError(
-                f"Example {name!r}: a map must be integers >= 0 of shape {shape}, the displayed "
-                f"image's (height, width); got shape {counts.shape}, dtype {counts.dtype}, minimum "
-                f"{counts.min()}. Resample or round the map in its source."
-            )
+    check_maps(example, shape)
     if not example.participant_maps:
         return None
-    total = np.sum([counts.astype(np.int64) for counts in example.participant_maps], axis=0)
-    if total.max() > MAX_COUNT:
+    total = np.zeros(shape, np.int64)
+    for counts in example.participant_maps:
+        total += counts.astype(np.int64)
+    if total.max() > MAX_COUNT or total.min() < 0:  # below 0: 64 bits overflowed
         raise ValueError(
-            f"Example {name!r}: counts sum to {total.max()}, at most {MAX_COUNT} can be kept. "
-            "Scale its maps down in their source."
+            f"Example {example.image_id!r}: counts sum to {total.max()}, at most {MAX_COUNT} can "
+            "be kept. Scale its maps down in their source."
         )
     return total
 

@@ -1,5 +1,6 @@
 """The builder, on tiny fake trees: the same bytes every time, no image in two splits."""
 
+import dataclasses
 import hashlib
 import os
 import subprocess
@@ -12,8 +13,8 @@ import tensorflow as tf
 from fake_trees import build, counts, read, write_image, write_map
 from PIL import Image
 
-from data_prep import build_tfrecords, encoding
-from data_prep.sources import SOURCES, SourceOptions, load_source
+from data_prep import build_tfrecords, encoding, publishing, shards
+from data_prep.sources import SOURCES, SourceOptions, folder, load_source
 from gala_tf import clickmaps, records
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -36,6 +37,7 @@ def digests(directory):
     return {
         name: hashlib.sha256((Path(directory) / name).read_bytes()).hexdigest()
         for name in sorted(os.listdir(directory))
+        if (Path(directory) / name).is_file()
     }
 
 
@@ -100,9 +102,11 @@ def test_every_shard_has_every_class(tree, tmp_path):
         assert labels != sorted(labels)
 
 
-def test_buckets_on_disk_give_the_same_bytes(tree, tmp_path, monkeypatch):
+def test_a_plan_written_in_pieces_gives_the_same_bytes(tree, tmp_path, monkeypatch):
     build(tmp_path / "one", source="folder", input_dir=tree)
-    monkeypatch.setattr("data_prep.shards.FLUSH_BYTES", 2000)
+    monkeypatch.setattr("data_prep.build_plan.FLUSH_ITEMS", 5)
+    monkeypatch.setattr("data_prep.build_plan.NAMES_AT_ONCE", 5)
+    monkeypatch.setattr("data_prep.duplicates.AT_ONCE", 5)
     build(tmp_path / "two", source="folder", input_dir=tree)
     assert digests(tmp_path / "one") == digests(tmp_path / "two")
 
@@ -114,6 +118,7 @@ def test_a_remote_output_gets_the_same_shards(tree, tmp_path):
     assert info == build(tmp_path / "out", source="folder", input_dir=tree)
     assert records.load_info(remote) == info
     assert len(records.check_shards(remote, info, "train")) == 8
+    assert not tf.io.gfile.exists(remote + "/.building")
 
 
 @pytest.mark.slow
@@ -144,13 +149,13 @@ def test_square_storage(tree, tmp_path):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"source": "imagenet"}, "'imagenet' is unknown; known sources: quickstart, folder"),
+        ({"source": "imagenette"}, "'imagenette' is unknown; known sources: quickstart, folder"),
         ({"source": "folder"}, "give their --input_dir"),
         ({"source": "quickstart", "input_dir": "x"}, "--input_dir means nothing to .*quickstart"),
         ({"source": "quickstart", "output_dir": ""}, "--output_dir is missing"),
         ({"source": "quickstart", "num_shards": 0}, "--num_shards must be at least 1, got 0"),
         ({"source": "quickstart", "clickmap_blur": "box:4"}, "box:4"),
-        ({"source": "folder", "input_dir": "x", "split_proportions": "a,b"}, "three numbers"),
+        ({"source": "folder", "input_dir": "x", "split_proportions": "a,b"}, "must be numbers"),
     ],
 )
 def test_flags_that_make_no_sense(tmp_path, arguments, message):
@@ -186,19 +191,115 @@ def test_a_failed_build_leaves_nothing_and_harms_nothing(tree, tmp_path):
     out = tmp_path / "out"
     build(out, source="folder", input_dir=tree)
     before = digests(out)
-    (tree / "cat" / "7.jpg").write_bytes((tree / "cat" / "7.jpg").read_bytes()[:300])
-    with pytest.raises(ValueError, match="'cat/7.jpg' .*cannot be decoded.*--on_bad_image=skip"):
-        build(out, "--overwrite", source="folder", input_dir=tree)
+    whole = (tree / "cat" / "7.jpg").read_bytes()
+    (tree / "cat" / "7.jpg").write_bytes(whole[:300])
+    with pytest.raises(ValueError, match="'cat/7.jpg' .*cannot be opened.*--on_bad_image=skip"):
+        build(out, "--overwrite", source="folder", input_dir=tree, num_shards=1)
     assert digests(out) == before
     with pytest.raises(ValueError, match="'cat/7.jpg'"):
-        build(tmp_path / "new", source="folder", input_dir=tree)
+        build(tmp_path / "new", source="folder", input_dir=tree, num_shards=1)
     assert not (tmp_path / "new").exists()
 
 
-def test_a_build_that_was_killed_is_noticed(tree, tmp_path):
+def test_finished_shards_are_kept_and_not_made_again(tree, tmp_path, monkeypatch, caplog, capsys):
+    """The last of three shards fails; the image is mended; the build goes on from there."""
+    kwargs = {"source": "folder", "input_dir": tree, "num_shards": 3, "split_proportions": "1,0,0"}
+    build(tmp_path / "whole", **kwargs)
+    out = tmp_path / "out"
+    made, broken = [], True
+    encode = encoding.encode
+
+    def fails_in_the_last(example, storage):
+        made.append(example.image_id)
+        if broken and len(made) > 16:
+            raise records.BadImageError(f"Image {example.image_id!r} cannot be decoded: bad")
+        return encode(example, storage)
+
+    monkeypatch.setattr(encoding, "encode", fails_in_the_last)
+    with caplog.at_level("WARNING", logger="absl"), pytest.raises(ValueError, match="bad"):
+        build(out, **kwargs)
+    assert "2 of 3 shards are finished and kept" in caplog.text
+    assert sorted(digests(out / ".building"))[:2] == ["lock", "train-00000-of-00003.tfrecord"]
+    with pytest.raises(ValueError, match=r"unfinished build that differs in seed \(0 there, 1 now"):
+        build(out, seed=1, **kwargs)
+    broken = False
+    made.clear()
+    build(out, **kwargs)
+    assert "going on: 2 shards are finished" in capsys.readouterr().out
+    assert len(made) == 8
+    assert digests(out) == digests(tmp_path / "whole")
+    assert not (out / ".building").exists()
+
+
+def test_an_unfinished_build_of_other_flags_is_discarded_only_when_asked(tree, tmp_path):
+    kwargs = {"source": "folder", "input_dir": tree}
+    build(tmp_path / "whole", **kwargs)
+    leave_unfinished(tmp_path / "out", tree)
+    with pytest.raises(ValueError, match="--overwrite to discard"):
+        build(tmp_path / "out", **kwargs)
+    build(tmp_path / "out", "--overwrite", **kwargs)
+    assert digests(tmp_path / "out") == digests(tmp_path / "whole")
+
+
+def leave_unfinished(out, tree):
+    """A build with another seed, stopped after its first shard."""
+    make = shards.ShardJob.make
+
+    def once(self, split, index, progress=lambda: None):
+        if any(self.finished(s, i) for s, n in self.shards.items() for i in range(n)):
+            raise ValueError("stopped here")
+        make(self, split, index, progress)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shards.ShardJob, "make", once)
+        with pytest.raises(ValueError, match="stopped here"):
+            build(out, source="folder", input_dir=tree, seed=7)
+
+
+def test_two_builds_at_once_are_refused(tree, tmp_path):
+    import fcntl
+
     (tmp_path / "out" / ".building").mkdir(parents=True)
-    with pytest.raises(ValueError, match="another build is writing there, or one was killed"):
-        build(tmp_path / "out", source="folder", input_dir=tree)
+    with open(tmp_path / "out" / ".building" / "lock", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(ValueError, match="Another build is writing in"):
+            build(tmp_path / "out", source="folder", input_dir=tree)
+    build(tmp_path / "out", source="folder", input_dir=tree)  # what a killed build left: no lock
+
+
+def test_an_image_that_vanished_is_named(tree, tmp_path, monkeypatch):
+    leave_unfinished(tmp_path / "out", tree)
+    for path in (tree / "cat").iterdir():
+        path.unlink()
+    for i in range(8):
+        write_image(tree / "cat" / f"{i}x.jpg", i)
+    with pytest.raises(ValueError, match=r"'cat/\d.jpg' was there when .* planned, and is gone"):
+        build(tmp_path / "out", source="folder", input_dir=tree, seed=7)
+
+
+@pytest.mark.parametrize("moves", range(4))
+def test_a_build_killed_while_publishing_goes_on(tree, tmp_path, monkeypatch, moves):
+    """Stopped after the old description went and some shards came; an old data set was there."""
+    kwargs = {"source": "folder", "input_dir": tree, "num_shards": 3, "num_eval_shards": 1}
+    build(tmp_path / "whole", **kwargs)
+    out = tmp_path / "out"
+    build(out, **kwargs, seed=5)
+    move = publishing.move
+    calls = []
+
+    def dies(*args):
+        if len(calls) == moves:
+            raise KeyboardInterrupt
+        calls.append(args)
+        return move(*args)
+
+    monkeypatch.setattr(publishing, "move", dies)
+    with pytest.raises(KeyboardInterrupt):
+        build(out, "--overwrite", **kwargs)
+    assert not (out / "dataset_info.json").exists()
+    monkeypatch.setattr(publishing, "move", move)
+    build(out, **kwargs)  # no --overwrite: the shards there are its own
+    assert digests(out) == digests(tmp_path / "whole")
 
 
 def test_damaged_images_can_be_left_out(tree, tmp_path, caplog):
@@ -207,6 +308,18 @@ def test_damaged_images_can_be_left_out(tree, tmp_path, caplog):
         info = build(tmp_path / "out", source="folder", input_dir=tree, on_bad_image="skip")
     assert sum(split.examples for split in info.splits.values()) == 23
     assert "1 damaged images were left out" in caplog.text and "cat/7.jpg" in caplog.text
+
+
+def test_skipping_begun_cannot_be_taken_back(tree, tmp_path, monkeypatch):
+    (tree / "cat" / "7.jpg").write_bytes(b"no image at all")
+    kwargs = {"source": "folder", "input_dir": tree}
+    with monkeypatch.context() as patch:
+        patch.setattr(publishing, "clear", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            build(tmp_path / "out", on_bad_image="skip", **kwargs)
+    with pytest.raises(ValueError, match="1 damaged images were left out when this build was beg"):
+        build(tmp_path / "out", **kwargs)
+    build(tmp_path / "out", on_bad_image="skip", **kwargs)
 
 
 def test_the_same_picture_in_two_splits(tmp_path, caplog):
@@ -225,16 +338,29 @@ def test_the_same_picture_in_two_splits(tmp_path, caplog):
     with caplog.at_level("WARNING", logger="absl"):
         info = build(tmp_path / "out", source="folder", input_dir=root, on_duplicate="drop")
     assert {name: split.examples for name, split in info.splits.items()} == {"train": 2, "test": 1}
-    assert "train/ant/a.png = test/ant/z.png" in caplog.text
+    assert "train/ant/a.png (train) = test/ant/z.png (test)" in caplog.text
     assert "1 images repeat another of their split" in caplog.text
 
 
-def test_sources_gone_wrong_are_named():
-    encoded = encoding.Encoded("a", None, 0, b"", 1, 1, 0, False, b"")
-    with pytest.raises(ValueError, match="'a': split must be one of .* got None"):
-        build_tfrecords._check_encoded(encoded, ("x",))
-    with pytest.raises(ValueError, match="'a': label 1, but there are only 1 classes"):
-        build_tfrecords._check_encoded(encoded._replace(split="test", label=1), ("x",))
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"label": 3}, "'ant/0.jpg': label 3, but there are only 3 classes"),
+        ({"split": "dev"}, r"'ant/0.jpg' \(train\) was listed, .* \(dev\) was read"),
+        ({"image_id": "x"}, "'ant/0.jpg' .* was listed, 'x' .* was read"),
+    ],
+)
+def test_sources_gone_wrong_are_named(tree, tmp_path, monkeypatch, change, message):
+    read_one = folder._read
+
+    def wrong(root, labels, item):
+        example = read_one(root, labels, item)
+        is_first = item.image_id == "ant/0.jpg"
+        return dataclasses.replace(example, **change) if is_first else example
+
+    monkeypatch.setattr(folder, "_read", wrong)
+    with pytest.raises(ValueError, match=message):
+        build(tmp_path / "out", source="folder", input_dir=tree, split_proportions="1,0,0")
 
 
 def test_an_empty_map_is_a_map_without_extent(tmp_path):
@@ -281,9 +407,9 @@ def test_help_names_sources_and_loads_no_tensorflow():
 
 
 def test_the_command_ends_with_a_message_not_a_traceback(tmp_path):
-    done = run_command("--source=imagenet", f"--output_dir={tmp_path / 'out'}")
+    done = run_command("--source=imagenette", f"--output_dir={tmp_path / 'out'}")
     assert done.returncode == 1
-    assert "error: --source='imagenet' is unknown" in done.stderr
+    assert "error: --source='imagenette' is unknown" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -21,8 +21,8 @@ def test_square_finds_the_same_place_in_image_and_map():
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
     example = records.Example("a", buffer.getvalue(), 0, (marked,))
-    square = geometry.square_example(example, records.decode_image(example.image, "a"), 128)
-    seen = np.asarray(records.decode_image(square.image, "a"))[..., 0] > 127
+    square, image = geometry.square_example(example, records.decode_image(example.image, "a"), 128)
+    seen = np.asarray(image)[..., 0] > 127
     (found,) = square.participant_maps
     assert found.shape == seen.shape == (128, 128)
     assert set(np.unique(found)) == {0, 3}
@@ -37,7 +37,9 @@ def test_square_finds_the_same_place_in_image_and_map():
 def test_a_square_jpeg_of_the_right_size_is_left_alone(tmp_path):
     write_image(tmp_path / "a.jpg", 0, 64, 64)
     example = records.Example("a", (tmp_path / "a.jpg").read_bytes(), 0)
-    assert geometry.square_example(example, Image.new("RGB", (64, 64)), 64) is example
+    image = records.decode_image(example.image, "a")
+    same, same_image = geometry.square_example(example, image, 64)
+    assert same is example and same_image is image
 
 
 def test_resampling_counts_up_and_down_again_is_exact():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from fake_trees import build, counts, options, read, write_image, write_map
 
+from data_prep import count_maps
 from data_prep.sources import folder
 from data_prep.sources import tiny_imagenet as tiny
 from gala_tf import records
@@ -25,7 +26,7 @@ def test_split_folders_are_obeyed(tmp_path):
 
 
 def by_name(source):
-    return {example.image_id: example for example in source.examples}
+    return {item.image_id: source.read(item) for item in source.items}
 
 
 def test_maps_lie_beside_or_in_a_parallel_tree(tmp_path):
@@ -66,27 +67,27 @@ def test_maps_of_turned_images_are_in_the_displayed_frame(tmp_path):
 
 def test_fractions_become_counts_and_keep_their_order():
     values = np.random.default_rng(0).random((3, 5, 7))
-    whole = folder._as_counts(values, "a.npy")
+    whole = count_maps.as_counts(values, "a.npy")
     assert whole.dtype.kind == "i" and 65_000 < whole.sum(0).max() <= 65_535
     ratio = whole.sum(0) / values.sum(0)
     assert np.ptp(ratio) / ratio.mean() < 1e-3
-    np.testing.assert_array_equal(folder._as_counts(np.array([[[0.0, 3.0]]]), "a"), [[[0, 3]]])
+    np.testing.assert_array_equal(count_maps.as_counts(np.array([[[0.0, 3.0]]]), "a"), [[[0, 3]]])
 
 
 def test_maps_of_another_size_are_resampled_and_said_so(tmp_path, caplog):
     write_image(tmp_path / "ant" / "a.jpg", 0)
     write_map(tmp_path / "ant" / "a.npy", counts(0, 12, 16))
     with caplog.at_level("WARNING", logger="absl"):
-        (example,) = folder.load(options(tmp_path)).examples
+        (example,) = by_name(folder.load(options(tmp_path))).values()
     np.testing.assert_array_equal(
         example.participant_maps[0], np.kron(counts(0, 12, 16), np.ones((2, 2), int))
     )
-    assert "1 maps had another size" in caplog.text
+    assert "is 12x16, its image 24x32" in caplog.text
 
 
 @pytest.mark.parametrize("shape", [(48, 64), (12, 16), (7, 9), (14, 19)])
 def test_proportions_are_judged_within_half_a_pixel(shape):
-    assert folder.fit_map(np.zeros(shape, int), 24, 32, "a").shape == (24, 32)
+    assert count_maps.fit_map(np.zeros(shape, int), 24, 32, "a").shape == (24, 32)
 
 
 @pytest.mark.parametrize("shape", [(32, 24), (24, 24), (12, 17), (48, 66)])
@@ -94,7 +95,7 @@ def test_maps_of_other_proportions_are_refused(tmp_path, shape):
     write_image(tmp_path / "ant" / "a.jpg", 0)
     write_map(tmp_path / "ant" / "a.npy", np.ones(shape, int))
     with pytest.raises(ValueError, match=rf"a\.npy' is {shape[0]}x{shape[1]}, its image 24x32"):
-        list(folder.load(options(tmp_path)).examples)
+        by_name(folder.load(options(tmp_path)))
 
 
 @pytest.mark.parametrize(
@@ -111,16 +112,16 @@ def test_maps_of_other_proportions_are_refused(tmp_path, shape):
 def test_maps_that_make_no_sense(tmp_path, values, message):
     write_map(tmp_path / "a.npy", values)
     with pytest.raises(ValueError, match=f"a.npy.*{message}"):
-        folder.read_map(str(tmp_path / "a.npy"))
+        count_maps.read_map(str(tmp_path / "a.npy"))
 
 
 def test_a_second_photograph_is_no_map(tmp_path):
     write_image(tmp_path / "a.png", 0)
     with pytest.raises(ValueError, match="a.png' cannot be read: .*mode 'RGB'.*rename it"):
-        folder.read_map(str(tmp_path / "a.png"))
+        count_maps.read_map(str(tmp_path / "a.png"))
     (tmp_path / "b.png").write_bytes(b"no image")
     with pytest.raises(ValueError, match="b.png' cannot be read"):
-        folder.read_map(str(tmp_path / "b.png"))
+        count_maps.read_map(str(tmp_path / "b.png"))
 
 
 def test_trees_that_make_no_sense(tmp_path):
@@ -229,7 +230,7 @@ def test_tiny_imagenet_that_is_damaged(tiny_tree, path, change, message):
     else:
         path.write_text(change(path.read_text()))
     with pytest.raises(ValueError, match=message):
-        list(tiny.load(options(tiny_tree)).examples)
+        by_name(tiny.load(options(tiny_tree)))
 
 
 def test_tiny_imagenet_validation_fraction(tiny_tree):
@@ -240,7 +241,7 @@ def test_tiny_imagenet_validation_fraction(tiny_tree):
 def test_real_tiny_imagenet_boxes_are_inclusive(real_data):
     root = real_data / "tiny_imagenet10"
     source = tiny.load(options(root, validation_fraction=0.1))
-    assert source.count == 5500 and "goldfish" in source.class_names
+    assert sum(1 for _ in source.items) == 5500 and "goldfish" in source.class_names
     wnids = (root / "wnids.txt").read_text().split()
     boxes = [a.box for wnid in wnids for a in tiny._train_annotations(str(root), wnid)]
     boxes = np.array(boxes)

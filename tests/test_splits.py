@@ -33,10 +33,3 @@ def test_zero_leaves_a_split_empty():
 def test_proportions_that_make_no_sense(proportions):
     with pytest.raises(ValueError, match="must be 3 numbers >= 0.*The paper's are"):
         splits.assign_splits({"a": ["x"]}, proportions, 0)
-
-
-def test_names_must_be_unique():
-    ledger = splits.ContentLedger("error")
-    assert ledger.admit("a", "train", b"1")
-    with pytest.raises(ValueError, match="Two examples are called 'a'"):
-        ledger.admit("a", "train", b"2")

@@ -4,54 +4,64 @@ A source is a module with one function:
 
     load(options: SourceOptions) -> Source
 
-which looks at the raw material without reading every image, and returns class names, a count, the
-splitting rule in words, and an iterator of `gala_tf.records.Example`. The contract:
+It checks that the raw material is what it should be, without reading every image, and returns class
+names, the list of images, and how one of them is read. The contract:
 
-* The same options give the same examples in the same order: sort what a directory lists.
-* Every example says its split, and its `image_id` (unique) is what errors will call it.
-* `image` is the file's bytes as they came. The builder decodes, turns, checks and re-encodes it.
+* `items` lists without reading images, and without keeping the list: it is a generator. The same
+  options give the same items in the same order: sort what a directory lists.
+* `read(item)` gives one `gala_tf.records.Example`. It runs in worker processes, in any order, so it
+  is picklable (a module's function, or a `functools.partial` of one), light (it travels to every
+  worker), and needs nothing but the item's `key` and the raw material.
+* `image_id` is unique, and what errors will call the example.
+* `image` is the file's bytes as they came, or pixels. The builder decodes, turns, checks, encodes.
 * `participant_maps` are integer counts in the frame of the displayed image (EXIF applied).
-* Examples of the test split come first, then validation, then train: where the same picture is met
-  twice, the later one is dropped, so that training loses it.
-* What the user can mend is a ValueError that names file, expectation, finding and remedy.
+* What the user can mend is a ValueError that names file, expectation, finding and remedy; a damaged
+  image, a `gala_tf.records.BadImageError`, which --on_bad_image=skip can leave out.
 
-To add a source: write the module, and add one line to SOURCES. Nothing else changes.
+To add a source: write the module, and add one line to SOURCES. Options that it shares with others
+are in `options.py`. Nothing else changes.
 """
 
 import importlib
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
+from data_prep.sources.options import SourceOptions
 from gala_tf.records import Example
 
+__all__ = ["SOURCES", "Item", "Source", "SourceEntry", "SourceOptions", "load_source"]
 
-@dataclass(frozen=True)
-class SourceOptions:
-    """What the command line tells a source; `SourceEntry.reads` names those it takes.
+
+class Item(NamedTuple):
+    """One image of a source, listed but not read.
 
     Attributes:
-      input_dir: root of the raw material.
-      maps_dir: root of a parallel tree of maps; "": maps lie beside their images.
-      split_proportions: of train, validation and test; any scale.
-      validation_fraction: of the training images, where a source fixes only train and test.
-      seed: decides splits, and whatever else is drawn.
+      image_id: unique in the data set, one line of text; a relative path serves best.
+      split: "train", "validation" or "test".
+      key: one line of text by which `read` finds image, label and maps; JSON if it has parts.
     """
 
-    input_dir: str = ""
-    maps_dir: str = ""
-    split_proportions: tuple[float, float, float] = (1.0, 0.0, 0.0)
-    validation_fraction: float = 0.0
-    seed: int = 0
+    image_id: str
+    split: str
+    key: str
 
 
 class Source(NamedTuple):
-    """A source, loaded: `examples` can be run through once; `count`, if known, gives an ETA."""
+    """A source, loaded.
+
+    Attributes:
+      class_names: index = label.
+      items: may be run through once.
+      read: Item -> Example; picklable.
+      split_rule: in words, how the splits were made.
+      human_ceiling: {"value", "estimator", "source"} if the authors of the maps published one.
+    """
 
     class_names: tuple[str, ...]
-    examples: Iterator[Example]
-    count: int | None
+    items: Iterable[Item]
+    read: Callable[[Item], Example]
     split_rule: str
+    human_ceiling: dict[str, Any] | None = None
 
 
 class SourceEntry(NamedTuple):
@@ -89,7 +99,57 @@ SOURCES = {
         reads=("input_dir", "validation_fraction"),
         clickmap_blur="none",  # a box is already an area
     ),
-    # Further sources (ILSVRC12, ClickMe in its published forms, SALICON, ...): one line each.
+    "salicon": SourceEntry(
+        "data_prep.sources.salicon",
+        "SALICON: JSON, MAT or PNG; labels, if wanted, from COCO's instances",
+        reads=("input_dir", "annotations", "salicon_points", "fixation_side"),
+        clickmap_blur="gaussian:115,19",  # its authors' sigma, at 640x480
+    ),
+    "coco": SourceEntry(
+        "data_prep.sources.coco",
+        "COCO instances: an image's label is its largest object's, its map those objects",
+        reads=("input_dir", "annotations", "coco_maps", "split_proportions"),
+        clickmap_blur="none",  # masks and boxes are already areas
+    ),
+    "boxes": SourceEntry(
+        "data_prep.sources.boxes",
+        "images and a CSV of boxes",
+        reads=("input_dir", "annotations", "box_units", "split_proportions"),
+        clickmap_blur="none",
+    ),
+    "clickme_release": SourceEntry(
+        "data_prep.sources.clickme_release",
+        "ClickMe as its authors released it: raw float records, the archive, or NPZ zips",
+        reads=("input_dir", "label_order", "maps_from"),
+        clickmap_blur="box:49",
+    ),
+    "clickme_harmonization": SourceEntry(
+        "data_prep.sources.clickme_harmonization",
+        "ClickMe as JPEG images and JPEG maps, of the Harmonization paper",
+        reads=("input_dir", "label_order", "validation_fraction"),
+        clickmap_blur="box:49",
+    ),
+    "clickme_clicks": SourceEntry(
+        "data_prep.sources.clickme_clicks",
+        "raw clicks, CSV or NPZ, on your ImageNet or other images; participants kept apart",
+        reads=(
+            "input_dir",
+            "clicks_file",
+            "click_path_prefix",
+            "click_frame",
+            "bubble_side",
+            "min_catch_score",
+            "exclude_mobile",
+            "first_submission_only",
+            "min_clicks",
+            "max_clicks",
+            "min_participants",
+            "include_unclicked",
+            "on_bad_row",
+            "split_proportions",
+        ),
+        clickmap_blur="box:49",
+    ),
 }
 
 

@@ -15,23 +15,23 @@ correlation do not notice. A map of another size than its image but of its propo
 resampled; of other proportions it is an error.
 """
 
+import functools
+import json
 import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import numpy as np
 from absl import logging
-from PIL import Image
 
-from data_prep import geometry, splits
-from data_prep.sources import Source, SourceOptions
-from gala_tf.records import MAX_COUNT, PILLOW_ERRORS, BadImageError, Example
+from data_prep import count_maps, geometry, splits
+from data_prep.sources import Item, Source, SourceOptions
+from gala_tf.records import Example
 
 SPLIT_FOLDERS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
 _JPEG, _PNG, _NPY = {".jpg", ".jpeg"}, {".png"}, {".npy"}
 
 
-class _Item(NamedTuple):
+class _File(NamedTuple):
     image: str  # relative to input_dir, with "/"
     map_path: str | None
     class_name: str
@@ -39,7 +39,7 @@ class _Item(NamedTuple):
 
 
 def load(options: SourceOptions) -> Source:
-    """Lists the tree; reads images and maps only while `examples` runs.
+    """Lists the tree, and keeps the list: of a million images, some hundred megabytes.
 
     Raises:
       ValueError: no classes, a class without images, ambiguous files, or maps that match nothing.
@@ -78,8 +78,13 @@ def load(options: SourceOptions) -> Source:
             f"seed {options.seed}"
         )
     _check_maps(options, items)
-    items.sort(key=lambda item: -splits.SPLITS.index(item.split))  # test first; stable
-    return Source(tuple(class_names), _examples(root, items, class_names), len(items), rule)
+    labels = {name: label for label, name in enumerate(class_names)}
+    return Source(
+        class_names=tuple(class_names),
+        items=_listed(items),
+        read=functools.partial(_read, root, labels),
+        split_rule=rule,
+    )
 
 
 # --------------------------------------------------------------------------- listing
@@ -119,7 +124,7 @@ def _list_class(options, folder, class_name, split):
                 f"{path!r}: stem {stem!r} has images {images} and maps {maps}; expected one image "
                 "and at most one map. Rename or remove the others."
             )
-        items.append(_Item(f"{folder}/{images[0]}", maps[0] if maps else None, class_name, split))
+        items.append(_File(f"{folder}/{images[0]}", maps[0] if maps else None, class_name, split))
     if not items:
         raise ValueError(
             f"Class folder {path!r} holds no JPEG or PNG image. Remove it, or fill it; folders "
@@ -172,105 +177,36 @@ def _check_maps(options, items):
 # --------------------------------------------------------------------------- reading
 
 
-def _examples(root, items, class_names) -> Iterator[Example]:
-    labels = {name: label for label, name in enumerate(class_names)}
-    resampled = 0
+def _listed(items) -> Iterator[Item]:
     for item in items:
-        with open(os.path.join(root, item.image), "rb") as file:
-            data = file.read()
-        maps = ()
-        if item.map_path is not None:
-            try:
-                shape = geometry.displayed_size(data, item.image)
-            except BadImageError:
-                pass  # the builder decodes every image, and reports or skips this one
-            else:
-                maps = tuple(read_map(item.map_path))
-                if maps[0].shape != shape:
-                    resampled += 1
-                    logging.log_first_n(
-                        logging.WARNING,
-                        "%r is %dx%d, its image %dx%d (height x width): resampled "
-                        "to the nearest pixel.",
-                        5,
-                        item.map_path,
-                        *maps[0].shape,
-                        *shape,
-                    )
-                    maps = tuple(fit_map(counts, *shape, item.map_path) for counts in maps)
-        yield Example(
-            image_id=item.image,
-            image=data,
-            label=labels[item.class_name],
-            participant_maps=maps,
-            split=item.split,
-        )
-    if resampled:
-        logging.warning("%d maps had another size than their image and were resampled.", resampled)
+        yield Item(item.image, item.split, json.dumps([item.class_name, item.map_path]))
 
 
-def read_map(path: str) -> np.ndarray:
-    """Reads a map file.
-
-    Returns:
-      Integers [P, H, W] >= 0; P = 1 for a single map.
-
-    Raises:
-      ValueError: not readable, not grey, wrong rank, negative, not finite, or counts whose sum
-        over participants exceeds 65,535.
-    """
-    try:
-        if _suffix(path) in _NPY:
-            values = np.load(path, allow_pickle=False)
-        else:
-            with Image.open(path) as image:
-                if image.mode not in ("1", "L", "I", "I;16", "I;16B"):
-                    raise ValueError(f"it is an image of mode {image.mode!r}, not a grey one")
-                values = np.asarray(image)
-    except PILLOW_ERRORS as error:
-        raise ValueError(
-            f"Map {path!r} cannot be read: {error}. Expected a grey PNG or an NPY array. If it is "
-            "no map but a second image, rename it."
-        ) from error
-    if values.ndim == 2:
-        values = values[None]
-    if values.ndim != 3 or values.size == 0 or values.dtype.kind not in "buif":
-        raise ValueError(
-            f"Map {path!r} has shape {values.shape} and dtype {values.dtype}, expected numbers "
-            "[height, width], or [participants, height, width]. Save it anew."
-        )
-    if not np.isfinite(values).all() or values.min() < 0:
-        raise ValueError(
-            f"Map {path!r} must be finite and >= 0, got {values.min()}...{values.max()}. Shift or "
-            "clip it first: 0 means that nobody looked there."
-        )
-    return _as_counts(values, path)
+def _read(root, labels, item) -> Example:
+    class_name, map_path = json.loads(item.key)
+    with open(os.path.join(root, item.image_id), "rb") as file:
+        data = file.read()
+    return Example(
+        image_id=item.image_id,
+        image=data,
+        label=labels[class_name],
+        participant_maps=() if map_path is None else _maps(map_path, data, item.image_id),
+        split=item.split,
+    )
 
 
-def _as_counts(values, path):
-    if values.dtype.kind == "f" and (values != np.floor(values)).any():
-        # Less half a unit a participant, so that rounding cannot lift the sum above MAX_COUNT.
-        scale = (MAX_COUNT - len(values)) / values.sum(0, dtype=np.float64).max()
-        return np.rint(values * scale).astype(np.int64)
-    total = values.sum(0, dtype=np.float64).max()
-    if total > MAX_COUNT:
-        raise ValueError(
-            f"Map {path!r}: counts sum to {total:.0f} over participants, at most {MAX_COUNT} can "
-            "be kept. Divide them first."
-        )
-    return values.astype(np.int64)
-
-
-def fit_map(counts: np.ndarray, height: int, width: int, path: str) -> np.ndarray:
-    """The map [H', W'] on its image's pixels; ValueError if it has other proportions."""
-    map_height, map_width = counts.shape
-    # Sides are whole numbers: one of the two is within half a pixel of what proportion demands.
-    off_width = abs(map_width - width * map_height / height)
-    off_height = abs(map_height - height * map_width / width)
-    if min(off_width, off_height) > 0.5:
-        raise ValueError(
-            f"Map {path!r} is {map_height}x{map_width}, its image {height}x{width} (height x "
-            "width, as displayed): other proportions, so there is no telling which part of the "
-            "image it covers. Make the map anew for the whole image."
-        )
-    return geometry.resample_counts(counts, height, width)
+def _maps(path, data, image_id):
+    shape = geometry.displayed_size(data, image_id)
+    maps = tuple(count_maps.read_map(path))
+    if maps[0].shape == shape:
+        return maps
+    logging.log_first_n(
+        logging.WARNING,
+        "%r is %dx%d, its image %dx%d (height x width): resampled to the nearest pixel. Further "
+        "ones are not mentioned.",
+        5,
+        path,
+        *maps[0].shape,
+        *shape,
+    )
+    return tuple(count_maps.fit_map(counts, *shape, path) for counts in maps)

@@ -12,13 +12,15 @@ none 64, and some have equal ends. The images of `test` have no labels. So `val`
 split, and a part of `train`, chosen by the seed, the validation split.
 """
 
+import functools
+import json
 import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from data_prep import clicks, geometry, splits
-from data_prep.sources import Source, SourceOptions
-from gala_tf.records import BadImageError, Example
+from data_prep.sources import Item, Source, SourceOptions
+from gala_tf.records import Example
 
 
 class _Annotation(NamedTuple):
@@ -28,7 +30,7 @@ class _Annotation(NamedTuple):
 
 
 def load(options: SourceOptions) -> Source:
-    """Reads the lists; images only while `examples` runs.
+    """Reads the lists; images only one by one.
 
     Raises:
       ValueError: a list is missing or malformed, or the validation fraction is not in [0, 1).
@@ -41,14 +43,11 @@ def load(options: SourceOptions) -> Source:
     test = _val_annotations(root, wnids)
     by_class = {wnid: [a.file for a in train if a.wnid == wnid] for wnid in wnids}
     assigned = splits.assign_splits(by_class, (1 - fraction, fraction, 0), options.seed)
-    train = [(a, assigned[a.file]) for a in train]
-    ordered = [(a, "test") for a in test]
-    for split in ("validation", "train"):
-        ordered += [item for item in train if item[1] == split]
+    labels = {wnid: label for label, wnid in enumerate(wnids)}
     return Source(
         class_names=_class_names(root, wnids),
-        examples=_examples(root, ordered, {wnid: label for label, wnid in enumerate(wnids)}),
-        count=len(ordered),
+        items=_items(train + test, lambda file: assigned.get(file, "test")),
+        read=functools.partial(_read, root, labels),
         split_rule=(
             f"test = Tiny ImageNet's val; validation = {fraction} of its train, by image, class by "
             f"class, seed {options.seed}"
@@ -56,35 +55,37 @@ def load(options: SourceOptions) -> Source:
     )
 
 
-def _examples(root, ordered, labels) -> Iterator[Example]:
-    for annotation, split in ordered:
-        path = os.path.join(root, annotation.file)
-        if not os.path.exists(path):
-            raise ValueError(f"{path!r} is listed with a box, but does not exist. Unpack it again.")
-        with open(path, "rb") as file:
-            data = file.read()
-        yield Example(
-            image_id=annotation.file,
-            image=data,
-            label=labels[annotation.wnid],
-            participant_maps=_maps(annotation, data),
-            split=split,
-        )
+def _items(annotations, split_of) -> Iterator[Item]:
+    for annotation in annotations:
+        key = json.dumps([annotation.wnid, annotation.box])
+        yield Item(annotation.file, split_of(annotation.file), key)
 
 
-def _maps(annotation, data):
-    try:
-        height, width = geometry.displayed_size(data, annotation.file)
-    except BadImageError:
-        return ()  # the builder decodes every image, and reports or skips this one
-    xmin, ymin, xmax, ymax = annotation.box
+def _read(root, labels, item) -> Example:
+    wnid, box = json.loads(item.key)
+    path = os.path.join(root, item.image_id)
+    if not os.path.exists(path):
+        raise ValueError(f"{path!r} is listed with a box, but does not exist. Unpack it again.")
+    with open(path, "rb") as file:
+        data = file.read()
+    return Example(
+        image_id=item.image_id,
+        image=data,
+        label=labels[wnid],
+        participant_maps=(_map(item.image_id, box, data),),
+        split=item.split,
+    )
+
+
+def _map(name, box, data):
+    height, width = geometry.displayed_size(data, name)
+    xmin, ymin, xmax, ymax = box
     if not (0 <= xmin <= xmax < width and 0 <= ymin <= ymax < height):
         raise ValueError(
-            f"{annotation.file!r}: box {annotation.box} must be xmin <= xmax, ymin <= ymax, pixel "
+            f"{name!r}: box {tuple(box)} must be xmin <= xmax, ymin <= ymax, pixel "
             f"indices of an image {width} wide and {height} high. Correct its line."
         )
-    box = [(xmin, ymin, xmax + 1, ymax + 1)]
-    return (clicks.rasterise_boxes(box, height, width),)
+    return clicks.rasterise_boxes([(xmin, ymin, xmax + 1, ymax + 1)], height, width)
 
 
 def _read_lines(root, name):

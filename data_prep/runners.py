@@ -1,0 +1,140 @@
+"""Who makes the shards: this process, several on this machine, or an Apache Beam pipeline.
+
+Every shard is a function of the plan and the raw material, so all of them write the same bytes.
+"""
+
+import concurrent.futures
+import multiprocessing
+import multiprocessing.connection
+import os
+import threading
+import time
+from collections.abc import Sequence
+
+from data_prep.shards import ShardJob
+
+LOCAL = "local"
+POLL_SECONDS = 0.5
+
+
+class _StoppedError(Exception):
+    """Another worker failed; what this one was at is made anew next time."""
+
+
+def run_local(
+    job: ShardJob, shards: Sequence[tuple[str, int]], num_workers: int, images: int, done: int
+) -> None:
+    """Makes shards on this machine, a process a shard, up to `num_workers` at once.
+
+    Args:
+      shards: (split, index) of those to make.
+      images: of the whole build; `done` of them are in shards that are finished.
+
+    Raises:
+      ValueError: of the first shard that fails; or a process died.
+    """
+    from tqdm import tqdm
+
+    with tqdm(
+        total=images, initial=done, unit=" images", mininterval=0.5, smoothing=0.05
+    ) as progress:
+        if num_workers <= 1 or len(shards) <= 1:
+            for split, index in shards:
+                job.make(split, index, progress.update)
+            return
+        _run_processes(job, shards, num_workers, done, progress)
+
+
+def _run_processes(job, shards, num_workers, done, progress):
+    # Spawned, not forked: TensorFlow's threads do not survive a fork.
+    context = multiprocessing.get_context("spawn")
+    made, stop = context.Value("Q", 0), context.Value("b", 0)
+    pool = concurrent.futures.ProcessPoolExecutor(
+        min(num_workers, len(shards)), context, _start_worker, (job, made, stop)
+    )
+    with pool:
+        futures = [pool.submit(_make, split, index) for split, index in shards]
+        waiting = set(futures)
+        try:
+            while waiting:
+                finished, waiting = concurrent.futures.wait(
+                    waiting, POLL_SECONDS, concurrent.futures.FIRST_EXCEPTION
+                )
+                progress.update(done + made.value - progress.n)
+                for future in finished:
+                    future.result()
+        except BaseException as error:
+            stop.value = 1  # workers notice after the image they are at
+            pool.shutdown(cancel_futures=True)
+            if isinstance(error, concurrent.futures.process.BrokenProcessPool):
+                raise ValueError(
+                    "A worker process died, most likely for want of memory. Finished shards are "
+                    "kept: run the command again, with a smaller --num_workers."
+                ) from error
+            raise
+
+
+_worker = None  # (job, counter, stop flag) of this process, if it is a worker
+
+
+def _start_worker(job, made, stop):
+    global _worker
+    _worker = job, made, stop
+    # A worker outlives a killed parent, and would go on writing beside the next build's workers.
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+
+
+def _die_with_parent():
+    multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
+    os._exit(1)
+
+
+def _make(split, index):
+    job, made, stop = _worker
+
+    def progress():
+        with made.get_lock():
+            made.value += 1
+        if stop.value:
+            raise _StoppedError
+
+    job.make(split, index, progress)
+
+
+def run_beam(
+    job: ShardJob, shards: Sequence[tuple[str, int]], runner: str, options: Sequence[str]
+) -> None:
+    """Makes shards as an Apache Beam pipeline, an element a shard.
+
+    Args:
+      runner: as Beam names it, such as DirectRunner, DataflowRunner, FlinkRunner, SparkRunner.
+      options: pipeline options, such as "--project=mine".
+
+    Raises:
+      ValueError: Beam is not installed, or does not know the runner or an option.
+    """
+    try:
+        import apache_beam as beam
+        from apache_beam.options.pipeline_options import PipelineOptions
+    except ImportError:
+        raise ValueError(
+            f"--runner={runner} needs Apache Beam. Install the extra: pip install -e '.[beam]'"
+        ) from None
+
+    started = time.monotonic()
+    pipeline = beam.Pipeline(options=PipelineOptions([f"--runner={runner}", *options]))
+    images = beam.metrics.Metrics.counter("data_prep", "images")
+
+    def make(shard):
+        job.make(*shard, images.inc)
+
+    (
+        pipeline
+        | "Shards" >> beam.Create(list(shards))
+        | "Spread" >> beam.Reshuffle()  # or a runner may fuse all of them into one worker
+        | "Make" >> beam.Map(make)
+    )
+    result = pipeline.run()
+    result.wait_until_finish()
+    seconds = time.monotonic() - started
+    print(f"{runner}: {len(shards)} shards in {seconds:.1f} s")

@@ -1,0 +1,139 @@
+"""TFRecord files by position: where each record lies, and one record read from the middle.
+
+A record is framed as: length (uint64), masked CRC-32C of the length (uint32), data, masked CRC-32C
+of the data (uint32), little-endian; https://www.tensorflow.org/tutorials/load_data/tfrecord.
+Reading by position lets many workers share one large file.
+"""
+
+import os
+import struct
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
+
+import google_crc32c
+
+from gala_tf.records import BadImageError
+
+HEADER = struct.Struct("<QI")
+FOOTER = struct.Struct("<I")
+MAX_RECORD_BYTES = 2**31 - 1  # of a protocol buffer
+
+
+class Span(NamedTuple):
+    """Where a record's data lie in a file, in bytes."""
+
+    offset: int
+    length: int
+
+
+class DamagedFileError(BadImageError):
+    """A TFRecord file that is cut off or altered; the message names file, record and byte."""
+
+
+def masked_crc(data: bytes) -> int:
+    """The checksum as TFRecord files store it: CRC-32C, turned by 15 bits and shifted."""
+    crc = google_crc32c.value(data)
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def _damaged(path, record, offset, why):
+    return DamagedFileError(
+        f"TFRecord file {path!r} is damaged: record {record}, at byte {offset}: {why}. Copy or "
+        "download the file again, or build it again."
+    )
+
+
+def open_file(path: str) -> BinaryIO:
+    """A file to read from; for local ones Python's own, for gs:// TensorFlow's.
+
+    TensorFlow fetches 512 KiB wherever one seeks. Locally that makes `spans` 15 times slower, and
+    `read`, for records of 110 kB, 6 times.
+    """
+    if "://" not in path:
+        return open(path, "rb")
+    import tensorflow as tf
+
+    return tf.io.gfile.GFile(path, "rb")
+
+
+def file_size(path: str) -> int:
+    """Size in bytes of a local or gs:// file."""
+    if "://" not in path:
+        return os.path.getsize(path)
+    import tensorflow as tf
+
+    return tf.io.gfile.stat(path).length
+
+
+def spans(path: str) -> Iterator[Span]:
+    """Where the records of a file lie, in order; the data themselves are not read.
+
+    Raises:
+      DamagedFileError: the file ends inside a record, or a length fails its checksum. A file cut
+        between two records is only a shorter file: compare the number of records with a known one.
+    """
+    size = file_size(path)
+    with open_file(path) as file:
+        offset = record = 0
+        while offset < size:
+            file.seek(offset)
+            header = file.read(HEADER.size)
+            if len(header) < HEADER.size:
+                raise _damaged(
+                    path, record, offset, f"the file ends in its {len(header)}-byte head"
+                )
+            length, crc = HEADER.unpack(header)
+            if masked_crc(header[:8]) != crc or length > MAX_RECORD_BYTES:
+                why = "its length fails its checksum"
+                if record == 0 and header.startswith(b"\x1f\x8b"):
+                    why = "the file is compressed by gzip; decompress it first (gunzip)"
+                raise _damaged(path, record, offset, why)
+            end = offset + HEADER.size + length + FOOTER.size
+            if end > size:
+                raise _damaged(
+                    path, record, offset, f"it should end at byte {end}, the file ends at {size}"
+                )
+            yield Span(offset + HEADER.size, length)
+            offset, record = end, record + 1
+
+
+def read(path: str, span: Span, record: int | str = "?") -> bytes:
+    """The data of one record, checked.
+
+    Args:
+      record: its number, for the message.
+
+    Raises:
+      DamagedFileError: the file is shorter, or the data fail their checksum.
+    """
+    with open_file(path) as file:
+        return _read(file, path, span, record)
+
+
+def _read(file, path, span, record):
+    file.seek(span.offset)
+    data = file.read(span.length)
+    footer = file.read(FOOTER.size)  # on its own: cutting it off would copy the data
+    if len(footer) < FOOTER.size:
+        raise _damaged(path, record, span.offset, "the file ends inside it")
+    if FOOTER.unpack(footer)[0] != masked_crc(data):
+        raise _damaged(path, record, span.offset, "its data fail their checksum")
+    return data
+
+
+def records(path: str) -> Iterator[bytes]:
+    """All records of a file, in order, each checked.
+
+    Raises:
+      DamagedFileError: as `spans` and `read`.
+    """
+    with open_file(path) as file:
+        for record, span in enumerate(spans(path)):
+            yield _read(file, path, span, record)
+
+
+def list_files(pattern: str) -> list[str]:
+    """Files that match a glob pattern, sorted by name; local or gs://."""
+    import tensorflow as tf
+
+    return sorted(tf.io.gfile.glob(pattern), key=os.path.basename)

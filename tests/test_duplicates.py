@@ -1,0 +1,33 @@
+"""Equal pictures: across splits training loses them, within a split they are counted."""
+
+import pytest
+
+from data_prep import duplicates
+from data_prep.shards import Row
+
+
+def row(name, digest):
+    return Row(name, f"{digest:024x}", 0, 1, 1, 0, False)
+
+
+SPLITS = {
+    "train": [row("t0", 1), row("t1", 2), row("t2", 3), row("t3", 3), row("t4", 4)],
+    "validation": [row("v0", 2), row("v1", 5)],
+    "test": [row("e0", 1), row("e1", 2), row("e2", 6)],
+}
+
+
+@pytest.mark.parametrize("at_once", [2, 1000])
+def test_training_loses(monkeypatch, at_once):
+    monkeypatch.setattr(duplicates, "AT_ONCE", at_once)
+    found = duplicates.find(SPLITS.get, {split: len(rows) for split, rows in SPLITS.items()})
+    assert sorted(found.across) == [
+        ("t0", "train", "e0", "test"),
+        ("t1", "train", "e1", "test"),
+        ("v0", "validation", "e1", "test"),
+    ]
+    assert found.repeated == 1  # t3 = t2
+
+
+def test_nothing_to_find():
+    assert duplicates.find(SPLITS.get, {"test": 3}) == ([], 0)
