@@ -43,7 +43,8 @@ setup(
         # TPUs by name; it holds back google-api-core, so nobody else should have to install it.
         "tpu": ["tensorflow-tpu==2.20.0", "libtpu>=0.0.14,<0.0.21", "cloud-tpu-client==0.10"],
         # For data sets that TFDS has prepared. Not required: it needs a package without a wheel.
-        "tfds": ["tensorflow-datasets>=4.9.10"],
+        # It imports importlib_resources without saying so.
+        "tfds": ["tensorflow-datasets>=4.9.10", "importlib-resources"],
         "quickstart": ["scikit-image>=0.24"],  # whose wheel holds the photographs
         # Building data sets on many machines (--runner).
         "beam": ["apache-beam>=2.60"],

@@ -122,19 +122,21 @@ def run_beam(
         ) from None
 
     started = time.monotonic()
-    pipeline = beam.Pipeline(options=PipelineOptions([f"--runner={runner}", *options]))
     images = beam.metrics.Metrics.counter("data_prep", "images")
 
     def make(shard):
         job.make(*shard, images.inc)
 
-    (
-        pipeline
-        | "Shards" >> beam.Create(list(shards))
-        | "Spread" >> beam.Reshuffle()  # or a runner may fuse all of them into one worker
-        | "Make" >> beam.Map(make)
-    )
-    result = pipeline.run()
-    result.wait_until_finish()
-    seconds = time.monotonic() - started
-    print(f"{runner}: {len(shards)} shards in {seconds:.1f} s")
+    try:
+        pipeline = beam.Pipeline(options=PipelineOptions([f"--runner={runner}", *options]))
+        (
+            pipeline
+            | "Shards" >> beam.Create(list(shards))
+            | "Spread" >> beam.Reshuffle()  # or a runner may fuse all of them into one worker
+            | "Make" >> beam.Map(make)
+        )
+        pipeline.run().wait_until_finish()
+    except Exception as error:  # of many kinds: each runner wraps what happened in its own way
+        lines = [line for line in str(error).splitlines() if line.strip()]
+        raise ValueError(f"--runner={runner}: the pipeline failed: {lines[-1:]}") from error
+    print(f"{runner}: {len(shards)} shards in {time.monotonic() - started:.1f} s")

@@ -1,0 +1,116 @@
+"""Runners: whoever makes the shards, the bytes are the same; a killed build goes on."""
+
+import hashlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from fake_trees import build, counts, write_image, write_map
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    """Three classes of forty images; every other image has a map."""
+    root = tmp_path_factory.mktemp("images")
+    for c, name in enumerate(("ant", "bee", "cat")):
+        for i in range(40):
+            seed = 100 * c + i
+            write_image(root / name / f"{i}.jpg", seed)
+            if i % 2:
+                write_map(root / name / f"{i}.png", counts(seed))
+    return root
+
+
+def digests(directory):
+    """Name -> checksum of every file but the description, which quotes the command."""
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(Path(directory).iterdir())
+        if path.name != "dataset_info.json"
+    }
+
+
+def flags_for(tree, out):
+    return {"source": "folder", "input_dir": tree, "output_dir": out, "num_shards": 12}
+
+
+@pytest.fixture(scope="module")
+def whole(tree, tmp_path_factory):
+    out = tmp_path_factory.mktemp("whole") / "out"
+    build(**flags_for(tree, out))
+    return digests(out)
+
+
+def test_beam_that_is_not_installed_is_named(tree, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "apache_beam", None)
+    with pytest.raises(ValueError, match=r"--runner=DirectRunner needs Apache Beam.*\[beam\]"):
+        build(**flags_for(tree, tmp_path / "out"), runner="DirectRunner")
+    with pytest.raises(ValueError, match="--beam_options means nothing to --runner=local"):
+        build(**flags_for(tree, tmp_path / "out"), beam_options="--project=mine")
+
+
+@pytest.mark.slow
+def test_beam_writes_the_same_bytes(tree, whole, tmp_path):
+    pytest.importorskip("apache_beam", reason="the extra [beam] is not installed")
+    build(**flags_for(tree, tmp_path / "out"), runner="DirectRunner")
+    assert digests(tmp_path / "out") == whole
+
+
+@pytest.mark.slow
+def test_beam_names_what_is_wrong(tree, tmp_path):
+    pytest.importorskip("apache_beam", reason="the extra [beam] is not installed")
+    shutil.copytree(tree, tmp_path / "images")
+    (tmp_path / "images" / "cat" / "7.jpg").write_bytes(b"no image at all")
+    flags = flags_for(tmp_path / "images", tmp_path / "out")
+    with pytest.raises(ValueError, match="'cat/7.jpg'.*--on_bad_image=skip"):
+        build(**flags, runner="DirectRunner")
+    with pytest.raises(ValueError, match="--runner=NoRunner"):
+        build(**flags, runner="NoRunner")
+
+
+@pytest.mark.slow
+def test_worker_processes_write_the_same_bytes(tree, whole, tmp_path):
+    build(**flags_for(tree, tmp_path / "out"), num_workers=2)
+    assert digests(tmp_path / "out") == whole
+
+
+@pytest.mark.slow
+def test_worker_processes_name_what_is_wrong(tree, tmp_path, caplog):
+    shutil.copytree(tree, tmp_path / "images")
+    (tmp_path / "images" / "cat" / "7.jpg").write_bytes(b"no image at all")
+    with pytest.raises(ValueError, match="'cat/7.jpg'.*--on_bad_image=skip"):
+        build(**flags_for(tmp_path / "images", tmp_path / "out"), num_workers=2)
+
+
+@pytest.mark.slow
+def test_killed_at_ten_random_moments(tree, whole, tmp_path):
+    """kill -9 of the builder, then the same command: the same bytes, every time."""
+    out = tmp_path / "out"
+    words = [f"--{name}={value}" for name, value in flags_for(tree, out).items()]
+    command = [sys.executable, "-m", "data_prep.build_tfrecords", "--num_workers=2", *words]
+    command.append("--clickmap_grid=8")
+    quiet = {"cwd": ROOT, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    started = time.monotonic()
+    subprocess.run(command, **quiet, check=True)
+    whole_seconds = time.monotonic() - started
+    rng = random.Random(0)
+    killed = 0
+    for _ in range(10):
+        shutil.rmtree(out)
+        process = subprocess.Popen(command, **quiet)
+        # From when the plan may be there; most of the time before is Python's own start.
+        time.sleep(rng.uniform(0.3, 1) * whole_seconds)
+        killed += process.poll() is None
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        subprocess.run(command, **quiet, check=True)
+        assert digests(out) == whole
+    assert killed >= 5
