@@ -26,6 +26,7 @@ from data_prep.splits import SPLITS
 from gala_tf import command
 
 STAGING = ".building"
+_MATCHES = "matches"  # in the staging directory: what a join by content has computed
 # What may differ when a build goes on: finished shards do not depend on it.
 _NOT_IN_FINGERPRINT = {
     "output_dir",
@@ -144,6 +145,7 @@ def main() -> None:
 
 def _check_flags(flag_values):
     """Errors that need no data; ValueError names flag, expectation, value and remedy."""
+    from data_prep import merge
     from gala_tf import clickmaps
 
     name = flag_values.source
@@ -151,13 +153,13 @@ def _check_flags(flag_values):
         raise ValueError(f"--source={name!r} is unknown; known sources: {', '.join(SOURCES)}.")
     if not flag_values.output_dir:
         raise ValueError("--output_dir is missing: say where the data set goes.")
-    reads = SOURCES[name].reads
+    reads = merge.options_read(name, flag_values.maps_source)
     if "input_dir" in reads and not flag_values.input_dir:
         raise ValueError(f"--source={name} reads files: give their --input_dir.")
     for field in dataclasses.fields(SourceOptions):
         flag = field.name
         if flag_values[flag].present and flag not in reads and flag != "seed":
-            users = [name for name, entry in SOURCES.items() if flag in entry.reads]
+            users = [n for n in SOURCES if flag in merge.options_read(n, flag_values.maps_source)]
             raise ValueError(
                 f"--{flag} means nothing to --source={name}; it is read by {', '.join(users)}. "
                 "Leave it out."
@@ -191,7 +193,8 @@ def _numbers(flag, words):
 
 
 def _blur(flag_values):
-    return flag_values.clickmap_blur or SOURCES[flag_values.source].clickmap_blur
+    maps_from = flag_values.maps_source or flag_values.source
+    return flag_values.clickmap_blur or SOURCES[maps_from].clickmap_blur
 
 
 def _fingerprint(flag_values):
@@ -238,11 +241,9 @@ def build(flag_values: flags.FlagValues, command: str) -> "records.DatasetInfo":
     _check_flags(flag_values)
     output_dir = flag_values.output_dir
     staging = os.path.join(output_dir, STAGING)
-    source = sources.load_source(flag_values.source, source_options(flag_values))
-    if len(set(source.class_names)) < len(source.class_names):
-        raise ValueError(f"Class names must be unique, got {list(source.class_names)}.")
     _check_output(output_dir, flag_values.overwrite)
     with _staging(staging):
+        source = _load_source(flag_values, staging)
         plan_dir = os.path.join(staging, shards.PLAN)
         plan = _unfinished_plan(plan_dir, flag_values)
         if plan is None:
@@ -278,6 +279,27 @@ def build(flag_values: flags.FlagValues, command: str) -> "records.DatasetInfo":
             _tell_what_is_kept(job, plan)
             raise
         return _publish(flag_values, command, source, plan, job)
+
+
+def _load_source(flag_values, staging):
+    from data_prep import merge
+
+    options = source_options(flag_values)
+    if options.maps_source:
+        source = merge.load(
+            flag_values.source,
+            options,
+            num_workers=flag_values.num_workers,
+            # A bucket's staging directory cannot be used as files: such a build, started again,
+            # computes its matches again.
+            cache_dir=None if "://" in staging else os.path.join(staging, _MATCHES),
+            on_bad_image=flag_values.on_bad_image,
+        )
+    else:
+        source = sources.load_source(flag_values.source, options)
+    if len(set(source.class_names)) < len(source.class_names):
+        raise ValueError(f"Class names must be unique, got {list(source.class_names)}.")
+    return source
 
 
 def _unfinished_plan(plan_dir, flag_values):
@@ -494,7 +516,8 @@ def _staging(staging) -> Iterator[None]:
         try:
             yield
         except BaseException:
-            if not any(name.endswith(".rows") for name in tf.io.gfile.listdir(staging)):
+            names = {name.rstrip("/") for name in tf.io.gfile.listdir(staging)}
+            if _MATCHES not in names and not any(name.endswith(".rows") for name in names):
                 tf.io.gfile.rmtree(staging)
                 parent = os.path.dirname(staging)
                 if not tf.io.gfile.listdir(parent):

@@ -49,8 +49,8 @@ def deal(keys: Iterable[str], proportions: Sequence[float]) -> Iterator[tuple[st
       keys: class by class, classes sorted by name, the keys of each by `seeded_rank`.
       proportions: of SPLITS, on any scale; 0 leaves a split empty.
 
-    Yields:
-      Key, split.
+    Returns:
+      An iterator over (key, split).
 
     Raises:
       ValueError: not three proportions >= 0 with a positive sum.
@@ -60,7 +60,10 @@ def deal(keys: Iterable[str], proportions: Sequence[float]) -> Iterator[tuple[st
             f"Split proportions must be {len(SPLITS)} numbers >= 0 of {', '.join(SPLITS)}, not all "
             f"0, got {list(proportions)}. The paper's are {list(PAPER_PROPORTIONS)}."
         )
-    share = [p / sum(proportions) for p in proportions]
+    return _deal(keys, [p / sum(proportions) for p in proportions])
+
+
+def _deal(keys, share):
     counts = [0] * len(SPLITS)
     for number, key in enumerate(keys, 1):
         # Each key goes to the split that lags furthest behind its share so far.

@@ -287,29 +287,42 @@ def check_records(data_dir, info, split):
     """
 
     def decode(serialized):
-        record = records.parse_example(serialized)
-        shape = _image_shape(record)
-        # The whole image as a window: fails, too, where the file is smaller than the record says.
-        image = tf.io.decode_and_crop_jpeg(record["image/encoded"], [0, 0, *shape], channels=3)
-        return tf.shape(image), records.decode_counts(record["clickmap/counts"], *shape)
+        version = records.parse_example(serialized, ["schema_version"])["schema_version"]
 
-    for path, _, expected in _shards(data_dir, info, split):
+        def decode_all():
+            record = records.parse_example(serialized)
+            shape = _image_shape(record)
+            # The whole image as a window: fails, too, where the file is smaller than recorded.
+            image = tf.io.decode_and_crop_jpeg(record["image/encoded"], [0, 0, *shape], channels=3)
+            counts = records.decode_counts(record["clickmap/counts"], *shape)
+            return tf.size(image) + tf.size(counts)
+
+        # Another schema may lack what this one needs: its version is the better message.
+        known = tf.equal(version, records.SCHEMA_VERSION)
+        return version, tf.cond(known, decode_all, lambda: 0)
+
+    paths = records.check_shards(data_dir, info, split)
+    for path, shard in zip(paths, info.splits[split].shards, strict=True):
+
+        def refuse(record, reason, path=path):
+            message = records.refusal(path, record, reason)
+            return ValueError(f"{message}. {records.remedy(info)}")
+
         dataset = tf.data.TFRecordDataset(path).map(decode, num_parallel_calls=tf.data.AUTOTUNE)
         read = 0
         try:
-            for _ in dataset:
+            for version, _ in dataset:
+                if version != records.SCHEMA_VERSION:
+                    raise refuse(read, records.wrong_version(int(version)))
                 read += 1
+        except tf.errors.DataLossError as error:
+            cut_off = "truncated" in error.message
+            raise refuse(read, records.CUT_OFF if cut_off else records.ALTERED) from error
         except tf.errors.OpError as error:
             reason = error.message.splitlines()[0]  # the rest names graph nodes
-            raise ValueError(
-                f"Record {read} of shard {path!r} cannot be read: {reason} Copy the shard again, "
-                f"or build the data set again: {info.command}"
-            ) from error
-        if read != expected:
-            raise ValueError(
-                f"Shard {path!r} holds {read} records, expected {expected} "
-                f"({records.INFO_FILE}). Copy it again, or build the data set again: {info.command}"
-            )
+            raise refuse(read, reason.rstrip(".")) from error
+        if read != shard.examples:
+            raise refuse(None, records.wrong_count(shard, read))
 
 
 @contextlib.contextmanager

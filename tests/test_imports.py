@@ -214,7 +214,8 @@ print(json.dumps({
 
 def test_importing_touches_no_device_and_reads_no_file(tmp_path):
     """And modules that --help needs leave TensorFlow alone. In a directory of its own."""
-    optional = {"data_prep.quickstart", "data_prep.sources.quickstart"}  # the [quickstart] extra
+    # Of the extras [quickstart] and [tfds].
+    optional = {"data_prep.quickstart", "data_prep.sources.quickstart", "data_prep.tfds_builder"}
     light = [f"gala_tf.{name}" for name in LIGHT]
     names = json.dumps([light, sorted(set(MODULES) - optional)])
     environment = f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"

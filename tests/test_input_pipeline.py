@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import shutil
 
 import numpy as np
 import pytest
@@ -352,6 +353,47 @@ def test_check_records_finds_the_record_that_stops_a_run(data, damaged):
         take(eval_dataset(damaged), -1)
     with pytest.raises(ValueError, match="Record 2 of shard .*train-00000-of-00002.*rebuild-me"):
         input_pipeline.check_records(*damaged, "train")
+
+
+def test_check_records_names_a_record_of_another_schema_version(data, tmp_path):
+    directory, info = data
+    shutil.copytree(directory, tmp_path / "copy")
+    path = str(tmp_path / "copy" / info.splits["train"].shards[1].file)
+    serialized = [record.numpy() for record in tf.data.TFRecordDataset(path)]
+    example = tf.train.Example.FromString(serialized[1])
+    example.features.feature["schema_version"].int64_list.value[0] = 7
+    del example.features.feature["image/encoded"]  # another schema need not have it
+    serialized[1] = example.SerializeToString()
+    shard = records.write_shard(path, serialized)
+    split = info.splits["train"]
+    split = dataclasses.replace(split, shards=(split.shards[0], shard, *split.shards[2:]))
+    info = dataclasses.replace(info, splits={"train": split})
+    with pytest.raises(ValueError, match="Record 1 of shard .*has schema_version 7, .* reads 1"):
+        input_pipeline.check_records(str(tmp_path / "copy"), info, "train")
+
+
+@pytest.mark.parametrize("cut, reason", [(5, records.CUT_OFF), (0, records.ALTERED)])
+def test_check_records_says_how_a_file_is_damaged(data, tmp_path, cut, reason):
+    directory, info = data
+    shutil.copytree(directory, tmp_path / "copy")
+    path = tmp_path / "copy" / info.splits["train"].shards[0].file
+    content = bytearray(path.read_bytes())
+    content[-20] ^= 1
+    path.write_bytes(content[: len(content) - cut])
+    split = info.splits["train"]
+    shard = dataclasses.replace(split.shards[0], bytes=len(content) - cut)
+    split = dataclasses.replace(split, shards=(shard, *split.shards[1:]))
+    info = dataclasses.replace(info, splits={"train": split})
+    with pytest.raises(ValueError, match=f"Record 4 of shard .* cannot be read: {reason}"):
+        input_pipeline.check_records(str(tmp_path / "copy"), info, "train")
+
+
+def test_a_shard_that_the_sidecar_does_not_list_is_refused(data, tmp_path):
+    directory, info = data
+    shutil.copytree(directory, tmp_path / "copy")
+    (tmp_path / "copy" / "train-00009-of-00010.tfrecord").touch()
+    with pytest.raises(ValueError, match="train-00009-of-00010.*it is not listed in dataset_info"):
+        train_dataset((str(tmp_path / "copy"), info))
 
 
 def test_a_shard_with_fewer_records_than_the_sidecar_says_stops_an_evaluation(data):

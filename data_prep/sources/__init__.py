@@ -150,6 +150,18 @@ SOURCES = {
         ),
         clickmap_blur="box:49",
     ),
+    "imagenet_tfrecords": SourceEntry(
+        "data_prep.sources.imagenet_tfrecords",
+        "ILSVRC12 in the classic TFRecords, or as TFDS prepared it; boxes in the records as maps",
+        reads=("input_dir", "boxes"),
+        clickmap_blur="none",  # a box is already an area
+    ),
+    "imagenet": SourceEntry(
+        "data_prep.sources.imagenet",
+        "ILSVRC12: folders or tars as downloaded; boxes, if wanted, as maps",
+        reads=("input_dir", "ground_truth", "ground_truth_order", "boxes"),
+        clickmap_blur="none",  # a box is already an area
+    ),
 }
 
 

@@ -103,6 +103,47 @@ class SourceOptions:
         "What to do about a row of clicks that cannot be understood; skip counts them.",
         choices=("error", "skip"),
     )
+    ground_truth: str = _option(
+        "",
+        "List of the classes of ImageNet's validation images: the development kit's, the list of "
+        "WordNet ids, LOC_val_solution.csv or val.txt. Default: at its usual place under "
+        "--input_dir.",
+    )
+    ground_truth_order: str = _option(
+        "auto",
+        "What numbers in --ground_truth mean (see --label_order). auto: what they usually do in a "
+        "list of its form.",
+        choices=("auto", "sorted", "sorted_from_1", "devkit"),
+    )
+    boxes: str = _option(
+        "",
+        "Boxes of ImageNet's images as maps: the CSV of process_bounding_boxes.py, or the folder "
+        "of the XML files (imagenet); in_records for those in the records (imagenet_tfrecords). "
+        "Default: no maps.",
+    )
+    maps_source: str = _option(
+        "",
+        "Lay maps of this other source, read from --maps_dir, onto the images of --source "
+        "(imagenet, imagenet_tfrecords or folder). Empty: none.",
+    )
+    join: str = _option(
+        "auto",
+        "How --maps_source's maps find their images: by file name, or by content (the picture "
+        "itself). auto: by name where they have names.",
+        choices=("auto", "name", "content"),
+    )
+    match_report: str = _option(
+        "",
+        "CSV file, written: the maps of --maps_source that were not joined for certain; a contact "
+        "sheet of the doubtful ones lies beside it.",
+    )
+    maps_splits: str = _option(
+        "train,validation,test",
+        "Take --maps_source's maps of these of its own splits only, separated by commas.",
+    )
+    accept_doubtful: bool = _option(
+        False, "Join doubtful matches too, as far as the two pictures correlate."
+    )
     seed: int = _option(0, "Decides splits, the order of records, and made-up data.")
 
     def replace(self, **changes: Any) -> "SourceOptions":

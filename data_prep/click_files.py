@@ -1,0 +1,203 @@
+"""Files of raw clicks, as ClickMe 2.0 exports them: CSV here, NPZ in `click_npz.py`.
+
+A row is a submission: what one participant clicked on one image. Columns of the CSV file, after its
+readers in serre-lab/human_clickme_data_processing (src/utils.py) and the co3d clickme.py:
+
+    image_path   "imagenet/val/n01751748/ILSVRC2012_val_00000001.JPEG"
+    clicks       text, one (x, y) a click, in the order of clicking; see `parse_clicks`
+    user_id      whose
+    timestamp    optional: seconds, or ISO 8601
+
+Two more, which only the NPZ file has there, are understood here too: user_catch_trial, the share of
+catch trials the participant passed, and is_mobile. Others are left unread.
+"""
+
+import csv
+import datetime
+import math
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+COLUMNS = ("image_path", "clicks", "user_id")
+MAX_CLICKS = 100_000  # in one submission; a round of the game allows 140
+MAX_TEXT = 131_072  # characters in one field: the csv module's own bound
+
+_NUMBER = r"[+-]?(?:[0-9]{1,15}(?:\.[0-9]{0,20})?(?:[eE][+-]?[0-9]{1,3})?|nan|NaN|inf|Infinity)"
+_PAIR = rf"\s*+({_NUMBER})\s*+,\s*+({_NUMBER})\s*+"
+_BARE_PAIR = _PAIR.replace("(", "(?:").replace("(?:?:", "(?:")  # the same without groups
+_POINT = rf'(?:"\({_BARE_PAIR}\)"|\({_BARE_PAIR}\)|\[{_BARE_PAIR}\])'
+_POINTS = rf"\s*+(?:{_POINT}(?:\s*+,\s*+{_POINT})*+)?\s*+"
+# Possessive throughout: whatever the text, the time it takes grows only with its length.
+_CLICKS = re.compile(rf"\s*+(?:\{{{_POINTS}\}}|\[{_POINTS}\])?\s*+")
+_POINT_PARTS = re.compile(rf"[(\[]{_PAIR}[)\]]")
+
+_TRUE, _FALSE = {"true", "t", "1", "1.0"}, {"false", "f", "0", "0.0", ""}
+
+
+class Submission(NamedTuple):
+    """One participant's clicks on one image.
+
+    Attributes:
+      where: file and row, for messages.
+      image_path: as the file has it; a name to look up, never a path to open.
+      clicks: (x, y) in the order of clicking; may be outside the image, or not finite.
+      user: whose.
+      timestamp: seconds; None if the file does not say.
+      catch_score: share of catch trials passed, NaN if empty; None if the file does not say.
+      mobile: whether on a phone; None if the file does not say.
+    """
+
+    where: str
+    image_path: str
+    clicks: tuple[tuple[float, float], ...]
+    user: str
+    timestamp: float | None = None
+    catch_score: float | None = None
+    mobile: bool | None = None
+
+
+class BadRowError(ValueError):
+    """A row that cannot be understood; the message names file and row."""
+
+
+def parse_clicks(text: str) -> tuple[tuple[float, float], ...]:
+    """The clicks of a text, by a strict grammar; whole numbers stay int.
+
+    The three forms that exports have, whitespace being free in all:
+
+        {"(12,34)","(56,78)"}     an array of the database, PostgreSQL
+        {(12,34),(56,78)}         the same without its quotes, as the readers leave it
+        [(12, 34), (56, 78)]      a Python list
+
+    Also a list of lists, as JSON writes it. Empty text, {} and [] hold no clicks.
+
+    Raises:
+      ValueError: anything else, anywhere in the text; or more than MAX_CLICKS.
+    """
+    if not _CLICKS.fullmatch(text):
+        shown = text if len(text) <= 80 else f"{text[:80]}... ({len(text)} characters)"
+        raise ValueError(
+            f"clicks are {shown!r}, expected "
+            '{"(x,y)","(x,y)"}, {(x,y),(x,y)}, [(x, y), (x, y)] or [[x, y], [x, y]] of numbers'
+        )
+    clicks = tuple((_number(x), _number(y)) for x, y in _POINT_PARTS.findall(text))
+    check_number_of_clicks(len(clicks))
+    return clicks
+
+
+def check_number_of_clicks(number: int) -> None:
+    """ValueError if one submission has more than MAX_CLICKS."""
+    if number > MAX_CLICKS:
+        raise ValueError(f"it has {number} clicks, expected at most {MAX_CLICKS} a submission")
+
+
+def _number(text):
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
+
+
+def read_csv(path: str) -> Iterator[Submission | BadRowError]:
+    """The submissions of a CSV file, local or gs://, in its order.
+
+    A row that cannot be understood comes as an error, not raised, so that the caller can count it.
+
+    Raises:
+      ValueError: not UTF-8 text, no rows, or a column is missing.
+    """
+    import tensorflow as tf
+
+    with tf.io.gfile.GFile(path, "r") as file:
+        reader = csv.reader(file, strict=True)
+        try:
+            header = [name.strip().lstrip("\ufeff") for name in next(reader, [])]
+            missing = [name for name in COLUMNS if name not in header]
+            if missing:
+                raise ValueError(
+                    f"Clicks {path!r}: columns {', '.join(missing)} are missing; its first line "
+                    f"has {header!r:.300}. Expected at least {', '.join(COLUMNS)}: rename yours."
+                )
+            while True:
+                try:
+                    row = next(reader, None)
+                except csv.Error as error:
+                    yield BadRowError(
+                        f"Clicks {path!r}, line {reader.line_num}: not CSV: {error}. Quote fields "
+                        "that hold commas or quotes, and double the quotes in them."
+                    )
+                    continue
+                if row is None:
+                    return
+                if row:
+                    yield _submission(f"{path!r}, line {reader.line_num}", header, row)
+        except UnicodeDecodeError as error:
+            raise ValueError(
+                f"Clicks {path!r}, after line {reader.line_num}: not UTF-8 text: {error}. Save the "
+                "file as UTF-8."
+            ) from error
+
+
+def _submission(where, header, row):
+    if len(row) != len(header):
+        return BadRowError(
+            f"Clicks {where}: expected {len(header)} fields, as the first line has, got "
+            f"{len(row)}. A field that holds commas must be quoted."
+        )
+    fields = dict(zip(header, row, strict=True))
+    for name in ("image_path", "user_id"):
+        if not fields[name].strip():
+            return BadRowError(f"Clicks {where}: {name} is empty. Fill it, or remove the row.")
+    try:
+        return Submission(
+            where=where,
+            image_path=fields["image_path"].strip(),
+            clicks=parse_clicks(fields["clicks"]),
+            user=fields["user_id"].strip(),
+            timestamp=_timestamp(fields.get("timestamp", "")),
+            catch_score=_score(fields.get("user_catch_trial")),
+            mobile=_mobile(fields.get("is_mobile")),
+        )
+    except ValueError as error:
+        return BadRowError(f"Clicks {where}: {error}. Correct the row, or remove it.")
+
+
+def _timestamp(text):
+    """Seconds since 1970; None for an empty field. Times without a zone are taken as UTC."""
+    text = text.strip()
+    if text.lower() in ("", "nan", "nat", "none"):
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            time = datetime.datetime.fromisoformat(text)
+        except ValueError:
+            raise ValueError(
+                f"timestamp is {text!r:.80}, expected seconds, or ISO 8601 as 2024-10-06 12:30:00"
+            ) from None
+        if time.tzinfo is None:
+            time = time.replace(tzinfo=datetime.UTC)
+        seconds = time.timestamp()
+    if not math.isfinite(seconds):
+        raise ValueError(f"timestamp is {text!r:.80}, expected a finite number")
+    return seconds
+
+
+def _score(text):
+    if text is None:
+        return None
+    try:
+        return float(text) if text.strip() else math.nan
+    except ValueError:
+        raise ValueError(f"user_catch_trial is {text!r:.80}, expected a number in 0...1") from None
+
+
+def _mobile(text):
+    if text is None:
+        return None
+    value = text.strip().lower()
+    if value not in _TRUE | _FALSE:
+        raise ValueError(f"is_mobile is {text!r:.80}, expected true or false")
+    return value in _TRUE

@@ -1,0 +1,258 @@
+"""Any images, with boxes from a CSV file.
+
+    input_dir/boxes.csv         (--annotations names another)
+        image,xmin,ymin,xmax,ymax,label,participant
+        cat/a.jpg,10,20,110,220,cat,worker 7
+        cat/b.jpg,,,,,cat,
+    input_dir/cat/a.jpg, input_dir/cat/b.jpg
+
+The first line names the columns, in any order; `label` and `participant` may be missing, others
+are not read. The file is the list of images: one without boxes is a row without coordinates, and
+has no map. Coordinates are edges, with fractions if need be, so a box covers the pixels whose
+centres lie between them, and at least one; --box_units says whether they are pixels of the
+displayed image or fractions of its sides, and is checked: no box of a file of pixels lies within
+the first pixel, and no fraction exceeds 2. What lies outside the image is cut off; a box wholly
+outside is an error.
+
+Without a column `label` the class is the folder that holds the image. If the boxes of an image have
+several labels, that of the largest decides, and the others are left out, and counted. Each
+participant is a map of its own; a map counts the boxes that cover each pixel. If the first folder
+of every image is train, val (or validation) or test, these are the splits; otherwise images are
+dealt in proportion.
+"""
+
+import csv
+import functools
+import json
+import math
+import os
+import sqlite3
+from collections.abc import Iterator
+
+import numpy as np
+from absl import logging
+
+from data_prep import clicks, geometry, masks
+from data_prep.dealing import Dealer, in_proportion
+from data_prep.image_files import read_image, relative_name
+from data_prep.sources import Item, Source, SourceOptions
+from data_prep.sources.folder import SPLIT_FOLDERS
+from gala_tf.records import Example
+
+EDGES = ("xmin", "ymin", "xmax", "ymax")
+_COLUMNS = ("image", *EDGES, "label", "participant")
+_FARTHEST_FRACTION = 2.0
+
+
+def load(options: SourceOptions) -> Source:
+    """Reads the CSV file into a temporary database; no image yet.
+
+    Raises:
+      ValueError: no such file, columns missing, a row malformed, units that contradict
+        --box_units, no class, or splits for some images only.
+    """
+    path = options.annotations or os.path.join(options.input_dir, "boxes.csv")
+    database = _store(path, options.box_units)
+    class_names = tuple(
+        row[0] for row in database.execute("SELECT DISTINCT label FROM images ORDER BY label")
+    )
+    if not class_names:
+        raise ValueError(f"{path!r} lists no images. Expected a row a box below the header.")
+    has_splits = _check_splits(database, path)
+    other = database.execute(
+        "SELECT COUNT(*) FROM boxes JOIN images USING (image) WHERE boxes.label != images.label"
+    ).fetchone()[0]
+    if other:
+        logging.warning("%d boxes are left out: their image has a larger one's label.", other)
+    return Source(
+        class_names=class_names,
+        items=_items(options, database, class_names, has_splits),
+        read=functools.partial(
+            _read, options.input_dir, os.path.basename(path), options.box_units == "relative"
+        ),
+        split_rule="as the images' first folders say" if has_splits else in_proportion(options),
+    )
+
+
+# --------------------------------------------------------------------------- listing
+
+
+def _rows(path) -> Iterator[tuple[int, dict[str, str]]]:
+    """(line number, column -> text) of a CSV file's rows."""
+    import tensorflow as tf
+
+    if not tf.io.gfile.exists(path):
+        raise ValueError(
+            f"{path!r} does not exist. Expected a CSV file with the columns {', '.join(_COLUMNS)}; "
+            "--annotations names it."
+        )
+    with tf.io.gfile.GFile(path, "r") as file:
+        reader = csv.reader(file, strict=True)
+        try:
+            header = [name.strip().lstrip("\ufeff") for name in next(reader, [])]
+            missing = [name for name in ("image", *EDGES) if header.count(name) != 1]
+            if missing:
+                raise ValueError(
+                    f"{path!r}, line 1: expected the columns {', '.join(_COLUMNS)} (the last two "
+                    f"as needed), got {header!r:.200}: {missing} must occur once. Add a header."
+                )
+            for cells in reader:
+                if cells and len(cells) != len(header):
+                    raise ValueError(
+                        f"{path!r}, line {reader.line_num}: {len(cells)} cells, the header has "
+                        f"{len(header)}. Correct the line."
+                    )
+                if cells:
+                    row = {n: c.strip() for n, c in zip(header, cells, strict=True)}
+                    yield reader.line_num, row
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise ValueError(
+                f"{path!r}, after line {reader.line_num}: not CSV in UTF-8: {error}. Save it anew."
+            ) from error
+
+
+def _store(path, units):
+    """A database of the file's boxes, and of its images with their labels and splits."""
+    # An empty name: a file of sqlite's that nobody else sees, and that vanishes when closed.
+    database = sqlite3.connect("", check_same_thread=False, isolation_level=None)
+    database.execute(
+        "CREATE TABLE boxes (line INTEGER PRIMARY KEY, image, label, participant, area, edges)"
+    )
+    farthest = cut = 0
+    database.execute("BEGIN")
+    for line, row in _rows(path):
+        where = f"{path!r}, line {line}"
+        image = relative_name(row["image"], where)
+        edges = _edges(row, where)
+        area = (edges[2] - edges[0]) * (edges[3] - edges[1]) if edges else -1.0
+        cells = (image, _label(row, image, where), row.get("participant", ""), area)
+        text = json.dumps(edges) if edges else None
+        database.execute("INSERT INTO boxes VALUES (?, ?, ?, ?, ?, ?)", (line, *cells, text))
+        if edges:
+            farthest = max(farthest, *map(abs, edges))
+            cut += min(edges) < 0 or max(edges) > 1
+            if units == "relative" and farthest > _FARTHEST_FRACTION:
+                raise ValueError(
+                    f"{where}: box {edges} is no fractions of an image's sides (0...1). Are these "
+                    "pixels? Pass --box_units=pixels."
+                )
+    database.execute("COMMIT")
+    if units == "pixels" and 0 < farthest <= 1:
+        raise ValueError(
+            f"{path!r}: no coordinate exceeds {farthest:g}, so all boxes would lie within the "
+            "first pixel. Are these fractions? Pass --box_units=relative."
+        )
+    if units == "relative" and cut:
+        logging.warning("%d boxes reach out of their image, and are cut off at its border.", cut)
+    database.executescript(
+        """
+        CREATE INDEX by_image ON boxes (image, line);
+        CREATE TABLE images (image PRIMARY KEY, label, top);
+        INSERT INTO images SELECT image, label, SUBSTR(image, 1, INSTR(image, '/') - 1) FROM (
+            SELECT image, label, ROW_NUMBER() OVER (PARTITION BY image ORDER BY area DESC, line)
+            AS place FROM boxes) WHERE place = 1;
+        """
+    )
+    return database
+
+
+def _edges(row, where):
+    """[xmin, ymin, xmax, ymax] of a row; None if all four cells are empty."""
+    texts = [row[name] for name in EDGES]
+    if not any(texts):
+        return None
+    try:
+        edges = [float(text) for text in texts]
+    except ValueError:
+        edges = [math.nan]
+    if not all(abs(edge) < 1e9 for edge in edges) or edges[2] < edges[0] or edges[3] < edges[1]:
+        raise ValueError(
+            f"{where}: {', '.join(EDGES)} = {', '.join(texts)[:200]}: expected finite numbers, the "
+            "maxima not below the minima; or four empty cells for an image without boxes."
+        )
+    return edges
+
+
+def _label(row, image, where):
+    label = row.get("label") if "label" in row else os.path.basename(os.path.dirname(image))
+    if not label or ("label" not in row and label in SPLIT_FOLDERS):
+        raise ValueError(
+            f"{where}: image {image!r} has no label: fill the column label, or put the image into "
+            "a folder with the name of its class."
+        )
+    return label
+
+
+def _check_splits(database, path):
+    """Whether images lie in split folders; ValueError if only some do."""
+    tops = {top for (top,) in database.execute("SELECT DISTINCT top FROM images")}
+    inside = tops & set(SPLIT_FOLDERS)
+    if inside and tops - inside:
+        raise ValueError(
+            f"{path!r}: some images lie in split folders {sorted(inside)}, others in "
+            f"{sorted(tops - inside)[:5]}. Put all of them into split folders, or none."
+        )
+    return bool(inside)
+
+
+def _items(options, database, class_names, has_splits) -> Iterator[Item]:
+    labels = {name: label for label, name in enumerate(class_names)}
+    images = database.execute("SELECT image, label, top FROM images ORDER BY image")
+    if has_splits:
+        for image, name, top in images:
+            yield _item(database, image, name, labels, SPLIT_FOLDERS[top])
+        return
+    dealer = Dealer(options.split_proportions, options.seed)
+    for image, name, _ in images:
+        dealer.add(name, image, json.dumps([image, name]))
+    for key, split in dealer.dealt():
+        image, name = json.loads(key)
+        yield _item(database, image, name, labels, split)
+
+
+def _item(database, image, name, labels, split):
+    boxes = database.execute(
+        "SELECT line, participant, edges FROM boxes WHERE image = ? AND label = ? AND edges IS "
+        "NOT NULL ORDER BY line",
+        (image, name),
+    )
+    boxes = [(line, participant, json.loads(edges)) for line, participant, edges in boxes]
+    return Item(image, split, json.dumps({"label": labels[name], "boxes": boxes}))
+
+
+# --------------------------------------------------------------------------- reading
+
+
+def _read(root, csv_name, relative, item: Item) -> Example:
+    """Raises BadImageError: the image is missing or damaged, or a box lies wholly outside it."""
+    key = json.loads(item.key)
+    data = read_image(root, item.image_id, csv_name)
+    height, width = geometry.displayed_size(data, item.image_id)
+    people: dict[str, list] = {}
+    for line, participant, edges in key["boxes"]:
+        if relative:
+            edges = (np.array(edges) * [width, height, width, height]).tolist()
+        if not relative and (min(edges) < 0 or edges[2] > width or edges[3] > height):
+            logging.log_first_n(
+                logging.WARNING,
+                "%r, line %d: box %s reaches out of image %r, %d wide and %d high; it is cut off "
+                "at the border. (Said of five boxes a process.)",
+                5,
+                csv_name,
+                line,
+                edges,
+                item.image_id,
+                width,
+                height,
+            )
+        box = masks.pixel_box(edges, height, width, f"{csv_name!r}, line {line}")
+        people.setdefault(participant, []).append(box)
+    return Example(
+        image_id=item.image_id,
+        image=data,
+        label=key["label"],
+        participant_maps=tuple(
+            clicks.rasterise_boxes(boxes, height, width) for boxes in people.values()
+        ),
+        split=item.split,
+    )

@@ -1,0 +1,333 @@
+"""Raw ClickMe clicks joined to the images they were made on; each participant's map kept apart.
+
+    --clicks_file   CSV or NPZ, as `click_files.py` and `click_npz.py` describe
+    --input_dir     <class>/<image>, or train/<class>/<image> beside validation/ (or val/), test/
+
+Clicks belong to the image of equal file name, ending aside: ImageNet's names are unique. Where
+yours are not, --click_path_prefix joins by whole paths. A class folder that is a WordNet id of
+ImageNet gives the label by sorted id; if all classes are, there are 1000 of them, else the folders
+are the classes, sorted by name. An image in no class folder takes the id in its file name, or that
+of the folder it has in the file of clicks.
+
+A map counts the bubbles of one submission, squares of 14 pixels of an image of short side 256
+(section 2 of the paper), [x, y] being their centres. The records' total is the sum over
+participants. The mean, which the published pipeline takes, is that sum divided by their number: one
+factor an image, which neither a loss of normalised maps nor a rank correlation notices.
+
+Frames. ClickMe 2.0 gives pixels of the original ImageNet file ("native"); the game itself
+(drewlinsley/dc_webapp), and the CO3D set, those of the 256x256 canvas: short side at 256, centre
+cropped, as far as one can tell.
+Such a click (x, y) is put at (x s + (W - S) / 2, y s + (H - S) / 2) of the displayed image, where
+S = min(H, W) and s = S / 256, and bubbles are cut off at the edge of that square, as the canvas cut
+them. Bubbles are round(14 s) pixels, at least 1, in both frames.
+
+Clicks outside the image count as far as their bubbles reach into it; those that do not are left
+out, negative ones like all others. Of native clicks that is known only once the image is read: the
+reader then warns, naming the image. A person all of whose clicks are outside gives no map.
+"""
+
+import functools
+import json
+import math
+import posixpath
+from collections.abc import Iterator
+
+import numpy as np
+from absl import logging
+
+from data_prep import clicks, geometry, image_files, imagenet_classes, splits, tfrecord_files
+from data_prep.click_files import read_csv
+from data_prep.click_npz import read_npz
+from data_prep.click_table import ClickTable, Filters, folder_wnid, say, touches
+from data_prep.sources import Item, Source, SourceOptions
+from data_prep.sources.folder import SPLIT_FOLDERS
+from gala_tf.records import BadImageError, Example
+
+GAME_SIDE = 256  # pixels of the game's canvas
+READERS = {".csv": read_csv, ".npz": read_npz}
+SUFFIXES = (".jpg", ".jpeg", ".png")  # of images
+SAMPLE = 100  # images whose sizes are compared with their clicks
+MAX_OUTSIDE = 0.1  # share of clicks; more mean the wrong frame, or other images
+
+
+def load(options: SourceOptions) -> Source:
+    """Reads the clicks into a temporary database, filters them, and prints what that removed.
+
+    Raises:
+      ValueError: an option is out of range, a file is missing or malformed, two images share a
+        name, an image has no class, nothing is left, or clicks do not fit their images.
+    """
+    filters = _filters(options)
+    paths = _click_files(options.clicks_file)
+    table = ClickTable()
+    _list_images(table, options)
+    key_of = functools.partial(_key, prefix=options.click_path_prefix)
+    for path in paths:
+        rows = READERS[_suffix(path)](path)
+        table.add_submissions(rows, key_of, filters, options.on_bad_row == "skip")
+    table.filter(filters)
+    clicked = not options.include_unclicked
+    if not table.count(clicked=True)[0]:
+        raise ValueError(
+            f"--clicks_file={options.clicks_file!r}: no submission is left on the images of "
+            f"--input_dir={options.input_dir!r}. The lines above say what removed them."
+        )
+    unknown, example = table.count("class IS NULL", clicked=clicked)
+    if unknown:
+        raise ValueError(
+            f"{unknown} images, for example {example!r}, are in no class folder, and neither name "
+            "nor clicks give a WordNet id. Sort them into class folders below --input_dir."
+        )
+    _check_frame(table, options)
+    labels, class_names = _classes(table.class_names())
+    items, rule = _items(table, options, labels, clicked)
+    read = functools.partial(
+        read_item,
+        root=options.input_dir,
+        frame=options.click_frame,
+        bubble_side=options.bubble_side,
+    )
+    return Source(class_names, items, read, rule)
+
+
+def _filters(options):
+    """The filters that the options ask for; ValueError if one is out of range."""
+    for name, least in (
+        ("bubble_side", 1),
+        ("min_clicks", 0),
+        ("max_clicks", 0),
+        ("min_participants", 1),
+    ):
+        if getattr(options, name) < least:
+            raise ValueError(f"--{name} must be at least {least}, got {getattr(options, name)}.")
+    if not 0 <= options.min_catch_score <= 1:
+        raise ValueError(f"--min_catch_score must be in 0...1, got {options.min_catch_score}.")
+    for name, values in (("click_frame", ("native", "256")), ("on_bad_row", ("error", "skip"))):
+        if getattr(options, name) not in values:
+            raise ValueError(f"--{name} is {getattr(options, name)!r}, expected one of {values}.")
+    return Filters(
+        min_catch_score=options.min_catch_score,
+        exclude_mobile=options.exclude_mobile,
+        first_submission_only=options.first_submission_only,
+        min_clicks=options.min_clicks,
+        max_clicks=options.max_clicks,
+        min_participants=options.min_participants,
+        side=GAME_SIDE if options.click_frame == "256" else None,
+        bubble_side=options.bubble_side,
+    )
+
+
+# --------------------------------------------------------------------------- listing
+
+
+def _suffix(path):
+    return posixpath.splitext(path)[1].lower()
+
+
+def _click_files(pattern):
+    import tensorflow as tf
+
+    if not pattern:
+        raise ValueError("--clicks_file is missing: give the CSV or NPZ file of the clicks.")
+    paths = [pattern] if tf.io.gfile.exists(pattern) else tfrecord_files.list_files(pattern)
+    if not paths:
+        raise ValueError(f"--clicks_file={pattern!r} does not exist, and as a pattern fits none.")
+    for path in paths:
+        if _suffix(path) not in READERS or tf.io.gfile.isdir(path):
+            raise ValueError(
+                f"--clicks_file: {path!r} is not a file that ends in {' or '.join(READERS)}."
+            )
+    return paths
+
+
+def _key(path, prefix):
+    """By what clicks and images find each other; None if the path is not below the prefix."""
+    path = path.replace("\\", "/")
+    if prefix:
+        prefix = prefix.rstrip("/") + "/"
+        if not path.startswith(prefix):
+            return None
+        path = path.removeprefix(prefix)
+    else:
+        path = posixpath.basename(path)
+    return posixpath.splitext(path)[0] if _suffix(path) in SUFFIXES else path
+
+
+def _list_images(table, options):
+    import tensorflow as tf
+
+    root = options.input_dir
+    if not root or not tf.io.gfile.isdir(root):
+        raise ValueError(f"--input_dir={root!r} is not a folder; give the one of the images.")
+    for folder, _, names in tf.io.gfile.walk(root):
+        relative = posixpath.relpath(folder.rstrip("/"), root.rstrip("/")) + "/"
+        relative = "" if relative == "./" else relative
+        for name in names:
+            if _suffix(name) in SUFFIXES and not name.startswith("."):
+                path = relative + name
+                key = posixpath.splitext(path if options.click_path_prefix else name)[0]
+                table.add_image(key, path, _class(path), _split(path), options.seed)
+    number, example = table.count(clicked=False)
+    if not number:
+        raise ValueError(
+            f"--input_dir={root!r} holds no images, files that end in {', '.join(SUFFIXES)}."
+        )
+    if len(table.splits()) > 1 and None in table.splits():
+        other = table.count("split IS NULL", clicked=False)[1]
+        raise ValueError(
+            f"--input_dir={root!r} holds split folders, and also {other!r}. Keep either split "
+            "folders or class folders at the top, and move the others away."
+        )
+
+
+def _split(path):
+    folders = path.split("/")[:-1]
+    return SPLIT_FOLDERS.get(folders[0]) if folders else None
+
+
+def _class(path):
+    """A WordNet id among the folders; else the first folder below the split; else by file name."""
+    folders = path.split("/")[:-1]
+    if folders and folders[0] in SPLIT_FOLDERS:
+        folders = folders[1:]
+    if folders:
+        return folder_wnid(path) or folders[0]
+    return imagenet_classes.known_wnid(posixpath.splitext(posixpath.basename(path))[0])
+
+
+def _classes(folders):
+    """Folder -> label, and the class names."""
+    wnids = imagenet_classes.wnids()
+    if set(folders) <= set(wnids):
+        return {wnid: label for label, wnid in enumerate(wnids)}, imagenet_classes.class_names()
+    return {name: label for label, name in enumerate(folders)}, tuple(folders)
+
+
+def _items(table, options, labels, clicked):
+    """The items, and in words how their splits came about."""
+    if None not in table.splits():
+        folders = ", ".join(sorted(table.splits()))
+        return _from_folders(table.images(clicked=clicked), labels), f"as in the folders: {folders}"
+    proportions = options.split_proportions
+    dealt = splits.deal(table.images(clicked=clicked), proportions)
+    rule = (
+        f"train, validation, test in proportion {', '.join(f'{p:g}' for p in proportions)}, by "
+        f"image, class by class, seed {options.seed}"
+    )
+    return _list(dealt, labels), rule
+
+
+def _from_folders(images, labels):
+    return _list(((image, image.split) for image in images), labels)
+
+
+def _list(images, labels) -> Iterator[Item]:
+    by_wnid = len(labels) == len(imagenet_classes.wnids()) and imagenet_classes.wnids()[0] in labels
+    for image, split in images:
+        label = labels[image.class_name]
+        if by_wnid:
+            stem = posixpath.splitext(posixpath.basename(image.path))[0]
+            imagenet_classes.check_known(stem, label)
+        head = json.dumps({"path": image.path, "label": label})
+        # The clicks are JSON already: a million of them need not be read to be written again.
+        yield Item(image.path, split, f'{head[:-1]}, "clicks": {image.clicks}}}')
+
+
+def _check_frame(table, options):
+    """ValueError if clicks do not fit their images: a wrong frame looks like any other map."""
+    number, outside = table.clicks, table.outside
+    large = spread = 0
+    if options.click_frame == "native":
+        number = 0
+        for image in table.sample(SAMPLE):
+            try:
+                data = image_files.read_image(options.input_dir, image.path, "--input_dir")
+                height, width = geometry.displayed_size(data, image.path)
+            except BadImageError:
+                continue  # the builder decodes every image, and reports or skips this one
+            points = [point for points in json.loads(image.clicks) for point in points]
+            side = _side(options.bubble_side, height, width)
+            number += len(points)
+            outside += sum(not touches(*point, side, height, width) for point in points)
+            if min(height, width) > 1.15 * GAME_SIDE:
+                large += 1
+                spread = max([spread, *(value for point in points for value in point)])
+        say(f"of {number} clicks on a sample of images {outside} lie outside their image")
+    if outside > MAX_OUTSIDE * number:
+        raise ValueError(
+            f"{outside} of {number} clicks lie outside their image, with --click_frame="
+            f"{options.click_frame}. Are they pixels of another frame (native: of the file as "
+            "displayed; 256: of its central square at 256x256), or the images resized since?"
+        )
+    if large >= 10 and spread <= GAME_SIDE:
+        raise ValueError(
+            f"No click on {large} images larger than {GAME_SIDE} pixels lies beyond pixel "
+            f"{spread:g}: these are pixels of the game's {GAME_SIDE}x{GAME_SIDE} frame. Pass "
+            "--click_frame=256."
+        )
+
+
+# --------------------------------------------------------------------------- reading
+
+
+def _side(bubble_side, height, width):
+    """The side of a bubble on an image of this size, pixels."""
+    return max(1, math.floor(bubble_side * min(height, width) / GAME_SIDE + 0.5))
+
+
+def read_item(item: Item, root: str, frame: str, bubble_side: int) -> Example:
+    """Reads an image and paints the clicks that its item carries.
+
+    Raises:
+      BadImageError: the image is missing, empty, or no image.
+    """
+    key = json.loads(item.key)
+    data = image_files.read_image(root, key["path"], "the listing of --input_dir")
+    height, width = geometry.displayed_size(data, key["path"])
+    side = _side(bubble_side, height, width)
+    maps, placed, outside = [], 0, 0
+    for points in key["clicks"]:
+        points = np.asarray(points, np.float64).reshape(-1, 2)
+        if frame == "256":
+            points = to_displayed(points, height, width)
+        inside = np.asarray([touches(x, y, side, height, width) for x, y in points], bool)
+        outside += len(points) - int(inside.sum())
+        if inside.any():
+            counts = clicks.rasterise_bubbles(points[inside], side, height, width)
+            maps.append(_cut_to_square(counts) if frame == "256" else counts)
+            placed += int(inside.sum())
+    if outside:
+        logging.warning(
+            "%r: %d of %d clicks lie outside the image and are left out; %d of %d people have "
+            "clicks on it.",
+            key["path"],
+            outside,
+            outside + placed,
+            len(maps),
+            len(key["clicks"]),
+        )
+    return Example(
+        image_id=item.image_id,
+        image=data,
+        label=key["label"],
+        participant_maps=tuple(maps),
+        clicks=placed,
+        split=item.split,
+    )
+
+
+def to_displayed(points: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Points [M, 2] of (x, y) in the game's 256x256 frame, in pixels of the displayed image."""
+    short = min(height, width)
+    corner = np.asarray([(width - short) / 2, (height - short) / 2])  # may be half a pixel
+    return points * (short / GAME_SIDE) + corner
+
+
+def _cut_to_square(counts):
+    """Zero outside the central square, except for pixels that it halves."""
+    height, width = counts.shape
+    top, left = (max(0, size - min(height, width)) // 2 for size in (height, width))
+    square = np.zeros_like(counts)
+    inside = np.s_[top : height - top, left : width - left]
+    square[inside] = counts[inside]
+    return square
