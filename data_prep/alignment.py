@@ -21,6 +21,7 @@ WRONG_TURNS = {
     "contrast_transposed": "transposed (x and y exchanged)",
     "contrast_other": "of another image",
 }
+ONE_COLOR = 2.0  # standard deviation of pixels below which a picture shows nothing
 PLAIN = 3.0  # standard errors that make a difference worth a word
 
 
@@ -40,6 +41,10 @@ def local_contrast(pixels: np.ndarray) -> np.ndarray:
 
 def cells(values: np.ndarray) -> np.ndarray:
     """Means over n x n cells of whole pixels of [H, W]: float32 [n, n]."""
+    height, width = values.shape
+    if height % SIDE == 0 == width % SIDE:
+        blocks = values.reshape(SIDE, height // SIDE, SIDE, width // SIDE)
+        return blocks.mean((1, 3), dtype=np.float32)
     sums = values.astype(np.float32)
     for axis in (0, 1):
         size = values.shape[axis]
@@ -56,26 +61,42 @@ def agreement(grid: np.ndarray, contrast: np.ndarray) -> list[float]:
 
     A map or an image that is the same everywhere correlates with nothing: 0.
     """
-    small = cells(grid)
-    return [correlation(turned, contrast) for turned in turns(small)]
+    small, contrast = _centred(cells(grid)), _centred(contrast)
+    return [
+        float(np.vdot(turned, contrast)) for turned in (small, small[:, ::-1], small[::-1], small.T)
+    ]
 
 
-def turns(small: np.ndarray) -> list[np.ndarray]:
-    return [small, small[:, ::-1], small[::-1], small.T]
+def correlation(grid: np.ndarray, contrast: np.ndarray) -> float:
+    """The first number of `agreement`."""
+    return float(np.vdot(_centred(cells(grid)), _centred(contrast)))
 
 
-def correlation(a: np.ndarray, b: np.ndarray) -> float:
-    a, b = a - a.mean(), b - b.mean()
-    scale = math.sqrt(float((a * a).sum()) * float((b * b).sum()))
-    return float((a * b).sum()) / scale if scale > 1e-12 else 0.0
+def _centred(values):
+    """Of mean 0 and sum of squares 1; zeros if they are all the same."""
+    values = values - values.mean()
+    scale = math.sqrt(float(np.vdot(values, values)))
+    return values / scale if scale > 1e-6 else np.zeros_like(values)
 
 
-def picture_code(image) -> bytes:
-    """`perceptual_hash.code` of a Pillow image pressed into a square; b"" for one single colour."""
+def picture_code(pixels: np.ndarray) -> tuple[bytes, float]:
+    """`perceptual_hash.code` of a picture, uint8 [H, W, 3], pressed into a square.
+
+    Of the green channel, thinned out first: a fraction of the time that grey takes.
+
+    Returns:
+      The code, b"" for an image of nearly one colour; and the standard deviation of the small
+      square's pixels, 0...128.
+    """
+    from PIL import Image
+
     from data_prep import perceptual_hash
 
-    square = perceptual_hash.shrink(image.convert("L"), "squash", 64)
-    return perceptual_hash.code(square).tobytes() if np.ptp(square) > 8 else b""
+    step = max(1, min(pixels.shape[:2]) // (2 * CONTRAST_SIDE))
+    green = Image.fromarray(np.ascontiguousarray(pixels[::step, ::step, 1]))
+    square = perceptual_hash.shrink(green, "squash", 64)
+    spread = float(square.std())
+    return (perceptual_hash.code(square).tobytes() if spread >= ONE_COLOR else b""), spread
 
 
 class Comparison(NamedTuple):

@@ -242,8 +242,8 @@ def build(flag_values: flags.FlagValues, command: str) -> "records.DatasetInfo":
     output_dir = flag_values.output_dir
     staging = os.path.join(output_dir, STAGING)
     _check_output(output_dir, flag_values.overwrite)
+    source = _load_source(flag_values, staging)
     with _staging(staging):
-        source = _load_source(flag_values, staging)
         plan_dir = os.path.join(staging, shards.PLAN)
         plan = _unfinished_plan(plan_dir, flag_values)
         if plan is None:

@@ -49,6 +49,13 @@ def as_counts(values: np.ndarray, path: str) -> np.ndarray:
     Raises:
       ValueError: not finite, negative, or whole numbers with a larger sum; `path` names the map.
     """
+    if len(values) == 1 and values.dtype.kind == "f":
+        with np.errstate(
+            invalid="ignore"
+        ):  # NaN and whatever else does not fit becomes some number
+            whole = values.astype(np.uint16)
+        if (whole == values).all():  # which is then another; three times faster than to look first
+            return whole.astype(np.int64)
     if not np.isfinite(values).all() or values.min() < 0:
         raise ValueError(
             f"Map {path!r} must be finite and >= 0, got {values.min()}...{values.max()}. Shift or "

@@ -23,8 +23,8 @@ class Dealer:
     """
 
     def __init__(self, proportions: Sequence[float], seed: int):
-        splits.assign_splits({}, proportions, seed)  # for its check
-        self._share = [p / sum(proportions) for p in proportions]
+        splits.deal((), proportions)  # for its check
+        self._proportions = proportions
         self._seed = seed
         self._db = sqlite3.connect("", check_same_thread=False)
         self._db.execute("CREATE TABLE keys (class, rank, key, cargo)")
@@ -36,11 +36,5 @@ class Dealer:
 
     def dealt(self) -> Iterator[tuple[str, str]]:
         """(cargo, split) of all keys, class by class in the seeded order."""
-        counts = [0] * len(splits.SPLITS)
         rows = self._db.execute("SELECT cargo FROM keys ORDER BY class, rank, key")
-        for number, (cargo,) in enumerate(rows, 1):
-            # Each key goes to the split that lags furthest behind its share so far.
-            lag = [s * number - c for s, c in zip(self._share, counts, strict=True)]
-            split = lag.index(max(lag))
-            counts[split] += 1
-            yield cargo, splits.SPLITS[split]
+        yield from splits.deal((cargo for (cargo,) in rows), self._proportions)

@@ -6,10 +6,13 @@ is decoded, so that a small file cannot claim a large picture.
 """
 
 import dataclasses
+import functools
+import io
 import struct
 import zlib
 from typing import NamedTuple
 
+import google_crc32c
 import numpy as np
 
 from data_prep import alignment, encoding
@@ -17,7 +20,9 @@ from gala_tf import clickmaps, records
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_HEADER = struct.Struct(">IIBB")  # width, height, bit depth, colour type; after 16 bytes
+DIGEST = struct.Struct("<IQQ")  # CRC-32C, height, width
 GREY = 0
+JPEG_FRAME = struct.Struct(">HHB")  # height, width, channels; after marker, length, precision
 BORDER = 1 / 16  # of a side: clicks nowhere else are suspicious
 BLUR_SAMPLE = 16  # one grid in so many is computed anew: it costs as much as all the rest
 BOX_TOLERANCE = 1e-6  # of float32 fractions
@@ -28,7 +33,7 @@ class Facts(NamedTuple):
     """What a record holds; a row of `findings.py`, so in the order of its columns.
 
     Attributes:
-      digest: `encoding.pixel_digest` of the decoded image.
+      digest: of the decoded image: checksum and size of the pixels, and the code.
       code: `perceptual_hash.code` of the image, 32 bytes; b"" for an image of one colour.
       has_map: a count map that is not all zero.
       area: part of the pixels that have a count > 0, 0...1.
@@ -190,10 +195,9 @@ def _decode_image(values, expected):
             f"{ranges[0][0]}...{ranges[0][1]} and widths {ranges[1][0]}...{ranges[1][1]} "
             f"({records.INFO_FILE})"
         )
-    try:
-        found = tuple(tf.io.extract_jpeg_shape(data).numpy().tolist())
-    except tf.errors.InvalidArgumentError as error:
-        return None, f"the image is no JPEG file ({_first_line(error)})"
+    found = jpeg_shape(data)
+    if found is None:
+        return None, "the image is no JPEG file"
     if found[:2] != shape or found[2] not in (1, 3):
         return None, (
             f"the JPEG is {found[0]}x{found[1]} pixels (height x width) of {found[2]} channels, "
@@ -202,14 +206,35 @@ def _decode_image(values, expected):
     if _is_turned(data):
         return None, "the JPEG has an EXIF orientation, which training ignores"
     try:
-        return tf.io.decode_and_crop_jpeg(data, [0, 0, *shape], channels=3).numpy(), ""
+        return tf.io.decode_and_crop_jpeg(data, _window(shape), channels=3).numpy(), ""
     except tf.errors.InvalidArgumentError as error:
         return None, f"the JPEG cannot be decoded ({_first_line(error)})"
 
 
-def _is_turned(data):
-    import io
+@functools.lru_cache(maxsize=512)
+def _window(shape):
+    import tensorflow as tf
 
+    return tf.constant([0, 0, *shape], tf.int32)
+
+
+def jpeg_shape(data: bytes) -> tuple[int, int, int] | None:
+    """Height, width, channels from a JPEG's frame header; None if it has none."""
+    if not data.startswith(b"\xff\xd8"):
+        return None
+    place = 2
+    while place + 10 <= len(data) and data[place] == 0xFF:
+        marker = data[place + 1]
+        if marker == 0xFF:  # padding
+            place += 1
+        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # tables, arithmetic
+            return JPEG_FRAME.unpack_from(data, place + 5)
+        else:
+            place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+    return None
+
+
+def _is_turned(data):
     from PIL import Image
 
     if b"Exif\0\0" not in data[:65_536]:
@@ -250,7 +275,7 @@ def _check_maps(values, expected):
 
 
 def decode_counts(png: bytes, shape: tuple[int, int]):
-    """A count map as training decodes it: int32 [H, W] and "", or None and why not."""
+    """A count map as training decodes it: uint8 or uint16 [H, W] and "", or None and why not."""
     import tensorflow as tf
 
     if len(png) < 26 or not png.startswith(PNG_SIGNATURE):
@@ -263,7 +288,7 @@ def decode_counts(png: bytes, shape: tuple[int, int]):
         )
     dtype = tf.uint8 if depth == 8 else tf.uint16  # records.decode_counts comes to the same values
     try:
-        return tf.io.decode_png(png, channels=1, dtype=dtype).numpy()[:, :, 0].astype(np.int32), ""
+        return tf.io.decode_png(png, channels=1, dtype=dtype).numpy()[:, :, 0], ""
     except tf.errors.InvalidArgumentError as error:
         return None, f"the PNG cannot be decoded ({_first_line(error)})"
 
@@ -272,7 +297,7 @@ def _check_participants(singles, participants, total):
     expected = participants if participants > 1 else 0
     if len(singles) != expected:
         return [f"clickmap/by_participant has {len(singles)} maps, expected {expected}"]
-    left = total.copy()
+    left = total.astype(np.int32)
     for number, png in enumerate(singles):
         counts, reason = decode_counts(png, total.shape)
         if counts is None:
@@ -323,9 +348,6 @@ def _grid(values, expected):
 
 
 def _facts(values, pixels, counts, grid, contrast):
-    from PIL import Image
-
-    image = Image.fromarray(pixels)
     height, width = pixels.shape[:2]
     has_map = counts is not None and bool(counts.any())
     area = peak = border = 0
@@ -334,14 +356,14 @@ def _facts(values, pixels, counts, grid, contrast):
         area, peak = np.count_nonzero(counts) / counts.size, int(counts.max())
         border, center = _border_and_center(counts)
     agreement = alignment.agreement(grid, contrast) if has_map and grid is not None else None
-    spread = float(contrast.std()) and float(pixels[::4, ::4].std())
+    code, spread = alignment.picture_code(pixels)
     return Facts(
         image_id=values["image/id"].decode("utf-8", "replace"),
         label=values["image/class/label"],
         height=height,
         width=width,
-        digest=encoding.pixel_digest(image),
-        code=alignment.picture_code(image),
+        digest=DIGEST.pack(google_crc32c.value(pixels.tobytes()), height, width) + code,
+        code=code,
         participants=values["clickmap/participants"],
         clicks=values["clickmap/clicks"],
         has_map=int(has_map),
@@ -356,10 +378,19 @@ def _facts(values, pixels, counts, grid, contrast):
 
 
 def _border_and_center(counts):
-    rows, columns = counts.sum(1, dtype=np.int64), counts.sum(0, dtype=np.int64)
-    total, (height, width) = rows.sum(), counts.shape
-    y, x = (max(1, round(size * BORDER)) for size in (height, width))
-    inside = counts[y : height - y, x : width - x].sum(dtype=np.int64)
-    center_y = rows @ (np.arange(height) + 0.5) / (total * height)
-    center_x = columns @ (np.arange(width) + 0.5) / (total * width)
-    return float(1 - inside / total), (float(center_y), float(center_x))
+    """Share of the counts at the border; centre of mass (y, x). In float32: for statistics."""
+    height, width = counts.shape
+    sums = _profiles(height) @ counts.astype(np.float32) @ _profiles(width).T  # [3, 3]
+    total = float(sums[0, 0])
+    border = 1 - float(sums[1, 1]) / total
+    return border, (float(sums[2, 0]) / total, float(sums[0, 2]) / total)
+
+
+@functools.lru_cache(maxsize=512)
+def _profiles(size):
+    """[3, size]: ones; 1 inside, 0 at the border; the pixels' centres, 0...1."""
+    edge = max(1, round(size * BORDER))
+    inside = np.zeros(size)
+    inside[edge : size - edge] = 1
+    rows = np.stack([np.ones(size), inside, (np.arange(size) + 0.5) / size])
+    return rows.astype(np.float32)

@@ -9,11 +9,11 @@ are no plain files (links, devices) are errors, as are names that leave the arch
 that do not fit.
 """
 
-import os
 import tarfile
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from data_prep.open_files import file_size, open_binary
 from gala_tf.records import BadImageError
 
 BLOCK = 512
@@ -35,25 +35,6 @@ class TarEntry(NamedTuple):
     name: str
     offset: int
     size: int
-
-
-def open_binary(path: str, buffering: int = -1):
-    """Opens a local or gs:// file for reading bytes."""
-    if "://" not in path:
-        # GFile reads 512 kB at each jump: walking a tar of images would read it several times.
-        return open(path, "rb", buffering=buffering)
-    import tensorflow as tf
-
-    return tf.io.gfile.GFile(path, "rb")
-
-
-def file_size(path: str) -> int:
-    """In bytes, of a local or gs:// file."""
-    if "://" not in path:
-        return os.path.getsize(path)
-    import tensorflow as tf
-
-    return tf.io.gfile.stat(path).length
 
 
 def entries(path: str, inside: TarEntry | None = None) -> Iterator[TarEntry]:

@@ -164,7 +164,7 @@ def _run(jobs, num_workers, total):
     from data_prep import shard_checks
 
     with tqdm(total=total, desc="verify", unit=" records", mininterval=0.5) as progress:
-        if num_workers == 1 or len(jobs) == 1:
+        if num_workers == 1:
             for job in jobs:
                 yield shard_checks.check(job, progress.update)
         else:
@@ -177,6 +177,9 @@ def _run_in_processes(jobs, num_workers, progress):
 
     # Spawned, not forked: TensorFlow's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
+    # Read when NumPy is loaded. Else each process' small products keep all cores spinning.
+    threads = {name: "1" for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+    os.environ.update({name: os.environ.get(name, one) for name, one in threads.items()})
     counter = context.Value("q", 0)
     with concurrent.futures.ProcessPoolExecutor(
         num_workers, context, initializer=_start_worker, initargs=(counter,)

@@ -68,8 +68,8 @@ class DatasetInfo:
       clickmap_blur: what was applied before the small grid was made, such as "box:49"; in pixels
         of the stored image.
       clickmap_grid: G, the side of the small grid.
-      human_ceiling: {"value", "estimator", "source"} where the data set's authors published one,
-        else None.
+      human_ceiling: {"value", "estimator", "source"} where the data set's authors published one, or
+        `data_prep.reliability` measured it (which adds how); else None.
       split_rule: in words, how the splits were made.
       tool_version: of the package and of the libraries that decide the bytes.
     """

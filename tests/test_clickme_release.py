@@ -325,6 +325,7 @@ def integers(*values):
             "one value of feature 'label', got 0",
         ),
     ],
+    ids=["no Example", "empty image", "integer image", "two labels", "no label"],
 )
 def test_records_of_other_types(tmp_path, serialized, message):
     source = load(archive(tmp_path, record(1), serialized))

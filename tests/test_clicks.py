@@ -70,3 +70,13 @@ def test_bubbles_that_make_no_sense(bubbles, side, message):
 def test_boxes_that_make_no_sense(boxes, message):
     with pytest.raises(ValueError, match=message):
         clicks.rasterise_boxes(boxes, 5, 6)
+
+
+def test_few_and_many_boxes_are_counted_alike(monkeypatch):
+    random = np.random.default_rng(0)
+    corners = random.integers(-10, 60, (200, 2))
+    boxes = np.concatenate([corners, corners + random.integers(0, 30, (200, 2))], 1)
+    few = clicks.rasterise_boxes(boxes, 40, 50)
+    monkeypatch.setattr(clicks, "FEW_BOXES", 0)
+    np.testing.assert_array_equal(few, clicks.rasterise_boxes(boxes, 40, 50))
+    assert few.max() > 5

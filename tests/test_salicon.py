@@ -11,7 +11,7 @@ from formats import coco as instances
 from formats import salicon as written
 from scipy.io import savemat
 
-from data_prep import clicks, mat_files
+from data_prep import mat_files
 from data_prep.sources import salicon
 from gala_tf.records import BadImageError
 
@@ -174,15 +174,6 @@ def test_images_that_are_not_there_or_not_those(tmp_path):
     (tmp_path / first.image_id).unlink()
     with pytest.raises(ValueError, match="no such file is under --input_dir"):
         load(tmp_path)
-
-
-@pytest.mark.parametrize("side", [1, 2, 3, 4, 14, 50])
-def test_painting_is_rasterising(side):
-    random = np.random.default_rng(side)
-    people = [random.integers(0, [32, 24], (n, 2)) for n in (1, 9, 400)]
-    for pixels, counts in zip(people, salicon._paint(people, side, *SIZE), strict=True):
-        expected = clicks.rasterise_bubbles(pixels + 0.5, side, *SIZE)
-        np.testing.assert_array_equal(counts, expected)
 
 
 # --- MAT

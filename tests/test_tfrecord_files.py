@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data_prep import example_features, tfrecord_files
+from data_prep import example_features, open_files, tfrecord_files
 from data_prep.tfrecord_files import DamagedFileError, Span
 
 RECORDS = [b"abc", b"", b"x" * 17]
@@ -28,7 +28,7 @@ def test_where_records_lie(tmp_path):
     """8 + 4 bytes before the data, 4 behind."""
     path = write(tmp_path / "a", RECORDS)
     assert list(tfrecord_files.spans(path)) == [Span(12, 3), Span(31, 0), Span(47, 17)]
-    assert tfrecord_files.file_size(path) == 12 + 3 + 4 + 12 + 4 + 12 + 17 + 4
+    assert open_files.file_size(path) == 12 + 3 + 4 + 12 + 4 + 12 + 17 + 4
 
 
 @pytest.mark.parametrize("url", [False, True])
@@ -140,7 +140,7 @@ def example(**features):
 def find(path, record, name):
     write(path, [b"before", record, b"behind"])
     span = list(tfrecord_files.spans(str(path)))[1]
-    with tfrecord_files.open_file(str(path)) as file:
+    with open_files.open_binary(str(path)) as file:
         return example_features.bytes_feature(file, span, name)
 
 

@@ -162,10 +162,6 @@ def count_map(record: Record, maps_from: str, name: str) -> np.ndarray | None:
 
 def _integers(values, name):
     """A heatmap as counts."""
-    with np.errstate(invalid="ignore"):  # NaN and whatever else does not fit becomes some number
-        whole = values.astype(np.uint16)
-    if (whole == values).all():  # which is then another; three times faster than to look first
-        return whole
     try:
         return count_maps.as_counts(values[None], name)[0]
     except ValueError as error:

@@ -29,7 +29,7 @@ from typing import NamedTuple
 
 from absl import logging
 
-from data_prep import imagenet_boxes, imagenet_classes, tar_index
+from data_prep import imagenet_boxes, imagenet_classes, open_files, tar_index
 from data_prep import imagenet_ground_truth as ground_truth
 from data_prep.sources import Item, Source, SourceOptions
 from gala_tf.records import BadImageError, Example
@@ -304,7 +304,7 @@ def _read(root: str, boxes_path: str, item: Item) -> Example:
     path, offset, size, label, boxes = json.loads(item.key)
     path = os.path.join(root, path)
     if offset is None:
-        offset, size = 0, tar_index.file_size(path)
+        offset, size = 0, open_files.file_size(path)
         if size > MAX_IMAGE_BYTES:
             raise BadImageError(f"{path!r} has more than {MAX_IMAGE_BYTES} bytes. Remove the file.")
     data = tar_index.read_entry(path, offset, size, item.image_id)

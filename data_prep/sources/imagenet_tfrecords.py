@@ -29,6 +29,7 @@ from data_prep import (
     imagenet_boxes,
     imagenet_classes,
     label_evidence,
+    open_files,
     record_boxes,
     tfds_files,
     tfrecord_files,
@@ -184,7 +185,7 @@ def _try_first_record(root, layout, shards, read):
         return
     split = shards[0].split
     paths = [os.path.join(root, shard.file) for shard in shards]
-    path = next((path for path in paths if tfrecord_files.file_size(path)), None)
+    path = next((path for path in paths if open_files.file_size(path)), None)
     if path is None:
         raise ValueError(
             f"All {len(shards)} {split} files in {root!r} are empty"
@@ -227,7 +228,7 @@ def _items(root, layout, shards) -> Iterator[Item]:
 
 def _items_of(root, layout, shard):
     path = os.path.join(root, shard.file)
-    with tfrecord_files.open_file(path) as file:
+    with open_files.open_binary(path) as file:
         for record, span in enumerate(tfrecord_files.spans(path)):
             name = example_features.bytes_feature(file, span, layout.file_name)
             key = json.dumps([shard.file, *span, record])

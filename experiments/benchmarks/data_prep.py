@@ -30,7 +30,6 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from data_prep import build_plan, build_tfrecords, clicks, encoding, shards, sources  # noqa: E402
 from formats import (  # noqa: E402
     boxes,
     clickme_clicks,
@@ -41,6 +40,8 @@ from formats import (  # noqa: E402
     imagenet_tfrecords,
     salicon,
 )
+
+from data_prep import build_plan, build_tfrecords, clicks, encoding, shards, sources  # noqa: E402
 from gala_tf import records  # noqa: E402
 
 IMAGES = flags.DEFINE_string("images", "", "Folder of JPEGs; default: cut from scikit-image's.")
