@@ -237,7 +237,7 @@ def jpeg_shape(data: bytes) -> tuple[int, int, int] | None:
 def _is_turned(data):
     from PIL import Image
 
-    if b"Exif\0\0" not in data[:65_536]:
+    if data.find(b"Exif\0\0", 0, 65_536) < 0:
         return False
     try:
         return Image.open(io.BytesIO(data)).getexif().get(0x0112, 1) != 1

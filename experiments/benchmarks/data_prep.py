@@ -13,6 +13,7 @@ machine disturbs little. Rows are comparable with their limits, not with other m
     build   `data_prep`, from the plan to the finished shards
 """
 
+import contextlib
 import io
 import json
 import statistics
@@ -172,7 +173,7 @@ def harmonization(root, pictures):
         lines.append(
             clickme_harmonization.record(
                 clickme_harmonization.jpeg(photo.square),
-                clickme_harmonization.jpeg(heatmap),
+                clickme_harmonization.jpeg(heatmap[..., None]),
                 i % 4,
             )
         )
@@ -371,7 +372,7 @@ def main(_) -> None:
     for name, case in CASES.items():
         if ONLY.value and name not in ONLY.value:
             continue
-        with tempfile.TemporaryDirectory() as directory:
+        with tempfile.TemporaryDirectory() as directory, contextlib.redirect_stdout(io.StringIO()):
             seconds = measure(case, Path(directory), pictures)
         results[name] = seconds
         shares = [c / b for c, b in zip(seconds["codecs"], seconds["build"], strict=True)]
