@@ -17,14 +17,15 @@ def rasterise_boxes(boxes, height: int, width: int) -> np.ndarray:
       boxes: integers [M, 4], each (xmin, ymin, xmax, ymax) in pixels, the maxima exclusive.
 
     Returns:
-      int64 [H, W].
+      Integers [H, W], of as few bytes as the number of boxes allows.
 
     Raises:
       ValueError: another shape, not integers, or a maximum below its minimum.
     """
     boxes = np.asarray(boxes)
+    dtype = np.min_scalar_type(len(boxes))  # unsigned
     if boxes.size == 0:
-        return np.zeros((height, width), np.int64)
+        return np.zeros((height, width), dtype)
     if boxes.ndim != 2 or boxes.shape[1] != 4 or boxes.dtype.kind not in "iu":
         raise ValueError(
             "boxes must be integers [M, 4] of (xmin, ymin, xmax, ymax), got shape "
@@ -39,7 +40,7 @@ def rasterise_boxes(boxes, height: int, width: int) -> np.ndarray:
     x0, x1 = np.clip(boxes[:, [0, 2]], 0, width).T  # [M] each
     y0, y1 = np.clip(boxes[:, [1, 3]], 0, height).T
     if len(boxes) < FEW_BOXES:
-        counts = np.zeros((height, width), np.int64)
+        counts = np.zeros((height, width), dtype)
         for left, right, top, bottom in zip(*np.stack([x0, x1, y0, y1]).tolist(), strict=True):
             counts[top:bottom, left:right] += 1
         return counts
@@ -49,7 +50,7 @@ def rasterise_boxes(boxes, height: int, width: int) -> np.ndarray:
     np.add.at(corners, (y0, x1), -1)
     np.add.at(corners, (y1, x0), -1)
     np.add.at(corners, (y1, x1), 1)
-    return corners.cumsum(0).cumsum(1)[:-1, :-1]
+    return corners.cumsum(0).cumsum(1)[:-1, :-1].astype(dtype)
 
 
 def rasterise_bubbles(bubbles, side: int, height: int, width: int) -> np.ndarray:
@@ -60,7 +61,7 @@ def rasterise_bubbles(bubbles, side: int, height: int, width: int) -> np.ndarray
       side: of a bubble, in pixels; side 1 marks the pixel that holds the point.
 
     Returns:
-      int64 [H, W]; a bubble covers pixels floor(x - side/2 + 1/2) and the side - 1 that follow.
+      Integers [H, W]; a bubble covers pixels floor(x - side/2 + 1/2) and the side - 1 that follow.
 
     Raises:
       ValueError: another shape, coordinates that are not finite, or side < 1.
@@ -69,7 +70,7 @@ def rasterise_bubbles(bubbles, side: int, height: int, width: int) -> np.ndarray
     if side < 1:
         raise ValueError(f"The side of a bubble must be at least 1 pixel, got {side}.")
     if bubbles.size == 0:
-        return np.zeros((height, width), np.int64)
+        return np.zeros((height, width), np.uint8)
     if bubbles.ndim != 2 or bubbles.shape[1] != 2:
         raise ValueError(
             f"bubbles must be [M, 2], one (x, y) a row, got shape {bubbles.shape}. Lists of all x "

@@ -63,5 +63,5 @@ def square_example(
         (side, side), Image.Resampling.BICUBIC, box=(left, top, left + short, top + short)
     )
     rows, columns = nearest_pixels(side, top, short), nearest_pixels(side, left, short)
-    maps = tuple(counts[rows[:, None], columns] for counts in example.participant_maps)
+    maps = tuple(counts.take(rows, 0).take(columns, 1) for counts in example.participant_maps)
     return dataclasses.replace(example, participant_maps=maps), square

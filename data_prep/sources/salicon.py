@@ -334,8 +334,7 @@ _READERS = {"json": _read_json, "mat": _read_mat, "maps": _read_maps}
 def _paint(points, side, height, width):
     """A count map of each observer's pixels [N, 2], whole (x, y) from 0."""
     for pixels in points:
-        counts = clicks.rasterise_bubbles(pixels + 0.5, side, height, width)
-        yield counts.astype(np.min_scalar_type(counts.max()))  # few bytes: they are many
+        yield clicks.rasterise_bubbles(pixels + 0.5, side, height, width)
 
 
 def _example(item, data, label, maps, points):
