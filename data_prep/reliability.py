@@ -16,10 +16,8 @@ box:49 on a busy x86 core: about 10 ms for a map that is ranked, so 3 minutes fo
 estimator on 10,000 images, and half an hour for ten halvings of each.
 """
 
-import concurrent.futures
 import contextlib
 import json
-import multiprocessing
 import os
 import shlex
 import sys
@@ -27,7 +25,7 @@ from collections.abc import Iterator
 
 from absl import flags
 
-from data_prep import reliability_results
+from data_prep import reliability_results, workers
 from data_prep.reliability_estimators import (
     BETWEEN_DATA_SETS,
     ESTIMATORS,
@@ -197,18 +195,8 @@ def _workers(count: int) -> Iterator:
     if count == 1:
         yield with_bar(map)
         return
-    # TensorFlow does not survive a fork.
-    context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(count, mp_context=context) as pool:
-        try:
-            yield with_bar(pool.map)
-        except concurrent.futures.process.BrokenProcessPool as error:
-            raise ValueError(
-                f"A worker process died, perhaps for want of memory: each of --num_workers={count} "
-                "holds TensorFlow and a block of maps. Give fewer."
-            ) from error
-        finally:
-            pool.shutdown(cancel_futures=True)
+    with workers.pool(count) as pool:
+        yield with_bar(pool.map)
 
 
 # --------------------------------------------------------------------------- measuring

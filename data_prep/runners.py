@@ -4,13 +4,10 @@ Every shard is a function of the plan and the raw material, so all of them write
 """
 
 import concurrent.futures
-import multiprocessing
-import multiprocessing.connection
-import os
-import threading
 import time
 from collections.abc import Sequence
 
+from data_prep import workers
 from data_prep.shards import ShardJob
 
 LOCAL = "local"
@@ -46,15 +43,9 @@ def run_local(
 
 
 def _run_processes(job, shards, num_workers, done, progress):
-    # Spawned, not forked: TensorFlow's threads do not survive a fork.
-    context = multiprocessing.get_context("spawn")
-    made, stop = context.Value("Q", 0), context.Value("b", 0)
-    pool = concurrent.futures.ProcessPoolExecutor(
-        min(num_workers, len(shards)), context, _start_worker, (job, made, stop)
-    )
-    with pool:
-        futures = [pool.submit(_make, split, index) for split, index in shards]
-        waiting = set(futures)
+    made, stop = workers.CONTEXT.Value("Q", 0), workers.CONTEXT.Value("b", 0)
+    with workers.pool(min(num_workers, len(shards)), _start_worker, (job, made, stop)) as pool:
+        waiting = {pool.submit(_make, split, index) for split, index in shards}
         try:
             while waiting:
                 finished, waiting = concurrent.futures.wait(
@@ -63,14 +54,8 @@ def _run_processes(job, shards, num_workers, done, progress):
                 progress.update(done + made.value - progress.n)
                 for future in finished:
                     future.result()
-        except BaseException as error:
+        except BaseException:
             stop.value = 1  # workers notice after the image they are at
-            pool.shutdown(cancel_futures=True)
-            if isinstance(error, concurrent.futures.process.BrokenProcessPool):
-                raise ValueError(
-                    "A worker process died, most likely for want of memory. Finished shards are "
-                    "kept: run the command again, with a smaller --num_workers."
-                ) from error
             raise
 
 
@@ -80,13 +65,6 @@ _worker = None  # (job, counter, stop flag) of this process, if it is a worker
 def _start_worker(job, made, stop):
     global _worker
     _worker = job, made, stop
-    # A worker outlives a killed parent, and would go on writing beside the next build's workers.
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-
-
-def _die_with_parent():
-    multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
-    os._exit(1)
 
 
 def _make(split, index):

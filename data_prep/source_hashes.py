@@ -1,23 +1,18 @@
 """Perceptual hashes of all images of a source: in parallel, and kept so that a restart goes on."""
 
-import concurrent.futures
-import concurrent.futures.process
 import contextlib
 import functools
 import hashlib
 import itertools
 import json
-import multiprocessing
-import multiprocessing.connection
 import os
-import threading
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-from data_prep import perceptual_hash
+from data_prep import perceptual_hash, workers
 from data_prep.sources import Item
 from gala_tf.records import BadImageError, Example
 
@@ -138,35 +133,15 @@ class _LazyPool:
         if self._num_workers <= 1:
             return map(function, batches)
         if self._pool is None:
-            # Spawned, not forked: TensorFlow's threads do not survive a fork.
-            context = multiprocessing.get_context("spawn")
-            self._pool = self._stack.enter_context(
-                concurrent.futures.ProcessPoolExecutor(
-                    self._num_workers, context, _leave_with_parent
-                )
-            )
+            self._pool = self._stack.enter_context(workers.pool(self._num_workers))
         return self._pool.map(function, batches)
-
-
-def _leave_with_parent():
-    """A worker would outlive a killed parent, waiting for tasks for ever."""
-    sentinel = multiprocessing.parent_process().sentinel
-    threading.Thread(
-        target=lambda: multiprocessing.connection.wait([sentinel]) and os._exit(1), daemon=True
-    ).start()
 
 
 def _hash_block(read, block, pool, progress):
     parts = []
-    try:
-        for part in pool.map(functools.partial(_hash_chunk, read), _batches(block, CHUNK)):
-            parts.append(part)
-            progress.update(len(part.labels))
-    except concurrent.futures.process.BrokenProcessPool as error:
-        raise ValueError(
-            "A worker process died while hashing, most likely for want of memory. Finished blocks "
-            "are kept: run the command again, with a smaller --num_workers."
-        ) from error
+    for part in pool.map(functools.partial(_hash_chunk, read), _batches(block, CHUNK)):
+        parts.append(part)
+        progress.update(len(part.labels))
     return Hashes(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 

@@ -12,7 +12,7 @@ import tempfile
 
 from absl import flags
 
-from data_prep import findings, verification_report
+from data_prep import findings, verification_report, workers
 from data_prep.findings import Fault
 from data_prep.verification_report import Report
 from gala_tf import command, records
@@ -173,17 +173,9 @@ def _run(jobs, num_workers, total):
 
 def _run_in_processes(jobs, num_workers, progress):
     import concurrent.futures
-    import multiprocessing
 
-    # Spawned, not forked: TensorFlow's threads do not survive a fork.
-    context = multiprocessing.get_context("spawn")
-    # Read when NumPy is loaded. Else each process' small products keep all cores spinning.
-    threads = {name: "1" for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")}
-    os.environ.update({name: os.environ.get(name, one) for name, one in threads.items()})
-    counter = context.Value("q", 0)
-    with concurrent.futures.ProcessPoolExecutor(
-        num_workers, context, initializer=_start_worker, initargs=(counter,)
-    ) as pool:
+    counter = workers.CONTEXT.Value("q", 0)
+    with workers.pool(num_workers, _start_worker, (counter,)) as pool:
         # A few ahead, not all: what is found must not pile up before it is joined.
         waiting, jobs = [], iter(jobs)
         while True:

@@ -100,7 +100,7 @@ def make_train_dataset(
         # Position among the examples of all pipelines: no two examples share a seed.
         position = position * pipelines + pipeline
         example_seed = _fold_in(_fold_in((seed, 0), AUGMENTATION_STREAM), position)
-        record = records.parse_example(serialized, [*IMAGE_FEATURES, *map_features])
+        record = _parse(serialized, [*IMAGE_FEATURES, *map_features])
         shape = _image_shape(record)
         if crop == "paper":
             window = preprocessing.paper_window(example_seed, *shape, crop_fraction)
@@ -186,7 +186,7 @@ def make_eval_dataset(
     paths, starts, counts = zip(*shards, strict=True) if shards else ((), (), ())
 
     def prepare(index, serialized):
-        record = records.parse_example(serialized, [*IMAGE_FEATURES, *map_features])
+        record = _parse(serialized, [*IMAGE_FEATURES, *map_features])
         shape = _image_shape(record)
         window = preprocessing.center_window(*shape, crop_fraction)
         counts, blur = read_clickmap(record)
@@ -254,7 +254,7 @@ def participant_maps(data_dir, info, split, *, clickmap_size, clickmap_blur, cro
 
     def cut_all(serialized):
         names = ["image/height", "image/width", "clickmap/by_participant"]
-        record = records.parse_example(serialized, names)
+        record = _parse(serialized, names)
         shape = _image_shape(record)
         window = preprocessing.center_window(*shape, crop_fraction)
 
@@ -376,6 +376,21 @@ def _clickmap_reader(info, map_source, blur, exact=False):
         records.decode_counts(record["clickmap/counts"], *_image_shape(record)),
         blur,
     )
+
+
+def _parse(serialized, names):
+    """Features of a record, once its schema version is found to be this program's.
+
+    Raises:
+        tf.errors.InvalidArgumentError: another version; `named_records` says of which record.
+    """
+    record = records.parse_example(serialized, [*names, "schema_version"])
+    expected = tf.constant(records.SCHEMA_VERSION, tf.int64)
+    check = tf.debugging.Assert(
+        tf.equal(record.pop("schema_version"), expected), ["not the schema version expected"]
+    )
+    with tf.control_dependencies([] if check is None else [check]):
+        return {name: tf.identity(tensor) for name, tensor in record.items()}
 
 
 def _image_shape(record):

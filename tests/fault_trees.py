@@ -11,8 +11,16 @@ from typing import NamedTuple
 
 import numpy as np
 from fake_trees import counts, write_image, write_map
-from formats import boxes, clickme_clicks, clickme_harmonization, clickme_release, coco, salicon
-from formats import imagenet, imagenet_tfrecords
+from formats import (
+    boxes,
+    clickme_clicks,
+    clickme_harmonization,
+    clickme_release,
+    coco,
+    imagenet,
+    imagenet_tfrecords,
+    salicon,
+)
 
 from data_prep import imagenet_classes
 

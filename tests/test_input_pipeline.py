@@ -372,6 +372,27 @@ def test_check_records_names_a_record_of_another_schema_version(data, tmp_path):
         input_pipeline.check_records(str(tmp_path / "copy"), info, "train")
 
 
+def test_a_record_of_another_schema_version_stops_a_run(data, tmp_path):
+    """Although everything that this program reads is there."""
+    directory, info = data
+    shutil.copytree(directory, tmp_path / "copy")
+    path = str(tmp_path / "copy" / info.splits["train"].shards[1].file)
+    serialized = [record.numpy() for record in tf.data.TFRecordDataset(path)]
+    example = tf.train.Example.FromString(serialized[1])
+    example.features.feature["schema_version"].int64_list.value[0] = 7
+    serialized[1] = example.SerializeToString()
+    shard = records.write_shard(path, serialized)
+    split = info.splits["train"]
+    split = dataclasses.replace(split, shards=(split.shards[0], shard, *split.shards[2:]))
+    copy = str(tmp_path / "copy"), dataclasses.replace(info, splits={"train": split})
+    for dataset in (eval_dataset(copy), train_dataset(copy)):
+        with (
+            pytest.raises(ValueError, match="Record 1 of shard .*has schema_version 7"),
+            input_pipeline.named_records(*copy, "train"),
+        ):
+            take(dataset, 20)
+
+
 @pytest.mark.parametrize("cut, reason", [(5, records.CUT_OFF), (0, records.ALTERED)])
 def test_check_records_says_how_a_file_is_damaged(data, tmp_path, cut, reason):
     directory, info = data

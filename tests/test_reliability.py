@@ -617,7 +617,7 @@ def test_damaged_records_are_named(tmp_path, content, message):
 
 @pytest.mark.slow
 def test_a_worker_that_dies_is_an_error_not_a_wait():
-    with pytest.raises(ValueError, match="worker process died.*--num_workers=2"):
+    with pytest.raises(ValueError, match="worker process died.*--num_workers than 2"):
         with reliability._workers(2) as run_all:
             list(run_all(os._exit, [1, 1]))
 

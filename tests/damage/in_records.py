@@ -1,0 +1,285 @@
+"""Damage inside TFRecords that are whole as files: values, types, lengths, names."""
+
+import functools
+import gzip
+import json
+
+import numpy as np
+import tensorflow as tf
+from fault_trees import heatmap, jpeg_record, pixels
+from formats import clickme_harmonization as harmonization
+from formats import imagenet
+from formats.clickme_release import write_records
+from formats.imagenet_tfrecords import floats, int64, text
+
+from damage import EPS, HANDLED, Damage, file, gone, jpeg_bomb, line, png_bomb
+
+
+def change(path, edit, record=1, **others):
+    """Record `record` of a file changed by `edit`, a function of its map of features.
+
+    The function may give bytes: these are then the record.
+    """
+
+    def damage(root, rng):
+        data = [d.numpy() for d in tf.data.TFRecordDataset(str(root / path))]
+        example = tf.train.Example.FromString(data[record])
+        new = edit(example.features.feature)
+        data[record] = new if isinstance(new, bytes) else example.SerializeToString()
+        write_records(str(root / path), data)
+        return Damage(path, **{"place": rf"record {record}\b"} | others)
+
+    return damage
+
+
+def setting(path, key, feature, **others):
+    """A feature of record 1 replaced; None takes it away."""
+
+    def edit(features):
+        if key in features:
+            del features[key]
+        if feature is not None:
+            features[key].CopyFrom(feature)
+
+    return change(path, edit, **others)
+
+
+def _zipped(path):
+    def damage(root, rng):
+        (root / path).write_bytes(gzip.compress((root / path).read_bytes()))
+        return Damage(path, "gzip")
+
+    return damage
+
+
+def _renamed(path, new):
+    def damage(root, rng):
+        (root / path).rename(root / new)
+        return Damage(new)
+
+    return damage
+
+
+NOISE = {"no Example": b"\xff\xfe\xfd" * 50, "no bytes": b""}
+
+# --------------------------------------------------------------------------- ImageNet
+
+_SHARD = "train-00000-of-00002"
+_classic = functools.partial(setting, _SHARD)
+_edge = "image/object/bbox/"
+
+CLASSIC = {
+    **{f"record of {what}": change(_SHARD, lambda f, d=data: d) for what, data in NOISE.items()},
+    "label 0": _classic("image/class/label", int64(0)),
+    "label one less": change(_SHARD, lambda f: _add(f["image/class/label"], -1)),
+    "label one more": change(_SHARD, lambda f: _add(f["image/class/label"], 1)),
+    "label 1001": _classic("image/class/label", int64(1001)),
+    "label negative": _classic("image/class/label", int64(-5)),
+    "label of 64 bits": _classic("image/class/label", int64(2**62)),
+    "label of floats": _classic("image/class/label", floats([1.0])),
+    "label gone": _classic("image/class/label", None),
+    "two labels": _classic("image/class/label", int64(1, 2)),
+    "synset of another class": _classic("image/class/synset", text("n02105855")),
+    "synset unknown": _classic("image/class/synset", text("n99999999")),
+    "synset not UTF-8": _classic("image/class/synset", text(b"\xff\xfe")),
+    "file name gone": _classic("image/filename", None),
+    "file name of another class": _classic("image/filename", text("n02105855_7.JPEG")),
+    "image gone": _classic("image/encoded", None),
+    "image empty": _classic("image/encoded", text(b""), place="record 1|n01443537_11"),
+    "image of integers": _classic("image/encoded", int64(1)),
+    "image is HTML": _classic("image/encoded", text("<html></html>")),
+    "image is PostScript": _classic("image/encoded", text(EPS)),
+    "image is a PNG bomb": _classic("image/encoded", text(png_bomb())),
+    "image is a JPEG bomb": _classic("image/encoded", text(jpeg_bomb())),
+    "image is CMYK": _classic(
+        "image/encoded", text(imagenet.picture(9, mode="CMYK")), allowed=HANDLED
+    ),
+    "image is a PNG": _classic(
+        "image/encoded", text(imagenet.picture(9, file_format="PNG")), allowed=HANDLED
+    ),
+    "box inverted": _classic(f"{_edge}xmax", floats([0.01, 1])),
+    "box outside": _classic(f"{_edge}xmax", floats([1.5, 1])),
+    "box negative": _classic(f"{_edge}xmin", floats([-0.5, 0])),
+    "box of NaN": _classic(f"{_edge}xmin", floats([np.nan, 0])),
+    "box of inf": _classic(f"{_edge}xmax", floats([np.inf, 0])),
+    "box of integers": _classic(f"{_edge}xmax", int64(1, 1)),
+    "edges of other numbers": _classic(f"{_edge}ymax", floats([0.5])),
+    "edge gone": _classic(f"{_edge}ymax", None),
+    "gzip": _zipped(_SHARD),
+    "shard gone": gone(_SHARD),
+    "shard numbered beyond": file("train-00002-of-00002", b""),
+    "shard of another set": file("train-00000-of-00003", b"", "3"),
+    "both splits in one name": file("validation-00001-of-00002", b"", "validation"),
+}
+del CLASSIC["both splits in one name"]
+
+
+def _add(feature, number):
+    feature.int64_list.value[0] += number
+
+
+_TFDS = "imagenet2012/5.1.0/"
+_TFDS_SHARD = _TFDS + "imagenet2012-train.tfrecord-00000-of-00002"
+_INFO = _TFDS + "dataset_info.json"
+_tfds = functools.partial(setting, _TFDS_SHARD)
+
+
+def _info(edit, place=""):
+    def damage(root, rng):
+        info = json.loads((root / _INFO).read_text())
+        edit(info)
+        (root / _INFO).write_text(json.dumps(info))
+        return Damage(_INFO, place)
+
+    return damage
+
+
+TFDS = {
+    "label -1": _tfds("label", int64(-1)),
+    "label 1000": _tfds("label", int64(1000)),
+    "label one more": change(_TFDS_SHARD, lambda f: _add(f["label"], 1)),
+    "label of floats": _tfds("label", floats([1.0])),
+    "file name leads out": _tfds("file_name", text("../../../etc/passwd")),
+    "file name not UTF-8": _tfds("file_name", text(b"\xff\xfe.JPEG")),
+    "file name with a line feed": _tfds("file_name", text("n01440764_1\n.JPEG")),
+    "image of floats": _tfds("image", floats([1.0])),
+    "image is HTML": _tfds("image", text("<html></html>")),
+    "shard gone": gone(_TFDS_SHARD),
+    "shard empty": file(_TFDS_SHARD, b""),
+    "lengths of other numbers": _info(lambda i: i["splits"][0].update(shardLengths=["1", "3"])),
+    "lengths of text": _info(lambda i: i["splits"][0].update(shardLengths=["a", "3"])),
+    "lengths negative": _info(lambda i: i["splits"][0].update(shardLengths=["-4", "4"])),
+    "a million shards": _info(lambda i: i["splits"][0].update(shardLengths=["1"] * 10**6)),
+    "no lengths": _info(lambda i: i["splits"][0].pop("shardLengths")),
+    "no splits": _info(lambda i: i.pop("splits")),
+    "split name leads out": _info(lambda i: i["splits"][0].update(name="../train")),
+    "file name template leads out": _info(
+        lambda i: i["splits"][0].update(filepathTemplate="../../{SPLIT}")
+    ),
+    "another format": _info(lambda i: i.update(fileFormat="array_record")),
+    "another data set": _info(lambda i: i.update(name="../imagenet2012")),
+    "a list": file(_INFO, "[]"),
+    "nested without end": file(_INFO, "[" * 200_000),
+    "labels in another order": line(_TFDS + "label.labels.txt", 3, "n99999999"),
+    "labels one short": line(_TFDS + "label.labels.txt", 1000, ""),
+}
+# A wrong length shows at a shard, and a message says where the length is from.
+TFDS["lengths of other numbers"] = _info(
+    lambda i: i["splits"][0].update(shardLengths=["1", "7"]), "00000-of-00002"
+)
+TFDS["labels one short"] = line(_TFDS + "label.labels.txt", 1000, "", "")
+
+# --------------------------------------------------------------------------- ClickMe, raw
+
+_ARCHIVE, _TRAIN = "clickme_train.tfrecords", "train-00000-of-00002"
+
+
+def _raw(path):
+    """Kinds for either form of the raw release."""
+    put = functools.partial(setting, path)
+    image = pixels(1).astype(np.float32) * np.float32(1 if path == _ARCHIVE else 1 / 255)
+
+    def floats_with(values, value):
+        values = values.copy()
+        values[100, 100] = value
+        return text(values.astype("<f4").tobytes())
+
+    images = {"NaN": np.nan, "inf": np.inf, "-1": -1, "300": 300, "1e30": 1e30}
+    maps = {"NaN": np.nan, "inf": np.inf, "-1": -1, "1e30": 1e30, "70000": 70_000}
+    return {
+        **{f"record of {what}": change(path, lambda f, d=d: d) for what, d in NOISE.items()},
+        **{f"image with {w}": put("image", floats_with(image, v)) for w, v in images.items()},
+        **{f"map with {w}": put("heatmap", floats_with(heatmap(), v)) for w, v in maps.items()},
+        "image four bytes short": put("image", text(image.tobytes()[:-4])),
+        "image one byte long": put("image", text(image.tobytes() + b"\0")),
+        "image empty": put("image", text(b"")),
+        "image of doubles": put("image", text(image.astype("<f8").tobytes())),
+        "image of bytes": put("image", text(pixels(1).tobytes())),
+        "image big-endian": put("image", text(image.astype(">f4").tobytes())),
+        "image of another side": put("image", text(image[:224, :224].astype("<f4").tobytes())),
+        "image of the other range": put(
+            "image", text((image * (1 / 255 if path == _ARCHIVE else 255)).astype("<f4").tobytes())
+        ),
+        "image is a JPEG": put("image", text(imagenet.picture(1))),
+        "image of a float list": put("image", floats([1.0])),
+        "image gone": put("image", None),
+        "map four bytes short": put("heatmap", text(heatmap().tobytes()[:-4])),
+        "map of 224": put("heatmap", text(heatmap()[:224, :224].tobytes())),
+        "map of a float list": put("heatmap", floats([1.0])),
+        "click_count negative": put("click_count", int64(-3)),
+        "click_count of floats": put("click_count", floats([3.0])),
+        "label 1000": put("label", int64(1000), place=r"record 1\b"),
+        "label negative": put("label", int64(-1)),
+        "label of text": put("label", text("n01440764")),
+        "label gone": put("label", None),
+        "two labels": put("label", int64(1, 2)),
+        "box inverted": put("bbox", int64(14, 20, 10, 30)),
+        "box outside": put("bbox", int64(10, 20, 14, 300)),
+        "box negative": put("bbox", int64(-1, 20, 14, 30)),
+        "box of another image": put("bbox", int64(200, 200, 210, 210)),
+        "box of three": put("bbox", int64(10, 20, 14)),
+        "box of floats": put("bbox", floats([10, 20, 14, 30])),
+        "file_path of another class": put("file_path", text("/x/n01440764_10026.JPEG")),
+        "gzip": _zipped(path),
+    }
+
+
+ARCHIVE = {
+    **_raw(_ARCHIVE),
+    "split twice": file("clickme_train.zip", b"PK"),
+    "shards beside it": file("train-00000-of-00001", b""),
+}
+SHARDS = {
+    **_raw(_TRAIN),
+    "shard gone": gone("train-00001-of-00002"),
+    "shard of another set": file("train-00000-of-00005", b""),
+    "shard empty": file("train-00001-of-00002", b""),
+}
+for _kinds in (ARCHIVE, SHARDS):  # a missing file has a number, not a name
+    _kinds.pop("shard gone", None)
+SHARDS["shard gone"] = lambda root, rng: gone("train-00001-of-00002")(root, rng)._replace(
+    file="train", place=r"missing are \[1\]"
+)
+
+# --------------------------------------------------------------------------- ClickMe, JPEG
+
+_JPEGS = "train/train-0.tfrecords"
+_put = functools.partial(setting, _JPEGS)
+
+
+def _jpeg(side=256, channels=3):
+    rng = np.random.default_rng(3)
+    return harmonization.jpeg(rng.integers(0, 256, (side, side, channels), np.uint8))
+
+
+HARMONIZATION = {
+    **{f"record of {what}": change(_JPEGS, lambda f, d=d: d) for what, d in NOISE.items()},
+    "image is a PNG": _put("image", text(imagenet.picture(1, 256, 256, file_format="PNG"))),
+    "image of 128": _put("image", text(_jpeg(128))),
+    "image is raw": _put("image", text(pixels(1).astype(np.float32).tobytes())),
+    "image is HTML": _put("image", text("<html></html>")),
+    "image is a JPEG bomb": _put("image", text(jpeg_bomb())),
+    "image cut off": _put("image", text(_jpeg()[:2000])),
+    "image empty": _put("image", text(b"")),
+    "image of integers": _put("image", int64(1)),
+    "image gone": _put("image", None),
+    "map in colour": _put("heatmap", text(_jpeg())),
+    "map of 64": _put("heatmap", text(_jpeg(64, 1))),
+    "map is a PNG bomb": _put("heatmap", text(png_bomb())),
+    "map cut off": _put("heatmap", text(_jpeg(256, 1)[:3000])),
+    "map of floats": _put("heatmap", floats([0.5])),
+    "label 1000": _put("label", int64(1000)),
+    "label 5000": _put("label", int64(5000)),
+    "label negative": _put("label", int64(-1)),
+    "label of text": _put("label", text("5")),
+    "label one-hot": _put("label", int64(*np.eye(1000, dtype=int)[5].tolist())),
+    "label gone": _put("label", None),
+    "gzip": _zipped(_JPEGS),
+    "shard numbered beyond": _renamed("train/train-1.tfrecords", "train/train-7.tfrecords"),
+    "shard of no records": file("train/train-1.tfrecords", b""),
+    "one record of two shards": file("train/clickme_train_0", jpeg_record(1)),
+}
+del HARMONIZATION["one record of two shards"]
+HARMONIZATION["shard numbered beyond"] = lambda root, rng: _renamed(
+    "train/train-1.tfrecords", "train/train-7.tfrecords"
+)(root, rng)._replace(file="train", place="missing are .1, 2")
