@@ -362,24 +362,30 @@ def _publish(flag_values, command, source, plan, job):
             f"pass --on_duplicate=drop to leave out the one in {split}."
         )
     left_out = {name for name, *_ in found.across}
-    bad = [line for shard in plan.all_shards() for line in job.contents(*shard).bad]
+    bad, written = [], set()
+    for split, index in plan.all_shards():
+        contents = job.contents(split, index)
+        bad += contents.bad
+        if any(row.image_id not in left_out for row in contents.rows):
+            written.add(split)
     if bad and flag_values.on_bad_image == "fail":
         raise ValueError(
             f"{len(bad)} damaged images were left out when this build was begun, the first: "
             f"{bad[0]} Pass --on_bad_image=skip to finish it without them, or delete "
             f"{job.staging!r} to start anew."
         )
+    _report(found, bad)
+    if not written:
+        raise ValueError(f"--source={flag_values.source} gave no image that could be written.")
     publishing.clear(job.staging, flag_values.output_dir)
     tallies = {}
     for split, index in plan.all_shards():
+        if split not in written:
+            continue  # all its images were left out: it is no split, and its shards nobody's
         contents = job.contents(split, index)
         shard = publishing.move(contents, job.staging, flag_values.output_dir, left_out)
         tally = tallies.setdefault(split, _Tally(len(source.class_names)))
         tally.add(shard, [row for row in contents.rows if row.image_id not in left_out])
-    _report(found, bad)
-    tallies = {split: tally for split, tally in tallies.items() if tally.examples}
-    if not tallies:
-        raise ValueError(f"--source={flag_values.source} gave no image that could be written.")
     info = records.DatasetInfo(
         name=flag_values.name or flag_values.source,
         class_names=source.class_names,

@@ -25,7 +25,6 @@ two columns may be missing, and a numeric `timestamp` [N] may be there.
 import contextlib
 import math
 import struct
-import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -33,6 +32,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from data_prep.click_files import BadRowError, Submission, check_number_of_clicks
+from data_prep.npz_files import HEADER_ERRORS
 
 COLUMNS = ("file_pointer", "clickmap_x", "clickmap_y", "user_id")
 CHUNK = 4096  # submissions read at a time
@@ -139,7 +139,7 @@ class _Column:
             if version not in readers:
                 raise ValueError(f"format version {version} is unknown")
             self.shape, fortran, self.dtype = readers[version](self._file)
-        except (ValueError, TypeError, SyntaxError, tokenize.TokenError) as error:
+        except HEADER_ERRORS as error:
             raise self._error(f"is no NPY array: {error}. Fetch the file again.") from error
         if self.dtype.hasobject:
             raise self._error(

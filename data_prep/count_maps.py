@@ -1,10 +1,9 @@
 """Count maps from files and arrays: read, checked, made whole numbers, fitted to their image."""
 
 import numpy as np
-from PIL import Image
 
-from data_prep import geometry
-from gala_tf.records import MAX_COUNT, PILLOW_ERRORS
+from data_prep import geometry, npz_files
+from gala_tf.records import MAX_COUNT, PILLOW_ERRORS, open_image
 
 
 def read_map(path: str) -> np.ndarray:
@@ -19,13 +18,14 @@ def read_map(path: str) -> np.ndarray:
     """
     try:
         if path.lower().endswith(".npy"):
-            values = np.load(path, allow_pickle=False)
+            # Mapped: a head that claims more than the file holds must not get that much memory.
+            values = np.array(np.lib.format.open_memmap(path, mode="r"))
         else:
-            with Image.open(path) as image:
+            with open_image(path) as image:
                 if image.mode not in ("1", "L", "I", "I;16", "I;16B"):
                     raise ValueError(f"it is an image of mode {image.mode!r}, not a grey one")
                 values = np.asarray(image)
-    except PILLOW_ERRORS as error:
+    except (*PILLOW_ERRORS, *npz_files.HEADER_ERRORS) as error:
         raise ValueError(
             f"Map {path!r} cannot be read: {error}. Expected a grey PNG or an NPY array. If it is "
             "no map but a second image, rename it."
@@ -49,6 +49,10 @@ def as_counts(values: np.ndarray, path: str) -> np.ndarray:
     Raises:
       ValueError: not finite, negative, or whole numbers with a larger sum; `path` names the map.
     """
+    if values.dtype.kind in "ub" and values.dtype.itemsize <= 2:
+        values = values.astype(np.uint8) if values.dtype == bool else values
+        if sum(int(counts.max()) for counts in values) <= MAX_COUNT:
+            return values  # the usual case, and a quick one
     if len(values) == 1 and values.dtype.kind == "f":
         with np.errstate(
             invalid="ignore"

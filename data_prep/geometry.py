@@ -22,7 +22,7 @@ def displayed_size(data: bytes, name: str) -> tuple[int, int]:
       records.BadImageError: not an image. (Damage behind the header is not seen here.)
     """
     try:
-        image = Image.open(io.BytesIO(data))
+        image = Image.open(io.BytesIO(data), formats=records.IMAGE_FORMATS)
         sideways = image.getexif().get(0x0112, 1) >= 5  # orientations 5...8 swap the axes
     except records.PILLOW_ERRORS as error:
         raise records.BadImageError(f"Image {name!r} cannot be opened: {error}.") from error

@@ -22,7 +22,7 @@ from absl import logging
 from PIL import Image
 
 from data_prep import clicks
-from gala_tf.records import PILLOW_ERRORS, BadImageError
+from gala_tf.records import IMAGE_FORMATS, PILLOW_ERRORS, BadImageError
 
 MAX_XML_BYTES = 2**20  # of one image's; the largest have some 30 kB
 _NAME_BYTES = 64
@@ -149,7 +149,8 @@ def read_xml(path: str) -> list[list[float]]:
         corners = np.array([found[name] for name in _CORNERS], np.float64).T.reshape(
             -1, 4
         )  # [M, 4]
-        if width <= 0 or height <= 0 or not np.isfinite(corners).all():
+        sizes_fit = 0 < width < np.inf and 0 < height < np.inf  # false of NaN
+        if not sizes_fit or not np.isfinite(corners).all():
             raise ValueError(f"the size is {width}x{height}, or a corner is no number")
     except (expat.ExpatError, ValueError, tf.errors.OpError) as error:
         raise BadImageError(
@@ -178,7 +179,7 @@ def box_map(boxes: list[list[float]], image: bytes, name: str) -> np.ndarray | N
     if not valid.any():
         return None
     try:
-        with Image.open(io.BytesIO(image)) as opened:
+        with Image.open(io.BytesIO(image), formats=IMAGE_FORMATS) as opened:
             size, orientation = opened.size, opened.getexif().get(0x0112, 1)
     except PILLOW_ERRORS:
         return None

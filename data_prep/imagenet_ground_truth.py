@@ -139,9 +139,12 @@ def _from_wnids(path, values):
 
 
 def _from_numbers(path, values, order):
-    mixed = [value for value in values.values() if not value.isdigit()]
+    mixed = [(image, value) for image, value in values.items() if not value.isdigit()]
     if mixed:
-        raise ValueError(f"Ground truth {path!r} mixes numbers and WordNet ids, as {mixed[0]}.")
+        image, value = mixed[0]
+        raise ValueError(
+            f"Ground truth {path!r} mixes numbers and WordNet ids, as {value} of image {image}."
+        )
     numbers = {image: int(value) for image, value in values.items()}
     _check_order(path, numbers, order)
     labels = np.full(NUM_VALIDATION + 1, -1, np.int16)

@@ -1,6 +1,7 @@
 """Arrays of an NPZ file: sizes are checked before anything is inflated, and no object is loaded."""
 
 import io
+import tokenize
 import zipfile
 import zlib
 
@@ -9,6 +10,17 @@ import numpy as np
 from gala_tf.records import BadImageError
 
 MAX_HEADER_BYTES = 10_000  # of an NPY file: what NumPy itself takes to be safe
+
+# What NumPy raises for the head of a damaged NPY file, which it reads as a Python expression.
+HEADER_ERRORS = (
+    ValueError,
+    TypeError,
+    SyntaxError,
+    tokenize.TokenError,
+    OverflowError,
+    RecursionError,
+    MemoryError,  # too many brackets
+)
 
 
 def read_arrays(data: bytes, limits: dict[str, int], name: str) -> dict[str, np.ndarray]:
@@ -28,7 +40,13 @@ def read_arrays(data: bytes, limits: dict[str, int], name: str) -> dict[str, np.
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return {key: _array(archive, key, limit) for key, limit in limits.items()}
-    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, NotImplementedError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        NotImplementedError,
+        *HEADER_ERRORS,
+    ) as error:
         raise BadImageError(
             f"{name}: not the NPZ file expected, with arrays {', '.join(limits)}: {error}. Fetch "
             "it again, or leave it out."

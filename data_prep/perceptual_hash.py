@@ -32,7 +32,7 @@ import io
 import numpy as np
 from PIL import Image, ImageOps
 
-from gala_tf.records import PILLOW_ERRORS, BadImageError, decode_image
+from gala_tf.records import IMAGE_FORMATS, PILLOW_ERRORS, BadImageError, decode_image
 
 FRAMES = ("crop", "crop224", "squash")
 WORDS = 4  # uint64 a code
@@ -56,7 +56,7 @@ def open_grey(data: bytes | np.ndarray, name: str) -> Image.Image:
     try:
         if isinstance(data, np.ndarray):
             return decode_image(data, name).convert("L")
-        image = Image.open(io.BytesIO(data))
+        image = Image.open(io.BytesIO(data), formats=IMAGE_FORMATS)
         if image.mode[0] in "IF":
             raise BadImageError(f"Image {name!r} has mode {image.mode}: more than 8 bits.")
         # A JPEG decodes at 1/2, 1/4 or 1/8 by leaving coefficients out, and its luma alone.

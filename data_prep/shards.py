@@ -124,7 +124,13 @@ class ShardJob:
                 f"{item.image_id!r} ({item.split}) was listed, {example.image_id!r} "
                 f"({example.split}) was read. Mend the source."
             )
-        encoded = encoding.encode(example, self.storage)
+        try:
+            encoded = encoding.encode(example, self.storage)
+        except ValueError as error:
+            # The image may be one record of a large file, which only the source's key names.
+            bad = isinstance(error, records.BadImageError)
+            text = f"{error} The source lists it as {item.key:.300}."
+            raise (records.BadImageError if bad else ValueError)(text) from error
         if encoded.label >= self.classes:
             raise ValueError(
                 f"{item.image_id!r}: label {encoded.label}, but there are only {self.classes} "

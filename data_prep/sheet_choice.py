@@ -21,7 +21,7 @@ SHOWN = 6  # of each kind of suspicion, in lines of COLUMNS
 QUANTILES = (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1)
 
 # Of no fault, but worth a look: words, and the condition in SQL.
-LARGE_AREA, TINY, ASPECT = 0.6, 32, 3
+LARGE_AREA, TINY, ASPECT = 0.95, 32, 3
 SUSPICIOUS = {
     "empty map": "participants > 0 AND NOT has_map",
     f"map covers more than {LARGE_AREA:.0%} of the image": f"area > {LARGE_AREA}",

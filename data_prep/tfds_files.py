@@ -119,7 +119,7 @@ def _read_json(path):
         text = file.read()
     try:
         info = json.loads(text)
-    except ValueError as error:  # UnicodeDecodeError is one, too
+    except (ValueError, RecursionError) as error:  # UnicodeDecodeError is one, too
         raise ValueError(f"{path!r} is not JSON ({error}). Copy the directory again.") from error
     if not isinstance(info, dict):
         raise ValueError(f"{path!r} must hold a JSON object, got {type(info).__name__}.")

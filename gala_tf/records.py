@@ -40,6 +40,7 @@ Dimension letters: H W size of the stored image, G side of the blurred grid, P p
 
 import dataclasses
 import io
+import re
 import struct
 import zlib
 from collections.abc import Iterable, Sequence
@@ -75,6 +76,7 @@ __all__ = [  # the schema of a record, and that of a data set
     "ALTERED",
     "CUT_OFF",
     "FEATURES",
+    "IMAGE_FORMATS",
     "INFO_FILE",
     "MAX_COUNT",
     "PILLOW_ERRORS",
@@ -95,6 +97,7 @@ __all__ = [  # the schema of a record, and that of a data set
     "encode_counts",
     "encode_example",
     "load_info",
+    "open_image",
     "parse_example",
     "refusal",
     "remedy",
@@ -116,6 +119,10 @@ JPEG_QUALITY = 95  # of images that must be re-encoded; those that are fine keep
 class BadImageError(ValueError):
     """An image that cannot be decoded or stored; the message names it and says what to do."""
 
+
+# What image files may be, whatever their names say. Pillow knows many more, among them PostScript,
+# which it hands to Ghostscript: reading a stranger's data set would run a stranger's program.
+IMAGE_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
 
 # What Pillow raises for broken files of its various formats.
 PILLOW_ERRORS = (
@@ -179,6 +186,21 @@ class Example:
     split: str | None = None
 
 
+def open_image(source: str | io.BytesIO) -> Image.Image:
+    """Opens an image file of IMAGE_FORMATS, its pixels not yet decoded.
+
+    Raises:
+      One of PILLOW_ERRORS: not such a file, or a PNG that fails one of its checksums.
+    """
+    image = Image.open(source, formats=IMAGE_FORMATS)
+    if image.format == "PNG":
+        image.verify()  # decoding compares no checksum of pixels, so that altered ones would pass
+        if isinstance(source, io.BytesIO):
+            source.seek(0)
+        image = Image.open(source, formats=IMAGE_FORMATS)
+    return image
+
+
 def decode_image(data: bytes | np.ndarray, name: str) -> Image.Image:
     """Decodes an image file completely, and turns it as its EXIF orientation says.
 
@@ -198,7 +220,9 @@ def decode_image(data: bytes | np.ndarray, name: str) -> Image.Image:
             )
         return Image.fromarray(data)
     try:
-        image = Image.open(io.BytesIO(data))
+        image = open_image(io.BytesIO(data))
+        if image.format == "JPEG" and not _has_end(data):
+            raise OSError("its JPEG data are cut off or altered, they have no end marker")
         image.load()  # open() reads only the header; a truncated file fails here
         if image.mode[0] not in "IF":
             if image.getexif().get(0x0112, 1) != 1:  # 0x0112: orientation, 1: as stored
@@ -214,6 +238,24 @@ def decode_image(data: bytes | np.ndarray, name: str) -> Image.Image:
         f"Image {name!r} has mode {image.mode!r}, expected 8 bits a channel. Convert it to an "
         "8-bit JPEG or PNG file."
     )
+
+
+_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)  # stuffed 0xff and restarts are none
+
+
+def _has_end(jpeg):
+    """Whether a JPEG's markers lead to the one that ends it, as TensorFlow's decoder demands.
+
+    Pillow fills what is missing with grey, and does not say so.
+    """
+    position = 0
+    while match := _MARKER.search(jpeg, position):
+        position, marker = match.end(), jpeg[match.end() - 1]
+        if marker == 0xD9:
+            return True
+        if marker not in (0x01, 0xD8):  # all others have a length
+            position += int.from_bytes(jpeg[position : position + 2], "big")
+    return False
 
 
 def to_jpeg(image: Image.Image, data: bytes | None = None) -> bytes:
@@ -236,12 +278,12 @@ def encode_counts(counts: np.ndarray) -> bytes:
             f"A count map must be a 2-D array of integers, got shape {counts.shape} and dtype "
             f"{counts.dtype}. Sum or round it first."
         )
-    if counts.min() < 0 or counts.max() > MAX_COUNT:
+    peak = counts.max()
+    if peak > MAX_COUNT or (counts.dtype.kind == "i" and counts.min() < 0):
         raise ValueError(
-            f"Counts must lie in 0...{MAX_COUNT}, got {counts.min()}...{counts.max()}. Scale the "
-            "map down."
+            f"Counts must lie in 0...{MAX_COUNT}, got {counts.min()}...{peak}. Scale the map down."
         )
-    depth = np.uint8 if counts.max() < 256 else np.uint16
+    depth = np.uint8 if peak < 256 else np.uint16
     buffer = io.BytesIO()
     # Of count maps, runs of equal numbers: smaller, and twice as fast, as with zlib's search.
     Image.fromarray(counts.astype(depth)).save(buffer, "PNG", compress_type=zlib.Z_RLE)
@@ -326,7 +368,7 @@ def check_maps(example: Example, shape: tuple[int, int]) -> None:
 
 
 def sum_maps(example: Example, shape: tuple[int, int]) -> np.ndarray | None:
-    """The count map summed over participants, uint16 [H, W]; None without maps.
+    """The count map summed over participants, integers [H, W]; None without maps.
 
     Raises:
       ValueError: a map does not pass `check_maps`, or the sum exceeds 65,535; the message names
@@ -335,6 +377,8 @@ def sum_maps(example: Example, shape: tuple[int, int]) -> np.ndarray | None:
     check_maps(example, shape)
     if not example.participant_maps:
         return None
+    if len(example.participant_maps) == 1 and example.participant_maps[0].dtype.itemsize <= 2:
+        return example.participant_maps[0]
     peaks = sum(int(counts.max()) for counts in example.participant_maps)
     # Where the peaks together fit into 16 bits, so does their sum; else it is looked at.
     total = np.zeros(shape, np.uint16 if peaks <= MAX_COUNT else np.float64)

@@ -5,16 +5,17 @@ that folder is material, so any file of it may be a target.
 """
 
 import functools
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import clickme_trees
 import numpy as np
-from fake_trees import counts, write_image, write_map
+import photographs
+from fake_trees import build, counts, write_image, write_map
 from formats import (
     boxes,
-    clickme_clicks,
-    clickme_harmonization,
     clickme_release,
     coco,
     imagenet,
@@ -25,6 +26,7 @@ from formats import (
 from data_prep import imagenet_classes
 
 SIZE = (24, 32)
+FINISHED = "verify"  # in place of a source: what is already built, to be verified
 WNIDS = list(imagenet_classes.wnids())
 
 
@@ -32,7 +34,7 @@ class Tree(NamedTuple):
     """How to make a tree, and how the builder is to read it.
 
     Attributes:
-      source: of the builder.
+      source: of the builder; or FINISHED.
       write: makes the tree in an empty folder.
       options: further flags; "{root}" stands for the folder.
     """
@@ -130,7 +132,7 @@ def _imagenet_tars(root):
 
 
 _SYNSETS = [WNIDS[label] for label in (0, 1, 65, 999)]
-_KNOWN = ["n01751748", "n09193705", "n02105855"]  # of ILSVRC2012_val_00000001, 2 and 3
+_KNOWN = [imagenet_classes.KNOWN_VALIDATION[number] for number in range(1, 9)]
 
 
 def _classic(root):
@@ -147,133 +149,6 @@ def _tfds(root):
         "validation": imagenet_tfrecords.rows(_KNOWN, validation=True),
     }
     imagenet_tfrecords.tfds_imagenet2012(root, splits, WNIDS)
-
-
-# --------------------------------------------------------------------------- ClickMe
-
-
-def pixels(seed: int, side: int = 256) -> np.ndarray:
-    """uint8 [side, side, 3], another picture for every seed."""
-    small = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), np.uint8)
-    return small.repeat(side // 8, 0).repeat(side // 8, 1)
-
-
-def heatmap() -> np.ndarray:
-    """float32 [256, 256]: 2 on rows 10...13 and columns 20...29."""
-    values = np.zeros((256, 256), np.float32)
-    values[10:14, 20:30] = 2
-    return values
-
-
-def _raw(seed, upper, **changes):
-    image = pixels(seed).astype(np.float32) * np.float32(upper / 255)
-    fields = {"image": image, "label": seed, "heatmap": heatmap(), "click_count": 5}
-    return clickme_release.record(**(fields | changes))
-
-
-def _release_shards(root):
-    for shard in range(2):
-        records = [_raw(2 * shard + i, 1, bbox=[10, 20, 14, 30]) for i in range(2)]
-        clickme_release.write_records(str(root / f"train-{shard:05d}-of-00002"), records)
-    plain = clickme_release.record(pixels(7) / np.float32(255), 7)
-    clickme_release.write_records(str(root / "val-00000-of-00001"), [plain])
-
-
-def _release_archive(root):
-    for split, seeds in (("train", (0, 1, 2)), ("test", (3,))):
-        path = str(root / f"clickme_{split}.tfrecords")
-        clickme_release.write_records(path, [_raw(seed, 255) for seed in seeds])
-
-
-def _release_folders(root):
-    for split, seeds in (("clickme_train", (0, 1, 2)), ("clickme_test", (3,))):
-        for number, seed in enumerate(seeds):
-            image = pixels(seed).astype(np.float32)
-            clickme_release.write_npz(str(root / split), number, image, heatmap(), 5, seed)
-
-
-def _release_zips(root):
-    import shutil
-
-    _release_folders(root)
-    for folder in sorted(root.iterdir()):
-        clickme_release.zip_folder(str(folder), str(folder) + ".zip")
-        shutil.rmtree(folder)
-
-
-def jpeg_record(seed: int, **changes) -> bytes:
-    """A record of the Harmonization release."""
-    jpeg = clickme_harmonization.jpeg
-    grey = np.zeros((256, 256, 1), np.uint8)
-    grey[40:60, 100:140] = 200
-    fields = {"image": jpeg(pixels(seed)), "heatmap": jpeg(grey), "label": seed}
-    return clickme_harmonization.record(**(fields | changes))
-
-
-def _harmonization(root):
-    clickme_harmonization.write_shard(root, "train", 0, [jpeg_record(seed) for seed in range(3)])
-    clickme_harmonization.write_shard(root, "train", 1, [jpeg_record(3)])
-    clickme_harmonization.write_shard(root, "val", 0, [jpeg_record(4)])
-
-
-CLICK_COLUMNS = (
-    "image_path",
-    "clicks",
-    "user_id",
-    "timestamp",
-    "user_catch_trial",
-    "is_mobile",
-)
-
-
-def _click_rows():
-    rng = np.random.default_rng(0)
-    rows = []
-    for number in range(12):
-        name = ("cat", "dog")[number % 2]
-        rows.append(
-            {
-                "image_path": f"imagenet/train/{name}/{name[0]}{number % 6 // 2}.jpg",
-                "clicks": [tuple(map(int, rng.integers(0, 64, 2))) for _ in range(4)],
-                "user_id": f"u{number}",
-                "timestamp": 1_700_000_000 + number,
-                "user_catch_trial": 0.5 if number == 10 else 1.0,
-                "is_mobile": number == 11,
-            }
-        )
-    return rows
-
-
-def _click_images(root):
-    for seed, name in enumerate(("cat", "dog")):
-        for number in range(3):
-            path = root / "images" / name / f"{name[0]}{number}.jpg"
-            write_image(path, 10 * seed + number, 64, 64)
-
-
-def _clicks_csv(root):
-    _click_images(root)
-    clickme_clicks.write_csv(root / "clicks.csv", _click_rows(), columns=CLICK_COLUMNS)
-
-
-def click_arrays() -> dict[str, np.ndarray]:
-    """The rows as `click_npz.CONVERSION` turns the published NPZ file into plain numbers."""
-    rows = _click_rows()
-    points = [point for row in rows for point in row["clicks"]]
-    return {
-        "file_pointer": np.asarray([row["image_path"] for row in rows]),
-        "user_id": np.asarray([row["user_id"] for row in rows]),
-        "clickmap_x": np.asarray([x for x, _ in points]),
-        "clickmap_y": np.asarray([y for _, y in points]),
-        "clickmap_offsets": np.cumsum([0] + [len(row["clicks"]) for row in rows]),
-        "user_catch_trial": np.asarray([row["user_catch_trial"] for row in rows]),
-        "is_mobile": np.asarray([row["is_mobile"] for row in rows]),
-    }
-
-
-def _clicks_npz(root):
-    _click_images(root)
-    np.savez_compressed(root / "clicks.npz", **click_arrays())
 
 
 # --------------------------------------------------------------------------- SALICON, COCO
@@ -332,6 +207,40 @@ def _coco(root):
     coco.write_instances(path, images, annotations, categories)
 
 
+# --------------------------------------------------------------------------- merged
+
+
+def _merged(root):
+    """Photographs in ImageNet's folders, and ClickMe records of their central squares."""
+    records = []
+    for seed in range(4):
+        picture = photographs.photograph(seed, 260, 300)
+        name = f"{WNIDS[seed]}/{WNIDS[seed]}_{seed}.JPEG"
+        imagenet.write_files(
+            root / "in" / "train" / WNIDS[seed], {name.split("/")[1]: photographs.jpeg(picture)}
+        )
+        square = np.asarray(photographs.central_square(picture), np.float32)
+        records.append(clickme_trees.raw(seed, 255, image=square, label=seed))
+    clickme_release.write_records(str(root / "maps" / "clickme_train.tfrecords"), records[:3])
+
+
+# --------------------------------------------------------------------------- finished shards
+
+
+def _finished(root):
+    with tempfile.TemporaryDirectory() as folder:
+        _folder(Path(folder))
+        build(
+            root / "data",
+            source="folder",
+            input_dir=folder,
+            split_proportions="2,1,1",
+            num_shards=2,
+            num_eval_shards=1,
+            clickmap_blur="none",
+        )
+
+
 _DEAL = {"split_proportions": "1,0,0"}
 _HELD = {"validation_fraction": "0.3"}
 _CLICKS = {"input_dir": "{root}/images", "on_bad_row": "error"} | _DEAL
@@ -345,20 +254,30 @@ TREES = {
     "imagenet, tars and lists": Tree("imagenet", _imagenet_tars, {"boxes": "{root}/boxes.csv"}),
     "imagenet_tfrecords, classic": Tree("imagenet_tfrecords", _classic, {"boxes": "in_records"}),
     "imagenet_tfrecords, TFDS": Tree("imagenet_tfrecords", _tfds, {}),
-    "clickme_release, shards": Tree("clickme_release", _release_shards, {}),
-    "clickme_release, archive": Tree("clickme_release", _release_archive, {}),
-    "clickme_release, zips": Tree("clickme_release", _release_zips, {}),
-    "clickme_release, NPZ": Tree("clickme_release", _release_folders, {}),
-    "clickme_harmonization": Tree("clickme_harmonization", _harmonization, _HELD),
+    "clickme_release, shards": Tree("clickme_release", clickme_trees.release_shards, {}),
+    "clickme_release, archive": Tree("clickme_release", clickme_trees.release_archive, {}),
+    "clickme_release, zips": Tree("clickme_release", clickme_trees.release_zips, {}),
+    "clickme_release, NPZ": Tree("clickme_release", clickme_trees.release_folders, {}),
+    "clickme_harmonization": Tree("clickme_harmonization", clickme_trees.harmonization, _HELD),
     "clickme_clicks, CSV": Tree(
-        "clickme_clicks", _clicks_csv, _CLICKS | {"clicks_file": "{root}/clicks.csv"}
+        "clickme_clicks", clickme_trees.clicks_csv, _CLICKS | {"clicks_file": "{root}/clicks.csv"}
     ),
     "clickme_clicks, NPZ": Tree(
-        "clickme_clicks", _clicks_npz, _CLICKS | {"clicks_file": "{root}/clicks.npz"}
+        "clickme_clicks", clickme_trees.clicks_npz, _CLICKS | {"clicks_file": "{root}/clicks.npz"}
     ),
     "salicon, JSON": Tree("salicon", _salicon_json, {}),
     "salicon, MAT": Tree("salicon", _salicon_mat, {}),
     "salicon, maps": Tree("salicon", _salicon_maps, {}),
     "coco": Tree("coco", _coco, {}),
     "boxes": Tree("boxes", _boxes, _DEAL),
+    "imagenet with maps of ClickMe": Tree(
+        "imagenet",
+        _merged,
+        {
+            "input_dir": "{root}/in",
+            "maps_source": "clickme_release",
+            "maps_dir": "{root}/maps",
+        },
+    ),
+    "finished shards": Tree(FINISHED, _finished, {"data_dir": "{root}/data"}),
 }

@@ -65,3 +65,20 @@ def test_blurred_grid_is_the_average_of_the_blurred_counts(blur):
     assert grid.dtype == np.uint8 and grid.max() == 255
     assert np.abs(grid - expected).max() <= 0.5 + 1e-9
     assert not encoding.blurred_grid(np.zeros((5, 7), int), blur, 8).any()
+
+
+@pytest.mark.parametrize("side", [20, 300])
+def test_a_picture_is_known_by_its_pixels(side):
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, 256, (side, side + 1, 3), dtype=np.uint8)
+    digest = encoding.pixel_digest(Image.fromarray(pixels))
+    for _ in range(50):
+        other = pixels.copy()
+        y, x = random.integers(side), random.integers(side + 1)
+        other[y : y + 4, x : x + 4] ^= 64  # a spot somewhere
+        assert encoding.pixel_digest(Image.fromarray(other)) != digest
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
+    assert encoding.pixel_digest(records.decode_image(buffer.getvalue(), "a")) == digest
+    turned = Image.fromarray(np.ascontiguousarray(pixels[::-1]))
+    assert encoding.pixel_digest(turned) != digest

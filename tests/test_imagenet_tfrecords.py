@@ -413,7 +413,12 @@ def test_tfds_described_otherwise(tmp_path, changes, message):
 
 def test_tfds_damaged_description(tmp_path):
     directory = fmt.tfds_imagenet2012(tmp_path, tfds_splits(), WNIDS)
-    for content, message in ((b"{", "is not JSON"), (b"\xff", "not JSON"), (b"[]", "JSON object")):
+    for content, message in (
+        (b"{", "is not JSON"),
+        (b"\xff", "not JSON"),
+        (b"[]", "JSON object"),
+        (b"[" * 200_000, "not JSON"),
+    ):
         (directory / "dataset_info.json").write_bytes(content)
         with pytest.raises(ValueError, match=message):
             source.load(options(tmp_path))
@@ -450,7 +455,7 @@ def test_tfds_other_label_names(tmp_path):
     """imagenet_resized has this list in the devkit's order."""
     order = sorted(WNIDS, key=lambda wnid: wnid != "n02119789")
     fmt.tfds_imagenet2012(tmp_path, tfds_splits(), order)
-    with pytest.raises(ValueError, match="begins with n02119789"):
+    with pytest.raises(ValueError, match="line 1: n02119789, expected n01440764"):
         source.load(options(tmp_path))
 
 

@@ -212,6 +212,34 @@ def test_damaged_images_are_named(data):
         records.decode_image(data, "cat/a.jpg")
 
 
+def test_altered_bytes_that_pillow_would_take():
+    """A PNG's checksums, and a JPEG's end, which TensorFlow's decoder demands."""
+    data = bytearray(_file("RGB", "PNG"))
+    data[data.index(b"IEND") - 5] ^= 1  # the checksum of the pixels alone
+    with pytest.raises(records.BadImageError, match="'a'.*broken PNG file"):
+        records.decode_image(bytes(data), "a")
+    data = bytearray(_file())
+    data[-1] = 0xE0
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        tf.io.decode_jpeg(bytes(data))
+    with pytest.raises(records.BadImageError, match="'a'.*no end marker"):
+        records.decode_image(bytes(data), "a")
+    # What follows the end does not matter, nor do markers inside of a thumbnail.
+    exif = b"Exif\0\0" + _file(height=8, width=8)
+    app1 = b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif
+    with_thumbnail = _file()[:2] + app1 + _file()[2:] + b"tail"
+    assert records.decode_image(with_thumbnail, "a").size == (WIDTH, HEIGHT)
+    records.decode_image(_file(mode="L"), "a")
+
+
+def test_no_program_runs_for_an_image(monkeypatch):
+    """PostScript, which Pillow would hand to Ghostscript, is no image whatever its name."""
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *_, **__: pytest.fail("it ran"))
+    data = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 32 24\n%%EndComments\nshowpage\n%%EOF\n"
+    with pytest.raises(records.BadImageError, match="'a'.*cannot identify"):
+        records.decode_image(data, "a")
+
+
 def test_sixteen_bit_images_are_refused_rather_than_clipped():
     buffer = io.BytesIO()
     Image.fromarray(_counts(60_000).astype(np.uint16)).save(buffer, "PNG")
@@ -355,6 +383,7 @@ def test_a_description_that_is_off_is_refused(data_set, change, message):
 def test_no_description_or_no_json(tmp_path):
     with pytest.raises(ValueError, match="No data set at .*build_tfrecords --source"):
         records.load_info(str(tmp_path))
-    (tmp_path / records.INFO_FILE).write_text("{")
-    with pytest.raises(ValueError, match="is not JSON"):
-        records.load_info(str(tmp_path))
+    for content in (b"{", b"\xff", b"[" * 200_000):
+        (tmp_path / records.INFO_FILE).write_bytes(content)
+        with pytest.raises(ValueError, match=f"{records.INFO_FILE}' is not JSON"):
+            records.load_info(str(tmp_path))

@@ -115,6 +115,19 @@ def test_maps_that_make_no_sense(tmp_path, values, message):
         count_maps.read_map(str(tmp_path / "a.npy"))
 
 
+def test_npy_files_that_claim_more_than_they_hold(tmp_path):
+    """A head of a few bytes claimed 4 TB of memory; an NPZ file under this name was no array."""
+    head = {"descr": "<f4", "fortran_order": False, "shape": (10**6, 10**6)}
+    path = tmp_path / "a.npy"
+    with open(path, "wb") as file:
+        np.lib.format.write_array_header_1_0(file, head)
+        file.write(bytes(4000))
+    for make in (lambda: None, lambda: np.savez(open(path, "wb"), a=np.ones((24, 32)))):
+        make()
+        with pytest.raises(ValueError, match="a.npy' cannot be read"):
+            count_maps.read_map(str(path))
+
+
 def test_a_second_photograph_is_no_map(tmp_path):
     write_image(tmp_path / "a.png", 0)
     with pytest.raises(ValueError, match="a.png' cannot be read: .*mode 'RGB'.*rename it"):
@@ -221,6 +234,12 @@ def test_tiny_imagenet(tiny_tree, tmp_path):
         ("train/n01/n01_boxes.txt", lambda t: t.replace("63", "64"), "box .* must be"),
         ("train/n01/n01_boxes.txt", lambda t: t.replace("n01_3", "n01_99"), "does not exist"),
         ("val/val_annotations.txt", lambda t: t.replace("n01", "n09"), r"classes \['n09'\]"),
+        ("wnids.txt", lambda t: t.replace("n01", "n02"), "wnids.txt', line 2: .*each once"),
+        ("wnids.txt", lambda t: t.replace("n01", "../n01"), "wnids.txt', line 2"),
+        ("train/n01/n01_boxes.txt", lambda t: "", "n01_boxes.txt' lists no image"),
+        ("train/n01/n01_boxes.txt", lambda t: t.replace("n01_3", "n01_2"), "line 4: .*twice"),
+        ("train/n01/n01_boxes.txt", lambda t: t.replace("n01_3", "../3"), "boxes.txt', line 4: im"),
+        ("train/n01/n01_boxes.txt", lambda t: t.replace("n01_3", "n01_9\udcff"), "not UTF-8"),
     ],
 )
 def test_tiny_imagenet_that_is_damaged(tiny_tree, path, change, message):
@@ -228,7 +247,7 @@ def test_tiny_imagenet_that_is_damaged(tiny_tree, path, change, message):
     if change is None:
         path.unlink()
     else:
-        path.write_text(change(path.read_text()))
+        path.write_text(change(path.read_text()), "utf-8", "surrogateescape")
     with pytest.raises(ValueError, match=message):
         by_name(tiny.load(options(tiny_tree)))
 

@@ -112,6 +112,8 @@ def _numbered(root, paths, pattern):
 
 def _items(files: list[_File], fraction: float, seed: int) -> Iterator[Item]:
     for file in files:
+        if not tfrecord_files.file_size(file.path):
+            raise ValueError(f"{file.path!r} holds no record. Download it again.")
         for number, span in enumerate(tfrecord_files.spans(file.path)):
             image_id = f"{file.name}/{number}"
             split = "test" if file.split == "val" else "train"

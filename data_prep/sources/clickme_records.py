@@ -36,6 +36,8 @@ class Record(NamedTuple):
 
 def name_of(place: Place) -> str:
     """File and record, for messages."""
+    if place.layout == "folders":
+        return f"{os.path.join(place.path, f'{place.number}.npz')!r}"
     return f"{place.path!r}, record {place.number}"
 
 

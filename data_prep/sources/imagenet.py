@@ -89,7 +89,7 @@ def load(options: SourceOptions) -> Source:
         print(f"imagenet: boxes from {options.boxes} ({boxes.described})")
     return Source(
         class_names=imagenet_classes.class_names(),
-        items=_items(root, layouts, truth, boxes),
+        items=_items(root, layouts, truth, boxes, options.boxes),
         read=functools.partial(_read, root, options.boxes),
         split_rule="ILSVRC12's own: train, and its val as validation",
     )
@@ -161,7 +161,7 @@ def _ground_truth(options, layouts):
 # --------------------------------------------------------------------------- listing
 
 
-def _items(root, layouts, truth, boxes) -> Iterator[Item]:
+def _items(root, layouts, truth, boxes, boxes_path) -> Iterator[Item]:
     labels = {wnid: label for label, wnid in enumerate(imagenet_classes.wnids())}
     boxed = 0
     for layout in layouts:
@@ -180,7 +180,9 @@ def _items(root, layouts, truth, boxes) -> Iterator[Item]:
         _report(layout, per_class, with_boxes, ignored, boxes)
         boxed += with_boxes
     if boxes and not boxed:
-        raise ValueError("--boxes: none of its boxes belongs to an image under --input_dir.")
+        raise ValueError(
+            f"--boxes={boxes_path!r}: none of its boxes belongs to an image under --input_dir."
+        )
 
 
 def _label(place, truth, labels, where):

@@ -16,6 +16,7 @@ and its file's name.
 """
 
 import functools
+import itertools
 import json
 import os
 import re
@@ -108,10 +109,12 @@ def _find(input_dir):
         return input_dir, _CLASSIC, _classic_shards(input_dir)
     labels = prepared.label_names
     if labels and labels != imagenet_classes.wnids():
+        path = os.path.join(prepared.directory, tfds_files.LABELS_FILE)
+        pairs = itertools.zip_longest(labels, imagenet_classes.wnids(), fillvalue="nothing")
+        line, (got, wnid) = next((n, p) for n, p in enumerate(pairs, 1) if p[0] != p[1])
         raise ValueError(
-            f"{os.path.join(prepared.directory, tfds_files.LABELS_FILE)!r} begins with "
-            f"{', '.join(labels[:3])}, expected the 1000 WordNet ids of ILSVRC12, sorted. Labels "
-            "of this data set mean something else; prepare imagenet2012 itself."
+            f"{path!r}, line {line}: {got:.80}, expected {wnid}: the 1000 WordNet ids of ILSVRC12, "
+            "sorted. Labels of this data set mean something else; prepare imagenet2012 itself."
         )
     shards = [
         _Shard(file.name, split, file.records)

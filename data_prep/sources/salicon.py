@@ -147,7 +147,7 @@ class _LeftOut:
     """Counts the images that the listing leaves out, and says so at its end."""
 
     def __init__(self):
-        self._counts = collections.Counter()
+        self._counts, self.kept = collections.Counter(), 0
 
     def add(self, why):
         self._counts[why] += 1
@@ -231,8 +231,13 @@ def _list_json(store, labels, folders):
                 "label": label,
                 "workers": [payload for _, payload in workers],
             }
+            left_out.kept += 1
             yield Item(name, split, json.dumps(key, separators=(",", ":")))
     left_out.say()
+    if not left_out.kept:
+        raise ValueError(
+            f"{store.paths}: no image is left. The lines above say what became of them."
+        )
 
 
 def _read_json(root, side, field, item: Item) -> Example:

@@ -15,10 +15,11 @@ split, and a part of `train`, chosen by the seed, the validation split.
 import functools
 import json
 import os
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from data_prep import clicks, geometry, splits
+from data_prep import clicks, geometry, image_files, splits
 from data_prep.sources import Item, Source, SourceOptions
 from gala_tf.records import Example
 
@@ -27,6 +28,7 @@ class _Annotation(NamedTuple):
     file: str  # relative to input_dir
     wnid: str
     box: tuple[int, int, int, int]  # xmin, ymin, xmax, ymax in pixels, the maxima inclusive
+    where: str  # list and line, for messages
 
 
 def load(options: SourceOptions) -> Source:
@@ -38,7 +40,7 @@ def load(options: SourceOptions) -> Source:
     root, fraction = options.input_dir, options.validation_fraction
     if not 0 <= fraction < 1:
         raise ValueError(f"--validation_fraction must be in [0, 1), got {fraction}.")
-    wnids = sorted(line.strip() for line in _read_lines(root, "wnids.txt"))
+    wnids = _wnids(root)
     train = [a for wnid in wnids for a in _train_annotations(root, wnid)]
     test = _val_annotations(root, wnids)
     by_class = {wnid: [a.file for a in train if a.wnid == wnid] for wnid in wnids}
@@ -57,32 +59,32 @@ def load(options: SourceOptions) -> Source:
 
 def _items(annotations, split_of) -> Iterator[Item]:
     for annotation in annotations:
-        key = json.dumps([annotation.wnid, annotation.box])
+        key = json.dumps([annotation.wnid, annotation.box, annotation.where])
         yield Item(annotation.file, split_of(annotation.file), key)
 
 
 def _read(root, labels, item) -> Example:
-    wnid, box = json.loads(item.key)
+    wnid, box, where = json.loads(item.key)
     path = os.path.join(root, item.image_id)
     if not os.path.exists(path):
-        raise ValueError(f"{path!r} is listed with a box, but does not exist. Unpack it again.")
+        raise ValueError(f"{path!r} does not exist, but {where} lists it. Unpack both again.")
     with open(path, "rb") as file:
         data = file.read()
     return Example(
         image_id=item.image_id,
         image=data,
         label=labels[wnid],
-        participant_maps=(_map(item.image_id, box, data),),
+        participant_maps=(_map(item.image_id, box, data, where),),
         split=item.split,
     )
 
 
-def _map(name, box, data):
+def _map(name, box, data, where):
     height, width = geometry.displayed_size(data, name)
     xmin, ymin, xmax, ymax = box
     if not (0 <= xmin <= xmax < width and 0 <= ymin <= ymax < height):
         raise ValueError(
-            f"{name!r}: box {tuple(box)} must be xmin <= xmax, ymin <= ymax, pixel "
+            f"{where}, {name!r}: box {tuple(box)} must be xmin <= xmax, ymin <= ymax, pixel "
             f"indices of an image {width} wide and {height} high. Correct its line."
         )
     return clicks.rasterise_boxes([(xmin, ymin, xmax + 1, ymax + 1)], height, width)
@@ -96,44 +98,73 @@ def _read_lines(root, name):
             "unpacked tiny-imagenet-200 with wnids.txt, words.txt, train/ and val/."
         )
     with open(path, encoding="utf-8") as file:
-        return [line.rstrip("\n") for line in file if line.strip()]
+        try:
+            return [(n, line.rstrip("\n")) for n, line in enumerate(file, 1) if line.strip()]
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path!r} is not UTF-8 text: {error}. Unpack it again.") from error
+
+
+def _wnids(root):
+    wnids = []
+    for number, line in _read_lines(root, "wnids.txt"):
+        wnid = line.strip()
+        if not re.fullmatch(r"n\d+", wnid) or wnid in wnids:
+            raise ValueError(
+                f"{os.path.join(root, 'wnids.txt')!r}, line {number}: expected a WordNet id, each "
+                f"once, got {wnid!r:.80}. Unpack the file again."
+            )
+        wnids.append(wnid)
+    return sorted(wnids)
 
 
 def _parse(root, name, fields):
-    """The lines of a list, split at white space; `fields` of text and then four integers."""
-    for number, line in enumerate(_read_lines(root, name), 1):
-        parts = line.split()
+    """The lines of a list: `fields` of text, the first an image's name; four integers; where."""
+    path, seen = os.path.join(root, name), set()
+    for number, line in _read_lines(root, name):
+        parts, where = line.split(), f"{path!r}, line {number}"
         try:
             box = tuple(int(part) for part in parts[fields:])
         except ValueError:
             box = ()
         if len(box) != 4:
             raise ValueError(
-                f"{os.path.join(root, name)!r}, line {number}: expected {fields} name(s) and four "
-                f"integers xmin ymin xmax ymax, got {line!r}. Unpack the file again."
+                f"{where}: expected {fields} name(s) and four integers xmin ymin xmax ymax, got "
+                f"{line!r:.200}. Unpack the file again."
             )
-        yield parts[:fields], box
+        image = image_files.relative_name(parts[0], where)
+        if image in seen:
+            raise ValueError(f"{where}: {image!r} is listed twice. Unpack the file again.")
+        seen.add(image)
+        yield [image, *parts[1:fields]], box, where
+    if not seen:
+        raise ValueError(f"{path!r} lists no image. Unpack it again.")
 
 
 def _train_annotations(root, wnid):
     lines = _parse(root, f"train/{wnid}/{wnid}_boxes.txt", 1)
-    return sorted(_Annotation(f"train/{wnid}/images/{file}", wnid, box) for (file,), box in lines)
+    return sorted(
+        _Annotation(f"train/{wnid}/images/{file}", wnid, box, where)
+        for (file,), box, where in lines
+    )
 
 
 def _val_annotations(root, wnids):
     lines = list(_parse(root, "val/val_annotations.txt", 2))
-    unknown = sorted({wnid for (_, wnid), _ in lines} - set(wnids))
+    unknown = sorted({wnid for (_, wnid), _, _ in lines} - set(wnids))
     if unknown:
         raise ValueError(
             f"{root!r}: val/val_annotations.txt has classes {unknown[:5]} that wnids.txt lacks. "
             "Unpack both again from one archive."
         )
-    return sorted(_Annotation(f"val/images/{file}", wnid, box) for (file, wnid), box in lines)
+    return sorted(
+        _Annotation(f"val/images/{file}", wnid, box, where) for (file, wnid), box, where in lines
+    )
 
 
 def _class_names(root, wnids):
     """The first of each class's words; with its id where two classes share it, as two "cranes"."""
-    words = dict(line.split("\t", 1) for line in _read_lines(root, "words.txt") if "\t" in line)
+    lines = _read_lines(root, "words.txt")
+    words = dict(line.split("\t", 1) for _, line in lines if "\t" in line)
     missing = [wnid for wnid in wnids if wnid not in words]
     if missing:
         raise ValueError(f"{root!r}: words.txt lacks {missing[:5]}. Unpack it again.")

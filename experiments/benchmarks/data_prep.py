@@ -7,9 +7,9 @@ photographs, and built in this process. All times are CPU times of this process,
 machine disturbs little. Rows are comparable with their limits, not with other machines:
 
     copy    reading the source's bytes and writing them, with tf.io
-    decode  decoding each of its images once
-    codecs  the same, and encoding what the record must hold anew: JPEG where the image came as
-            pixels or is made square, PNG of every count map
+    decode  decoding each image once, and each map that is an image, compressed or floats
+    limit   the same, reading the source's bytes, and encoding what the record must hold anew:
+            JPEG where the image came as pixels or is made square, PNG of every count map
     build   `data_prep`, from the plan to the finished shards
 """
 
@@ -20,6 +20,7 @@ import statistics
 import sys
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -251,25 +252,59 @@ def box_table(root, pictures):
     return {"input_dir": root / "images", "annotations": root / "boxes.csv"}
 
 
+def png_maps(root):
+    for path in root.rglob("*.png"):
+        Image.open(path).load()
+
+
+def jpeg_maps(root):
+    import tensorflow as tf
+
+    for path in root.rglob("*.tfrecords"):
+        for serialized in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+            features = tf.train.Example.FromString(serialized).features.feature
+            Image.open(io.BytesIO(features["heatmap"].bytes_list.value[0])).load()
+
+
+def raw_floats(root):
+    """To bytes and small integers; what they hold is not looked at."""
+    import tensorflow as tf
+
+    for path in root.rglob("*.tfrecords"):
+        for serialized in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+            features = tf.train.Example.FromString(serialized).features.feature
+            for key, dtype in (("image", np.uint8), ("heatmap", np.uint16)):
+                raw = features[key].bytes_list.value[0]
+                np.frombuffer(raw, "<f4").astype(dtype)
+
+
+def deflated(root):
+    for path in root.rglob("*.zip"):
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                archive.read(name)
+
+
 class Case(NamedTuple):
-    """A source, the writer of its fixture, and flags of the builder."""
+    """A source, the writer of its fixture, flags of the builder, what must be decoded besides."""
 
     source: str
     write: Callable
     flags: dict[str, str] = {}  # noqa: RUF012 - never changed
+    besides: Callable[[Path], None] = lambda root: None
 
 
 SQUARE = {"image_storage": "square"}
 CASES = {
-    "folder, PNG maps": Case("folder", folder),
-    "folder, PNG maps, square": Case("folder", folder, SQUARE),
+    "folder, PNG maps": Case("folder", folder, {}, png_maps),
+    "folder, PNG maps, square": Case("folder", folder, SQUARE, png_maps),
     "imagenet folders": Case("imagenet", imagenet_folders),
     "imagenet folders, square": Case("imagenet", imagenet_folders, SQUARE),
     "imagenet tar": Case("imagenet", imagenet_tar),
     "imagenet_tfrecords": Case("imagenet_tfrecords", imagenet_records),
-    "clickme_release, records": Case("clickme_release", release),
-    "clickme_release, NPZ zip": Case("clickme_release", release_zip),
-    "clickme_harmonization": Case("clickme_harmonization", harmonization),
+    "clickme_release, records": Case("clickme_release", release, {}, raw_floats),
+    "clickme_release, NPZ zip": Case("clickme_release", release_zip, {}, deflated),
+    "clickme_harmonization": Case("clickme_harmonization", harmonization, {}, jpeg_maps),
     "clickme_clicks": Case("clickme_clicks", raw_clicks),
     "clickme_clicks, square": Case("clickme_clicks", raw_clicks, SQUARE),
     "salicon": Case("salicon", fixations),
@@ -301,12 +336,15 @@ def measure(case: Case, root: Path, pictures: list[Photo]) -> dict[str, list[flo
         64,
     )
     files = [path for path in raw.rglob("*") if path.is_file() and "unzipped" not in path.parts]
-    found = {"copy": [], "decode": [], "codecs": [], "build": []}
+    found = {"copy": [], "decode": [], "limit": [], "build": []}
     for repeat in range(REPEATS.value + 1):
+        besides = _timed(lambda: case.besides(given.get("input_dir", raw)))
+        # Where it is not part of decoding.
+        reading = 0 if case.besides in (raw_floats, jpeg_maps) else _timed(lambda: _copy(files))
         times = {
             "copy": _timed(lambda: _copy(files, root / "copied")),
-            "decode": _timed(lambda: [_decode(example) for example in examples]),
-            "codecs": _timed(lambda: [_codecs(example, storage) for example in examples]),
+            "decode": _timed(lambda: _each(_decode, examples)) + besides,
+            "limit": _timed(lambda: _each(_codecs, examples, storage)) + besides + reading,
             "build": _timed(
                 lambda repeat=repeat: _build(case.source, options, storage, root / f"built{repeat}")
             ),
@@ -323,14 +361,21 @@ def _timed(work):
     return time.process_time() - start
 
 
-def _copy(files, target):
+def _copy(files, target=None):
+    """Reads the files; writes them, too, if there is a target."""
     import tensorflow as tf
 
     for path in files:
         with tf.io.gfile.GFile(str(path), "rb") as file:
             data = file.read()
-        with tf.io.gfile.GFile(str(target), "wb") as file:
-            file.write(data)
+        if target:
+            with tf.io.gfile.GFile(str(target), "wb") as file:
+                file.write(data)
+
+
+def _each(work, examples, *arguments):
+    for example in examples:  # keeps no result: that would cost memory, and time
+        work(example, *arguments)
 
 
 def _decode(example):
@@ -367,7 +412,7 @@ def main(_) -> None:
         raise app.UsageError(f"--only: {sorted(unknown)} unknown; there are {list(CASES)}")
     pictures = photos(COUNT.value)
     print(f"{len(pictures)} images a fixture; medians of {REPEATS.value}; images/s/core")
-    columns = ("copy", "decode", "codecs", "build")
+    columns = ("copy", "decode", "limit", "build")
     rows, results = [], {}
     for name, case in CASES.items():
         if ONLY.value and name not in ONLY.value:
@@ -375,12 +420,12 @@ def main(_) -> None:
         with tempfile.TemporaryDirectory() as directory, contextlib.redirect_stdout(io.StringIO()):
             seconds = measure(case, Path(directory), pictures)
         results[name] = seconds
-        shares = [c / b for c, b in zip(seconds["codecs"], seconds["build"], strict=True)]
+        shares = [c / b for c, b in zip(seconds["limit"], seconds["build"], strict=True)]
         rates = [f"{1 / statistics.median(seconds[column]):>9,.0f}" for column in columns]
         spread = f"{min(shares):.0%}...{max(shares):.0%}"
         rows.append(f"{name:<26}{''.join(rates)} {statistics.median(shares):>7.0%}  {spread}")
         print(rows[-1], flush=True)
-    head = f"{'source':<26}{''.join(f'{column:>9}' for column in columns)}  build/codecs"
+    head = f"{'source':<26}{''.join(f'{column:>9}' for column in columns)}   build/limit"
     print("\n".join(["", head, *rows]))
     if JSON.value:
         Path(JSON.value).write_text(json.dumps(results, indent=1) + "\n")

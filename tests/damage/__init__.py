@@ -27,12 +27,14 @@ class Damage(NamedTuple):
       place: what a message must have beside, a pattern: the record, row or entry; "" for none.
       allowed: outcomes that are right.
       said: pattern of the printed line, where something is left out.
+      alone: no other record than the damaged one is different.
     """
 
     file: str
     place: str = ""
     allowed: frozenset[str] = NAMED
     said: str = ""
+    alone: bool = True
 
 
 Kind = Callable[..., Damage]  # (root, rng)
@@ -72,6 +74,11 @@ def line(name, number, new, place=None, allowed=NAMED, said="", encoding="utf-8"
         return Damage(name, rf"line {number}\b" if place is None else place, allowed, said)
 
     return damage
+
+
+def told_as(kind, **expected) -> Kind:
+    """A kind of which a message names another file or place: a folder, or an image by its id."""
+    return lambda root, rng: kind(root, rng)._replace(**expected)
 
 
 # --------------------------------------------------------------------------- images

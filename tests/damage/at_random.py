@@ -5,7 +5,7 @@ import struct
 import zipfile
 from pathlib import Path
 
-from damage import ENTRY, HANDLED, NAMED, Damage
+from damage import ENTRY, HANDLED, LEFT_OUT, NAMED, Damage
 
 # What no checksum covers: damage there may leave another valid file.
 _BARE = {"jpeg", "csv", "txt", "json", "xml", "npy", "tar"}
@@ -21,6 +21,12 @@ def form(path) -> str:
     if re.search(r"-of-\d{5}$", str(path)):
         return "tfrecord"
     return {"jpg": "jpeg", "tfrecords": "tfrecord"}.get(suffix, suffix)
+
+
+# Words of messages about a list or a description as a whole.
+_WHOLE = (
+    "|lists|lacks|this list|splits|not JSON|fields|schema_version|does not exist|no image is left"
+)
 
 
 def _choose(root, rng):
@@ -55,13 +61,14 @@ def _place(path, position):
                 return "record|member|entry|directory"
         number = re.search(r"(\d+)\.npz", inside[-1].filename)
         return rf"record {number[1]}\b|{inside[-1].filename}" if number else ""
-    return ENTRY if kind in _ROWS or kind == "tar" else ""
+    return ENTRY + _WHOLE if kind in _ROWS or kind == "tar" else ""
 
 
 def _allowed(path):
     kind = form(path)
     silent = _SILENT if kind in _BARE else frozenset()
-    return _HARMLESS | silent | ({"left out"} if kind in _ROWS else frozenset())
+    # Also of images: the map that was joined to one by its content may fit no more.
+    return _HARMLESS | silent | (LEFT_OUT if kind in _ROWS or kind == "jpeg" else frozenset())
 
 
 def _name(root, path):
@@ -128,7 +135,7 @@ def cut_at_boundary(root, rng):
 
 def _cut(root, path, size):
     kind, allowed = form(path), _allowed(path)
-    place = ENTRY if kind in ("tfrecord", "tar", *_ROWS) else ""
+    place = ENTRY + _WHOLE if kind in ("tfrecord", "tar", *_ROWS) else ""
     if kind == "tfrecord" and size in [end for _, end in record_spans(path)]:
         # Just a shorter file, unless something beside it gives a total.
         allowed, place = allowed | _SILENT, ""
@@ -149,7 +156,7 @@ def longer(root, rng):
     """Bytes behind the end, as of a download that was resumed in the wrong place."""
     path = _choose(root, rng)
     data = path.read_bytes()
-    place = _place(path, len(data) - 1) and ENTRY
+    place = _place(path, len(data) - 1) and ENTRY + _WHOLE
     path.write_bytes(data + rng.bytes(int(rng.integers(1, 600))))
     # The stored image file has them, too; pixels are the same.
     return Damage(_name(root, path), place, _allowed(path))

@@ -2,11 +2,12 @@
 
 import io
 import os
+import struct
 
 import numpy as np
 from formats import imagenet
 
-from damage import EPS, LEFT_OUT, as_png, file, gone, line, pictures, png_bomb
+from damage import EPS, LEFT_OUT, NAMED, as_png, file, gone, line, pictures, png_bomb, told_as
 
 
 def npy(values, **head) -> bytes:
@@ -30,13 +31,34 @@ class _Hostile:
 OBJECTS = np.array([_Hostile()], object)
 
 
+_ONES = np.ones((24, 32), np.float32)
+
+
 def _with(value):
-    values = np.ones((24, 32), np.float32)
+    values = _ONES.copy()
     values[3, 4] = value
     return npy(values)
 
 
-_ONES = np.ones((24, 32), np.float32)
+def headed(text) -> bytes:
+    """An NPY file of version 2 whose head is any text."""
+    return b"\x93NUMPY\x02\x00" + struct.pack("<L", len(text)) + text.encode() + bytes(3072)
+
+
+_NPZ = io.BytesIO()
+np.savez(_NPZ, a=_ONES)
+HEADS = {
+    "code": "__import__('os').getpid()",
+    "brackets": "(" * 9000,
+    "signs": "-" * 9000 + "1",
+    "nothing": "",
+    "NUL": "\0" * 64,
+    "a list": "[1, 2]",
+    "another type": str({"descr": "m8[Z]", "fortran_order": False, "shape": (1,)}),
+    "a type of 2 GB": str({"descr": "V2000000000", "fortran_order": False, "shape": (9,)}),
+    "a shape of fractions": str({"descr": "<f4", "fortran_order": False, "shape": (1.5,)}),
+    "a shape of 4000 digits": str({"descr": "<f4", "fortran_order": False, "shape": (10**4000,)}),
+}
 _MAPS = {
     "map with NaN": _with(np.nan),
     "map with inf": _with(np.inf),
@@ -53,7 +75,9 @@ _MAPS = {
     "map whose counts overflow": npy(np.full((24, 32), 70_000)),
     "map of 1e300": npy(np.full((24, 32), 1e300)),
     "map of 2^63": npy(np.full((24, 32), 2**63, np.uint64)),
+    "map is an NPZ file": _NPZ.getvalue(),
     "map is PostScript": EPS,
+    **{f"map whose head is {what}": headed(text) for what, text in HEADS.items()},
 }
 
 _SIXTEEN_BITS = as_png(np.arange(768, dtype=np.uint16).reshape(24, 32) * 80)
@@ -63,15 +87,14 @@ FOLDER = {
     **{name: file("ant/2.npy", data) for name, data in _MAPS.items()},
     "map in colour": file("ant/0.png", imagenet.picture(5, file_format="PNG")),
     "map is a PNG bomb": file("ant/0.png", png_bomb()),
-    "map is PostScript, named PNG": file("ant/0.png", EPS),
+    "map is PostScript, named PNG": file("ant/0.png", EPS, "cannot identify"),
     "image of 16 bits a channel": file("bee/4.png", _SIXTEEN_BITS),
-    "split folder beside classes": file("train/ant/9.jpg", imagenet.picture(5)),
+    "split folder beside classes": told_as(
+        file("train/ant/9.jpg", imagenet.picture(5)), file="train"
+    ),
     "one stem twice": file("ant/0.jpeg", imagenet.picture(5), "'0'"),
-    "class without images": file("cow/readme.txt", "none", "cow"),
+    "class without images": told_as(file("cow/readme.txt", "none"), file="cow"),
 }
-FOLDER["class without images"] = lambda root, rng, make=FOLDER["class without images"]: make(
-    root, rng
-)._replace(file="cow")
 
 _ROWS = "train/n02/n02_boxes.txt"
 _VAL = "val/val_annotations.txt"
@@ -92,14 +115,14 @@ TINY_IMAGENET = {
     "name with NUL": line(_ROWS, 3, "n02\0_2.JPEG\t1\t2\t6\t7"),
     "unknown class": line(_VAL, 1, "val_0.JPEG\tn99\t0\t0\t63\t63", "n99"),
     "class without words": line("words.txt", 1, "n09\tother", "n01"),
-    "class twice": line("wnids.txt", 2, "n02", "n02"),
+    "class twice": line("wnids.txt", 2, "n02"),
     "class is a path": line("wnids.txt", 2, "../n02"),
     "list gone": gone(_ROWS),
     "Latin-1": line(_VAL, 1, "välue.JPEG\tn02\t0\t0\t6\t6", "", encoding="latin-1"),
 }
 
 
-def _row(*cells, place=None, allowed=frozenset({"named"}), said=""):
+def _row(*cells, place=None, allowed=NAMED, said=""):
     return line("boxes.csv", 2, ",".join(map(str, cells)), place, allowed, said)
 
 
@@ -129,7 +152,9 @@ BOXES = {
     "cell too few": _row("cat/a.jpg", 1, 2, 4, 5, "cat"),
     "cell too many": _row("cat/a.jpg", 1, 2, 4, 5, "cat", "w", "x"),
     "no label": _row("cat/a.jpg", 1, 2, 4, 5, "", "w"),
-    "image not there": _row("cat/x.jpg", 1, 2, 4, 5, "cat", "w", place="cat/x.jpg"),
+    "image not there": told_as(
+        _row("cat/x.jpg", 1, 2, 4, 5, "cat", "w", place="cat/x.jpg"), alone=False
+    ),
     "name leads out": _named("../../a.jpg"),
     "name leads out in the middle": _named("cat/../../a.jpg"),
     "name absolute": _named("/etc/passwd"),
@@ -137,7 +162,7 @@ BOXES = {
     "name with a scheme": _named("gs://b/a.jpg"),
     "name with NUL": _named("cat/a\0.jpg"),
     "name empty": _named(""),
-    "name is a folder": _row("cat", 1, 2, 4, 5, "cat", "w", place="'.*cat'"),
+    "name is a folder": told_as(_row("cat", 1, 2, 4, 5, "cat", "w", place="'.*cat'"), alone=False),
     "split folder for one": _row("train/a.jpg", 1, 2, 4, 5, "cat", "w", place="train"),
     "quote open": line("boxes.csv", 3, '"dog/b.jpg,1,2,4,5,dog,w', "line"),
     "column gone": line("boxes.csv", 1, "image,xmin,ymin,xmax,bottom,label,participant"),

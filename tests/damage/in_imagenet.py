@@ -1,5 +1,6 @@
 """Damage to ILSVRC12's tars, lists and annotations."""
 
+import gzip
 import io
 import struct
 import tarfile
@@ -7,7 +8,7 @@ import tarfile
 from fault_trees import devkit_numbers
 from formats import imagenet
 
-from damage import LEFT_OUT, Damage, file, line, pictures, png_bomb
+from damage import LEFT_OUT, NAMED, Damage, file, line, pictures, png_bomb, told_as
 
 _XML = "boxes/Annotation/n01440764/n01440764_9.xml"
 _TRAIN = "ILSVRC2012_img_train.tar"
@@ -17,10 +18,14 @@ _TRUTH = "ILSVRC2012_validation_ground_truth.txt"
 # --------------------------------------------------------------------------- folders, XML
 
 
-def _xml(old, new, **others):
+def _xml(*changes, **others):
+    """The first annotation with texts replaced: old, new, old, new ..."""
+
     def damage(root, rng):
-        path = root / _XML
-        path.write_text(path.read_text().replace(old, new, 1))
+        text = (root / _XML).read_text()
+        for old, new in zip(changes[::2], changes[1::2], strict=True):
+            text = text.replace(old, new, 1)
+        (root / _XML).write_text(text)
         return Damage(_XML, **others)
 
     return damage
@@ -56,28 +61,23 @@ FOLDERS = {
     "XML without size": _xml("<width>64</width>", ""),
     "XML of 2 MB": file(_XML, f"<annotation>{' ' * 2**21}</annotation>"),
     "XML box without extent": _xml("<xmax>60<", "<xmax>16<", **_NO_EXTENT),
-    "XML box outside": _xml("<xmin>16</xmin>", "<xmin>99</xmin>", **_NO_EXTENT),
+    "XML box outside": _xml("<xmin>16<", "<xmin>70<", "<xmax>60<", "<xmax>80<", **_NO_EXTENT),
     "image of another class": file("in/train/n02105855/n01440764_77.JPEG", imagenet.picture(81)),
     "unknown class": file("in/train/n99999999/n99999999_1.JPEG", imagenet.picture(81)),
     "validation image of another class": file(
         "in/val/n02105855/ILSVRC2012_val_00000004.JPEG", imagenet.picture(81)
+    ),
+    "image beside the folders": told_as(
+        file("in/val/ILSVRC2012_val_00000005.JPEG", imagenet.picture(81)), file="in/val"
+    ),
+    "split twice": told_as(
+        file("in/validation/n02105855/x.JPEG", imagenet.picture(81)), file="in/validation"
     ),
     "image larger than any": file(
         "in/train/n02105855/n02105855_3.JPEG", imagenet.picture(81) + bytes(2**26)
     ),
 }
 
-
-def _folder(name, image):
-    """A folder that has no business there; a message names it."""
-    make = file(image, imagenet.picture(81))
-    return lambda root, rng: make(root, rng)._replace(file=name)
-
-
-FOLDERS |= {
-    "image beside the folders": _folder("in/val", "in/val/ILSVRC2012_val_00000005.JPEG"),
-    "split twice": _folder("in/validation", "in/validation/n02105855/x.JPEG"),
-}
 
 # --------------------------------------------------------------------------- tars
 
@@ -110,8 +110,8 @@ def _twice():
     """An entry twice, with two pictures; found by the builder, which knows images by their ids."""
     one, two = (imagenet.tar_bytes({"n01440764_9.JPEG": imagenet.picture(i)}) for i in (0, 1))
     head = 512 + -(-len(imagenet.picture(0)) // 512) * 512
-    make = file(_TRAIN, imagenet.tar_bytes({"n01440764.tar": one[:head] + two}), "Two examples")
-    return lambda root, rng: make(root, rng)._replace(file="n01440764_9.JPEG")
+    kind = file(_TRAIN, imagenet.tar_bytes({"n01440764.tar": one[:head] + two}), "Two examples")
+    return told_as(kind, file="n01440764_9.JPEG")
 
 
 def _field(offset, value):
@@ -140,16 +140,16 @@ def _pax(place, **headers):
 
 def _gzipped():
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        tar.addfile(tarfile.TarInfo("n01440764.tar"), io.BytesIO())
+    with gzip.GzipFile(fileobj=buffer, mode="w") as packed:
+        packed.write(imagenet.tar_bytes({"n01440764.tar": _INNER}))
     return buffer.getvalue()
 
 
 def _image(data):
-    """An image in the tar; it is known by its id."""
+    """An image in the tar."""
     inner = imagenet.tar_bytes({"n01440764_9.JPEG": data, "n01440764_7.JPEG": imagenet.picture(7)})
-    make = file(_TRAIN, imagenet.tar_bytes({"n01440764.tar": inner}))
-    return lambda root, rng: make(root, rng)._replace(file="n01440764_9.JPEG")
+    kind = file(_TRAIN, imagenet.tar_bytes({"n01440764.tar": inner}), "n01440764_9.JPEG")
+    return told_as(kind, alone=False)
 
 
 _INNER = imagenet.tar_bytes({"n01440764_5.JPEG": imagenet.picture(5)})
@@ -201,13 +201,13 @@ TARS = {
 # --------------------------------------------------------------------------- lists
 
 
-def _truth(change, place=""):
+def _truth(change, place="", allowed=NAMED):
     """The list of validation classes, changed as a list of text."""
 
     def damage(root, rng):
         values = change([str(number) for number in devkit_numbers()])
         imagenet.write_lines(root / _TRUTH, values)
-        return Damage(_TRUTH, place)
+        return Damage(_TRUTH, place, allowed)
 
     return damage
 
@@ -221,7 +221,10 @@ def _box(text, **others):
 
 
 TARS |= {
-    "ground truth one short": _truth(lambda v: v[:-1]),
+    # What is left is right, and a line says that it is not all.
+    "ground truth one short": _truth(lambda v: v[:-1], allowed=frozenset({"harmless"})),
+    "ground truth one short in the middle": _truth(lambda v: [*v[:25_500], *v[25_501:]]),
+    "ground truth of 10 lines": _truth(lambda v: v[:10], "ILSVRC2012_val_00000293"),
     "ground truth one short in front": _truth(lambda v: v[1:]),
     "ground truth one too many": _truth(lambda v: [*v, v[0]]),
     "ground truth from 0": _truth(lambda v: [str(int(n) - 1) for n in v]),

@@ -6,13 +6,13 @@ import json
 
 import numpy as np
 import tensorflow as tf
-from fault_trees import heatmap, jpeg_record, pixels
+from clickme_trees import heatmap, pixels
 from formats import clickme_harmonization as harmonization
 from formats import imagenet
 from formats.clickme_release import write_records
 from formats.imagenet_tfrecords import floats, int64, text
 
-from damage import EPS, HANDLED, Damage, file, gone, jpeg_bomb, line, png_bomb
+from damage import EPS, HANDLED, LEFT_OUT, Damage, file, gone, jpeg_bomb, line, png_bomb, told_as
 
 
 def change(path, edit, record=1, **others):
@@ -27,7 +27,10 @@ def change(path, edit, record=1, **others):
         new = edit(example.features.feature)
         data[record] = new if isinstance(new, bytes) else example.SerializeToString()
         write_records(str(root / path), data)
-        return Damage(path, **{"place": rf"record {record}\b"} | others)
+        # The builder, which decodes images, has the source's key: [..., record] or [path, record,
+        # ...], or an id that ends with it.
+        place = rf"record {record}\b|, {record}[\],]|/{record}\b"
+        return Damage(path, **{"place": place} | others)
 
     return damage
 
@@ -52,10 +55,10 @@ def _zipped(path):
     return damage
 
 
-def _renamed(path, new):
+def _renamed(path, new, **expected):
     def damage(root, rng):
         (root / path).rename(root / new)
-        return Damage(new)
+        return Damage(**expected)
 
     return damage
 
@@ -85,7 +88,7 @@ CLASSIC = {
     "file name gone": _classic("image/filename", None),
     "file name of another class": _classic("image/filename", text("n02105855_7.JPEG")),
     "image gone": _classic("image/encoded", None),
-    "image empty": _classic("image/encoded", text(b""), place="record 1|n01443537_11"),
+    "image empty": _classic("image/encoded", text(b"")),
     "image of integers": _classic("image/encoded", int64(1)),
     "image is HTML": _classic("image/encoded", text("<html></html>")),
     "image is PostScript": _classic("image/encoded", text(EPS)),
@@ -108,10 +111,8 @@ CLASSIC = {
     "gzip": _zipped(_SHARD),
     "shard gone": gone(_SHARD),
     "shard numbered beyond": file("train-00002-of-00002", b""),
-    "shard of another set": file("train-00000-of-00003", b"", "3"),
-    "both splits in one name": file("validation-00001-of-00002", b"", "validation"),
+    "shard of another set": told_as(file("train-00000-of-00003", b""), file="train", place="3"),
 }
-del CLASSIC["both splits in one name"]
 
 
 def _add(feature, number):
@@ -146,10 +147,12 @@ TFDS = {
     "image is HTML": _tfds("image", text("<html></html>")),
     "shard gone": gone(_TFDS_SHARD),
     "shard empty": file(_TFDS_SHARD, b""),
-    "lengths of other numbers": _info(lambda i: i["splits"][0].update(shardLengths=["1", "3"])),
+    "lengths of other numbers": _info(lambda i: i["splits"][0].update(shardLengths=["1", "7"])),
     "lengths of text": _info(lambda i: i["splits"][0].update(shardLengths=["a", "3"])),
     "lengths negative": _info(lambda i: i["splits"][0].update(shardLengths=["-4", "4"])),
-    "a million shards": _info(lambda i: i["splits"][0].update(shardLengths=["1"] * 10**6)),
+    "100,000 shards": told_as(
+        _info(lambda i: i["splits"][0].update(shardLengths=["1"] * 10**5)), file="00000-of-100000"
+    ),
     "no lengths": _info(lambda i: i["splits"][0].pop("shardLengths")),
     "no splits": _info(lambda i: i.pop("splits")),
     "split name leads out": _info(lambda i: i["splits"][0].update(name="../train")),
@@ -163,11 +166,6 @@ TFDS = {
     "labels in another order": line(_TFDS + "label.labels.txt", 3, "n99999999"),
     "labels one short": line(_TFDS + "label.labels.txt", 1000, ""),
 }
-# A wrong length shows at a shard, and a message says where the length is from.
-TFDS["lengths of other numbers"] = _info(
-    lambda i: i["splits"][0].update(shardLengths=["1", "7"]), "00000-of-00002"
-)
-TFDS["labels one short"] = line(_TFDS + "label.labels.txt", 1000, "", "")
 
 # --------------------------------------------------------------------------- ClickMe, raw
 
@@ -231,15 +229,24 @@ ARCHIVE = {
 }
 SHARDS = {
     **_raw(_TRAIN),
-    "shard gone": gone("train-00001-of-00002"),
-    "shard of another set": file("train-00000-of-00005", b""),
+    "shard gone": told_as(gone("train-00001-of-00002"), file="train", place=r"missing are \[1\]"),
+    "shard of another set": told_as(file("train-00000-of-00005", b""), file="train", place="of 5"),
     "shard empty": file("train-00001-of-00002", b""),
 }
-for _kinds in (ARCHIVE, SHARDS):  # a missing file has a number, not a name
-    _kinds.pop("shard gone", None)
-SHARDS["shard gone"] = lambda root, rng: gone("train-00001-of-00002")(root, rng)._replace(
-    file="train", place=r"missing are \[1\]"
-)
+
+# Maps that are laid on the images of another source.
+_LAID = "maps/clickme_train.tfrecords"
+MERGED = {
+    "map record with NaN": setting(
+        _LAID, "heatmap", text(np.full(256 * 256, np.nan, "<f4").tobytes())
+    ),
+    "map record of another class": setting(
+        _LAID, "label", int64(7), allowed=LEFT_OUT, said="1 unmatched, .* of another class"
+    ),
+    "map record four bytes short": setting(_LAID, "image", text(bytes(786_428))),
+    "map record of no Example": change(_LAID, lambda f: NOISE["no Example"]),
+    "maps gone": told_as(gone(_LAID), file="maps"),
+}
 
 # --------------------------------------------------------------------------- ClickMe, JPEG
 
@@ -254,12 +261,15 @@ def _jpeg(side=256, channels=3):
 
 HARMONIZATION = {
     **{f"record of {what}": change(_JPEGS, lambda f, d=d: d) for what, d in NOISE.items()},
+    "only image of a split is HTML": setting(
+        "val/val-0.tfrecords", "image", text("<html></html>"), record=0
+    ),
     "image is a PNG": _put("image", text(imagenet.picture(1, 256, 256, file_format="PNG"))),
     "image of 128": _put("image", text(_jpeg(128))),
     "image is raw": _put("image", text(pixels(1).astype(np.float32).tobytes())),
     "image is HTML": _put("image", text("<html></html>")),
     "image is a JPEG bomb": _put("image", text(jpeg_bomb())),
-    "image cut off": _put("image", text(_jpeg()[:2000])),
+    "image cut off": _put("image", text(_jpeg()[:2000]), place="train-0.tfrecords/1"),
     "image empty": _put("image", text(b"")),
     "image of integers": _put("image", int64(1)),
     "image gone": _put("image", None),
@@ -275,11 +285,11 @@ HARMONIZATION = {
     "label one-hot": _put("label", int64(*np.eye(1000, dtype=int)[5].tolist())),
     "label gone": _put("label", None),
     "gzip": _zipped(_JPEGS),
-    "shard numbered beyond": _renamed("train/train-1.tfrecords", "train/train-7.tfrecords"),
+    "shard missing": _renamed(
+        "train/train-1.tfrecords",
+        "train/train-7.tfrecords",
+        file="train",
+        place="missing are .1, 2",
+    ),
     "shard of no records": file("train/train-1.tfrecords", b""),
-    "one record of two shards": file("train/clickme_train_0", jpeg_record(1)),
 }
-del HARMONIZATION["one record of two shards"]
-HARMONIZATION["shard numbered beyond"] = lambda root, rng: _renamed(
-    "train/train-1.tfrecords", "train/train-7.tfrecords"
-)(root, rng)._replace(file="train", place="missing are .1, 2")
