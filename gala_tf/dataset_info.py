@@ -147,11 +147,11 @@ def load_info(data_dir: str) -> DatasetInfo:
             f"`{BUILD_COMMAND} --source=... --output_dir={data_dir}`; that file is written last, "
             "so shards without it are an unfinished build."
         )
-    with tf.io.gfile.GFile(path) as file:
+    with tf.io.gfile.GFile(path, "rb") as file:
         text = file.read()
     try:
         fields = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:  # ValueError: also of bytes that are not UTF-8
         raise ValueError(f"{path!r} is not JSON ({error}). Build the data set again.") from error
     found = fields.get("schema_version") if isinstance(fields, dict) else None
     if found != SCHEMA_VERSION:

@@ -3,7 +3,8 @@
     python -m gala_tf.evaluate --model_dir=RUN --split=test
 
 Reads the run's own flags, so that only what differs need be given. Writes
-`RUN/results-<split>.json` and prints a table. The map score is the paper's: the rank correlation of
+`RUN/results-<split>.json`, a row an image to `RUN/per_image-<split>.csv`, figures, and prints a
+table. The map score is the paper's: the rank correlation of
 a layer's reduced attention map (column-wise L2 norm) with the human map, as a fraction of the human
 ceiling; beside two baselines, the centre prior and the network's maps against other images' human
 maps.
@@ -28,6 +29,7 @@ class Predictions:
         cross_entropy: [N] nats.
         clickmap: [N, h, w] exact blurred human maps; has_clickmap [N] bool tells which are real.
         maps: {layer: [N, h, w]} reduced attention (or, without, activity) maps.
+        confidence: [N] largest softmax probability; NaN where a logit is NaN or infinite.
     """
 
     label: object
@@ -37,6 +39,7 @@ class Predictions:
     clickmap: object
     has_clickmap: object
     maps: dict
+    confidence: object = None
 
 
 class Evaluator:
@@ -97,6 +100,7 @@ class Evaluator:
                 "prediction": tf.argmax(logits, axis=1, output_type=tf.int32),
                 "rank": rank,
                 "cross_entropy": losses.cross_entropy(logits, label),
+                "confidence": max_probability(logits),
                 "clickmap": batch["clickmap"][..., 0],
                 "has_clickmap": batch["has_clickmap"],
                 "image_index": batch["image_index"],
@@ -160,6 +164,14 @@ class Evaluator:
 PICTURE_ROWS = 8
 
 
+def max_probability(logits):
+    """The largest softmax probability, [B, K] -> [B]; NaN where any logit is NaN or infinite."""
+    import tensorflow as tf
+
+    largest = tf.reduce_max(tf.nn.softmax(logits), axis=1)  # a maximum may pass NaN over
+    return tf.where(tf.reduce_all(tf.math.is_finite(logits), axis=1), largest, float("nan"))
+
+
 def scored_volumes(outputs) -> dict:
     """The volumes whose columns are compared with human maps, {layer: [B, H, W, C]}.
 
@@ -188,7 +200,7 @@ def eval_geometry(run_config, sizes) -> dict:
 
 
 def evaluate_run(model_dir: str, split: str, which: str, overrides=(), strategy=None) -> dict:
-    """Evaluates a run's weights on a split: prints a table, writes results and a figure.
+    """Evaluates a run's weights on a split: prints a table, writes results and figures.
 
     Args:
         model_dir: the run directory.
@@ -203,7 +215,7 @@ def evaluate_run(model_dir: str, split: str, which: str, overrides=(), strategy=
     Raises:
         ValueError: no run, no such split, damaged data, or data of other classes than the run's.
     """
-    from gala_tf import run_directory, visualize
+    from gala_tf import input_pipeline, per_image, run_directory
     from gala_tf.strategy import make_strategy
 
     here = ("--tpu=", "--cpu_devices=1", *overrides)  # training may have been elsewhere
@@ -233,10 +245,27 @@ def evaluate_run(model_dir: str, split: str, which: str, overrides=(), strategy=
         **scores.results(predictions, ceilings),
     }
     print(scores.table(numbers))
-    figure = os.path.join(model_dir, "figures", f"attention-{split}.png")
-    visualize.write_png(figure, evaluator.picture(predictions))
-    print("wrote", scores.write_results(model_dir, split, numbers), "and", figure)
+    ids = input_pipeline.image_ids(run_config.data_dir, info, split)
+    columns = per_image.columns_of(predictions, ids, info.class_names)
+    written = _write(model_dir, numbers, columns, evaluator.picture(predictions))
+    print("wrote", ", ".join(written))
     return numbers
+
+
+def _write(model_dir, numbers, columns, picture):
+    """All files of an evaluation, whose paths it returns."""
+    from gala_tf import diagnostics, per_image, visualize
+
+    split, figures = numbers["split"], os.path.join(model_dir, "figures")
+    attention = os.path.join(figures, f"attention-{split}.png")
+    visualize.write_png(attention, picture)
+    drawn = os.path.join(figures, f"diagnostics-{scores.result_name(split, numbers)}.png")
+    title = f"{numbers['network']}, {split} split of {numbers['data_set']}"
+    diagnostics.write(drawn, columns, title)
+    rows = per_image.path_of(model_dir, split, numbers)
+    per_image.write(rows, columns)
+    # Last: who finds results finds all the rest.
+    return scores.write_results(model_dir, split, numbers), rows, attention, drawn
 
 
 def check_classes(trained_on, info, data_dir: str) -> None:

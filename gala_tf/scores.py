@@ -160,16 +160,20 @@ def _cell(value, form):
     return format(value, form)
 
 
-def write_results(model_dir: str, split: str, numbers: dict) -> str:
-    """Writes `results-<split>.json` into the run directory; returns its path.
+def result_name(split: str, numbers: dict) -> str:
+    """What files of an evaluation have in their names: `<split>`, and how it differs.
 
     Numbers of other weights than the best, or under flags that change them, do not replace those:
-    the file's name says what differs.
+    the name says what differs.
     """
     changed = [f"{name}={value}" for name, value in numbers["changed_flags"].items()]
     parts = [split, *([] if numbers["weights"] == "best" else [numbers["weights"]]), *changed]
-    name = re.sub(r"[^\w.,=-]+", "_", "-".join(parts))
-    path = os.path.join(model_dir, f"results-{name}.json")
+    return re.sub(r"[^\w.,=-]+", "_", "-".join(parts))
+
+
+def write_results(model_dir: str, split: str, numbers: dict) -> str:
+    """Writes `results-<result_name>.json` into the run directory; returns its path."""
+    path = os.path.join(model_dir, f"results-{result_name(split, numbers)}.json")
     text = json.dumps(_without_nan(numbers), indent=1, allow_nan=False) + "\n"
     files.write(path, text)
     return path

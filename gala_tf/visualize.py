@@ -14,17 +14,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from absl import flags
 
-from gala_tf import command, files
+from gala_tf import command, drawing, files
 
 PANEL = 192  # P: 14 x 14 maps and 64 px images both show well, five columns fit a screen
 GAP, MARGIN, CAPTION_HEIGHT, TITLE_HEIGHT, LEGEND_HEIGHT = 6, 14, 28, 44, 26
-TEXT_SIZE, SMALL_TEXT_SIZE = 15, 12
-PAPER, INK, FAINT_INK = (255, 255, 255), (32, 32, 32), (118, 118, 118)
-
-# Perceptually uniform and growing in lightness, so that the picture reads in grey, too.
-COLOR_MAP = "inferno"
-# The map's opacity grows with it: weak places stay legible, strong ones glow.
-LEAST_OPACITY, MOST_OPACITY = 0.4, 0.55
 
 
 # --------------------------------------------------------------------------- the picture
@@ -62,26 +55,26 @@ def attention_grid(
     row_height = PANEL + (CAPTION_HEIGHT if captions else 0) + GAP
     width = 2 * MARGIN + len(titles) * (PANEL + GAP) - GAP
     height = TITLE_HEIGHT + len(images) * row_height + LEGEND_HEIGHT + MARGIN
-    canvas = Image.new("RGB", (width, height), PAPER)
-    draw, fonts = ImageDraw.Draw(canvas), _fonts()
+    canvas = Image.new("RGB", (width, height), drawing.PAPER)
+    draw, fonts = ImageDraw.Draw(canvas), drawing.fonts()
     lefts = [MARGIN + column * (PANEL + GAP) for column in range(len(titles))]
 
     for left, title in zip(lefts, titles, strict=True):
-        _draw_title(draw, fonts, left + PANEL // 2, title)
+        drawing.draw_title(draw, fonts, left + PANEL // 2, TITLE_HEIGHT - 7, PANEL, title)
     for row, image in enumerate(images):
         top = TITLE_HEIGHT + row * row_height
         human = human_maps[row]
         panels = [
-            _enlarge(image),
-            _overlay(image, human, "" if human.any() else "no human map"),
-            *(_overlay(image, maps[row]) for maps in layer_maps.values()),
+            drawing.enlarge(image, PANEL),
+            human_panel(image, human, PANEL),
+            *(drawing.overlay(image, maps[row], PANEL) for maps in layer_maps.values()),
         ]
         for left, panel in zip(lefts, panels, strict=True):
             canvas.paste(panel, (left, top))
         if captions:
-            text = _shorten(captions[row], fonts[0], width - 2 * MARGIN)
-            draw.text((MARGIN, top + PANEL + 4), text, INK, fonts[0])
-    _draw_legend(canvas, draw, fonts[1])
+            text = drawing.shorten(captions[row], fonts[0], width - 2 * MARGIN)
+            draw.text((MARGIN, top + PANEL + 4), text, drawing.INK, fonts[0])
+    _draw_legend(canvas, fonts[1])
     return np.asarray(canvas)
 
 
@@ -103,91 +96,18 @@ def _check_grid(images, human_maps, layer_maps, captions):
         )
 
 
-def _enlarge(pixels):
-    """uint8 [h, w] or [h, w, 3], or float32 [h, w], as a Pillow image of P x P."""
-    from PIL import Image
-
-    return Image.fromarray(pixels).resize((PANEL, PANEL), Image.Resampling.BICUBIC)
+def human_panel(image, clickmap, side):
+    """The human map [h, w] over the image; all zero: the image has none. A Pillow image P x P."""
+    return drawing.overlay(image, clickmap, side, "" if clickmap.any() else "no human map")
 
 
-def _overlay(image, attention, message=""):
-    """`attention` [h, w] as colours over the grey image; or the grey image and why it has none."""
-    from PIL import Image
-
-    if not np.isfinite(attention).all():
-        message = "not finite"
-    elif np.ptp(attention) == 0:
-        message = message or "the same everywhere"
-    grey = np.asarray(_enlarge(image).convert("L"), np.float32)[..., None]  # [P, P, 1], 0..255
-    if message:
-        return _with_message(
-            Image.fromarray((0.4 * grey[..., 0] + 0.6 * 255).astype(np.uint8)), message
-        )
-    low, high = float(attention.min()), float(attention.max())
-    scaled = ((attention - low) / (high - low)).astype(np.float32)
-    heat = np.clip(_enlarge(scaled), 0, 1)  # [P, P]; bicubic overshoots
-    opacity = (LEAST_OPACITY + (MOST_OPACITY - LEAST_OPACITY) * heat)[..., None]
-    mixed = (1 - opacity) * grey + opacity * _colors(heat)  # [P, P, 3]
-    return Image.fromarray(np.rint(mixed).astype(np.uint8))
-
-
-def _colors(heat):
-    """Colours 0..255 of values 0..1, [...] -> [..., 3] float."""
-    import matplotlib
-
-    return 255.0 * matplotlib.colormaps[COLOR_MAP](heat)[..., :3].astype(np.float32)
-
-
-# --------------------------------------------------------------------------- its text
-
-
-def _fonts():
-    """The text's and the small text's font: DejaVu Sans, which matplotlib brings along."""
-    import matplotlib
-    from PIL import ImageFont
-
-    path = os.path.join(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
-    return ImageFont.truetype(path, TEXT_SIZE), ImageFont.truetype(path, SMALL_TEXT_SIZE)
-
-
-def _shorten(text, font, width):
-    """`text` cut to `width` pixels, an ellipsis at its end where something was cut."""
-    if font.getlength(text) <= width:
-        return text
-    while text and font.getlength(text + "…") > width:
-        text = text[:-1]
-    return text + "…"
-
-
-def _draw_title(draw, fonts, center, title):
-    first, _, second = title.partition("\n")
-    bottom = TITLE_HEIGHT - 7
-    if second:
-        draw.text((center, bottom), _shorten(second, fonts[1], PANEL), FAINT_INK, fonts[1], "ms")
-        bottom -= SMALL_TEXT_SIZE + 3
-    draw.text((center, bottom), _shorten(first, fonts[0], PANEL), INK, fonts[0], "ms")
-
-
-def _with_message(panel, message):
-    from PIL import ImageDraw
-
-    panel = panel.convert("RGB")
-    middle = (PANEL // 2, PANEL // 2)
-    ImageDraw.Draw(panel).text(middle, message, INK, _fonts()[0], "mm")
-    return panel
-
-
-def _draw_legend(canvas, draw, font):
+def _draw_legend(canvas, font):
     """The colour scale at the lower right, and what it means."""
-    from PIL import Image
-
-    bar_width, bar_height = 120, 10
-    right, middle = canvas.width - MARGIN, canvas.height - MARGIN - bar_height // 2
-    draw.text((right, middle), "most", FAINT_INK, font, "rm")
-    left = right - int(draw.textlength("most", font)) - 8 - bar_width
-    bar = np.tile(_colors(np.linspace(0, 1, bar_width)), (bar_height, 1, 1))
-    canvas.paste(Image.fromarray(np.rint(bar).astype(np.uint8)), (left, middle - bar_height // 2))
-    draw.text((left - 8, middle), "each map on its own scale: least", FAINT_INK, font, "rm")
+    colors = drawing.heat_colors(np.linspace(0, 1, 120))
+    right, middle = canvas.width - MARGIN, canvas.height - MARGIN - 5
+    drawing.draw_scale(
+        canvas, right, middle, font, colors, "each map on its own scale: least", "most"
+    )
 
 
 def write_png(path: str, image: np.ndarray) -> None:
@@ -249,19 +169,35 @@ def paper_titles(layers: Sequence[str], run_config) -> dict[str, str]:
 
 
 def spread_rows(predictions, count: int) -> np.ndarray:
-    """Places of `count` images spread evenly over the split; of those with a map if any has one."""
-    with_map = np.flatnonzero(predictions.has_clickmap)
-    rows = with_map if len(with_map) else np.arange(len(predictions.label))
+    """`spread` over the images of an `evaluate.Predictions`."""
+    return spread(predictions.has_clickmap, count)
+
+
+def spread(has_clickmap: np.ndarray, count: int) -> np.ndarray:
+    """Places of `count` images spread evenly over a split; of those with a map if any has one.
+
+    Args:
+        has_clickmap: [N] bool, in the split's order.
+        count: at most so many.
+    """
+    with_map = np.flatnonzero(has_clickmap)
+    rows = with_map if len(with_map) else np.arange(len(has_clickmap))
     return rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)]
 
 
-def read_images(run_config, info, split: str, rows: Sequence[int], geometry: dict) -> np.ndarray:
-    """The images at places `rows` of a split as a network sees them, [N, S, S, 3] uint8.
+def read_examples(run_config, info, split: str, rows: Sequence[int], geometry: dict) -> dict:
+    """What the evaluation pipeline yields for the places `rows` of a split, in their order.
 
     Args:
         run_config, info, split: the run, its data set, the split's name.
         rows: places in the split.
         geometry: from `evaluate.eval_geometry`.
+
+    Returns:
+        image [N, S, S, 3] uint8, label [N], clickmap [N, h, h, 1], has_clickmap [N], ...
+
+    Raises:
+        ValueError: a record that cannot be read.
     """
     from gala_tf import input_pipeline
 
@@ -270,13 +206,20 @@ def read_images(run_config, info, split: str, rows: Sequence[int], geometry: dic
     dataset = input_pipeline.make_eval_dataset(
         run_config.data_dir, info, split, batch_size=batch_size, **geometry
     )
-    for batch in dataset:
-        for place, image in zip(batch["image_index"].numpy(), batch["image"], strict=True):
-            if int(place) in wanted:
-                found[int(place)] = image.numpy()
-        if len(found) == len(wanted):
-            break
-    return np.stack([found[int(row)] for row in rows])
+    with input_pipeline.named_records(run_config.data_dir, info, split):
+        for batch in dataset:
+            for place, index in enumerate(batch["image_index"].numpy().tolist()):
+                if index in wanted:
+                    found[index] = {name: part[place].numpy() for name, part in batch.items()}
+            if len(found) == len(wanted):
+                break
+    examples = [found[int(row)] for row in rows]
+    return {name: np.stack([example[name] for example in examples]) for name in examples[0]}
+
+
+def read_images(run_config, info, split: str, rows: Sequence[int], geometry: dict) -> np.ndarray:
+    """The images at places `rows` as a network sees them, [N, S, S, 3] uint8; `read_examples`."""
+    return read_examples(run_config, info, split, rows, geometry)["image"]
 
 
 def draw_run(

@@ -131,6 +131,9 @@ def test_holes_and_nothing(tmp_path, caplog):
     formats.write_shard(tmp_path, "val", 0, [record(0)])
     load(tmp_path)
     assert "no train shards" in caplog.text
+    formats.write_shard(tmp_path, "val", 0, [])
+    with pytest.raises(ValueError, match="val-0.tfrecords' holds no record"):
+        list(load(tmp_path).items)
     (tmp_path / "clickme_val_1").write_bytes(b"")
     with pytest.raises(ValueError, match="hole or double, got 3 up to 1"):
         load(tmp_path)

@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import zipfile
 
 import numpy as np
 import pytest
@@ -376,7 +377,19 @@ def test_npz_files_of_other_contents(tmp_path, changes, message):
     np.savez(tmp_path / "train" / "1", **{k: v for k, v in arrays.items() if v is not None})
     source = load(tmp_path)
     _, bad = source.items
-    with pytest.raises(BadImageError, match=f"record 1.*{message}"):
+    with pytest.raises(BadImageError, match=rf"train/1\.npz'.*{message}"):
+        source.read(bad)
+
+
+@pytest.mark.parametrize("head", ["(" * 9000, "-" * 9000 + "1", "__import__('os').getpid()", ""])
+def test_npz_files_whose_head_is_no_head(tmp_path, head):
+    formats.write_npz(tmp_path / "train", 0, pixels(0), heatmap(), 1, 1)
+    npy = b"\x93NUMPY\x02\x00" + len(head).to_bytes(4, "little") + head.encode()
+    with zipfile.ZipFile(tmp_path / "train" / "1.npz", "w") as archive:
+        archive.writestr("image.npy", npy)
+    source = load(tmp_path)
+    _, bad = source.items
+    with pytest.raises(BadImageError, match=r"train/1\.npz': not the NPZ file expected"):
         source.read(bad)
 
 

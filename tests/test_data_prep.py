@@ -310,6 +310,21 @@ def test_damaged_images_can_be_left_out(tree, tmp_path, caplog):
     assert "1 damaged images were left out" in caplog.text and "cat/7.jpg" in caplog.text
 
 
+def test_a_split_whose_images_are_all_left_out_is_no_split(tmp_path):
+    """Its empty shard lay there unlisted, so that nobody could read the data set."""
+    for seed, top in enumerate(("train", "test")):
+        write_image(tmp_path / "in" / top / "ant" / "a.jpg", seed)
+    (tmp_path / "in" / "test" / "ant" / "a.jpg").write_bytes(b"no image at all")
+    kwargs = {"source": "folder", "input_dir": tmp_path / "in", "on_bad_image": "skip"}
+    assert list(build(tmp_path / "out", **kwargs).splits) == ["train"]
+    assert list(read(tmp_path / "out")) == ["train"]
+    (tmp_path / "in" / "train" / "ant" / "a.jpg").write_bytes(b"no image at all")
+    before = digests(tmp_path / "out")
+    with pytest.raises(ValueError, match="gave no image that could be written"):
+        build(tmp_path / "out", overwrite=True, **kwargs)
+    assert digests(tmp_path / "out") == before
+
+
 def test_skipping_begun_cannot_be_taken_back(tree, tmp_path, monkeypatch):
     (tree / "cat" / "7.jpg").write_bytes(b"no image at all")
     kwargs = {"source": "folder", "input_dir": tree}

@@ -15,7 +15,15 @@ import tensorflow as tf
 from PIL import Image
 from scipy import ndimage, stats
 
-from gala_tf import checkpoints, evaluate, input_pipeline, records, run_directory, scores
+from gala_tf import (
+    checkpoints,
+    evaluate,
+    input_pipeline,
+    per_image,
+    records,
+    run_directory,
+    scores,
+)
 
 LAYERS = {"stage1_block1_gala": 14, "stage2_block1_gala": 7}  # and the side of their maps
 
@@ -118,6 +126,7 @@ def test_images_equal_pillows(images, by_hand):
 def test_every_number_equals_the_one_made_by_hand(made, predictions, images, by_hand):
     network = made[1]
     top1, top5, entropies, spearman = [], [], [], {name: [] for name in LAYERS}
+    assert predictions.confidence.shape == (13,)
     for i, image in enumerate(by_hand):
         outputs = network(images[i : i + 1].astype("float32"), training=False)
         logits = outputs["logits"].numpy()[0].astype("float64")
@@ -128,6 +137,8 @@ def test_every_number_equals_the_one_made_by_hand(made, predictions, images, by_
         assert predictions.label[i] == image.label and predictions.prediction[i] == order[0]
         assert predictions.rank[i] == list(order).index(image.label)
         assert predictions.cross_entropy[i] == pytest.approx(entropies[-1], rel=1e-4)
+        softmax = np.exp(logits) / np.exp(logits).sum()
+        assert predictions.confidence[i] == pytest.approx(softmax.max(), rel=1e-4)
         assert predictions.has_clickmap[i] == (image.clickmap is not None)
         for name, size in LAYERS.items():
             reduced = np.linalg.norm(outputs["attention"][name].numpy()[0], axis=-1)
@@ -240,7 +251,7 @@ def test_shards_that_contradict_the_sidecar(made):
         for shard, count in zip(shards, (4, 5, 4), strict=True)
     ]
     split = dataclasses.replace(info.splits["test"], shards=tuple(wrong))
-    info = dataclasses.replace(info, splits={"test": split})
+    info = dataclasses.replace(info, splits={**info.splits, "test": split})
     with pytest.raises(ValueError, match=r"each of 13 images once, but saw 13 \(12 different\)"):
         run((strategy, network, run_config, info))
 
@@ -292,6 +303,15 @@ def test_nan_counts_against_the_network(made):
     found = run((strategy, Constant(logits), run_config, info), eval_batch_size=13)
     np.testing.assert_array_equal(found.rank, [1] * 4 + [8] * 9)
     assert scores.accuracy_numbers(found)["top1"] == 0
+    assert np.isnan(found.confidence).all()
+
+
+def test_confidence_of_large_and_of_infinite_logits():
+    logits = [[1e30, 0, 0], [-1e4, -1e4, -1e4], [np.inf, 0, 0], [-np.inf, 0, 0], [np.nan, 9, 1]]
+    expected = [1, 1 / 3, np.nan, np.nan, np.nan]
+    for function in (evaluate.max_probability, tf.function(evaluate.max_probability)):
+        found = function(tf.constant(logits, tf.float32)).numpy()
+        np.testing.assert_allclose(found, np.array(expected, np.float32))
 
 
 # --------------------------------------------------------------------------- maps
@@ -483,7 +503,7 @@ def untrained(made, tmp_path):
     return tmp_path
 
 
-def test_evaluate_run(untrained, predictions, capsys):
+def test_evaluate_run(untrained, made, predictions, capsys):
     found = evaluate.evaluate_run(str(untrained), "test", "best", ("--eval_batch_size=5",))
     assert (found["network"], found["split"], found["step"]) == (
         "GALA-ResNet-(1,1) w/ maps",
@@ -492,9 +512,47 @@ def test_evaluate_run(untrained, predictions, capsys):
     )
     assert found["cross_entropy"] == pytest.approx(predictions.cross_entropy.mean(), rel=1e-4)
     assert json.loads((untrained / "results-test.json").read_text()) == found
-    assert (untrained / "figures" / "attention-test.png").read_bytes()[1:4] == b"PNG"
+    for name in ("attention", "diagnostics"):
+        assert (untrained / "figures" / f"{name}-test.png").read_bytes()[1:4] == b"PNG"
     printed = capsys.readouterr().out
     assert scores.table(found) in printed and f"{untrained}/results-test.json" in printed
+    for name in (
+        "per_image-test.csv",
+        "figures/attention-test.png",
+        "figures/diagnostics-test.png",
+    ):
+        assert f"{untrained}/{name}" in printed
+    check_rows(str(untrained / "per_image-test.csv"), found, made, predictions)
+
+
+def check_rows(path, numbers, made, predictions):
+    """The CSV of a run has an image a row, and its columns' means are the results."""
+    columns = per_image.load(path)
+    _, _, run_config, info = made
+    ids = input_pipeline.image_ids(run_config.data_dir, info, "test")
+    assert list(columns["image_id"]) == ids and len(set(ids)) == 13
+    np.testing.assert_array_equal(columns["label"], predictions.label)
+    np.testing.assert_array_equal(columns["has_clickmap"], predictions.has_clickmap)
+    assert numbers["top1"] == (columns["rank"] < 1).mean()
+    assert numbers["top5"] == (columns["rank"] < 5).mean()
+    assert numbers["cross_entropy"] == pytest.approx(columns["cross_entropy"].mean(), rel=1e-6)
+    assert per_image.layers(columns) == list(LAYERS) == list(numbers["maps"])
+    for name in LAYERS:
+        defined = columns[f"spearman/{name}"][columns["has_clickmap"]]
+        assert np.isfinite(defined).all() and len(defined) == 10
+        assert numbers["maps"][name]["spearman"] == pytest.approx(defined.mean(), abs=1e-14)
+    prior = np.nanmean(columns["center_prior"])
+    assert numbers["maps"]["stage2_block1_gala"]["center_prior"] == pytest.approx(prior, abs=1e-14)
+
+
+def test_files_of_changed_flags_have_names_of_their_own(untrained):
+    evaluate.evaluate_run(str(untrained), "test", "best", ("--clickmap_blur=none",))
+    names = {path.name for path in untrained.glob("*-test*")}
+    assert names == {
+        "results-test-clickmap_blur=none.json",
+        "per_image-test-clickmap_blur=none.csv",
+    }
+    assert (untrained / "figures" / "diagnostics-test-clickmap_blur=none.png").exists()
 
 
 def test_evaluate_run_refuses_what_is_not_there(untrained):
@@ -523,7 +581,11 @@ def test_command(untrained):
     name = "results-validation-clickmap_blur=none.json"
     numbers = json.loads((untrained / name).read_text())
     assert numbers["examples"] == 12
-    assert os.listdir(untrained / "figures") == ["attention-validation.png"]
+    assert sorted(os.listdir(untrained / "figures")) == [
+        "attention-validation.png",
+        "diagnostics-validation-clickmap_blur=none.png",
+    ]
+    assert (untrained / "per_image-validation-clickmap_blur=none.csv").exists()
 
     code, _, errors = command("--split=tset")
     assert code == 1 and errors[-1].startswith("error: Data set 'squares' has no split 'tset'")

@@ -5,27 +5,24 @@ import re
 from pathlib import Path
 
 import pytest
+from absl import flags as absl_flags
 
-from gala_tf import config, evaluate, plan, run_directory, scores
+from gala_tf import config, evaluate, plan, published, run_directory, scores, sweep
+from gala_tf.rows import ROWS
 
 ROOT = Path(__file__).resolve().parents[1]
 FLAGFILES = sorted(path.name for path in (ROOT / "experiments").glob("*.flags"))
-RUNS = [name for name in FLAGFILES if name != "base.flags"]
+SWEEPS = ["miniature.flags", "sweep_figure7.flags", "sweep_table3.flags", "sweep_table4.flags"]
+RUNS = [name for name in FLAGFILES if name not in ["base.flags", *SWEEPS]]
 PAPERS = [name for name in RUNS if name.startswith(("clickme_", "full_"))]
-
-# Top-1 and top-5 error and, in Table 3, the agreement of maps, as published.
-PUBLISHED = {
-    "clickme_se": ("Table 3", "66.17 %", "42.48 %", "64.36"),
-    "clickme_resnet50": ("Table 3", "63.68 %", "40.65 %", "43.61"),
-    "clickme_resnet50_clickme": ("Table 3", "61.32 %", "41.42 %", "31.18"),
-    "clickme_gala_boxes": ("Table 3", "58.14 %", "35.17 %", "76.42"),
-    "clickme_gala": ("Table 3", "53.90 %", "31.04 %", "64.21"),
-    "clickme_gala_clickme": ("Table 3", "49.29 %", "27.73 %", "88.56"),
-    "full_ilsvrc": ("Table 4", "26.17 %", "8.12 %"),
-    "full_ilsvrc_resnet50": ("Table 2", "23.88 %", "6.86 %"),
-    "full_ilsvrc_se": ("Table 2", "23.26 %", "6.55 %"),
-    "full_ilsvrc_gala": ("Table 2", "22.73 %", "6.35 %"),
-}
+TABLES = published.document()["tables"]
+# (flagfile, number of the table, row key, {metric: value})
+PUBLISHED = [
+    (flagfile, number, key, row["values"])
+    for number, table in TABLES.items()
+    for key, row in table["rows"].items()
+    for flagfile in row["flagfiles"]
+]
 
 
 @pytest.fixture(autouse=True)
@@ -36,6 +33,16 @@ def in_the_root(monkeypatch):
 
 def read(name):
     return config.from_arguments([f"--flagfile=experiments/{name}"], name)
+
+
+def read_sweep(name, *more):
+    """(base Config, the sweep's own flags) as the command reads them."""
+    values = absl_flags.FlagValues()
+    config.define_flags(values)
+    sweep.define_flags(values)
+    absl_flags.DEFINE_string("flagfile", "", "", flag_values=values)
+    values(["", f"--flagfile=experiments/{name}", *more])
+    return config.from_flags(values), values
 
 
 def header(name):
@@ -75,12 +82,45 @@ def network(name):
 # --------------------------------------------------------------------------- files
 
 
-def test_there_are_experiments():
-    assert {f"{name}.flags" for name in PUBLISHED} <= set(FLAGFILES)
-    assert {"base.flags", "quickstart.flags"} <= set(FLAGFILES)
+def test_every_published_row_has_its_flagfile_and_every_flagfile_its_row():
+    assert {flagfile for flagfile, *_ in PUBLISHED} == set(PAPERS)
+    others = {"base.flags", "quickstart.flags", "tiny_imagenet.flags", *SWEEPS}
+    assert set(FLAGFILES) == others | set(PAPERS)
+    for number, count in {"1": 4, "2": 6, "3": 6, "4": 5}.items():
+        assert sum(number == table for _, table, *_ in PUBLISHED) == count
 
 
-@pytest.mark.parametrize("name", FLAGFILES)
+@pytest.mark.parametrize("flagfile, number, key, values", PUBLISHED)
+def test_flagfile_describes_its_row(flagfile, number, key, values):
+    run_config = read(flagfile)
+    for flag, value in ROWS[key].overrides(6.0).items():
+        assert getattr(run_config, flag) == value, flag
+    assert run_config.version == ("v2" if flagfile.endswith("_v2.flags") else "v1")
+
+
+def test_table_2_has_both_versions_of_each_network():
+    names = [flagfile for flagfile, number, *_ in PUBLISHED if number == "2"]
+    for one, two in zip(names[::2], names[1::2], strict=True):
+        assert set(config.changed_flags(read(one), read(two))) == {"version"}
+
+
+@pytest.mark.parametrize("flagfile, number, key, values", PUBLISHED)
+def test_readme_has_every_row_with_its_numbers(flagfile, number, key, values):
+    lines = (ROOT / "experiments/README.md").read_text().splitlines()
+    (line,) = [line for line in lines if line.startswith(f"| `{flagfile}` |")]
+    _, _, network, tables, numbers, _, _ = (cell.strip() for cell in line.split("|"))
+    assert network.startswith(ROWS[key].name) and number in tables.split(", ")
+    errors = f"{values['top1_error']:.2f} / {values['top5_error']:.2f}"
+    assert numbers == errors + (f", {values['maps']:.2f}" if "maps" in values else "")
+
+
+def test_readme_has_every_flagfile_once():
+    text = (ROOT / "experiments/README.md").read_text()
+    named = re.findall(r"^\| `(\w+\.flags)` \|", text, re.M)
+    assert sorted(named) == sorted({*FLAGFILES} - {"base.flags"})
+
+
+@pytest.mark.parametrize("name", sorted({*FLAGFILES} - {*SWEEPS}))
 def test_parses(name):
     """All flags exist, all values are legal, nested flagfiles are found."""
     run_config = read(name)
@@ -98,6 +138,7 @@ def test_every_line_is_a_flag_or_a_comment_and_no_flag_comes_twice(name):
         if not line.startswith("#")
     ]
     assert all(re.fullmatch(r"--\w+=\S+", line) for line in lines)
+    assert max(map(len, (ROOT / "experiments" / name).read_text().splitlines())) <= 100
     assert len(own_flags(name)) == len(lines)
 
 
@@ -127,12 +168,13 @@ def test_header_has_command_hardware_and_paper(name):
     assert re.search(r"^# Hardware: \S", text, re.M) and re.search(r"^# Paper: \S", text, re.M)
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_header_has_the_published_numbers(name):
-    table, top1, top5, *maps = PUBLISHED[name]
-    text = header(f"{name}.flags")
-    assert f"{table}" in text and f"top-1 error {top1}, top-5 error {top5}" in text
-    assert all(f"maps {value}" in text for value in maps)
+@pytest.mark.parametrize("flagfile, number, key, values", PUBLISHED)
+def test_header_has_the_published_numbers(flagfile, number, key, values):
+    (paper,) = re.findall(r"^# Paper: (.+)$", header(flagfile), re.M)
+    assert number in re.findall(r"\d", paper.split(":")[0].split(",")[0])
+    top1, top5 = values["top1_error"], values["top5_error"]
+    assert f": top-1 error {top1:.2f} %, top-5 error {top5:.2f} %" in paper
+    assert "maps" not in values or f", maps {values['maps']:.2f}." in paper
 
 
 @pytest.mark.parametrize("name", PAPERS)
@@ -198,13 +240,74 @@ def test_controls_differ_in_one_thing():
     }
     for name, flags in expected.items():
         assert set(config.changed_flags(full, read(f"{name}.flags"))) == flags
-    full = read("full_ilsvrc_resnet50.flags")
-    assert set(config.changed_flags(full, read("full_ilsvrc_gala.flags"))) == {"attention"}
-    assert set(config.changed_flags(full, read("full_ilsvrc_se.flags"))) == {
+    full = read("full_ilsvrc_resnet50_v1.flags")
+    assert set(config.changed_flags(full, read("full_ilsvrc_gala_v1.flags"))) == {"attention"}
+    assert set(config.changed_flags(full, read("full_ilsvrc_se_v1.flags"))) == {
         "attention",
         "attention_units",
         "reduction_ratio",
     }
+
+
+# --------------------------------------------------------------------------- sweeps
+
+
+def test_sweeps_are_those_with_a_sweeps_flags():
+    own = {*"runs rows lambdas seeds devices workers commands".split()}
+    assert SWEEPS == [name for name in FLAGFILES if own & set(own_flags(name))]
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_header_of_a_sweep_has_its_command(name):
+    command = re.sub(r"\\\n#\s+", "", header(name))
+    assert f"python -m gala_tf.sweep --flagfile=experiments/{name}" in command
+    assert re.search(r"^# Hardware: \S", command, re.M) and re.search(
+        r"^# Paper: \S", command, re.M
+    )
+
+
+def expanded(name, *more):
+    base, own = read_sweep(name, *more)
+    numbers = [float(value) for value in own.lambdas], [int(seed) for seed in own.seeds]
+    return {run.name: run.config for run in sweep.expand(base, own.rows, *numbers, own.runs)}
+
+
+@pytest.mark.parametrize("name, number", [("sweep_table3.flags", "3"), ("sweep_table4.flags", "4")])
+def test_sweep_of_a_table_trains_what_its_flagfiles_do(name, number):
+    runs = expanded(name, "--runs=somewhere", "--seeds=0")
+    flagfiles = {key: flagfile for flagfile, table, key, _ in PUBLISHED if table == number}
+    assert set(runs) == {f"{key}/seed-0" for key in flagfiles}
+    for key, flagfile in flagfiles.items():
+        assert not config.changed_flags(read(flagfile), runs[f"{key}/seed-0"])
+
+
+def test_sweep_of_figure_7_has_the_papers_axis_and_five_models_a_value():
+    runs = expanded("sweep_figure7.flags", "--runs=somewhere")
+    seeds = {run.seed for run in runs.values()}
+    assert len(seeds) == published.document()["figure_7"]["models_per_lambda"]
+    weights = {run.map_loss_weight for run in runs.values() if run.attention == "gala"}
+    assert sorted(weights) == published.document()["figure_7"]["axis_lambda"]
+    assert sum(run.attention == "none" for run in runs.values()) == 5  # the floor
+    # Runs that Table 3's sweep has in the same place are the same runs.
+    tables = expanded("sweep_table3.flags", "--runs=somewhere")
+    assert len(set(runs) & set(tables)) == 15
+    for shared in set(runs) & set(tables):
+        assert runs[shared] == tables[shared]
+
+
+def test_miniature_has_all_rows_and_five_lambdas_three_times():
+    runs = expanded("miniature.flags")
+    names = {name.partition("/")[0] for name in runs}
+    assert names == {*ROWS, "lambda-0.3", "lambda-3", "lambda-6"}
+    assert len(runs) == 27 and {run.seed for run in runs.values()} == {0, 1, 2}
+    gala = {
+        run.map_loss_weight
+        for run in runs.values()
+        if (run.attention, run.map_source) == ("gala", "clickmaps")
+    }
+    assert gala == {0, 0.3, 1, 3, 6}
+    quickstart = read("quickstart.flags")
+    assert not config.changed_flags(quickstart, runs["gala_clickmaps/seed-0"])
 
 
 # --------------------------------------------------------------------------- networks
@@ -228,7 +331,9 @@ def test_builds_its_network_and_maps_have_something_to_supervise(name):
         ("clickme_gala.flags", 6),
         ("clickme_se.flags", 6),
         ("clickme_resnet50.flags", 0),
-        ("full_ilsvrc_se.flags", 16),
+        ("full_ilsvrc_se_v1.flags", 16),
+        ("full_ilsvrc_se_v2.flags", 16),
+        ("full_clickme_se.flags", 6),
     ],
 )
 def test_number_of_attention_layers(name, layers):

@@ -487,6 +487,7 @@ ENTITIES = (
         ("x" * (2**20 + 1), "more than 1048576 bytes"),
         ("<a><width>0</width><height>5</height></a>", "size is 0.0x5.0"),
         ("<a><width>nan</width><height>5</height><xmin>1</xmin></a>", "not all four corners"),
+        ("<a><width>inf</width><height>5</height></a>", "size is infx5.0"),
         ("<a><width>abc</width><height>5</height></a>", "could not convert"),
     ],
 )

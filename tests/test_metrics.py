@@ -2,6 +2,9 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 from scipy import stats
 
 from gala_tf import metrics
@@ -16,6 +19,34 @@ def test_average_ranks_equal_scipys(levels):
 def test_average_ranks_by_hand():
     np.testing.assert_array_equal(metrics.average_ranks([30, 10, 30, 20]), [3.5, 1, 3.5, 2])
     assert np.isnan(metrics.average_ranks([1.0, np.nan, 2.0])).all()
+
+
+@pytest.mark.parametrize("shape", [(0,), (3, 0), (0, 5), (1,), (4, 1), (2, 0, 3)])
+def test_average_ranks_of_nothing_and_of_one(shape):
+    np.testing.assert_array_equal(metrics.average_ranks(np.full(shape, 7.0)), np.ones(shape))
+
+
+def test_average_ranks_of_special_values():
+    """Minus zero equals zero; infinities tie with themselves; NaN spoils its own row only."""
+    x = np.array([[0.0, -0.0, -np.inf, np.inf, np.inf], [1, 2, np.nan, 0, np.nan], [5, 4, 3, 2, 1]])
+    expected = [[2.5, 2.5, 1, 4.5, 4.5], [np.nan] * 5, [5, 4, 3, 2, 1]]
+    for kind in (np.float64, np.float32):
+        np.testing.assert_array_equal(metrics.average_ranks(x.astype(kind)), expected)
+        for view in (x.astype(kind)[:, ::-1], np.asfortranarray(x.astype(kind))):
+            np.testing.assert_array_equal(
+                metrics.average_ranks(view), metrics.average_ranks(view.copy())
+            )
+
+
+@given(
+    arrays(
+        st.sampled_from([np.float32, np.float64, np.int64, np.uint8, np.bool_]),
+        array_shapes(min_dims=1, max_dims=3, max_side=9),
+    )
+)
+def test_average_ranks_equal_scipys_for_anything(x):
+    expected = stats.rankdata(x, axis=-1, nan_policy="propagate")
+    np.testing.assert_array_equal(metrics.average_ranks(x), expected)
 
 
 @pytest.mark.parametrize("levels", [2, 6, 10**9])
@@ -33,6 +64,46 @@ def test_spearman_is_one_for_any_increasing_map_and_nan_for_a_constant_one():
     np.testing.assert_allclose(metrics.spearman(a, -a), -1, atol=1e-12)
     a[1] = 7
     np.testing.assert_array_equal(np.isnan(metrics.spearman(a, a)), [False, True, False])
+
+
+def maps(kind, n, m, seed=0):
+    """[n, m] maps with no ties, many, or, every other one, constant."""
+    rng = np.random.default_rng(seed)
+    if kind == "random":
+        return rng.normal(size=(n, m))
+    tied = rng.integers(0, 12, (n, m)).astype(float)
+    if kind == "constant":
+        tied[::2] = 3
+    return tied
+
+
+@pytest.mark.filterwarnings("ignore:An input array is constant")
+@pytest.mark.parametrize("kind", ["random", "tied", "constant"])
+@pytest.mark.parametrize("other", ["random", "tied", "constant"])
+@pytest.mark.parametrize("n, side", [(9, 14), (2, 224)])
+def test_spearman_equals_scipys_to_twelve_digits(kind, other, n, side):
+    a, b = maps(kind, n, side * side), maps(other, n, side * side, seed=1) + maps(kind, n, side**2)
+    if other == "constant":
+        b[1] = 0
+    expected = [stats.spearmanr(x, y).statistic for x, y in zip(a, b, strict=True)]
+    np.testing.assert_allclose(metrics.spearman(a, b), expected, rtol=0, atol=1e-12)
+    half = metrics.spearman(a.astype(np.float32), b)
+    np.testing.assert_allclose(half, expected, rtol=0, atol=1e-12 if kind != "random" else 1e-6)
+
+
+@pytest.mark.filterwarnings("error")
+def test_spearman_of_blocks_rows_and_nothing(monkeypatch):
+    a, b = maps("constant", 11, 30), maps("tied", 11, 30, seed=2)
+    b[3, 5] = np.nan
+    whole = metrics.spearman(a, b)
+    assert np.isnan(whole).sum() == 7
+    monkeypatch.setattr(metrics, "BLOCK_ELEMENTS", 100)
+    np.testing.assert_array_equal(metrics.spearman(a, b), whole)
+    np.testing.assert_array_equal([metrics.spearman(a[i : i + 1], b[i : i + 1])[0]
+                                   for i in range(11)], whole)  # fmt: skip
+    assert metrics.spearman(a[:0], b[:0]).shape == (0,)
+    assert np.isnan(metrics.spearman(a[:, :0], b[:, :0])).all()
+    assert np.isnan(metrics.spearman(a[:, :1], b[:, :1])).all()
 
 
 def test_spearman_refuses_other_shapes():

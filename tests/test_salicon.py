@@ -148,6 +148,14 @@ def test_fixations_that_make_no_sense(tmp_path, fixations, message):
         load(tmp_path)
 
 
+def test_a_file_without_annotations_is_no_data_set(tmp_path):
+    path = json_tree(tmp_path)
+    path.write_text(path.read_text().replace('"annotations"', '"annotationz"'))
+    source = salicon.load(options(tmp_path))
+    with pytest.raises(ValueError, match="fixations_train2014.json'.*no image is left"):
+        list(source.items)
+
+
 def test_double_ids_and_files_of_saliency_maps(tmp_path):
     path = json_tree(tmp_path)
     document = json.loads(path.read_text())

@@ -222,6 +222,11 @@ def test_rows_are_spread_over_images_with_maps():
     assert spread(predictions([0] * 5), 3).tolist() == [0, 2, 4]
 
 
+def test_spread_takes_flags_alone():
+    assert visualize.spread(np.array([True, False, True]), 2).tolist() == [0, 2]
+    assert visualize.spread(np.array([False, False]), 1).tolist() == [0]
+
+
 @pytest.mark.parametrize("rows", [slice(1, 3), np.array([1, 2])])
 def test_grid_of_predictions_takes_the_same_rows_of_everything(monkeypatch, rows):
     monkeypatch.setattr(visualize, "attention_grid", lambda *arguments: arguments)
@@ -308,6 +313,20 @@ def test_run_is_drawn_from_its_best_weights(run_dir, monkeypatch):
     assert predictions.label[rows].tolist() == [0, 0, 0, 1]
     assert names == ("cat", "dog")
     assert titles["stage3_block1_gala"] == "layer 9\nstage3_block1_gala"
+
+
+def test_examples_come_whole_and_in_the_order_asked_for(run_dir):
+    run_config, info = run_directory.load(run_dir)
+    geometry = evaluate.eval_geometry(run_config, {"layer": 2})
+    rows = [9, 3, 4]  # of two shards
+    examples = visualize.read_examples(run_config, info, "test", rows, geometry)
+    assert examples["image_index"].tolist() == rows
+    assert examples["label"].tolist() == [1, 0, 0]
+    assert examples["has_clickmap"].tolist() == [1, 0, 1]
+    assert examples["clickmap"].shape == (3, 2, 2, 1) and not examples["clickmap"][1].any()
+    images = visualize.read_images(run_config, info, "test", rows, geometry)
+    np.testing.assert_array_equal(images, examples["image"])
+    np.testing.assert_allclose(images.mean((1, 2, 3)), [190, 70, 90], atol=1.5)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,304 @@
+"""Statistics of paired results: is one network better than another, and how sure is a number.
+
+NumPy in float64, on the host. Results of two networks on the same images are paired, so that tests
+look at each image's difference. Every test here is two-sided. Undefined values (NaN) are refused:
+which images enter a comparison is for the caller to say, and to count.
+
+Dimension letters: N images, S seeds (networks trained alike), b calibration bins.
+"""
+
+import math
+import statistics
+from typing import NamedTuple
+
+import numpy as np
+
+PERMUTATIONS = 10_000  # the least p is 1 / 10,001; the standard error of p = 0.05 is 0.002
+RESAMPLES = 10_000
+CHUNK_ELEMENTS = 2**22  # of a matrix of signs or draws: 32 MiB in float64
+
+# --------------------------------------------------------------------------- paired tests
+
+
+def mcnemar_exact(correct_a, correct_b) -> float:
+    """Exact McNemar test that two classifiers err equally often: [N], [N] -> p.
+
+    Images that one classifier gets right and the other wrong are heads or tails of a fair coin
+    under the null; p is the two-sided binomial probability, computed in integers. p is 1 where
+    the two never differ. McNemar 1947.
+
+    Args:
+        correct_a, correct_b: bool (or 0/1), of the same images in the same order.
+
+    Raises:
+        ValueError: other shapes, other values, or no images.
+    """
+    a, b = _paired("mcnemar_exact", correct_a, correct_b)
+    for name, values in (("correct_a", a), ("correct_b", b)):
+        _check_truths("mcnemar_exact", name, values)
+    only_a, only_b = int((a > b).sum()), int((b > a).sum())
+    n, fewer = only_a + only_b, min(only_a, only_b)
+    ways = total = 1  # of the n images that differ, 0 and up to 0 to one side
+    for k in range(fewer):
+        ways = ways * (n - k) // (k + 1)
+        total += ways
+    return min(1.0, 2 * total / 2**n)
+
+
+def permutation_paired(a, b, seed: int, permutations: int = PERMUTATIONS) -> float:
+    """Permutation test that two networks' values have equal means: [N], [N] -> p.
+
+    Under the null each image's two values may be exchanged, which flips the sign of its difference.
+    p = (1 + #{|sum of flipped differences| >= |sum|}) / (1 + permutations), never 0.
+
+    Args:
+        a, b: of the same images in the same order; finite.
+        seed: of the flips.
+        permutations: how many are drawn.
+
+    Raises:
+        ValueError: other shapes, no images, NaN, or no permutations.
+    """
+    a, b = _paired("permutation_paired", a, b)
+    if permutations < 1:
+        raise ValueError(f"permutations must be at least 1; received {permutations}.")
+    difference = a - b
+    difference = difference[difference != 0]  # whose flips change nothing
+    total, size = difference.sum(), np.abs(difference).sum()
+    # Sums of the same numbers in another order differ by rounding, and must still count as equal.
+    threshold = np.abs(total) - 1e-12 * size
+    rng, at_least = np.random.default_rng(seed), 0
+    for rows in _chunks(permutations, len(difference)):
+        at_least += int((np.abs(2 * (_coins(rng, rows, difference)) - total) >= threshold).sum())
+    return (1 + at_least) / (1 + permutations)
+
+
+def permutation_over_seeds(a, b, seed: int, permutations: int = PERMUTATIONS) -> float:
+    """`permutation_paired` of means over seeds: [S_a, N], [S_b, N] -> p.
+
+    Each image counts once, with the difference between the mean over the one network's seeds and
+    the mean over the other's. The null concerns the images drawn, given these trained networks;
+    it says nothing of seeds not trained, for which see `mean_interval_over_seeds`.
+
+    Raises:
+        ValueError: as `permutation_paired`; or not one row a seed.
+    """
+    a, b = np.asarray(a, float), np.asarray(b, float)
+    if a.ndim != 2 or b.ndim != 2 or not len(a) or not len(b):
+        raise ValueError(
+            f"permutation_over_seeds takes arrays [S, N], a row a seed; received {list(a.shape)} "
+            f"and {list(b.shape)}."
+        )
+    return permutation_paired(a.mean(0), b.mean(0), seed, permutations)
+
+
+def _coins(rng, rows, values):
+    """Sums of random halves of `values` [N], each value in or out by a fair coin: [rows]."""
+    width = -(-len(values) // 8)
+    coins = np.frombuffer(rng.bytes(rows * width), np.uint8).reshape(rows, width)
+    return np.unpackbits(coins, axis=1, count=len(values)).astype(float) @ values
+
+
+# --------------------------------------------------------------------------- intervals
+
+
+class Interval(NamedTuple):
+    """A mean and its interval; low and high are NaN where n says nothing of the spread."""
+
+    mean: float
+    low: float
+    high: float
+    n: int  # values that the mean is over
+    estimator: str  # in words, to be printed beside the numbers
+
+
+def bootstrap_interval(
+    values, seed: int, level: float = 0.95, resamples: int = RESAMPLES
+) -> Interval:
+    """Percentile bootstrap of the mean over images: [N] -> Interval. Efron 1979.
+
+    Raises:
+        ValueError: no values, NaN, another shape, or a level outside (0, 1).
+    """
+    values = _vector("bootstrap_interval", values)
+    _check_level(level)
+    estimator = f"{100 * level:g} % bootstrap over {len(values)} images, {resamples} resamples"
+    if len(values) < 2:
+        return Interval(float(values.mean()), math.nan, math.nan, len(values), estimator)
+    rng = np.random.default_rng(seed)
+    means = np.concatenate(
+        [
+            values[rng.integers(0, len(values), (rows, len(values)))].mean(1)
+            for rows in _chunks(resamples, len(values))
+        ]
+    )
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(values.mean()), float(low), float(high), len(values), estimator)
+
+
+def mean_interval_over_seeds(values, level: float = 0.95) -> Interval:
+    """Student's t interval of the mean over networks trained alike: [S] -> Interval.
+
+    It tells of seeds not trained, under the usual assumption of normal values. Student 1908.
+
+    Raises:
+        ValueError: no values, NaN, another shape, or a level outside (0, 1).
+    """
+    values = _vector("mean_interval_over_seeds", values)
+    _check_level(level)
+    n, mean = len(values), float(values.mean())
+    estimator = f"{100 * level:g} % Student t over {n} seeds"
+    if n < 2:
+        return Interval(mean, math.nan, math.nan, n, estimator)
+    half = student_quantile((1 + level) / 2, n - 1) * float(values.std(ddof=1)) / math.sqrt(n)
+    return Interval(mean, mean - half, mean + half, n, estimator)
+
+
+def binomial_interval(successes: int, n: int, level: float = 0.95) -> Interval:
+    """Wilson's score interval of a proportion; of none, NaN. Wilson 1927.
+
+    Raises:
+        ValueError: not 0 <= successes <= n, or a level outside (0, 1).
+    """
+    _check_level(level)
+    if not 0 <= successes <= n:
+        raise ValueError(f"successes must be 0...n; received {successes} of {n}.")
+    estimator = f"{100 * level:g} % Wilson interval over {n} images"
+    if n == 0:
+        return Interval(math.nan, math.nan, math.nan, 0, estimator)
+    z, p = statistics.NormalDist().inv_cdf((1 + level) / 2), successes / n
+    middle = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    # 0 and n successes touch the ends exactly, but for rounding.
+    low = 0.0 if successes == 0 else middle - half
+    high = 1.0 if successes == n else middle + half
+    return Interval(p, low, high, int(n), estimator)
+
+
+def student_quantile(probability: float, degrees: int) -> float:
+    """The t that a Student variable of whole `degrees` of freedom stays below, 0.5 <= p < 1."""
+    low, high = 0.0, 1.0
+    while _student_cdf(high, degrees) < probability:
+        high *= 2
+    while (middle := (low + high) / 2) not in (low, high):
+        if _student_cdf(middle, degrees) < probability:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def _student_cdf(t, degrees):
+    """P(T <= t), t >= 0. The finite sums of Abramowitz and Stegun 1964, 26.7.3 and 26.7.4."""
+    theta = math.atan2(t, math.sqrt(degrees))
+    cosine = degrees / (degrees + t * t)  # squared
+    odd = degrees % 2
+    term = math.sqrt(cosine) if odd else 1.0
+    total = 0.0
+    for k in range(odd, degrees - 1, 2):
+        total += term
+        term *= cosine * (k + 1) / (k + 2)
+    inside = math.sin(theta) * total  # P(|T| <= t), for even degrees
+    if odd:
+        inside = 2 / math.pi * (theta + inside)
+    return 0.5 + inside / 2
+
+
+# --------------------------------------------------------------------------- calibration
+
+
+class CalibrationBins(NamedTuple):
+    """Bins (low, high] of confidence, all [b]; means are NaN where a bin is empty."""
+
+    low: np.ndarray
+    high: np.ndarray
+    count: np.ndarray  # images
+    confidence: np.ndarray  # their mean
+    accuracy: np.ndarray  # the fraction of them that is right
+    undefined: int  # images whose confidence is NaN; in no bin
+
+
+def expected_calibration_error(confidence, correct, bins: int = 15):
+    """How far confidence is from accuracy, 0...1, and the bins: [N], [N] -> (float, bins).
+
+    Bins of equal width, (m/b, (m + 1)/b]; the error is the mean of |accuracy - confidence| over
+    bins, weighted with their images. Guo et al. 2017, "On Calibration of Modern Neural Networks",
+    eq. 3. Images whose confidence is NaN are in no bin, and counted; NaN if no image is left.
+
+    Args:
+        confidence: largest softmax probabilities, 0...1 or NaN.
+        correct: bool (or 0/1), whether that class is the true one.
+        bins: b.
+
+    Raises:
+        ValueError: other shapes, values out of range, or no bins.
+    """
+    name = "expected_calibration_error"
+    confidence, correct = _paired(name, confidence, correct, finite=False)
+    _check_truths(name, "correct", correct)
+    if bins < 1:
+        raise ValueError(f"bins must be at least 1; received {bins}.")
+    defined = ~np.isnan(confidence)
+    confidence, correct = confidence[defined], correct[defined]
+    if ((confidence < 0) | (confidence > 1)).any():
+        raise ValueError(
+            f"{name}: confidence must be a probability, 0...1; received "
+            f"{confidence.min():g}...{confidence.max():g}. Give softmax outputs, not logits."
+        )
+    edges = np.arange(bins + 1) / bins
+    # Equal to an upper edge is below it; 0 belongs to the first bin.
+    place = np.maximum(np.searchsorted(edges, confidence, side="left") - 1, 0)
+    count = np.bincount(place, minlength=bins)
+    with np.errstate(invalid="ignore"):  # 0 / 0: an empty bin
+        mean = np.bincount(place, confidence, bins) / count
+        accuracy = np.bincount(place, correct, bins) / count
+    table = CalibrationBins(edges[:-1], edges[1:], count, mean, accuracy, int((~defined).sum()))
+    if not len(confidence):
+        return math.nan, table
+    filled = count > 0
+    gaps = np.abs(accuracy - mean)[filled]
+    return float((gaps * count[filled]).sum() / len(confidence)), table
+
+
+# --------------------------------------------------------------------------- checks
+
+
+def _vector(function, values, finite=True):
+    values = np.asarray(values, float)
+    if values.ndim != 1 or not len(values):
+        raise ValueError(
+            f"{function} takes an array [N], N > 0; received shape {list(values.shape)}."
+        )
+    bad = int((~np.isfinite(values)).sum())
+    if finite and bad:
+        raise ValueError(
+            f"{function}: {bad} of {len(values)} values are not finite. Leave these images out of "
+            "all that is compared, and say how many remain."
+        )
+    return values
+
+
+def _paired(function, a, b, finite=True):
+    a, b = np.asarray(a, float), np.asarray(b, float)
+    if a.shape != b.shape:
+        raise ValueError(
+            f"{function} compares two arrays [N] of the same images; received shapes "
+            f"{list(a.shape)} and {list(b.shape)}."
+        )
+    return _vector(function, a, finite), _vector(function, b, finite)
+
+
+def _check_truths(function, name, values):
+    if not np.isin(values, (0, 1)).all():
+        raise ValueError(f"{function}: {name} must be True or False (1 or 0) for each image.")
+
+
+def _check_level(level):
+    if not 0 < level < 1:
+        raise ValueError(f"level must be between 0 and 1, such as 0.95; received {level}.")
+
+
+def _chunks(rows, columns):
+    """Splits `rows` so that matrices of that many columns stay within CHUNK_ELEMENTS."""
+    step = max(1, CHUNK_ELEMENTS // max(1, columns))
+    return [min(step, rows - start) for start in range(0, rows, step)]

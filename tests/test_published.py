@@ -1,0 +1,102 @@
+"""The published numbers: what the paper's sentences say of its tables holds for what was typed."""
+
+import json
+
+import pytest
+
+from gala_tf import metrics, published
+from gala_tf.rows import FIGURE_7_ROW, ROWS
+
+TABLES = {number: published.table(number) for number in (1, 2, 3, 4)}
+
+
+def test_counts():
+    """Rows x columns: 4 x 3; 3 x 2 and 2 x 2 references; 6 x 3; 5 x 2; two of a caption."""
+    counted = {}
+    for value in published.values():
+        counted[value.where] = counted.get(value.where, 0) + 1
+    assert counted == {"Table 1": 12, "Table 2": 10, "Table 3": 18, "Table 4": 10, "Figure 7": 2}
+
+
+@pytest.mark.parametrize("value", published.values(), ids=lambda v: f"{v.where}-{v.row}-{v.metric}")
+def test_value_is_whole(value):
+    assert value.row in ROWS
+    assert value.metric in ("top1_error", "top5_error", "maps")
+    assert 0 < value.value < 100 and round(value.value, 2) == value.value
+    assert value.source.startswith(f"{value.where}, page ")
+    clickme = value.where in ("Table 1", "Table 3")
+    assert value.split == ("test" if clickme else None if "Fig" in value.where else "validation")
+    assert value.p_below == (0.01 if clickme else None)
+
+
+@pytest.mark.parametrize("number", TABLES)
+def test_top5_error_is_the_smaller(number):
+    assert all(row["top5_error"] < row["top1_error"] for row in TABLES[number].values())
+
+
+def test_table_1_is_part_of_table_3():
+    assert all(TABLES[3][key] == row for key, row in TABLES[1].items())
+    assert set(TABLES[3]) - set(TABLES[1]) == {"resnet_clickmaps", "gala_boxes"}
+
+
+def test_rows_are_in_the_papers_order_which_is_that_of_top1_error():
+    for number in (1, 3, 4):
+        errors = [row["top1_error"] for row in TABLES[number].values()]
+        assert errors == sorted(errors, reverse=True)
+
+
+def test_what_the_text_says_of_the_tables():
+    clickme = TABLES[3]
+    # 4.3: GALA beats both; all with attention predict maps better than ResNet-50; w/ ClickMe best.
+    for other in ("resnet", "se"):
+        assert clickme["gala"]["top1_error"] < clickme[other]["top1_error"]
+    assert all(clickme[k]["maps"] > clickme["resnet"]["maps"] for k in ("se", "gala"))
+    assert max(clickme, key=lambda key: clickme[key]["maps"]) == "gala_clickmaps"
+    # 5: SE overfits, so it is behind ResNet-50.
+    assert clickme["se"]["top1_error"] > clickme["resnet"]["top1_error"]
+    # Appendix: top-5 error cut by about a quarter; 1 - 31.04 / 40.65 = 0.236
+    cut = 1 - clickme["gala"]["top5_error"] / clickme["resnet"]["top5_error"]
+    assert cut == pytest.approx(0.236, abs=5e-4)
+    # Table 4: maps make it the most accurate; Table 2: GALA a little ahead of SE.
+    best = min(TABLES[4], key=lambda key: TABLES[4][key]["top1_error"])
+    assert best == "gala_clickmaps"
+    assert TABLES[2]["se"]["top1_error"] - TABLES[2]["gala"]["top1_error"] == pytest.approx(0.53)
+
+
+def test_references_of_table_2():
+    found = {(v.row, v.metric): v.value for v in published.values() if v.is_reference}
+    assert found == {
+        ("resnet", "top1_error"): 24.70,
+        ("resnet", "top5_error"): 7.80,
+        ("se", "top1_error"): 23.29,
+        ("se", "top5_error"): 6.62,
+    }
+
+
+def test_figure_7():
+    points = {v.row: v for v in published.values() if v.where == "Figure 7"}
+    assert (points["gala"].value, points["gala"].map_loss_weight) == (62.96, 0.0)
+    assert points[FIGURE_7_ROW].value == 87.62
+    assert points[FIGURE_7_ROW].map_loss_weight is None  # the caption names none
+
+
+def test_reliability_is_the_one_of_metrics():
+    reliability = published.document()["human_reliability"]
+    assert reliability["value"] == metrics.PAPER_HUMAN_CEILING
+    assert reliability["shuffled"] == 0.18
+
+
+def test_unknown_table():
+    with pytest.raises(ValueError, match="There is no Table 5; there are Tables 1, 2, 3, 4"):
+        published.table(5)
+
+
+def test_no_key_comes_twice():
+    """json.loads would keep the last one in silence."""
+
+    def unique(pairs):
+        keys = [key for key, _ in pairs]
+        assert len(keys) == len(set(keys))
+        return dict(pairs)
+
+    json.loads(published.PATH.read_text(), object_pairs_hook=unique)
