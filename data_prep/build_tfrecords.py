@@ -9,221 +9,29 @@ name before all of it is made, and dataset_info.json comes last.
 """
 
 import contextlib
-import dataclasses
-import importlib.metadata
 import json
 import os
 import shlex
 import sys
 from collections.abc import Iterator
 
-import numpy as np
 from absl import flags, logging
 
 from data_prep import sources
-from data_prep.sources import SOURCES, SourceOptions
+from data_prep.building import build_flags
 from data_prep.splits import SPLITS
 from gala_tf import command
 
 STAGING = ".building"
 _MATCHES = "matches"  # in the staging directory: what a join by content has computed
-# What may differ when a build goes on: finished shards do not depend on it.
-_NOT_IN_FINGERPRINT = {
-    "output_dir",
-    "name",
-    "overwrite",
-    "on_bad_image",
-    "on_duplicate",
-    "num_workers",
-    "runner",
-    "beam_options",
-}
-
-
-def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
-    """Declares the flags of this command; a function, since training has flags of equal names."""
-    fv = {"flag_values": flag_values}
-    # What to read.
-    flags.DEFINE_string(
-        "source",
-        None,
-        "Where images and maps come from: "
-        + "; ".join(f"{name} = {entry.summary}" for name, entry in SOURCES.items())
-        + ".",
-        **fv,
-    )
-    for field in dataclasses.fields(SourceOptions):
-        _define_option(field, fv)
-    flags.DEFINE_enum(
-        "on_bad_image",
-        "fail",
-        ["fail", "skip"],
-        "What to do about an image that cannot be decoded.",
-        **fv,
-    )
-    flags.DEFINE_enum(
-        "on_duplicate",
-        "error",
-        ["error", "drop"],
-        "What to do about the same picture in two splits; `drop` takes training's away.",
-        **fv,
-    )
-    # What to write.
-    flags.DEFINE_string("output_dir", None, "Where the data set goes (local or gs://).", **fv)
-    flags.DEFINE_string("name", "", "Name of the data set; default: the source's.", **fv)
-    flags.DEFINE_bool("overwrite", False, "Replace a data set in --output_dir.", **fv)
-    flags.DEFINE_integer(
-        "num_shards",
-        8,
-        "Files of the train split: at least one for each host that reads, and "
-        "100 to 200 MB each for large sets (1024 for ILSVRC12).",
-        **fv,
-    )
-    flags.DEFINE_integer("num_eval_shards", 8, "Files of each other split.", **fv)
-    flags.DEFINE_enum(
-        "image_storage",
-        "original",
-        ["original", "square"],
-        "Keep images as they came, or their central square of --square_size. Square images are "
-        "read several times faster.",
-        **fv,
-    )
-    flags.DEFINE_integer("square_size", 256, "Side of `square` images, pixels (paper).", **fv)
-    flags.DEFINE_string(
-        "clickmap_blur",
-        "",
-        "Blur of the maps made ready for training, pixels of the stored "
-        "image: box:K, gaussian:K,SIGMA, disc:K or none. Unblurred counts are kept as well. "
-        "Default: " + ", ".join(f"{e.clickmap_blur} ({name})" for name, e in SOURCES.items()) + ".",
-        **fv,
-    )
-    flags.DEFINE_integer("clickmap_grid", 64, "Side of the maps made ready for training.", **fv)
-    # How to make it.
-    flags.DEFINE_integer(
-        "num_workers", 1, "Processes, a shard each; the bytes do not depend on it.", **fv
-    )
-    flags.DEFINE_string(
-        "runner",
-        "local",
-        "`local`, or an Apache Beam runner (DirectRunner, DataflowRunner, SparkRunner, "
-        "FlinkRunner; needs the extra [beam]). --input_dir and --output_dir must then be reachable "
-        "from its machines.",
-        **fv,
-    )
-    flags.DEFINE_multi_string(
-        "beam_options", [], "An option for the Beam runner, such as --project=mine.", **fv
-    )
-
-
-def _define_option(field, fv):
-    """The flag of one field of SourceOptions, by the type of its default."""
-    readers = ", ".join(name for name, entry in SOURCES.items() if field.name in entry.reads)
-    help_text = field.metadata["help"] + (f" (read by {readers})" if readers else "")
-    if field.metadata["choices"]:
-        choices = list(field.metadata["choices"])
-        flags.DEFINE_enum(field.name, field.default, choices, help_text, **fv)
-    elif isinstance(field.default, tuple):
-        flags.DEFINE_list(field.name, [str(part) for part in field.default], help_text, **fv)
-    else:
-        define = {
-            bool: flags.DEFINE_bool,
-            int: flags.DEFINE_integer,
-            float: flags.DEFINE_float,
-            str: flags.DEFINE_string,
-        }[type(field.default)]
-        define(field.name, field.default, help_text, **fv)
 
 
 def main() -> None:
     """Builds what the flags say, and prints what there is now."""
     words = ["python", "-m", "data_prep.build_tfrecords", *sys.argv[1:]]
-    print(format_table(build(flags.FLAGS, shlex.join(words))))
+    from data_prep.building import summary
 
-
-# --------------------------------------------------------------------------- flags
-
-
-def _check_flags(flag_values):
-    """Errors that need no data; ValueError names flag, expectation, value and remedy."""
-    from data_prep import merge
-    from gala_tf import clickmaps
-
-    name = flag_values.source
-    if name not in SOURCES:
-        raise ValueError(f"--source={name!r} is unknown; known sources: {', '.join(SOURCES)}.")
-    if not flag_values.output_dir:
-        raise ValueError("--output_dir is missing: say where the data set goes.")
-    reads = merge.options_read(name, flag_values.maps_source)
-    if "input_dir" in reads and not flag_values.input_dir:
-        raise ValueError(f"--source={name} reads files: give their --input_dir.")
-    for field in dataclasses.fields(SourceOptions):
-        flag = field.name
-        if flag_values[flag].present and flag not in reads and flag != "seed":
-            users = [n for n in SOURCES if flag in merge.options_read(n, flag_values.maps_source)]
-            raise ValueError(
-                f"--{flag} means nothing to --source={name}; it is read by {', '.join(users)}. "
-                "Leave it out."
-            )
-    for flag in ("num_shards", "num_eval_shards", "square_size", "clickmap_grid", "num_workers"):
-        if flag_values[flag].value < 1:
-            raise ValueError(f"--{flag} must be at least 1, got {flag_values[flag].value}.")
-    if flag_values.beam_options and flag_values.runner == "local":
-        raise ValueError("--beam_options means nothing to --runner=local. Name a Beam runner.")
-    clickmaps.parse_blur(_blur(flag_values))
-
-
-def source_options(flag_values: flags.FlagValues) -> SourceOptions:
-    """The options of sources, as the flags give them."""
-    values = {}
-    for field in dataclasses.fields(SourceOptions):
-        value = flag_values[field.name].value
-        if isinstance(field.default, tuple):
-            value = _numbers(field.name, value)
-        values[field.name] = value
-    return SourceOptions(**values)
-
-
-def _numbers(flag, words):
-    try:
-        return tuple(float(word) for word in words)
-    except ValueError:
-        raise ValueError(
-            f"--{flag} must be numbers, got {words}. Write them as --{flag}=8,1,1."
-        ) from None
-
-
-def _blur(flag_values):
-    maps_from = flag_values.maps_source or flag_values.source
-    return flag_values.clickmap_blur or SOURCES[maps_from].clickmap_blur
-
-
-def _fingerprint(flag_values):
-    """All that decides the bytes of the shards."""
-    declared = flags.FlagValues()
-    define_flags(declared)
-    found = {name: flag_values[name].value for name in sorted(set(declared) - _NOT_IN_FINGERPRINT)}
-    return found | {"clickmap_blur": _blur(flag_values), "tool_version": _tool_version()}
-
-
-def _tool_version():
-    """Of everything that decides the bytes."""
-    names = (
-        "gala_tf",
-        "tensorflow",
-        "tensorflow-cpu",
-        "tensorflow-tpu",
-        "pillow",
-        "numpy",
-        "scipy",
-        "scikit-image",
-    )
-    found = []
-    for name in names:
-        try:
-            found.append(f"{name} {importlib.metadata.version(name)}")
-        except importlib.metadata.PackageNotFoundError:
-            continue  # run from a checkout, or another build of TensorFlow
-    return ", ".join(found)
+    print(summary.format_table(build(flags.FLAGS, shlex.join(words))))
 
 
 # --------------------------------------------------------------------------- building
@@ -236,9 +44,9 @@ def build(flag_values: flags.FlagValues, command: str) -> "records.DatasetInfo":
       ValueError: a flag is wrong, the output is taken, or the material is at fault (see the
         source in question). Finished shards are kept for the next start.
     """
-    from data_prep import build_plan, encoding, runners, shards
+    from data_prep.building import build_plan, encoding, runners, shards
 
-    _check_flags(flag_values)
+    build_flags.check(flag_values)
     output_dir = flag_values.output_dir
     staging = os.path.join(output_dir, STAGING)
     _check_output(output_dir, flag_values.overwrite)
@@ -249,14 +57,16 @@ def build(flag_values: flags.FlagValues, command: str) -> "records.DatasetInfo":
         if plan is None:
             wanted = dict.fromkeys(SPLITS, flag_values.num_eval_shards)
             wanted["train"] = flag_values.num_shards
-            plan = build_plan.make(plan_dir, source.items, wanted, _fingerprint(flag_values))
+            plan = build_plan.make(
+                plan_dir, source.items, wanted, build_flags.fingerprint(flag_values)
+            )
         job = shards.ShardJob(
             staging=staging,
             read=source.read,
             storage=encoding.Storage(
                 flag_values.image_storage,
                 flag_values.square_size,
-                _blur(flag_values),
+                build_flags.blur(flag_values),
                 flag_values.clickmap_grid,
             ),
             shards=plan.shards,
@@ -282,9 +92,9 @@ def build(flag_values: flags.FlagValues, command: str) -> "records.DatasetInfo":
 
 
 def _load_source(flag_values, staging):
-    from data_prep import merge
+    from data_prep.merging import merge
 
-    options = source_options(flag_values)
+    options = build_flags.source_options(flag_values)
     if options.maps_source:
         source = merge.load(
             flag_values.source,
@@ -306,12 +116,13 @@ def _unfinished_plan(plan_dir, flag_values):
     """The plan of a build that was stopped; None if there is none."""
     import tensorflow as tf
 
-    from data_prep import build_plan
+    from data_prep.building import build_plan
 
     plan = build_plan.load(plan_dir)
     if plan is None:
         return None
-    wanted = json.loads(json.dumps(_fingerprint(flag_values)))  # as it would come from the file
+    # As it would come from the file.
+    wanted = json.loads(json.dumps(build_flags.fingerprint(flag_values)))
     differs = [
         f"{name} ({plan.fingerprint.get(name)!r} there, {wanted.get(name)!r} now)"
         for name in sorted(set(wanted) | set(plan.fingerprint))
@@ -345,7 +156,7 @@ def _publish(flag_values, command, source, plan, job):
     """Moves the finished shards to their place, and describes them."""
     import tensorflow as tf
 
-    from data_prep import duplicates, publishing
+    from data_prep.building import duplicates, publishing, summary
     from gala_tf import records
 
     def rows(split):
@@ -374,7 +185,7 @@ def _publish(flag_values, command, source, plan, job):
             f"{bad[0]} Pass --on_bad_image=skip to finish it without them, or delete "
             f"{job.staging!r} to start anew."
         )
-    _report(found, bad)
+    summary.say_left_out(found, bad)
     if not written:
         raise ValueError(f"--source={flag_values.source} gave no image that could be written.")
     publishing.clear(job.staging, flag_values.output_dir)
@@ -384,113 +195,27 @@ def _publish(flag_values, command, source, plan, job):
             continue  # all its images were left out: it is no split, and its shards nobody's
         contents = job.contents(split, index)
         shard = publishing.move(contents, job.staging, flag_values.output_dir, left_out)
-        tally = tallies.setdefault(split, _Tally(len(source.class_names)))
+        tally = tallies.setdefault(split, summary.Tally(len(source.class_names)))
         tally.add(shard, [row for row in contents.rows if row.image_id not in left_out])
     info = records.DatasetInfo(
         name=flag_values.name or flag_values.source,
         class_names=source.class_names,
         splits={split: tally.split() for split, tally in tallies.items()},
-        image=_image_geometry(flag_values, tallies.values()),
-        clickmap_blur=_blur(flag_values),
+        image=summary.image_geometry(
+            flag_values.image_storage, build_flags.blur(flag_values), tallies.values()
+        ),
+        clickmap_blur=build_flags.blur(flag_values),
         clickmap_grid=flag_values.clickmap_grid,
         human_ceiling=source.human_ceiling,
         split_rule=source.split_rule,
         seed=flag_values.seed,
         command=command,
-        tool_version=_tool_version(),
+        tool_version=build_flags.tool_version(),
     )
-    _report_coverage(tallies, source.class_names)
+    summary.say_coverage(tallies, source.class_names)
     records.save_info(flag_values.output_dir, info)
     tf.io.gfile.rmtree(job.staging)
     return info
-
-
-class _Tally:
-    """Counts what went into a split."""
-
-    def __init__(self, classes):
-        self.shards = []
-        self.examples = self.with_clickmap = self.with_participants = 0
-        self.classes = np.zeros(classes, np.int64)
-        self.heights, self.widths = (2**31, 0), (2**31, 0)  # least, greatest
-
-    def add(self, shard, rows):
-        self.shards.append(shard)
-        self.examples += shard.examples
-        for row in rows:
-            self.with_clickmap += row.has_clickmap
-            self.with_participants += row.participants > 1
-            self.classes[row.label] += 1
-            self.heights = min(self.heights[0], row.height), max(self.heights[1], row.height)
-            self.widths = min(self.widths[0], row.width), max(self.widths[1], row.width)
-
-    def split(self):
-        from gala_tf import records
-
-        return records.Split(
-            examples=self.examples,
-            with_clickmap=self.with_clickmap,
-            with_participants=self.with_participants,
-            classes=int(np.count_nonzero(self.classes)),
-            shards=tuple(self.shards),
-        )
-
-
-def _image_geometry(flag_values, tallies):
-    from gala_tf import records
-
-    heights = min(t.heights[0] for t in tallies), max(t.heights[1] for t in tallies)
-    widths = min(t.widths[0] for t in tallies), max(t.widths[1] for t in tallies)
-    geometry = records.ImageGeometry(flag_values.image_storage, *heights, *widths)
-    varied = heights[0] < heights[1] or widths[0] < widths[1]
-    if varied and _blur(flag_values) != "none" and any(t.with_clickmap for t in tallies):
-        logging.warning(
-            "Images differ in size, so that the blur %s covers more of a small one. The paper "
-            "blurs at 256x256: --image_storage=square does.",
-            _blur(flag_values),
-        )
-    return geometry
-
-
-# --------------------------------------------------------------------------- reports
-
-
-def _report(found, bad):
-    _warn("damaged images were left out", bad)
-    _warn(
-        "images were left out, their picture being in another split",
-        [f"{name} ({split}) = {keeper} ({there})" for name, split, keeper, there in found.across],
-    )
-    if found.repeated:
-        logging.warning("%d images repeat another of their split; they are kept.", found.repeated)
-
-
-def _report_coverage(tallies, class_names):
-    for split, tally in tallies.items():
-        absent = [name for name, n in zip(class_names, tally.classes, strict=True) if not n]
-        if absent:
-            _warn(f"of {len(class_names)} classes do not occur in split {split}", absent)
-
-
-def _warn(what, lines):
-    if lines:
-        shown = "".join(f"\n  {line}" for line in lines[:20])
-        more = "\n  ..." if len(lines) > 20 else ""
-        logging.warning("%d %s:%s%s", len(lines), what, shown, more)
-
-
-def format_table(info: "records.DatasetInfo") -> str:  # noqa: F821
-    """What was built, a line a split."""
-    head = f"{'split':<11} {'images':>9} {'with maps':>9} {'classes':>9} {'shards':>6} {'MB':>9}"
-    lines = [head]
-    for name, split in info.splits.items():
-        megabytes = sum(shard.bytes for shard in split.shards) / 1e6
-        classes = f"{split.classes}/{info.num_classes}"
-        lines.append(
-            f"{name:<11} {split.examples:>9,} {split.with_clickmap:>9,} {classes:>9} "
-            f"{len(split.shards):>6} {megabytes:>9,.1f}"
-        )
-    return "\n".join(lines)
 
 
 # --------------------------------------------------------------------------- files
@@ -499,7 +224,7 @@ def format_table(info: "records.DatasetInfo") -> str:  # noqa: F821
 def _check_output(output_dir, overwrite):
     import tensorflow as tf
 
-    from data_prep import publishing
+    from data_prep.building import publishing
 
     if overwrite or not tf.io.gfile.exists(output_dir):
         return
@@ -550,5 +275,5 @@ def _lock(staging):
 
 
 if __name__ == "__main__":
-    define_flags()
+    build_flags.define()
     command.run(main)

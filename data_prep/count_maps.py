@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from data_prep import geometry, npz_files
+from data_prep import geometry
+from data_prep.readers import npz_files
 from gala_tf.records import MAX_COUNT, PILLOW_ERRORS, open_image
 
 

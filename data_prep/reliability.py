@@ -25,8 +25,9 @@ from collections.abc import Iterator
 
 from absl import flags
 
-from data_prep import reliability_results, workers
-from data_prep.reliability_estimators import (
+from data_prep import workers
+from data_prep.agreement import reliability_results
+from data_prep.agreement.reliability_estimators import (
     BETWEEN_DATA_SETS,
     ESTIMATORS,
     Estimator,
@@ -99,8 +100,8 @@ def run(flag_values: flags.FlagValues, command_line: str) -> dict:
     Raises:
       ValueError: a flag is wrong, the data set is damaged, or it has no maps to compare.
     """
-    from data_prep import reliability_figure
-    from data_prep.reliability_maps import View
+    from data_prep.agreement import reliability_figure
+    from data_prep.agreement.reliability_maps import View
     from gala_tf import records
 
     _check_flags(flag_values)
@@ -204,7 +205,7 @@ def _workers(count: int) -> Iterator:
 
 def _within(flag_values, info, view, run_all):
     """{estimator: (Reliability, participants)} of one data set, and numbers about the sample."""
-    from data_prep import reliability_maps
+    from data_prep.agreement import reliability_maps
 
     splits = flag_values.splits or list(info.splits)
     eligible = sum(info.require_split(split).with_participants for split in splits)
@@ -234,7 +235,7 @@ def _within(flag_values, info, view, run_all):
 
 def _between(flag_values, info, view, run_all):
     """The same of the maps of two data sets."""
-    from data_prep import reliability_maps
+    from data_prep.agreement import reliability_maps
     from gala_tf import records
 
     other = records.load_info(flag_values.other)
@@ -291,7 +292,7 @@ def _check_frames(view, *infos):
 
 def _measure(name, estimator: Estimator, images, flag_values, view, run_all):
     """(Reliability, participants' maps in the sample) of one estimator."""
-    from data_prep import reliability_maps
+    from data_prep.agreement import reliability_maps
 
     pixels = max(m.height * m.width for image in images for m in image.maps[:1])
     pixels = view.grid**2 if view.grid else pixels

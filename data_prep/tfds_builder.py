@@ -24,7 +24,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from data_prep import tfrecord_files
+from data_prep.readers import tfrecord_files
 from gala_tf import records
 
 _FEATURES = (

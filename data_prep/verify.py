@@ -12,9 +12,10 @@ import tempfile
 
 from absl import flags
 
-from data_prep import findings, verification_report, workers
-from data_prep.findings import Fault
-from data_prep.verification_report import Report
+from data_prep import workers
+from data_prep.verification import findings, verification_report
+from data_prep.verification.findings import Fault
+from data_prep.verification.verification_report import Report
 from gala_tf import command, records
 
 
@@ -139,7 +140,7 @@ def _check_shards(data_dir, info, store, scratch, num_workers, blur_sample):
     """Fills `store`; split -> mean map."""
     import numpy as np
 
-    from data_prep import record_checks, shard_checks
+    from data_prep.verification import record_checks, shard_checks
 
     expected = record_checks.Expectation.of(info, blur_sample)
     jobs = [
@@ -161,7 +162,7 @@ def _run(jobs, num_workers, total):
     """Outcomes in the order of the jobs, so that the report does not depend on timing."""
     from tqdm import tqdm
 
-    from data_prep import shard_checks
+    from data_prep.verification import shard_checks
 
     with tqdm(total=total, desc="verify", unit=" records", mininterval=0.5) as progress:
         if num_workers == 1:
@@ -205,7 +206,7 @@ def _start_worker(counter):
 
 
 def _check_in_worker(job):
-    from data_prep import shard_checks
+    from data_prep.verification import shard_checks
 
     def advance(records):
         with _counter.get_lock():

@@ -4,14 +4,18 @@
 
 Reads the run's own flags, so that only what differs need be given. Writes
 `RUN/results-<split>.json`, a row an image to `RUN/per_image-<split>.csv`, figures, and prints a
-table. The map score is the paper's: the rank correlation of
-a layer's reduced attention map (column-wise L2 norm) with the human map, as a fraction of the human
-ceiling; beside two baselines, the centre prior and the network's maps against other images' human
-maps.
+table. The map score is the paper's: the rank correlation of a layer's reduced attention map
+(column-wise L2 norm) with the human map, as a fraction of the human ceiling; beside two baselines,
+the centre prior and the network's maps against other images' human maps.
+
+With `--model=NETWORK.keras --maps=gradient --data_dir=DATA`, scores any saved Keras classifier
+instead (`gala_tf/evaluate_model.py`, whose --help lists its flags).
 """
 
 import dataclasses
 import os
+import re
+import sys
 
 from absl import flags
 
@@ -287,8 +291,15 @@ def main():
 
 
 if __name__ == "__main__":
-    config.define_flags()
-    flags.adopt_module_key_flags(config)
-    flags.DEFINE_string("split", "test", "Split to evaluate.")
-    flags.DEFINE_enum("checkpoint", "best", ["best", "newest"], "Which weights.")
-    command.run(main)
+    if any(re.match(r"--?model(=|$)", argument) for argument in sys.argv[1:]):
+        # Not a run: flags of the same names mean other things there.
+        from gala_tf import evaluate_model
+
+        evaluate_model.define_flags()
+        command.run(evaluate_model.main)
+    else:
+        config.define_flags()
+        flags.adopt_module_key_flags(config)
+        flags.DEFINE_string("split", "test", "Split to evaluate.")
+        flags.DEFINE_enum("checkpoint", "best", ["best", "newest"], "Which weights.")
+        command.run(main)

@@ -196,7 +196,7 @@ def _write(request, numbers, columns):
     )
     per_image.write(table_path, columns)
     # Last: where there are results, there is all the rest.
-    files.write(results, json.dumps(scores._without_nan(numbers), indent=1, allow_nan=False) + "\n")
+    files.write(results, json.dumps(scores.without_nan(numbers), indent=1, allow_nan=False) + "\n")
     return results, table_path
 
 

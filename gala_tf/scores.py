@@ -174,15 +174,15 @@ def result_name(split: str, numbers: dict) -> str:
 def write_results(model_dir: str, split: str, numbers: dict) -> str:
     """Writes `results-<result_name>.json` into the run directory; returns its path."""
     path = os.path.join(model_dir, f"results-{result_name(split, numbers)}.json")
-    text = json.dumps(_without_nan(numbers), indent=1, allow_nan=False) + "\n"
+    text = json.dumps(without_nan(numbers), indent=1, allow_nan=False) + "\n"
     files.write(path, text)
     return path
 
 
-def _without_nan(numbers):
+def without_nan(numbers):
     """JSON knows no NaN: an undefined number becomes null."""
     if isinstance(numbers, dict):
-        return {key: _without_nan(value) for key, value in numbers.items()}
+        return {key: without_nan(value) for key, value in numbers.items()}
     return None if isinstance(numbers, float) and math.isnan(numbers) else numbers
 
 

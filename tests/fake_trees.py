@@ -6,6 +6,7 @@ from absl import flags
 from PIL import Image
 
 from data_prep import build_tfrecords
+from data_prep.building import build_flags
 from data_prep.sources import SourceOptions
 from gala_tf import records
 
@@ -36,7 +37,7 @@ def counts(seed=0, height=24, width=32):
 def build(output_dir, *arguments, **options):
     """Runs the builder in this process; options are flags."""
     flag_values = flags.FlagValues()
-    build_tfrecords.define_flags(flag_values)
+    build_flags.define(flag_values)
     options = {"output_dir": output_dir, "clickmap_grid": 8} | options
     flag_values(["x", *arguments, *(f"--{name}={value}" for name, value in options.items())])
     return build_tfrecords.build(flag_values, "the command")

@@ -37,7 +37,8 @@ from damage import at_random, kinds
 from fake_trees import build
 from fault_trees import FINISHED, TREES
 
-from data_prep import tfrecord_files, verify
+from data_prep import verify
+from data_prep.readers import tfrecord_files
 from gala_tf import records
 
 SECONDS = 20  # more is a hang; a build of a tree takes a tenth of a second

@@ -9,7 +9,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from data_prep import encoding
+from data_prep.building import encoding
 from gala_tf import config, records
 
 SIZE = 32

@@ -11,7 +11,8 @@ import pytest
 from formats import clickme_clicks as fmt
 from PIL import Image
 
-from data_prep import click_files, click_npz, click_table, clicks, imagenet_classes, splits
+from data_prep import clicks, imagenet_classes, splits
+from data_prep.readers import click_files, click_npz, click_table
 from data_prep.sources import SOURCES, Item, SourceOptions, clickme_clicks
 from gala_tf.records import BadImageError
 

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from data_prep import coco_json, coco_store
-from data_prep.coco_store import AnnotationStore, Kept
 from data_prep.dealing import Dealer
-from data_prep.image_files import relative_name
+from data_prep.readers import coco_json, coco_store
+from data_prep.readers.coco_store import AnnotationStore, Kept
+from data_prep.readers.image_files import relative_name
 from data_prep.splits import assign_splits
 
 KEYS = ("images", "annotations", "categories")

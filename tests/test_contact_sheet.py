@@ -8,9 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_prep import alignment, contact_sheet, dataset_statistics, findings, sheet_choice
-from data_prep.contact_sheet import PANEL, Line, Triplet
-from data_prep.record_checks import Facts
+from data_prep.verification import (
+    alignment,
+    contact_sheet,
+    dataset_statistics,
+    findings,
+    sheet_choice,
+)
+from data_prep.verification.contact_sheet import PANEL, Line, Triplet
+from data_prep.verification.record_checks import Facts
 from gala_tf import records
 
 GREY = np.full((20, 40, 3), 100, np.uint8)
@@ -136,7 +142,7 @@ def test_maps_are_shown_from_the_smallest_to_the_largest():
     "changes, words",
     [
         (dict(has_map=0, area=0), "empty map"),
-        (dict(area=0.7), "map covers more"),
+        (dict(area=0.97), "map covers more"),
         (dict(border=1.0), "all clicks at"),
         (dict(height=30), "image smaller"),
         (dict(height=400), "image longer than 3"),

@@ -13,7 +13,7 @@ import tensorflow as tf
 from fake_trees import build, counts, read, write_image, write_map
 from PIL import Image
 
-from data_prep import build_tfrecords, encoding, publishing, shards
+from data_prep.building import encoding, publishing, shards, summary
 from data_prep.sources import SOURCES, SourceOptions, folder, load_source
 from gala_tf import clickmaps, records
 
@@ -104,9 +104,9 @@ def test_every_shard_has_every_class(tree, tmp_path):
 
 def test_a_plan_written_in_pieces_gives_the_same_bytes(tree, tmp_path, monkeypatch):
     build(tmp_path / "one", source="folder", input_dir=tree)
-    monkeypatch.setattr("data_prep.build_plan.FLUSH_ITEMS", 5)
-    monkeypatch.setattr("data_prep.build_plan.NAMES_AT_ONCE", 5)
-    monkeypatch.setattr("data_prep.duplicates.AT_ONCE", 5)
+    monkeypatch.setattr("data_prep.building.build_plan.FLUSH_ITEMS", 5)
+    monkeypatch.setattr("data_prep.building.build_plan.NAMES_AT_ONCE", 5)
+    monkeypatch.setattr("data_prep.building.duplicates.AT_ONCE", 5)
     build(tmp_path / "two", source="folder", input_dir=tree)
     assert digests(tmp_path / "one") == digests(tmp_path / "two")
 
@@ -390,7 +390,7 @@ def test_an_empty_map_is_a_map_without_extent(tmp_path):
 
 def test_table_has_a_line_for_each_split(tree, tmp_path):
     info = build(tmp_path / "out", source="folder", input_dir=tree, split_proportions="2,1,1")
-    lines = build_tfrecords.format_table(info).splitlines()
+    lines = summary.format_table(info).splitlines()
     assert [line.split()[:4] for line in lines[1:]] == [
         [name, str(s.examples), str(s.with_clickmap), f"{s.classes}/3"]
         for name, s in info.splits.items()
@@ -410,7 +410,7 @@ def run_command(*arguments):
 
 def test_help_names_sources_and_loads_no_tensorflow():
     probe = (
-        "import sys, data_prep.build_tfrecords as b; b.define_flags();"
+        "import sys, data_prep.build_tfrecords as b; b.build_flags.define();"
         "print(b.flags.FLAGS.get_help()); sys.exit('tensorflow' in sys.modules)"
     )
     done = subprocess.run(

@@ -2,8 +2,8 @@
 
 import pytest
 
-from data_prep import duplicates
-from data_prep.shards import Row
+from data_prep.building import duplicates
+from data_prep.building.shards import Row
 
 
 def row(name, digest):

@@ -8,7 +8,8 @@ from fake_trees import counts, write_image
 from PIL import Image
 from scipy import ndimage
 
-from data_prep import encoding, geometry
+from data_prep import geometry
+from data_prep.building import encoding
 from gala_tf import records
 
 

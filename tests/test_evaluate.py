@@ -545,6 +545,7 @@ def check_rows(path, numbers, made, predictions):
     assert numbers["maps"]["stage2_block1_gala"]["center_prior"] == pytest.approx(prior, abs=1e-14)
 
 
+@pytest.mark.slow
 def test_files_of_changed_flags_have_names_of_their_own(untrained):
     evaluate.evaluate_run(str(untrained), "test", "best", ("--clickmap_blur=none",))
     names = {path.name for path in untrained.glob("*-test*")}

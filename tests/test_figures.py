@@ -507,6 +507,7 @@ def command(monkeypatch, *arguments):
     figures.main()
 
 
+@pytest.mark.slow
 def test_command_draws_both_figures(runs, folder, tmp_path, monkeypatch, capsys):
     """Nothing replaced: gradients, too."""
     drawn, real = [], figure4.picture_a

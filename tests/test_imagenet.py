@@ -13,7 +13,8 @@ from fake_trees import build, options, read
 from formats import imagenet as fake
 from PIL import Image
 
-from data_prep import imagenet_boxes, imagenet_classes, imagenet_ground_truth, sources
+from data_prep import imagenet_classes, sources
+from data_prep.readers import imagenet_boxes, imagenet_ground_truth
 from data_prep.sources import imagenet
 from gala_tf.records import BadImageError
 

@@ -12,7 +12,8 @@ import tensorflow as tf
 from fake_trees import build, options, read
 from formats import imagenet_tfrecords as fmt
 
-from data_prep import imagenet_classes, tfds_files
+from data_prep import imagenet_classes
+from data_prep.readers import tfds_files
 from data_prep.sources import imagenet_tfrecords as source
 from gala_tf.records import BadImageError
 

@@ -195,7 +195,7 @@ def test_the_reader_of_imports_reads():
     assert "gala_tf.strategy" in imported(Path("gala_tf/evaluate.py"))  # in a function
     assert "gala_tf.layers.gala" in imported(Path("gala_tf/layers/__init__.py"))
     assert "absl.flags" in imported(Path("gala_tf/config.py"))
-    assert "gala_tf.records" in imported(Path("data_prep/encoding.py"))
+    assert "gala_tf.records" in imported(Path("data_prep/building/encoding.py"))
 
 
 def test_every_module_has_a_level():

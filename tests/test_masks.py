@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from formats import coco as written
 
-from data_prep import masks
+from data_prep.readers import masks
 from gala_tf.records import BadImageError
 
 

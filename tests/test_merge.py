@@ -11,8 +11,9 @@ import pytest
 from photographs import Resampling, central_square, jpeg, photograph, squashed
 from PIL import Image
 
-from data_prep import content_join, geometry, map_frames, merge, merge_pair, source_hashes
+from data_prep import geometry
 from data_prep.imagenet_classes import LABEL_ORDERS
+from data_prep.merging import content_join, map_frames, merge, merge_pair, source_hashes
 from data_prep.sources import Item, Source, SourceOptions
 from gala_tf import records
 

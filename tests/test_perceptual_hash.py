@@ -7,7 +7,7 @@ import pytest
 from photographs import Resampling, central_square, jpeg, photograph, squashed
 from PIL import Image
 
-from data_prep import perceptual_hash as ph
+from data_prep.merging import perceptual_hash as ph
 from gala_tf.records import BadImageError
 
 

@@ -12,9 +12,10 @@ from absl import flags
 from PIL import Image
 from scipy import stats
 
-from data_prep import quickstart, reliability, reliability_figure, reliability_maps
-from data_prep import reliability_estimators as estimators
-from data_prep.reliability_estimators import BETWEEN_DATA_SETS, ESTIMATORS
+from data_prep import quickstart, reliability
+from data_prep.agreement import reliability_estimators as estimators
+from data_prep.agreement import reliability_figure, reliability_maps
+from data_prep.agreement.reliability_estimators import BETWEEN_DATA_SETS, ESTIMATORS
 from gala_tf import clickmaps, input_pipeline, metrics, records, scores
 
 PIXELS = 200  # of simulated maps

@@ -11,7 +11,7 @@ from formats import coco as instances
 from formats import salicon as written
 from scipy.io import savemat
 
-from data_prep import mat_files
+from data_prep.readers import mat_files
 from data_prep.sources import salicon
 from gala_tf.records import BadImageError
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data_prep import example_features, open_files, tfrecord_files
-from data_prep.tfrecord_files import DamagedFileError, Span
+from data_prep.readers import example_features, open_files, tfrecord_files
+from data_prep.readers.tfrecord_files import DamagedFileError, Span
 
 RECORDS = [b"abc", b"", b"x" * 17]
 
@@ -99,6 +99,7 @@ def test_bytes_behind_the_last_record_are_found(tmp_path):
             "its length fails",
         ),
     ],
+    ids=["no record", "gzip", "cut off", "a length of 1 TB"],
 )
 def test_what_is_wrong_is_said(tmp_path, content, message):
     path = tmp_path / "a"

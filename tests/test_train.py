@@ -146,6 +146,7 @@ def test_steps_per_loop_changes_nothing(data_dir, tmp_path):
     assert_same_weights(weights(tmp_path / "1"), weights(tmp_path / "50"))
 
 
+@pytest.mark.slow
 def test_seed_changes_the_run(data_dir, tmp_path):
     for seed in (0, 1):
         train.train_and_evaluate(

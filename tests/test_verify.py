@@ -13,14 +13,10 @@ import pytest
 import tensorflow as tf
 from small_data import make_example
 
-from data_prep import (
-    encoding,
-    findings,
-    record_checks,
-    shard_checks,
-    tfrecord_files,
-    verify,
-)
+from data_prep import verify
+from data_prep.building import encoding
+from data_prep.readers import tfrecord_files
+from data_prep.verification import findings, record_checks, shard_checks
 from gala_tf import input_pipeline, records
 
 SHARD = "train-00001-of-00003.tfrecord"
@@ -420,6 +416,7 @@ def test_the_same_picture_in_two_splits_and_an_id_used_twice(copy):
     ]
 
 
+@pytest.mark.slow
 def test_the_report_does_not_depend_on_the_number_of_processes(copy, tmp_path):
     change(copy, 1, set_number("image/class/label", 9))
     reports = [

@@ -1,4 +1,4 @@
-"""data_prep.zip_files and npz_files: members by position, arrays without loading objects."""
+"""Zip files and NPZ files: members by position, arrays without loading objects."""
 
 import io
 import zipfile
@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from data_prep import npz_files, zip_files
+from data_prep.readers import npz_files, zip_files
 from gala_tf.records import BadImageError
 
 CONTENTS = {"a/0.npz": b"zero" * 300, "a/1.npz": b"", "a/ä.txt": bytes(range(256)) * 9}

@@ -32,9 +32,10 @@ from collections.abc import Iterator
 import numpy as np
 from absl import logging
 
-from data_prep import clicks, geometry, masks
+from data_prep import clicks, geometry
 from data_prep.dealing import Dealer, in_proportion
-from data_prep.image_files import read_image, relative_name
+from data_prep.readers import masks
+from data_prep.readers.image_files import read_image, relative_name
 from data_prep.sources import Item, Source, SourceOptions
 from data_prep.sources.folder import SPLIT_FOLDERS
 from gala_tf.records import Example

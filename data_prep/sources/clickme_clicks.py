@@ -35,10 +35,11 @@ from collections.abc import Iterator
 import numpy as np
 from absl import logging
 
-from data_prep import clicks, geometry, image_files, imagenet_classes, splits, tfrecord_files
-from data_prep.click_files import read_csv
-from data_prep.click_npz import read_npz
-from data_prep.click_table import ClickTable, Filters, folder_wnid, say, touches
+from data_prep import clicks, geometry, imagenet_classes, splits
+from data_prep.readers import image_files, tfrecord_files
+from data_prep.readers.click_files import read_csv
+from data_prep.readers.click_npz import read_npz
+from data_prep.readers.click_table import ClickTable, Filters, folder_wnid, say, touches
 from data_prep.sources import Item, Source, SourceOptions
 from data_prep.sources.folder import SPLIT_FOLDERS
 from gala_tf.records import BadImageError, Example

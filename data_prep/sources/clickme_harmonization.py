@@ -31,8 +31,9 @@ from typing import NamedTuple
 import numpy as np
 from absl import logging
 
-from data_prep import geometry, imagenet_classes, splits, tfrecord_files
-from data_prep.example_fields import Fields
+from data_prep import geometry, imagenet_classes, splits
+from data_prep.readers import tfrecord_files
+from data_prep.readers.example_fields import Fields
 from data_prep.sources import Item, Source, SourceOptions, clickme
 from gala_tf.records import BadImageError, Example, decode_image
 

@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from data_prep import clicks, count_maps, npz_files, tfrecord_files, zip_files
-from data_prep.example_fields import Fields
+from data_prep import clicks, count_maps
+from data_prep.readers import npz_files, tfrecord_files, zip_files
+from data_prep.readers.example_fields import Fields
 from gala_tf.records import BadImageError
 
 SIDES = (256, 224)

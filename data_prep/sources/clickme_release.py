@@ -12,7 +12,7 @@ integers (row0, col0, row1, col1), the maxima exclusive. An NPZ file has the fir
 
 What the files do not say, and how it is read here:
 * The range of image values, 0...1 or 0...255, is detected for each file and checked for each image
-  (`data_prep/float_images.py`). Pixels are rounded to 8 bits.
+  (`data_prep/readers/float_images.py`). Pixels are rounded to 8 bits.
 * No map is: no `heatmap`, an empty string, or all zeros with click_count = 0. That is what
   gala_tpu's mask, click_count > 0, leaves out. An empty map is all zeros with click_count > 0, or
   without a count. A map with marks is kept whatever the count: 0 then means unknown.
@@ -35,7 +35,8 @@ from typing import NamedTuple
 import numpy as np
 from absl import logging
 
-from data_prep import float_images, imagenet_classes, tfrecord_files, zip_files
+from data_prep import imagenet_classes
+from data_prep.readers import float_images, tfrecord_files, zip_files
 from data_prep.sources import Item, Source, SourceOptions, clickme, clickme_records
 from gala_tf.records import BadImageError, Example
 

@@ -24,11 +24,12 @@ from collections.abc import Iterator
 
 from absl import logging
 
-from data_prep import clicks, geometry, masks
-from data_prep.coco_json import find_files, split_of_name
-from data_prep.coco_store import AnnotationStore, Kept, StoredImage
+from data_prep import clicks, geometry
 from data_prep.dealing import Dealer, in_proportion
-from data_prep.image_files import images_folder, read_image
+from data_prep.readers import masks
+from data_prep.readers.coco_json import find_files, split_of_name
+from data_prep.readers.coco_store import AnnotationStore, Kept, StoredImage
+from data_prep.readers.image_files import images_folder, read_image
 from data_prep.sources import Item, Source, SourceOptions
 from gala_tf.records import BadImageError, Example
 

@@ -29,8 +29,9 @@ from typing import NamedTuple
 
 from absl import logging
 
-from data_prep import imagenet_boxes, imagenet_classes, open_files, tar_index
-from data_prep import imagenet_ground_truth as ground_truth
+from data_prep import imagenet_classes
+from data_prep.readers import imagenet_boxes, open_files, tar_index
+from data_prep.readers import imagenet_ground_truth as ground_truth
 from data_prep.sources import Item, Source, SourceOptions
 from gala_tf.records import BadImageError, Example
 

@@ -8,7 +8,7 @@ tensorflow/tpu (tools/datasets/imagenet_to_gcs.py), in one folder or in train/ a
                                  tensorflow/models also image/class/text, and
                                  image/object/bbox/{xmin,xmax,ymin,ymax,label}, edges in 0...1
 
-TensorFlow Datasets' imagenet2012, prepared as tfrecord files (`data_prep/tfds_files.py`): image,
+TensorFlow Datasets' imagenet2012, prepared as tfrecord files (`readers/tfds_files.py`): image,
 label 0...999 by sorted WordNet id, file_name. Its test split has no labels and is left out.
 
 Which of the two it is shows in the files. Every record's label is checked against its WordNet id
@@ -25,19 +25,19 @@ from typing import NamedTuple
 
 from absl import logging
 
-from data_prep import (
+from data_prep import imagenet_classes
+from data_prep.readers import (
     example_features,
     imagenet_boxes,
-    imagenet_classes,
     label_evidence,
     open_files,
     record_boxes,
     tfds_files,
     tfrecord_files,
 )
-from data_prep.example_fields import Fields
+from data_prep.readers.example_fields import Fields
+from data_prep.readers.tfrecord_files import DamagedFileError, Span
 from data_prep.sources import Item, Source, SourceOptions
-from data_prep.tfrecord_files import DamagedFileError, Span
 from gala_tf.records import Example
 
 IN_RECORDS = "in_records"  # the value of --boxes

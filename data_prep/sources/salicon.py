@@ -40,10 +40,11 @@ from collections.abc import Iterator
 import numpy as np
 from absl import logging
 
-from data_prep import clicks, count_maps, geometry, mat_files
-from data_prep.coco_json import find_files, split_of_name
-from data_prep.coco_store import AnnotationStore, Kept
-from data_prep.image_files import images_folder, read_image
+from data_prep import clicks, count_maps, geometry
+from data_prep.readers import mat_files
+from data_prep.readers.coco_json import find_files, split_of_name
+from data_prep.readers.coco_store import AnnotationStore, Kept
+from data_prep.readers.image_files import images_folder, read_image
 from data_prep.sources import Item, Source, SourceOptions
 from data_prep.sources.coco import check_size, folder_candidates, keep_object
 from gala_tf.records import BadImageError, Example

@@ -19,7 +19,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from data_prep import clicks, geometry, image_files, splits
+from data_prep import clicks, geometry, splits
+from data_prep.readers import image_files
 from data_prep.sources import Item, Source, SourceOptions
 from gala_tf.records import Example
 

@@ -43,7 +43,8 @@ from formats import (  # noqa: E402
     salicon,
 )
 
-from data_prep import build_plan, build_tfrecords, clicks, encoding, shards, sources  # noqa: E402
+from data_prep import clicks, sources  # noqa: E402
+from data_prep.building import build_flags, build_plan, encoding, shards  # noqa: E402
 from gala_tf import records  # noqa: E402
 
 IMAGES = flags.DEFINE_string("images", "", "Folder of JPEGs; default: cut from scikit-image's.")
@@ -323,9 +324,9 @@ def measure(case: Case, root: Path, pictures: list[Photo]) -> dict[str, list[flo
     values = {"source": case.source, "input_dir": raw, "output_dir": root / "out"}
     values |= {"num_shards": 4, "num_eval_shards": 1} | case.flags | given
     flag_values = flags.FlagValues()
-    build_tfrecords.define_flags(flag_values)
+    build_flags.define(flag_values)
     flag_values(["x", *(f"--{name}={value}" for name, value in values.items())])
-    options = build_tfrecords.source_options(flag_values)
+    options = build_flags.source_options(flag_values)
 
     source = sources.load_source(case.source, options)
     examples = [source.read(item) for item in source.items]

@@ -1,0 +1,1 @@
+"""How far participants agree: what `data_prep.reliability` computes and draws."""

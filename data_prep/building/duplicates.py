@@ -1,0 +1,52 @@
+"""Splits that are disjoint by content: the same picture, by its pixels, is in one split only."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from data_prep.building.shards import Row
+
+# Where a picture is in several splits, the first of these keeps it: training loses it.
+KEEPERS = ("test", "validation", "train")
+AT_ONCE = 500_000  # pictures kept in memory; more are looked through in several passes
+
+
+class Duplicates(NamedTuple):
+    """What `find` found.
+
+    Attributes:
+      across: (image, its split, the equal one, its split), where the splits differ; the first of
+        the two would have to go.
+      repeated: images that repeat another of their own split.
+    """
+
+    across: list[tuple[str, str, str, str]]
+    repeated: int
+
+
+def find(rows: Callable[[str], Iterable[Row]], images: dict[str, int]) -> Duplicates:
+    """Looks for equal pictures.
+
+    Args:
+      rows: split -> its rows, in order; called once a pass.
+      images: of each split, to choose the number of passes.
+    """
+    passes = -(-sum(images.values()) // AT_ONCE)
+    across, repeated = [], 0
+    for turn in range(passes):
+        seen: dict[str, tuple[str, str]] = {}  # digest -> image, split
+        for split, row in _in_order(rows, images):
+            if int(row.digest[:8], 16) % passes != turn:
+                continue
+            keeper, keeper_split = seen.setdefault(row.digest, (row.image_id, split))
+            if keeper_split != split:
+                across.append((row.image_id, split, keeper, keeper_split))
+            else:
+                repeated += keeper != row.image_id
+    return Duplicates(across, repeated)
+
+
+def _in_order(rows, images) -> Iterator[tuple[str, Row]]:
+    for split in KEEPERS:
+        if split in images:
+            for row in rows(split):
+                yield split, row

@@ -1,0 +1,97 @@
+"""What a build wrote and left out: counted for dataset_info.json, and said to the user."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from absl import logging
+
+from data_prep.building.duplicates import Duplicates
+from data_prep.building.shards import Row
+
+
+class Tally:
+    """Counts what went into a split."""
+
+    def __init__(self, classes: int):
+        self.shards = []
+        self.examples = self.with_clickmap = self.with_participants = 0
+        self.classes = np.zeros(classes, np.int64)
+        self.heights, self.widths = (2**31, 0), (2**31, 0)  # least, greatest
+
+    def add(self, shard: "records.Shard", rows: Iterable[Row]) -> None:  # noqa: F821
+        self.shards.append(shard)
+        self.examples += shard.examples
+        for row in rows:
+            self.with_clickmap += row.has_clickmap
+            self.with_participants += row.participants > 1
+            self.classes[row.label] += 1
+            self.heights = min(self.heights[0], row.height), max(self.heights[1], row.height)
+            self.widths = min(self.widths[0], row.width), max(self.widths[1], row.width)
+
+    def split(self) -> "records.Split":  # noqa: F821
+        from gala_tf import records
+
+        return records.Split(
+            examples=self.examples,
+            with_clickmap=self.with_clickmap,
+            with_participants=self.with_participants,
+            classes=int(np.count_nonzero(self.classes)),
+            shards=tuple(self.shards),
+        )
+
+
+def image_geometry(storage: str, blur: str, tallies: Iterable[Tally]) -> "records.ImageGeometry":  # noqa: F821
+    """How large the images came out; warns where a blur in pixels covers more of some."""
+    from gala_tf import records
+
+    heights = min(t.heights[0] for t in tallies), max(t.heights[1] for t in tallies)
+    widths = min(t.widths[0] for t in tallies), max(t.widths[1] for t in tallies)
+    geometry = records.ImageGeometry(storage, *heights, *widths)
+    varied = heights[0] < heights[1] or widths[0] < widths[1]
+    if varied and blur != "none" and any(t.with_clickmap for t in tallies):
+        logging.warning(
+            "Images differ in size, so that the blur %s covers more of a small one. The paper "
+            "blurs at 256x256: --image_storage=square does.",
+            blur,
+        )
+    return geometry
+
+
+def say_left_out(found: Duplicates, bad: list[str]) -> None:
+    """Warns of the images that are left out: `bad`, damaged ones, and duplicates."""
+    _warn("damaged images were left out", bad)
+    _warn(
+        "images were left out, their picture being in another split",
+        [f"{name} ({split}) = {keeper} ({there})" for name, split, keeper, there in found.across],
+    )
+    if found.repeated:
+        logging.warning("%d images repeat another of their split; they are kept.", found.repeated)
+
+
+def say_coverage(tallies: dict[str, Tally], class_names: Sequence[str]) -> None:
+    """Warns of classes that a split lacks; the paper's three splits have all 1,000."""
+    for split, tally in tallies.items():
+        absent = [name for name, n in zip(class_names, tally.classes, strict=True) if not n]
+        if absent:
+            _warn(f"of {len(class_names)} classes do not occur in split {split}", absent)
+
+
+def _warn(what, lines):
+    if lines:
+        shown = "".join(f"\n  {line}" for line in lines[:20])
+        more = "\n  ..." if len(lines) > 20 else ""
+        logging.warning("%d %s:%s%s", len(lines), what, shown, more)
+
+
+def format_table(info: "records.DatasetInfo") -> str:  # noqa: F821
+    """What was built, a line a split."""
+    head = f"{'split':<11} {'images':>9} {'with maps':>9} {'classes':>9} {'shards':>6} {'MB':>9}"
+    lines = [head]
+    for name, split in info.splits.items():
+        megabytes = sum(shard.bytes for shard in split.shards) / 1e6
+        classes = f"{split.classes}/{info.num_classes}"
+        lines.append(
+            f"{name:<11} {split.examples:>9,} {split.with_clickmap:>9,} {classes:>9} "
+            f"{len(split.shards):>6} {megabytes:>9,.1f}"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""Reading other people's files, by position and without running or unpacking anything."""

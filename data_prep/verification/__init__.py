@@ -1,0 +1,1 @@
+"""What `data_prep.verify` looks at, and what it draws."""
