@@ -28,9 +28,9 @@ _MATCHES = "matches"  # in the staging directory: what a join by content has com
 
 def main() -> None:
     """Builds what the flags say, and prints what there is now."""
-    words = ["python", "-m", "data_prep.build_tfrecords", *sys.argv[1:]]
     from data_prep.building import summary
 
+    words = ["python", "-m", "data_prep.build_tfrecords", *sys.argv[1:]]
     print(summary.format_table(build(flags.FLAGS, shlex.join(words))))
 
 

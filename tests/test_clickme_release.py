@@ -206,16 +206,16 @@ def test_boxes_as_maps(tmp_path):
         record(2, bbox=[12, 25, 12, 25]),  # gala_tpu draws at least one pixel
         formats.record(pixels(3), 3),
     )
-    boxed, none, point, plain = examples(root, maps_from="boxes")
+    boxed, none, point, plain = examples(root, record_maps="boxes")
     np.testing.assert_array_equal(boxed.participant_maps[0], heatmap() > 0)
     assert none.participant_maps == plain.participant_maps == ()
     assert np.argwhere(point.participant_maps[0]).tolist() == [[12, 25]]
-    assert load(root, maps_from="boxes").human_ceiling is None
-    with pytest.raises(ValueError, match="--maps_from='masks'"):
-        load(root, maps_from="masks")
+    assert load(root, record_maps="boxes").human_ceiling is None
+    with pytest.raises(ValueError, match="--record_maps='masks'"):
+        load(root, record_maps="masks")
     archive(tmp_path, record(0))
     with pytest.raises(ValueError, match="record 0.* no bbox"):
-        examples(root, maps_from="boxes")
+        examples(root, record_maps="boxes")
 
 
 @pytest.mark.parametrize(

@@ -164,8 +164,8 @@ def _numbers(flag, words):
 
 
 def blur(flag_values):
-    maps_from = flag_values.maps_source or flag_values.source
-    return flag_values.clickmap_blur or SOURCES[maps_from].clickmap_blur
+    source_of_maps = flag_values.maps_source or flag_values.source
+    return flag_values.clickmap_blur or SOURCES[source_of_maps].clickmap_blur
 
 
 def fingerprint(flag_values):

@@ -120,7 +120,7 @@ SOURCES = {
     "clickme_release": SourceEntry(
         "data_prep.sources.clickme_release",
         "ClickMe as its authors released it: raw float records, the archive, or NPZ zips",
-        reads=("input_dir", "label_order", "maps_from"),
+        reads=("input_dir", "label_order", "record_maps"),
         clickmap_blur="box:49",
     ),
     "clickme_harmonization": SourceEntry(

@@ -132,11 +132,11 @@ def _record(image: bytes, heatmap: bytes, name: str, **others) -> Record:
     )
 
 
-def count_map(record: Record, maps_from: str, name: str) -> np.ndarray | None:
+def count_map(record: Record, record_maps: str, name: str) -> np.ndarray | None:
     """The count map of a record, integers [side, side]; None for no map (see `clickme_release`).
 
     Args:
-      maps_from: "heatmaps", or "boxes": 1 inside the record's bbox.
+      record_maps: "heatmaps", or "boxes": 1 inside the record's bbox.
 
     Raises:
       BadImageError: values not finite or negative, a negative count, a bbox outside the image or
@@ -150,12 +150,12 @@ def count_map(record: Record, maps_from: str, name: str) -> np.ndarray | None:
         if record.clicks == 0 and not counts.any():
             counts = None
     box = _check_box(record, counts, name)
-    if maps_from == "heatmaps":
+    if record_maps == "heatmaps":
         return counts
     if record.has_map_fields and not record.box:
         raise ValueError(
-            f"{name} has a heatmap, but no bbox: --maps_from=boxes has nothing to read in this "
-            "release. Use --maps_from=heatmaps."
+            f"{name} has a heatmap, but no bbox: --record_maps=boxes has nothing to read in this "
+            "release. Use --record_maps=heatmaps."
         )
     if box is None:
         return None

@@ -63,7 +63,7 @@ class _Reading(NamedTuple):
     """The options that `read` needs."""
 
     label_order: str
-    maps_from: str
+    record_maps: str
 
 
 def load(options: SourceOptions) -> Source:
@@ -73,16 +73,16 @@ def load(options: SourceOptions) -> Source:
       ValueError: none of them or several, a missing shard, an unknown option.
     """
     imagenet_classes.to_label(1, options.label_order)  # an unknown order is an error now
-    if options.maps_from not in ("heatmaps", "boxes"):
-        raise ValueError(f"--maps_from={options.maps_from!r}: expected heatmaps or boxes.")
+    if options.record_maps not in ("heatmaps", "boxes"):
+        raise ValueError(f"--record_maps={options.record_maps!r}: expected heatmaps or boxes.")
     files = _find(options.input_dir)
     names = ", ".join(dict.fromkeys(f"{os.path.basename(f.path)} = {f.split}" for f in files[:3]))
     return Source(
         class_names=imagenet_classes.class_names(),
         items=_items(files),
-        read=functools.partial(_read, _Reading(options.label_order, options.maps_from)),
+        read=functools.partial(_read, _Reading(options.label_order, options.record_maps)),
         split_rule=f"the release's own, by file: {names}{', ...' if len(files) > 3 else ''}",
-        human_ceiling=clickme.HUMAN_CEILING if options.maps_from == "heatmaps" else None,
+        human_ceiling=clickme.HUMAN_CEILING if options.record_maps == "heatmaps" else None,
     )
 
 
@@ -265,7 +265,7 @@ def _read(reading: _Reading, item: Item) -> Example:
     fields, upper = json.loads(item.key)
     place = clickme_records.Place(*fields)
     name, record = clickme_records.name_of(place), clickme_records.fetch(place)
-    counts = clickme_records.count_map(record, reading.maps_from, name)
+    counts = clickme_records.count_map(record, reading.record_maps, name)
     return Example(
         image_id=item.image_id,
         image=float_images.to_uint8(record.image, upper, name),

@@ -59,7 +59,7 @@ class SourceOptions:
         "from 1, or by ILSVRC2012_ID.",
         choices=("sorted", "sorted_from_1", "devkit"),
     )
-    maps_from: str = _option(
+    record_maps: str = _option(
         "heatmaps",
         "Where a record has both a heatmap and a box around it: which becomes the map.",
         choices=("heatmaps", "boxes"),
