@@ -355,36 +355,33 @@ def test_check_records_finds_the_record_that_stops_a_run(data, damaged):
         input_pipeline.check_records(*damaged, "train")
 
 
-def test_check_records_names_a_record_of_another_schema_version(data, tmp_path):
-    directory, info = data
-    shutil.copytree(directory, tmp_path / "copy")
-    path = str(tmp_path / "copy" / info.splits["train"].shards[1].file)
+def with_another_version(data, directory, *, without=()):
+    """A copy in which the second record of the second shard claims schema version 7."""
+    source, info = data
+    shutil.copytree(source, directory)
+    path = str(directory / info.splits["train"].shards[1].file)
     serialized = [record.numpy() for record in tf.data.TFRecordDataset(path)]
     example = tf.train.Example.FromString(serialized[1])
     example.features.feature["schema_version"].int64_list.value[0] = 7
-    del example.features.feature["image/encoded"]  # another schema need not have it
+    for name in without:
+        del example.features.feature[name]
     serialized[1] = example.SerializeToString()
     shard = records.write_shard(path, serialized)
     split = info.splits["train"]
     split = dataclasses.replace(split, shards=(split.shards[0], shard, *split.shards[2:]))
-    info = dataclasses.replace(info, splits={"train": split})
+    return str(directory), dataclasses.replace(info, splits={"train": split})
+
+
+def test_check_records_names_a_record_of_another_schema_version(data, tmp_path):
+    # Another schema need not have what this one has.
+    copy = with_another_version(data, tmp_path / "copy", without=["image/encoded"])
     with pytest.raises(ValueError, match="Record 1 of shard .*has schema_version 7, .* reads 1"):
-        input_pipeline.check_records(str(tmp_path / "copy"), info, "train")
+        input_pipeline.check_records(*copy, "train")
 
 
 def test_a_record_of_another_schema_version_stops_a_run(data, tmp_path):
     """Although everything that this program reads is there."""
-    directory, info = data
-    shutil.copytree(directory, tmp_path / "copy")
-    path = str(tmp_path / "copy" / info.splits["train"].shards[1].file)
-    serialized = [record.numpy() for record in tf.data.TFRecordDataset(path)]
-    example = tf.train.Example.FromString(serialized[1])
-    example.features.feature["schema_version"].int64_list.value[0] = 7
-    serialized[1] = example.SerializeToString()
-    shard = records.write_shard(path, serialized)
-    split = info.splits["train"]
-    split = dataclasses.replace(split, shards=(split.shards[0], shard, *split.shards[2:]))
-    copy = str(tmp_path / "copy"), dataclasses.replace(info, splits={"train": split})
+    copy = with_another_version(data, tmp_path / "copy")
     for dataset in (eval_dataset(copy), train_dataset(copy)):
         with (
             pytest.raises(ValueError, match="Record 1 of shard .*has schema_version 7"),

@@ -96,7 +96,6 @@ class ShardJob:
                     ) from error
                 bad.append(str(error))
             else:
-                serialized = encoded.serialized
                 rows.append(
                     Row(
                         item.image_id,
@@ -108,7 +107,7 @@ class ShardJob:
                         encoded.has_clickmap,
                     )
                 )
-                yield serialized
+                yield encoded.serialized
             progress()
 
     def _encode(self, item):
@@ -169,4 +168,7 @@ def _save_rows(path, contents):
     with tf.io.gfile.GFile(temporary, "w") as file:
         for line in (head, *contents.rows):
             file.write(json.dumps(line) + "\n")
+    if "://" not in path:
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())  # where it is, its shard is taken for finished
     tf.io.gfile.rename(temporary, path, overwrite=True)
