@@ -104,11 +104,11 @@ def make_explainer(network, request: Request):
     Raises:
         ValueError: a map that the network does not have.
     """
-    from gala_tf import explanations
+    from gala_tf import explanations, network_parts
 
     removed = False
     if request.score == "logit":
-        network, removed = explanations.logit_network(network)
+        network, removed = network_parts.logit_network(network)
     explain = explanations.make_explainer(
         network,
         request.maps,

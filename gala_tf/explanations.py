@@ -3,16 +3,15 @@
 Pure functions of a network and images; `make_explainer` compiles them. Images are what the network
 takes, in its own value range and order of channels, and gradients are with respect to those.
 
-A network may return logits [B, K], or probabilities of which `logit_network` removes the softmax,
-or a dict with a "logits" entry, as those of `gala_tf.models` do.
+A network may return logits [B, K], or probabilities, of which `network_parts.logit_network` removes
+the softmax, or a dict with a "logits" entry, as those of `gala_tf.models` do.
 
     B images, H W the input's size, C channels, h w the size of a layer's output, K classes
 """
 
-import keras
 import tensorflow as tf
 
-from gala_tf import losses
+from gala_tf import losses, network_parts
 
 KINDS = ("attention", "gradient", "smoothgrad", "gradcam", "activity")
 REDUCTIONS = {
@@ -21,86 +20,6 @@ REDUCTIONS = {
     "sum": tf.reduce_sum,
     "norm": lambda magnitude, axis: tf.norm(magnitude, axis=axis),  # L2
 }
-
-
-def class_scores(outputs):
-    """[B, K] float32 of what a network returned.
-
-    Raises:
-        ValueError: a dict without "logits", or anything else that is not one tensor [B, K].
-    """
-    scores = outputs.get("logits") if isinstance(outputs, dict) else outputs
-    if isinstance(scores, (list, tuple)) and len(scores) == 1:
-        scores = scores[0]
-    if scores is None or isinstance(scores, (list, tuple)) or len(scores.shape) != 2:
-        received = keras.tree.map_structure(lambda x: list(getattr(x, "shape", ())), outputs)
-        raise ValueError(
-            "A classifier must return one tensor [B, K], or a dict whose 'logits' are one. "
-            f"Received: {received}."
-        )
-    return tf.cast(scores, tf.float32)
-
-
-def logit_network(network):
-    """The network with a final softmax left out, and whether there was one to leave out.
-
-    Gradients of a probability mix those of all logits, and vanish where the network is certain. A
-    softmax is found as the last layer's own activation, or as a last layer of its own; anywhere
-    else (in a nested or subclassed network) it stays. Layers before it are shared with `network`,
-    its weights are copied.
-
-    Raises:
-        ValueError: layers that belonged to another network first, of which Keras gives no account.
-    """
-    outputs = getattr(network, "outputs", None)
-    if not outputs or isinstance(_returned(network), dict) or len(outputs) != 1:
-        return network, False
-    chain = isinstance(network, keras.Sequential)
-    last = (
-        network.layers[-1]
-        if chain
-        else next((x for x in network.layers if _output_of(x) is outputs[0]), None)
-    )
-    if last is None:
-        raise ValueError(
-            f"The last layer of {network.name!r} cannot be told: its layers were part of another "
-            "network first. Save the network and load it again."
-        )
-    alone = isinstance(last, (keras.layers.Softmax, keras.layers.Activation))
-    softmax = getattr(last, "activation", None) is keras.activations.softmax
-    if not (softmax or isinstance(last, keras.layers.Softmax)):
-        return network, False
-    linear = None
-    if not alone:
-        linear = type(last).from_config({**last.get_config(), "activation": "linear"})
-    if chain:
-        layers = [*network.layers[:-1], *([linear] if linear else [])]
-        logits = keras.Sequential([keras.Input(network.input_shape[1:]), *layers])
-    else:
-        logits = keras.Model(_inputs(network), linear(last.input) if linear else last.input)
-    if linear:
-        linear.set_weights(last.get_weights())
-    return logits, True
-
-
-def _returned(network):
-    """What a functional or sequential network returns, as symbolic tensors."""
-    # A Sequential has no `output` until it is called.
-    return network.outputs[0] if isinstance(network, keras.Sequential) else network.output
-
-
-def _inputs(network):
-    # A list of one would make Keras warn at every call with a bare tensor.
-    return network.inputs[0] if len(network.inputs) == 1 else network.inputs
-
-
-def _output_of(layer):
-    """A layer's output in the network it is part of, or None; of several calls, the first."""
-    try:
-        # Not layer.output, which for a network inside a network is a tensor of its own graph.
-        return keras.Operation.output.fget(layer)
-    except (AttributeError, ValueError):  # never called
-        return None
 
 
 def input_gradient(network, images, labels=None):
@@ -162,7 +81,7 @@ def smoothgrad(
     check_smoothgrad(samples, noise, at_once)
     images = tf.cast(images, tf.float32)
     if labels is None:
-        labels = tf.argmax(class_scores(network(images, training=False)), axis=1)
+        labels = tf.argmax(network_parts.class_scores(network(images, training=False)), axis=1)
     if image_index is None:
         image_index = tf.range(tf.shape(images)[0])
 
@@ -227,53 +146,6 @@ def sample_noise(images, image_index, seed, copies, noise):
     return normal * noise * extent[:, None, None, None, None]
 
 
-def layer_network(network, layer):
-    """A network that returns (that layer's output [B, h, w, C], what `network` returns).
-
-    Args:
-        network: a functional or sequential Keras network.
-        layer: name of a layer whose output has a height and a width, of an entry of the network's
-            "attention" or "activity" outputs; or None: the last layer with a map of its own.
-
-    Raises:
-        ValueError: no such layer, or one without a map.
-    """
-    if not getattr(network, "inputs", None):
-        raise ValueError(
-            f"Layers of {network.name!r} cannot be looked into: it is not built from layers with "
-            "known inputs and outputs (functional or sequential). Use a map of gradients."
-        )
-    if isinstance(network, keras.Sequential):
-        # Called again: a loaded Sequential keeps tensors of more than one graph.
-        volumes, returned = {}, network.inputs[0]
-        for part in network.layers:
-            returned = volumes[part.name] = part(returned)
-    else:
-        volumes, returned = {x.name: _output_of(x) for x in network.layers}, network.output
-    if isinstance(returned, dict):
-        for part in ("attention", "activity"):
-            volumes.update(returned.get(part, {}))
-    volumes = {name: v for name, v in volumes.items() if _has_map(v)}
-    if layer is None and volumes:
-        layer = [x.name for x in network.layers if x.name in volumes][-1]
-    if layer not in volumes:
-        raise ValueError(
-            f"No layer {layer!r} with a map [B, h, w, C] in {network.name!r}; it has "
-            f"{', '.join(volumes) or 'none'}."
-        )
-    try:
-        return keras.Model(_inputs(network), (volumes[layer], returned)), layer
-    except ValueError as error:
-        raise ValueError(
-            f"The output of layer {layer!r} of {network.name!r} cannot be reached from its inputs "
-            f"({error}). Choose another layer, or a map of gradients."
-        ) from error
-
-
-def _has_map(volume):
-    return len(getattr(volume, "shape", ())) == 4 and volume.shape[1] != 1
-
-
 def gradcam(layered, images, labels=None):
     """Grad-CAM (Selvaraju et al. 2017): ReLU of a layer's channels weighted by mean gradients.
 
@@ -306,7 +178,7 @@ def attention_maps(outputs):
 
 def _attention_volumes(outputs):
     volumes = outputs.get("attention", {}) if isinstance(outputs, dict) else {}
-    volumes = {name: volume for name, volume in volumes.items() if _has_map(volume)}
+    volumes = {name: volume for name, volume in volumes.items() if network_parts.has_map(volume)}
     if not volumes:
         raise ValueError(
             "The network returns no attention map (only those of gala_tf with GALA do). Use "
@@ -336,7 +208,7 @@ def make_explainer(network, maps, *, reduction="max", target="true", **smoothgra
     """A compiled function that explains batches.
 
     Args:
-        network: see above; its softmax is not removed here (`logit_network`).
+        network: see above; its softmax is not removed here (`network_parts.logit_network`).
         maps: as `parse_kind` takes it.
         reduction: of gradients over channels, as for `saliency`.
         target: whose score is explained, the "true" class's or the "predicted" one's.
@@ -357,10 +229,12 @@ def make_explainer(network, maps, *, reduction="max", target="true", **smoothgra
     saliency(tf.zeros([1, 1, 1, 1]), reduction)
     check_smoothgrad(**smoothgrad_arguments)
     if kind == "attention":
-        _attention_volumes(_returned(network) if getattr(network, "inputs", None) else {})
+        _attention_volumes(
+            network_parts.returned_by(network) if getattr(network, "inputs", None) else {}
+        )
     layered = None
     if kind in ("activity", "gradcam"):
-        layered, layer = layer_network(network, layer)
+        layered, layer = network_parts.layer_network(network, layer)
     name = kind if layer is None else f"{kind}:{layer}"
 
     def one_map(images, labels, image_index):
@@ -380,15 +254,15 @@ def make_explainer(network, maps, *, reduction="max", target="true", **smoothgra
         outputs = network(images, training=False)
         labels = labels if target == "true" else None
         if kind == "attention":
-            return class_scores(outputs), attention_maps(outputs)
-        return class_scores(outputs), {name: one_map(images, labels, image_index)}
+            return network_parts.class_scores(outputs), attention_maps(outputs)
+        return network_parts.class_scores(outputs), {name: one_map(images, labels, image_index)}
 
     return explain
 
 
 def _score(outputs, labels):
     """[B]: the score of each image's class; of the best one where `labels` is None."""
-    scores = class_scores(outputs)
+    scores = network_parts.class_scores(outputs)
     if labels is None:
         labels = tf.argmax(scores, axis=1)
     return tf.gather(scores, tf.cast(labels, tf.int32), batch_dims=1)

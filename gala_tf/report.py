@@ -30,7 +30,7 @@ def build(patterns, output_dir: str, split: str = "", table_lambda: float | None
         ValueError: no runs, results that cannot be understood or contradict their run, or no
             --output_dir.
     """
-    from gala_tf import report_contents, report_page, report_runs, report_sections
+    from gala_tf.reporting import report_contents, report_page, report_runs, report_sections
 
     if not output_dir:
         raise ValueError("--output_dir is not set: name the directory of the page.")
@@ -53,8 +53,9 @@ def build(patterns, output_dir: str, split: str = "", table_lambda: float | None
 
 def page_blocks(sections) -> list:
     """The whole page, top to bottom."""
-    from gala_tf import published, report_contents, report_provenance
-    from gala_tf.report_page import Heading, Paragraph
+    from gala_tf import published
+    from gala_tf.reporting import report_contents, report_provenance
+    from gala_tf.reporting.report_page import Heading, Paragraph
 
     source = published.document()["source"]
     finished = sum(run.results is not None for section in sections for run in section.runs)

@@ -85,10 +85,10 @@ def check_classes(network, size: int, info, data_dir: str) -> None:
     """
     import tensorflow as tf
 
-    from gala_tf import explanations
+    from gala_tf import network_parts
 
     outputs = network(tf.zeros([1, size, size, 3]), training=False)
-    classes = explanations.class_scores(outputs).shape[1]
+    classes = network_parts.class_scores(outputs).shape[1]
     if classes != info.num_classes:
         raise ValueError(
             f"--model tells {classes} classes apart, but the data set at --data_dir={data_dir} has "

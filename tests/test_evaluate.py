@@ -15,15 +15,7 @@ import tensorflow as tf
 from PIL import Image
 from scipy import ndimage, stats
 
-from gala_tf import (
-    checkpoints,
-    evaluate,
-    input_pipeline,
-    per_image,
-    records,
-    run_directory,
-    scores,
-)
+from gala_tf import checkpoints, evaluate, input_pipeline, per_image, records, run_directory, scores
 
 LAYERS = {"stage1_block1_gala": 14, "stage2_block1_gala": 7}  # and the side of their maps
 

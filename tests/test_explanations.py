@@ -6,7 +6,7 @@ import pytest
 import small_data
 import tensorflow as tf
 
-from gala_tf import explanations, run_directory
+from gala_tf import explanations, network_parts, run_directory
 
 SIDE, CLASSES = 6, 3
 
@@ -176,7 +176,7 @@ def test_smoothgrad_refuses(images, wrong):
 
 def test_gradcam_of_a_pooled_convolution_is_its_class_activation_map():
     network, images = conv_network(), pixels(4, 8)
-    layered, layer = explanations.layer_network(network, None)
+    layered, layer = network_parts.layer_network(network, None)
     assert layer == "conv"
     volume = keras.Model(network.inputs[0], network.get_layer("conv").output)(images).numpy()
     weights = network.get_layer("classes").kernel.numpy()[:, LABELS].T  # [B, C]
@@ -189,18 +189,20 @@ def test_gradcam_of_a_pooled_convolution_is_its_class_activation_map():
 def test_layers_without_maps_are_refused(gala):
     network = conv_network()
     with pytest.raises(ValueError, match="No layer 'pool' with a map .* it has .*conv"):
-        explanations.layer_network(network, "pool")
+        network_parts.layer_network(network, "pool")
     with pytest.raises(ValueError, match="it has none"):
-        explanations.layer_network(keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]), "")
+        network_parts.layer_network(
+            keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]), ""
+        )
 
     class Own(keras.Model):
         def call(self, x):
             return x
 
     with pytest.raises(ValueError, match="cannot be looked into"):
-        explanations.layer_network(Own(), "conv")
-    explanations.layer_network(gala, "stage1_block1")  # by the names of our outputs
-    explanations.layer_network(gala, "stage1_block1_gala")
+        network_parts.layer_network(Own(), "conv")
+    network_parts.layer_network(gala, "stage1_block1")  # by the names of our outputs
+    network_parts.layer_network(gala, "stage1_block1_gala")
 
 
 def test_a_network_inside_a_network_is_a_layer(tmp_path):
@@ -211,7 +213,7 @@ def test_a_network_inside_a_network_is_a_layer(tmp_path):
     images = pixels(4, 8)
     outer.save(tmp_path / "outer.keras")
     outer = keras.saving.load_model(tmp_path / "outer.keras")  # its graph is not its layers' first
-    layered, layer = explanations.layer_network(outer, None)
+    layered, layer = network_parts.layer_network(outer, None)
     assert layer == inner.name
     inner = outer.get_layer(inner.name)
     volume, scores = layered(images)
@@ -219,7 +221,7 @@ def test_a_network_inside_a_network_is_a_layer(tmp_path):
     np.testing.assert_allclose(scores, outer(images), rtol=1e-4, atol=1e-3)
     assert explanations.gradcam(layered, images, LABELS).shape == (4, 6, 6)
     with pytest.raises(ValueError, match="No layer 'conv' with a map"):
-        explanations.layer_network(outer, "conv")
+        network_parts.layer_network(outer, "conv")
 
 
 def test_a_layer_beside_the_path_has_no_gradient():
@@ -275,10 +277,10 @@ def test_a_final_softmax_is_left_out(images, tmp_path, form, functional):
             x = layer(x)
         network = keras.Model(inputs, x)
         with pytest.raises(ValueError, match="part of another network first"):
-            explanations.logit_network(network)
+            network_parts.logit_network(network)
         network.save(tmp_path / "network.keras")
         network = keras.saving.load_model(tmp_path / "network.keras")
-    logits, removed = explanations.logit_network(network)
+    logits, removed = network_parts.logit_network(network)
     assert removed
     np.testing.assert_allclose(tf.nn.softmax(logits(images)), network(images), atol=1e-6)
     gradient = explanations.input_gradient(logits, images, LABELS)
@@ -288,14 +290,14 @@ def test_a_final_softmax_is_left_out(images, tmp_path, form, functional):
 
 def test_what_has_no_final_softmax_stays(gala):
     for network in (dense_network(), gala, conv_network()):
-        assert explanations.logit_network(network) == (network, False)
+        assert network_parts.logit_network(network) == (network, False)
 
 
 def test_outputs_that_are_no_scores_are_refused():
     for outputs in ({"other": tf.zeros([2, 3])}, [tf.zeros([2, 3])] * 2, tf.zeros([2, 4, 4, 3])):
         with pytest.raises(ValueError, match=r"one tensor \[B, K\]"):
-            explanations.class_scores(outputs)
-    assert explanations.class_scores([tf.zeros([2, 3])]).shape == (2, 3)
+            network_parts.class_scores(outputs)
+    assert network_parts.class_scores([tf.zeros([2, 3])]).shape == (2, 3)
 
 
 @pytest.mark.parametrize("maps", ["gradients", "activity", "activity:", "gradient:conv", ""])

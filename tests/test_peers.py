@@ -24,7 +24,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from gala_tf import explanations, map_metrics
+from gala_tf import explanations, map_metrics, network_parts
 
 CLASSES, SIDE, BATCH = 5, 224, 3
 
@@ -135,7 +135,7 @@ def test_smoothgrad_agrees_with_xpliques_own_noise(network, images, record_prope
 def test_gradcam_equals_xpliques(network, images, record_property):
     (attributions,) = peer("xplique", "attributions")
     theirs = attributions.GradCAM(network)(images, ONE_HOT)[..., 0]
-    layered, layer = explanations.layer_network(network, None)
+    layered, layer = network_parts.layer_network(network, None)
     assert layer == "last_conv"
     ours = explanations.gradcam(layered, images, LABELS)
     enlarged = tf.image.resize(ours[..., None], (SIDE, SIDE), "bicubic")

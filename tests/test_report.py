@@ -13,15 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gala_tf import (
-    per_image,
-    published,
-    report,
-    report_contents,
-    report_runs,
-    report_sections,
-    report_tables,
-)
+from gala_tf import per_image, published, report
+from gala_tf.reporting import report_contents, report_runs, report_sections, report_tables
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -5,8 +5,8 @@ import html.parser
 
 import pytest
 
-from gala_tf import report_page
-from gala_tf.report_page import Bullets, Figure, Heading, Paragraph, Table
+from gala_tf.reporting import report_page
+from gala_tf.reporting.report_page import Bullets, Figure, Heading, Paragraph, Table
 
 PNG = b"\x89PNG made up"
 BLOCKS = [

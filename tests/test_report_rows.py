@@ -6,7 +6,8 @@ import types
 import fake_runs
 import pytest
 
-from gala_tf import report_rows, rows
+from gala_tf import rows
+from gala_tf.reporting import report_rows
 
 
 def run(name="run", validation=0.5, **arguments):

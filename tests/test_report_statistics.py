@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gala_tf import comparisons, report_statistics
+from gala_tf import comparisons
+from gala_tf.reporting import report_statistics
 
 LAYER = "stage3_block2"
 

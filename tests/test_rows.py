@@ -4,7 +4,8 @@ import dataclasses
 
 import pytest
 
-from gala_tf import config, report_rows
+from gala_tf import config
+from gala_tf.reporting import report_rows
 from gala_tf.rows import FIGURE_7_ROW, ROWS
 
 

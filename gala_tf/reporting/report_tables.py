@@ -3,9 +3,9 @@
 import math
 
 from gala_tf import published
-from gala_tf import report_statistics as statistics
-from gala_tf.report_page import Table
-from gala_tf.report_rows import REFERENCE, ROWS, row_name
+from gala_tf.reporting import report_statistics as statistics
+from gala_tf.reporting.report_page import Table
+from gala_tf.reporting.report_rows import REFERENCE, ROWS, row_name
 
 DASH = "–"
 STAR_P = 0.01  # the paper's: "denotes p < 0.01"

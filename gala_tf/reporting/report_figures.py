@@ -9,7 +9,7 @@ import functools
 import io
 import math
 
-from gala_tf import report_statistics as statistics
+from gala_tf.reporting import report_statistics as statistics
 
 # Okabe and Ito's colours, apart for every kind of colour vision, in the order of report_rows.ROWS.
 STYLES = {

@@ -3,10 +3,11 @@
 import io
 from collections import Counter
 
-from gala_tf import published, report_figures, report_rows, report_tables, report_words
-from gala_tf import report_statistics as statistics
-from gala_tf.report_page import Bullets, Figure, Heading, Paragraph
-from gala_tf.report_sections import Section, same_data, simulated
+from gala_tf import published
+from gala_tf.reporting import report_figures, report_rows, report_tables, report_words
+from gala_tf.reporting import report_statistics as statistics
+from gala_tf.reporting.report_page import Bullets, Figure, Heading, Paragraph
+from gala_tf.reporting.report_sections import Section, same_data, simulated
 
 MOST_TABLED_CLASSES = 30
 

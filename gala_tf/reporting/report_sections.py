@@ -2,7 +2,8 @@
 
 import dataclasses
 
-from gala_tf import per_image, report_rows
+from gala_tf import per_image
+from gala_tf.reporting import report_rows
 
 FULL_ILSVRC = 1_000_000  # training images; ClickMe has 329,036, the full ILSVRC12 1.28 million
 

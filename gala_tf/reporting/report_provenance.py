@@ -1,7 +1,8 @@
 """Where a report's numbers are from: every run, its flags, versions, time; and what was not run."""
 
-from gala_tf import config, published, report_rows, report_tables
-from gala_tf.report_page import Bullets, Heading, Paragraph, Table
+from gala_tf import config, published
+from gala_tf.reporting import report_rows, report_tables
+from gala_tf.reporting.report_page import Bullets, Heading, Paragraph, Table
 
 
 def not_run_blocks(sections) -> list:

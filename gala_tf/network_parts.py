@@ -1,0 +1,135 @@
+"""Any Keras network, seen from inside: its logits without the softmax, and a layer's output.
+
+B images, h w the size of a layer's output, C channels, K classes
+"""
+
+import keras
+import tensorflow as tf
+
+
+def class_scores(outputs):
+    """[B, K] float32 of what a network returned.
+
+    Raises:
+        ValueError: a dict without "logits", or anything else that is not one tensor [B, K].
+    """
+    scores = outputs.get("logits") if isinstance(outputs, dict) else outputs
+    if isinstance(scores, (list, tuple)) and len(scores) == 1:
+        scores = scores[0]
+    if scores is None or isinstance(scores, (list, tuple)) or len(scores.shape) != 2:
+        received = keras.tree.map_structure(lambda x: list(getattr(x, "shape", ())), outputs)
+        raise ValueError(
+            "A classifier must return one tensor [B, K], or a dict whose 'logits' are one. "
+            f"Received: {received}."
+        )
+    return tf.cast(scores, tf.float32)
+
+
+def logit_network(network):
+    """The network with a final softmax left out, and whether there was one to leave out.
+
+    Gradients of a probability mix those of all logits, and vanish where the network is certain. A
+    softmax is found as the last layer's own activation, or as a last layer of its own; anywhere
+    else (in a nested or subclassed network) it stays. Layers before it are shared with `network`,
+    its weights are copied.
+
+    Raises:
+        ValueError: layers that belonged to another network first, of which Keras gives no account.
+    """
+    outputs = getattr(network, "outputs", None)
+    if not outputs or isinstance(returned_by(network), dict) or len(outputs) != 1:
+        return network, False
+    chain = isinstance(network, keras.Sequential)
+    last = (
+        network.layers[-1]
+        if chain
+        else next((x for x in network.layers if _output_of(x) is outputs[0]), None)
+    )
+    if last is None:
+        raise ValueError(
+            f"The last layer of {network.name!r} cannot be told: its layers were part of another "
+            "network first. Save the network and load it again."
+        )
+    alone = isinstance(last, (keras.layers.Softmax, keras.layers.Activation))
+    softmax = getattr(last, "activation", None) is keras.activations.softmax
+    if not (softmax or isinstance(last, keras.layers.Softmax)):
+        return network, False
+    linear = None
+    if not alone:
+        linear = type(last).from_config({**last.get_config(), "activation": "linear"})
+    if chain:
+        layers = [*network.layers[:-1], *([linear] if linear else [])]
+        logits = keras.Sequential([keras.Input(network.input_shape[1:]), *layers])
+    else:
+        logits = keras.Model(_inputs(network), linear(last.input) if linear else last.input)
+    if linear:
+        linear.set_weights(last.get_weights())
+    return logits, True
+
+
+def returned_by(network):
+    """What a functional or sequential network returns, as symbolic tensors."""
+    # A Sequential has no `output` until it is called.
+    return network.outputs[0] if isinstance(network, keras.Sequential) else network.output
+
+
+def _inputs(network):
+    # A list of one would make Keras warn at every call with a bare tensor.
+    return network.inputs[0] if len(network.inputs) == 1 else network.inputs
+
+
+def _output_of(layer):
+    """A layer's output in the network it is part of, or None; of several calls, the first."""
+    try:
+        # Not layer.output, which for a network inside a network is a tensor of its own graph.
+        return keras.Operation.output.fget(layer)
+    except (AttributeError, ValueError):  # never called
+        return None
+
+
+def layer_network(network, layer):
+    """A network that returns (that layer's output [B, h, w, C], what `network` returns).
+
+    Args:
+        network: a functional or sequential Keras network.
+        layer: name of a layer whose output has a height and a width, of an entry of the network's
+            "attention" or "activity" outputs; or None: the last layer with a map of its own.
+
+    Raises:
+        ValueError: no such layer, or one without a map.
+    """
+    if not getattr(network, "inputs", None):
+        raise ValueError(
+            f"Layers of {network.name!r} cannot be looked into: it is not built from layers with "
+            "known inputs and outputs (functional or sequential). Use a map of gradients."
+        )
+    if isinstance(network, keras.Sequential):
+        # Called again: a loaded Sequential keeps tensors of more than one graph.
+        volumes, returned = {}, network.inputs[0]
+        for part in network.layers:
+            returned = volumes[part.name] = part(returned)
+    else:
+        volumes, returned = {x.name: _output_of(x) for x in network.layers}, network.output
+    if isinstance(returned, dict):
+        for part in ("attention", "activity"):
+            volumes.update(returned.get(part, {}))
+    volumes = {name: v for name, v in volumes.items() if has_map(v)}
+    if layer is None and volumes:
+        layer = [x.name for x in network.layers if x.name in volumes][-1]
+    if layer not in volumes:
+        raise ValueError(
+            f"No layer {layer!r} with a map [B, h, w, C] in {network.name!r}; it has "
+            f"{', '.join(volumes) or 'none'}."
+        )
+    try:
+        return keras.Model(_inputs(network), (volumes[layer], returned)), layer
+    except ValueError as error:
+        raise ValueError(
+            f"The output of layer {layer!r} of {network.name!r} cannot be reached from its inputs "
+            f"({error}). Choose another layer, or a map of gradients."
+        ) from error
+
+
+def has_map(volume) -> bool:
+    """Whether a tensor is [B, h, w, C] with an extent in space."""
+    return len(getattr(volume, "shape", ())) == 4 and volume.shape[1] != 1

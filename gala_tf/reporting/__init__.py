@@ -1,0 +1,1 @@
+"""The report page: runs -> lines, tests, tables, figures -> Markdown and HTML."""
