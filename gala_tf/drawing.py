@@ -74,9 +74,9 @@ def overlay(image, attention, side, message=""):
 
     Args:
         image: uint8 [S, S, 3].
-        attention: [h, w]; where it is not finite, or the same everywhere, the panel says so.
+        attention: [h, w]; where it is not finite, or constant, the panel says so.
         side: P.
-        message: said instead of "the same everywhere".
+        message: said instead of "constant map".
 
     Returns:
         A Pillow image P x P.
@@ -156,7 +156,7 @@ def tint_colors(signed):
 def _why_not(attention, message):
     if not np.isfinite(attention).all():
         return "not finite"
-    return (message or "the same everywhere") if np.ptp(attention) == 0 else ""
+    return (message or "constant map") if np.ptp(attention) == 0 else ""
 
 
 def _heat(attention, side):
