@@ -113,7 +113,7 @@ def examples(
 # --- photographs -----------------------------------------------------------------------------
 
 
-def _load_photograph(name: str) -> np.ndarray:
+def load_photograph(name: str) -> np.ndarray:
     """One photograph of the scikit-image wheel: uint8 [H, W, 3]."""
     path = importlib.resources.files("skimage") / "data" / name
     if not path.is_file():
@@ -130,7 +130,7 @@ def _strips(seed: int) -> dict[str, dict[str, list[np.ndarray]]]:
     strips = {split: {} for split in SPLITS}
     sources = MATERIALS | {scene: (scene, (1.0, 1.0, 1.0)) for scene in SCENES}
     for number, (name, (file, tint)) in enumerate(sources.items()):
-        photograph = np.minimum(_load_photograph(file) * np.float32(tint), 255).astype(np.uint8)
+        photograph = np.minimum(load_photograph(file) * np.float32(tint), 255).astype(np.uint8)
         rng = np.random.default_rng([seed, len(SPLITS), number])
         cuts = np.linspace(0, photograph.shape[1], len(_STRIP_SPLITS) + 1).astype(int)
         for i, split in enumerate(rng.permutation(_STRIP_SPLITS)):

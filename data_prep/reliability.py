@@ -128,8 +128,8 @@ def run(flag_values: flags.FlagValues, command_line: str) -> dict:
     directory = flag_values.output_dir or os.path.join(flag_values.data_dir, "reliability")
     path = os.path.join(directory, FILES[bool(flag_values.other)])
     picture = reliability_figure.draw({name: one for name, (one, _) in found.items()})
-    reliability_results.write(path + ".png", picture)
-    reliability_results.write(
+    records.write_file(path + ".png", picture)
+    records.write_file(
         path + ".json", json.dumps(results, indent=1, allow_nan=False).encode() + b"\n"
     )
     print(f"wrote {path}.json and {path}.png")

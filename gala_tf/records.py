@@ -69,6 +69,7 @@ from gala_tf.dataset_info import (
     wrong_size,
     wrong_version,
 )
+from gala_tf.files import write as write_file
 from gala_tf.stored_images import (
     IMAGE_FORMATS,
     PILLOW_ERRORS,
@@ -112,6 +113,7 @@ __all__ = [  # the schema of a record, that of a data set, and image files
     "sum_maps",
     "to_jpeg",
     "unlisted_shards",
+    "write_file",
     "write_shard",
     "wrong_count",
     "wrong_size",

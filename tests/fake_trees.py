@@ -1,5 +1,9 @@
 """Fake trees of raw material for the tests of data_prep, and building and reading data sets."""
 
+import hashlib
+import pickle
+from pathlib import Path
+
 import numpy as np
 import tensorflow as tf
 from absl import flags
@@ -32,6 +36,37 @@ def write_map(path, values):
 
 def counts(seed=0, height=24, width=32):
     return np.random.default_rng(seed).integers(0, 5, (height, width), dtype=np.uint8)
+
+
+def write_classes(root, each):
+    """Three classes of `each` images; every other image has a map."""
+    for c, name in enumerate(("ant", "bee", "cat")):
+        for i in range(each):
+            seed = 100 * c + i
+            write_image(root / name / f"{i}.jpg", seed)
+            if i % 2:
+                write_map(root / name / f"{i}.png", counts(seed))
+    return root
+
+
+def digests(directory):
+    """Name -> checksum of every file in a directory, in order."""
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(Path(directory).iterdir())
+        if path.is_file()
+    }
+
+
+def assert_travels(source, items, again):
+    """`read` does in another process what it does here; listed `again`, the items are the same."""
+    there = pickle.loads(pickle.dumps(source.read))
+    for item in items.values():
+        assert "\n" not in item.key
+        np.testing.assert_array_equal(
+            there(item).participant_maps, source.read(item).participant_maps
+        )
+    assert list(items.values()) == list(again.values())
 
 
 def build(output_dir, *arguments, **options):

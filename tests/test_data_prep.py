@@ -1,8 +1,6 @@
 """The builder, on tiny fake trees: the same bytes every time, no image in two splits."""
 
 import dataclasses
-import hashlib
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from fake_trees import build, counts, read, write_image, write_map
+from fake_trees import build, digests, read, write_classes, write_image, write_map
 from PIL import Image
 
 from data_prep.building import encoding, publishing, shards, summary
@@ -23,22 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 @pytest.fixture
 def tree(tmp_path):
     """Three classes of eight images; every other image has a map."""
-    root = tmp_path / "images"
-    for c, name in enumerate(("ant", "bee", "cat")):
-        for i in range(8):
-            seed = 100 * c + i
-            write_image(root / name / f"{i}.jpg", seed)
-            if i % 2:
-                write_map(root / name / f"{i}.png", counts(seed))
-    return root
-
-
-def digests(directory):
-    return {
-        name: hashlib.sha256((Path(directory) / name).read_bytes()).hexdigest()
-        for name in sorted(os.listdir(directory))
-        if (Path(directory) / name).is_file()
-    }
+    return write_classes(tmp_path / "images", 8)
 
 
 # --- what it writes

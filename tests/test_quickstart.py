@@ -68,7 +68,7 @@ def test_no_strip_serves_two_splits(monkeypatch, seed):
         pixel = np.stack([column // 256, column % 256, column * 0], axis=-1)
         return np.broadcast_to(pixel, (8, width, 3))
 
-    monkeypatch.setattr(quickstart, "_load_photograph", columns_as_pixels)
+    monkeypatch.setattr(quickstart, "load_photograph", columns_as_pixels)
     monkeypatch.setattr(
         quickstart,
         "MATERIALS",
@@ -134,7 +134,7 @@ def test_bubbles_are_mostly_on_the_figure_and_some_are_not():
 
 def test_missing_photograph_is_named_with_the_remedy():
     with pytest.raises(ValueError, match=r"nothing\.png.*scikit-image.*pip install"):
-        quickstart._load_photograph("nothing.png")
+        quickstart.load_photograph("nothing.png")
 
 
 def test_is_quick_and_needs_no_downloader(monkeypatch):

@@ -1,6 +1,5 @@
 """Runners: whoever makes the shards, the bytes are the same; a killed build goes on."""
 
-import hashlib
 import os
 import random
 import shutil
@@ -11,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from fake_trees import build, counts, write_image, write_map
+from fake_trees import build, digests, write_classes
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -19,23 +18,18 @@ ROOT = Path(__file__).resolve().parents[1]
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
     """Three classes of forty images; every other image has a map."""
-    root = tmp_path_factory.mktemp("images")
-    for c, name in enumerate(("ant", "bee", "cat")):
-        for i in range(40):
-            seed = 100 * c + i
-            write_image(root / name / f"{i}.jpg", seed)
-            if i % 2:
-                write_map(root / name / f"{i}.png", counts(seed))
-    return root
+    return write_classes(tmp_path_factory.mktemp("images"), 40)
 
 
-def digests(directory):
-    """Name -> checksum of every file but the description, which quotes the command."""
-    return {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(Path(directory).iterdir())
-        if path.name != "dataset_info.json"
-    }
+def made(directory):
+    """Checksums of the shards, once nothing else lies there but the description of them.
+
+    The description is left out: it quotes the command.
+    """
+    found = digests(directory)
+    assert set(found) == set(os.listdir(directory))  # no staging directory
+    del found["dataset_info.json"]
+    return found
 
 
 def flags_for(tree, out):
@@ -46,7 +40,7 @@ def flags_for(tree, out):
 def whole(tree, tmp_path_factory):
     out = tmp_path_factory.mktemp("whole") / "out"
     build(**flags_for(tree, out))
-    return digests(out)
+    return made(out)
 
 
 def test_beam_that_is_not_installed_is_named(tree, tmp_path, monkeypatch):
@@ -61,7 +55,7 @@ def test_beam_that_is_not_installed_is_named(tree, tmp_path, monkeypatch):
 def test_beam_writes_the_same_bytes(tree, whole, tmp_path):
     pytest.importorskip("apache_beam", reason="the extra [beam] is not installed")
     build(**flags_for(tree, tmp_path / "out"), runner="DirectRunner")
-    assert digests(tmp_path / "out") == whole
+    assert made(tmp_path / "out") == whole
 
 
 @pytest.mark.slow
@@ -79,7 +73,7 @@ def test_beam_names_what_is_wrong(tree, tmp_path):
 @pytest.mark.slow
 def test_worker_processes_write_the_same_bytes(tree, whole, tmp_path):
     build(**flags_for(tree, tmp_path / "out"), num_workers=2)
-    assert digests(tmp_path / "out") == whole
+    assert made(tmp_path / "out") == whole
 
 
 @pytest.mark.slow
@@ -112,5 +106,5 @@ def test_killed_at_ten_random_moments(tree, whole, tmp_path):
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
         subprocess.run(command, **quiet, check=True)
-        assert digests(out) == whole
+        assert made(out) == whole
     assert killed >= 5

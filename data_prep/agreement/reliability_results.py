@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import math
-import os
 
 from data_prep.agreement.reliability_estimators import Estimator, Reliability
 from data_prep.agreement.reliability_maps import View
@@ -56,16 +55,6 @@ def store(data_dir: str, results: dict, name: str) -> None:
         print(f"replaces the human ceiling {old.get('value')}: {old.get('estimator')}")
     records.save_info(data_dir, dataclasses.replace(info, human_ceiling=ceiling))
     print(f"stored {name} as the human ceiling in {records.INFO_FILE}")
-
-
-def write(path: str, content: bytes) -> None:
-    """Beside it first, then renamed: never half a file."""
-    import tensorflow as tf
-
-    tf.io.gfile.makedirs(os.path.dirname(path))
-    with tf.io.gfile.GFile(path + ".writing", "wb") as file:
-        file.write(content)
-    tf.io.gfile.rename(path + ".writing", path, overwrite=True)
 
 
 def format_table(results: dict) -> str:

@@ -114,7 +114,7 @@ def _define_option(field, fv):
         define(field.name, field.default, help_text, **fv)
 
 
-def check(flag_values):
+def check(flag_values: flags.FlagValues) -> None:
     """Errors that need no data; ValueError names flag, expectation, value and remedy."""
     from data_prep.merging import merge
     from gala_tf import clickmaps
@@ -163,12 +163,13 @@ def _numbers(flag, words):
         ) from None
 
 
-def blur(flag_values):
+def blur(flag_values: flags.FlagValues) -> str:
+    """The blur asked for; else the one that suits the source of the maps."""
     source_of_maps = flag_values.maps_source or flag_values.source
     return flag_values.clickmap_blur or SOURCES[source_of_maps].clickmap_blur
 
 
-def fingerprint(flag_values):
+def fingerprint(flag_values: flags.FlagValues) -> dict:
     """All that decides the bytes of the shards."""
     declared = flags.FlagValues()
     define(declared)
@@ -176,8 +177,8 @@ def fingerprint(flag_values):
     return found | {"clickmap_blur": blur(flag_values), "tool_version": tool_version()}
 
 
-def tool_version():
-    """Of everything that decides the bytes."""
+def tool_version() -> str:
+    """Name and version of every library that decides the bytes."""
     names = (
         "gala_tf",
         "tensorflow",

@@ -19,6 +19,7 @@ from typing import Any
 
 from data_prep import splits
 from data_prep.sources import Item
+from gala_tf import records
 
 FLUSH_ITEMS = 100_000  # kept in memory before they are written
 NAMES_AT_ONCE = 500_000  # kept in memory while looking for a name that comes twice
@@ -79,10 +80,8 @@ def make(
         for split, index in plan.all_shards():
             name = _items_file(split, index)
             copy(os.path.join(local, name), os.path.join(directory, name))
-    summary = os.path.join(directory, _SUMMARY)
-    with tf.io.gfile.GFile(summary + ".writing", "w") as file:
-        json.dump(dataclasses.asdict(plan), file, indent=1)
-    tf.io.gfile.rename(summary + ".writing", summary, overwrite=True)
+    text = json.dumps(dataclasses.asdict(plan), indent=1)
+    records.write_file(os.path.join(directory, _SUMMARY), text)
     return plan
 
 

@@ -19,6 +19,7 @@ class Tally:
         self.heights, self.widths = (2**31, 0), (2**31, 0)  # least, greatest
 
     def add(self, shard: "records.Shard", rows: Iterable[Row]) -> None:  # noqa: F821
+        """Counts a shard as it was published, and the rows that are left in it."""
         self.shards.append(shard)
         self.examples += shard.examples
         for row in rows:
@@ -29,6 +30,7 @@ class Tally:
             self.widths = min(self.widths[0], row.width), max(self.widths[1], row.width)
 
     def split(self) -> "records.Split":  # noqa: F821
+        """What dataset_info.json says of the split."""
         from gala_tf import records
 
         return records.Split(

@@ -169,6 +169,7 @@ class Tables:
         self._counts = {}
 
     def add(self, which: str, items: Iterable[Item]) -> None:
+        """Lists the items of one side, "base" or "maps", in their order."""
         rows = (
             (pos, *item, *stem(item.image_id), item.image_id.rpartition("/")[0].split("/")[-1])
             for pos, item in enumerate(items)

@@ -50,6 +50,14 @@ class Fields:
         """All integers of a feature, () if it is absent; BadImageError for another type."""
         return tuple(self._values(key, "int64_list"))
 
+    def floats(self, key: str) -> list[float] | None:
+        """All floats of a feature; None without it, which is not the same as none of them.
+
+        Raises:
+          BadImageError: of another type.
+        """
+        return list(self._values(key, "float_list")) if key in self._features else None
+
     def _values(self, key, kind):
         if key not in self._features:  # asking a map of messages for a key would make it
             return ()

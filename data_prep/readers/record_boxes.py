@@ -13,14 +13,6 @@ EDGES = ("xmin", "ymin", "xmax", "ymax")
 DIGITS = 4  # that they had as text, before they became float32
 
 
-class _BoxFields(Fields):
-    def edges(self, key):
-        """All values; None without such a feature, which is not the same as none."""
-        if key not in self._features:
-            return None
-        return list(self._values(key, "float_list"))
-
-
 def fractions(data: bytes, where: str) -> list[list[float]]:
     """Boxes (xmin, ymin, xmax, ymax) of a record, as `imagenet_boxes.box_map` takes them.
 
@@ -31,8 +23,8 @@ def fractions(data: bytes, where: str) -> list[list[float]]:
     Raises:
       ValueError: the record has no features for boxes, or not a valid box.
     """
-    fields = _BoxFields(data, where)
-    edges = {edge: fields.edges(f"image/object/bbox/{edge}") for edge in EDGES}
+    fields = Fields(data, where)
+    edges = {edge: fields.floats(f"image/object/bbox/{edge}") for edge in EDGES}
     absent = [edge for edge, values in edges.items() if values is None]
     if absent:
         raise ValueError(

@@ -82,6 +82,7 @@ class Expectation:
 
     @classmethod
     def of(cls, info: records.DatasetInfo, blur_sample: int = BLUR_SAMPLE) -> "Expectation":
+        """What a data set's description says; `blur_sample` as of the class."""
         image = info.image
         return cls(
             info.num_classes,

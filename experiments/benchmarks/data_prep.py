@@ -95,7 +95,7 @@ def _jpegs() -> Iterator[bytes]:
     names = [file for file, _ in quickstart.MATERIALS.values()] + list(quickstart.SCENES)
     for _ in range(4):
         for name in names:
-            image = Image.fromarray(quickstart._load_photograph(name))
+            image = Image.fromarray(quickstart.load_photograph(name))
             scale = max(500 / image.width, 375 / image.height) * rng.uniform(1, 1.3)
             image = image.resize((round(image.width * scale), round(image.height * scale)))
             buffer = io.BytesIO()

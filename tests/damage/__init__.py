@@ -4,6 +4,7 @@
 """
 
 import io
+import json
 import struct
 import zlib
 from collections.abc import Callable
@@ -72,6 +73,18 @@ def line(name, number, new, place=None, allowed=NAMED, said="", encoding="utf-8"
         lines[number - 1] = (new(old) if callable(new) else new) + "\n"
         path.write_bytes("".join(lines).encode(encoding))
         return Damage(name, rf"line {number}\b" if place is None else place, allowed, said)
+
+    return damage
+
+
+def json_file(name, edit, place="") -> Kind:
+    """A JSON file whose document `edit` has changed in place."""
+
+    def damage(root, rng):
+        document = json.loads((root / name).read_text())
+        edit(document)
+        (root / name).write_text(json.dumps(document))
+        return Damage(name, place)
 
     return damage
 

@@ -1,7 +1,6 @@
 """Damage to texts of clicks, fixations and objects: clickme_clicks, salicon and coco."""
 
 import io
-import json
 
 import numpy as np
 from formats import imagenet
@@ -16,6 +15,7 @@ from damage import (
     as_png,
     file,
     gone,
+    json_file,
     line,
     pictures,
     png_bomb,
@@ -99,16 +99,6 @@ CLICKS = {
 # --------------------------------------------------------------------------- JSON
 
 
-def _json(name, edit, place):
-    def damage(root, rng):
-        document = json.loads((root / name).read_text())
-        edit(document)
-        (root / name).write_text(json.dumps(document))
-        return Damage(name, place)
-
-    return damage
-
-
 def _texts(name):
     return {
         "JSON cut in the middle": lambda root, rng: _half(root, name),
@@ -136,7 +126,7 @@ def _twice(root, name):
 
 def _image(name, **changes):
     """Entry 1 of `images`."""
-    return _json(name, lambda d: d["images"][1].update(changes), ENTRY)
+    return json_file(name, lambda d: d["images"][1].update(changes), ENTRY)
 
 
 def _names(name):
@@ -149,25 +139,25 @@ def _names(name):
         "name with NUL": _image(name, file_name="x\0.jpg"),
         "name of a number": _image(name, file_name=7),
         "name empty": _image(name, file_name=""),
-        "name gone": _json(name, lambda d: d["images"][1].pop("file_name"), "image id"),
+        "name gone": json_file(name, lambda d: d["images"][1].pop("file_name"), "image id"),
         "size of another image": _image(name, height=25),
         "size huge": _image(name, height=10**9, width=10**9),
         "size negative": _image(name, height=-24),
         "size of text": _image(name, height="24"),
-        "image id twice": _json(name, lambda d: d["images"].append(d["images"][1]), "id"),
+        "image id twice": json_file(name, lambda d: d["images"].append(d["images"][1]), "id"),
         "image id of text": _image(name, id="nine"),
         "image id of 100 digits": _image(name, id=10**100),
-        "images gone": _json(name, lambda d: d.pop("images"), ENTRY),
-        "annotation twice": _json(
+        "images gone": json_file(name, lambda d: d.pop("images"), ENTRY),
+        "annotation twice": json_file(
             name, lambda d: d["annotations"].append(d["annotations"][0]), "id"
         ),
-        "annotation of no image": _json(
+        "annotation of no image": json_file(
             name, lambda d: d["annotations"][0].update(image_id=77), "annotation id"
         ),
-        "annotation of an image of text": _json(
+        "annotation of an image of text": json_file(
             name, lambda d: d["annotations"][0].update(image_id="9"), "annotation id"
         ),
-        "annotation without id": _json(
+        "annotation without id": json_file(
             name, lambda d: d["annotations"][0].pop("id"), "annotations"
         ),
     }
@@ -177,7 +167,7 @@ _FIXATIONS = "annotations/fixations_train2014.json"
 
 
 def _fixations(value):
-    return _json(_FIXATIONS, lambda d: d["annotations"][1].update(fixations=value), "id 2")
+    return json_file(_FIXATIONS, lambda d: d["annotations"][1].update(fixations=value), "id 2")
 
 
 SALICON_JSON = {
@@ -195,7 +185,7 @@ SALICON_JSON = {
     "fixation of 40 digits": _fixations([[10**40, 2]]),
     "fixations of text": _fixations("1,2"),
     "fixations gone": _fixations(None),
-    "worker of a list": _json(
+    "worker of a list": json_file(
         _FIXATIONS, lambda d: d["annotations"][1].update(worker_id=[1]), "id 2"
     ),
 }
@@ -205,15 +195,17 @@ _INSTANCES = "annotations/instances_train2017.json"
 
 def _object(place="id 11", number=1, **changes):
     """An annotation; number 1 has run lengths, 0 a polygon, 2 compressed run lengths."""
-    return _json(_INSTANCES, lambda d: d["annotations"][number].update(changes), place)
+    return json_file(_INSTANCES, lambda d: d["annotations"][number].update(changes), place)
 
 
 def _lengths(**changes):
-    return _json(_INSTANCES, lambda d: d["annotations"][1]["segmentation"].update(changes), "id 11")
+    return json_file(
+        _INSTANCES, lambda d: d["annotations"][1]["segmentation"].update(changes), "id 11"
+    )
 
 
 def _text(counts):
-    return _json(
+    return json_file(
         _INSTANCES, lambda d: d["annotations"][2]["segmentation"].update(counts=counts), "id 51"
     )
 
@@ -257,10 +249,10 @@ COCO = {
     "category gone": _object(category_id=None),
     "category unknown": _object(category_id=99),
     "category of 100 digits": _object(category_id=10**100),
-    "category of two names": _json(
+    "category of two names": json_file(
         _INSTANCES, lambda d: d["categories"].append({"id": 1, "name": "cat"}), "category 1"
     ),
-    "categories gone": _json(_INSTANCES, lambda d: d.pop("categories"), "categor"),
+    "categories gone": json_file(_INSTANCES, lambda d: d.pop("categories"), "categor"),
 }
 
 # --------------------------------------------------------------------------- MAT, maps

@@ -2,7 +2,6 @@
 
 import functools
 import gzip
-import json
 
 import numpy as np
 import tensorflow as tf
@@ -12,7 +11,19 @@ from formats import imagenet
 from formats.clickme_release import write_records
 from formats.imagenet_tfrecords import floats, int64, text
 
-from damage import EPS, HANDLED, LEFT_OUT, Damage, file, gone, jpeg_bomb, line, png_bomb, told_as
+from damage import (
+    EPS,
+    HANDLED,
+    LEFT_OUT,
+    Damage,
+    file,
+    gone,
+    jpeg_bomb,
+    json_file,
+    line,
+    png_bomb,
+    told_as,
+)
 
 
 def change(path, edit, record=1, **others):
@@ -125,14 +136,7 @@ _INFO = _TFDS + "dataset_info.json"
 _tfds = functools.partial(setting, _TFDS_SHARD)
 
 
-def _info(edit, place=""):
-    def damage(root, rng):
-        info = json.loads((root / _INFO).read_text())
-        edit(info)
-        (root / _INFO).write_text(json.dumps(info))
-        return Damage(_INFO, place)
-
-    return damage
+_info = functools.partial(json_file, _INFO)
 
 
 TFDS = {

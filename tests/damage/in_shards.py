@@ -1,6 +1,7 @@
 """Damage to a finished data set, as `data_prep.verify` must find it."""
 
 import dataclasses
+import functools
 import json
 import shutil
 
@@ -9,7 +10,7 @@ import tensorflow as tf
 from formats import imagenet
 from formats.imagenet_tfrecords import floats, int64, text
 
-from damage import NAMED, Damage, file, gone, told_as
+from damage import NAMED, Damage, file, gone, json_file, told_as
 from damage.in_records import setting
 from gala_tf import records
 
@@ -39,14 +40,7 @@ def _set(key, feature, **others):
     return _listed(setting(_SHARD, key, feature, **others))
 
 
-def _info(edit, place=""):
-    def damage(root, rng):
-        info = json.loads((root / _INFO).read_text())
-        edit(info)
-        (root / _INFO).write_text(json.dumps(info))
-        return Damage(_INFO, place)
-
-    return damage
+_info = functools.partial(json_file, _INFO)
 
 
 def _another(root, rng):
