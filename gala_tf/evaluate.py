@@ -261,9 +261,10 @@ def _write(model_dir, numbers, columns, picture):
     from gala_tf import diagnostics, per_image, visualize
 
     split, figures = numbers["split"], os.path.join(model_dir, "figures")
-    attention = os.path.join(figures, f"attention-{split}.png")
+    name = scores.result_name(split, numbers)
+    attention = os.path.join(figures, f"attention-{name}.png")
     visualize.write_png(attention, picture)
-    drawn = os.path.join(figures, f"diagnostics-{scores.result_name(split, numbers)}.png")
+    drawn = os.path.join(figures, f"diagnostics-{name}.png")
     title = f"{numbers['network']}, {split} split of {numbers['data_set']}"
     diagnostics.write(drawn, columns, title)
     rows = per_image.path_of(model_dir, split, numbers)

@@ -9,7 +9,7 @@ import math
 import os
 import re
 
-from gala_tf import files, metrics
+from gala_tf import comparisons, files, metrics
 
 
 def accuracy_numbers(predictions) -> dict[str, float]:
@@ -75,9 +75,13 @@ def results(predictions, ceilings: dict) -> dict:
             "fraction_of_ceiling": fraction,
         }
     final = list(layers)[-1] if layers else None
+    calibration, _ = comparisons.expected_calibration_error(
+        predictions.confidence, predictions.rank < 1
+    )
     return {
         "examples": len(predictions.label),
         **accuracy_numbers(predictions),
+        "expected_calibration_error": calibration,  # of 15 bins
         "maps": layers,
         "final_layer": final,
         "human_ceiling": ceilings[layers[final]["grid"]] if final else None,

@@ -528,6 +528,10 @@ def check_rows(path, numbers, made, predictions):
     assert numbers["top1"] == (columns["rank"] < 1).mean()
     assert numbers["top5"] == (columns["rank"] < 5).mean()
     assert numbers["cross_entropy"] == pytest.approx(columns["cross_entropy"].mean(), rel=1e-6)
+    bins = np.ceil(15 * columns["confidence"])
+    gaps = (columns["rank"] < 1) - columns["confidence"]
+    calibration = sum(abs(gaps[bins == one].sum()) for one in set(bins)) / len(gaps)
+    assert numbers["expected_calibration_error"] == pytest.approx(calibration, rel=1e-5)
     assert per_image.layers(columns) == list(LAYERS) == list(numbers["maps"])
     for name in LAYERS:
         defined = columns[f"spearman/{name}"][columns["has_clickmap"]]
@@ -575,7 +579,7 @@ def test_command(untrained):
     numbers = json.loads((untrained / name).read_text())
     assert numbers["examples"] == 12
     assert sorted(os.listdir(untrained / "figures")) == [
-        "attention-validation.png",
+        "attention-validation-clickmap_blur=none.png",
         "diagnostics-validation-clickmap_blur=none.png",
     ]
     assert (untrained / "per_image-validation-clickmap_blur=none.csv").exists()
