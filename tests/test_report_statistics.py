@@ -49,6 +49,16 @@ def test_error_over_seeds_is_students_t():
     assert found.n == 3 and "Student t over 3 seeds" in found.estimator
 
 
+def test_intervals_of_errors_end_where_errors_do():
+    found = report_statistics.error(line(run(0.9), run(0.98)), 1)
+    assert (
+        found.mean == pytest.approx(6)
+        and found.low == 0
+        and found.high == pytest.approx(56.8, abs=0.1)
+    )
+    assert report_statistics.error(line(run(0.1), run(0.02)), 1).high == 100
+
+
 def test_error_of_one_seed_is_wilsons():
     found = report_statistics.error(line(run(0.6)), 1)
     expected = stats.binomtest(20, 50).proportion_ci(method="wilson")

@@ -182,7 +182,7 @@ def classes(lines, by_class) -> tuple[bytes, int]:
     axes.set_ylim(len(shown) - 0.5, -0.5)
     if len(shown) < len(names):
         axes.axhline(len(shown) / 2 - 0.5, color="black", linewidth=1, linestyle="--")
-    axes.set_xlim(-1, 101)  # Student's intervals of few images may reach beyond: cut off
+    axes.set_xlim(-1, 101)
     axes.set_title("top-1 error by class, %")
     return _png(figure, axes), len(shown)
 
@@ -236,7 +236,6 @@ def accuracy_and_maps(lines, fifths, relative: bool) -> bytes:
     left.set_xlabel(map_axis(relative))
     right.set_xlabel("mean Spearman of a fifth of the test images")
     left.set_title("each run: top-1 accuracy, %")
-    right.set_ylim(top=min(right.get_ylim()[1], 101))
     right.set_title("images by their map score: top-1 accuracy, %")
     return _png(figure, left)
 

@@ -100,7 +100,7 @@ def _plain(text):
 
 
 def _title(caption):
-    return caption.partition(". ")[0].rstrip(".")
+    return re.split(r"(?<!\bb)\. ", caption)[0].rstrip(".")  # "w/ b. boxes" ends no sentence
 
 
 # --------------------------------------------------------------------------- HTML

@@ -25,7 +25,7 @@ def error(line, k: int) -> Interval:
     """Top-k error in %; k is 1 or 5. One seed: Wilson's interval over images."""
     values = [100 * (1 - run.results[f"top{k}"]) for run in line.runs]
     if len(values) > 1:
-        return comparisons.mean_interval_over_seeds(values)
+        return _percent(values)
     n = line.runs[0].results["examples"]
     return scaled(comparisons.binomial_interval(round(values[0] * n / 100), n), 100)
 
@@ -195,10 +195,16 @@ def error_by_class(line) -> dict[str, Interval]:
     return found
 
 
+def _percent(values):
+    """Student's t over seeds, as far as it lies in 0...100 %."""
+    interval = comparisons.mean_interval_over_seeds(values)
+    return interval._replace(low=max(interval.low, 0.0), high=min(interval.high, 100.0))
+
+
 def _rates(successes, n):
     """Interval in % of counts out of n, one a seed."""
     if len(successes) > 1:
-        return comparisons.mean_interval_over_seeds([100 * count / n for count in successes])
+        return _percent([100 * count / n for count in successes])
     return scaled(comparisons.binomial_interval(successes[0], n), 100)
 
 
@@ -213,7 +219,7 @@ def calibration(line):
     confidence = np.concatenate([run.images["confidence"] for run in line.runs])
     correct = np.concatenate([run.images["rank"] < 1 for run in line.runs])
     _, bins = comparisons.expected_calibration_error(confidence, correct)
-    return comparisons.mean_interval_over_seeds(errors), bins
+    return _percent(errors), bins
 
 
 QUANTILES = 5
@@ -243,7 +249,7 @@ def accuracy_by_map_score(line) -> list[tuple[float, Interval, int]]:
         scores, hits, counts = zip(*parts, strict=True)
         if len(parts) > 1:
             rates = [100 * hit / n for hit, n in zip(hits, counts, strict=True)]
-            interval = comparisons.mean_interval_over_seeds(rates)
+            interval = _percent(rates)
         else:
             interval = _rates(hits, counts[0])
         found.append((float(np.mean(scores)), interval, min(counts)))
