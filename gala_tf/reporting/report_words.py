@@ -2,8 +2,8 @@
 
 INTERVALS = (
     "Brackets are 95 % intervals. With two seeds or more: Student's t over seeds, which speaks of "
-    "networks not yet trained; errors and accuracies are cut at 0 and 100 %. With one seed there is "
-    "no such interval, and brackets are over images instead: Wilson's for errors; for maps a "
+    "networks not yet trained; those of errors end at 0 and 100 %. With one seed there is no "
+    "such interval, and brackets are over images instead: Wilson's for errors; for maps a "
     "bootstrap, or, where a run has no per_image file, the normal interval of the standard error. "
     "Intervals of map scores take the human ceiling as known."
 )
