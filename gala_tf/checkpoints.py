@@ -4,12 +4,15 @@
 
 `complete.json` is written last and names every file with its size: a directory without it was
 never finished and is not a checkpoint. That holds on gs:// too, where a directory cannot be renamed
-at once. TensorFlow keeps a checksum of every tensor, so that damage is found when reading.
+at once. TensorFlow keeps a checksum of every tensor, and the marker one of itself, so that damage
+is found when reading.
 """
 
+import contextlib
 import json
 import os
 import re
+import zlib
 
 from absl import logging
 
@@ -37,6 +40,8 @@ class Checkpoints:
     def save(self, step: int, **facts) -> str:
         """Writes a checkpoint of `step`, then deletes what is too old; returns its path.
 
+        If it cannot be written, what there is of it is deleted, and the older ones stay.
+
         Args:
             step: training steps done.
             facts: JSON values kept in `complete.json`, such as the validation accuracy.
@@ -46,18 +51,28 @@ class Checkpoints:
         path = os.path.join(self.directory, f"step-{step:08d}")
         if tf.io.gfile.exists(path):  # what a killed run left, or the same step again
             tf.io.gfile.rmtree(path)
-        tf.io.gfile.makedirs(path)
-        self._checkpoint.write(os.path.join(path, PREFIX))
-        sizes = {
-            name: tf.io.gfile.stat(os.path.join(path, name)).length
-            for name in sorted(tf.io.gfile.listdir(path))
-        }
-        for name in sizes:
-            files.to_disk(os.path.join(path, name))
-        marker = {"step": step, "files": sizes, **facts}
-        files.write(os.path.join(path, MARKER), json.dumps(marker, indent=1))
+        try:
+            tf.io.gfile.makedirs(path)
+            self._checkpoint.write(os.path.join(path, PREFIX))
+            sizes = {
+                name: tf.io.gfile.stat(os.path.join(path, name)).length
+                for name in sorted(tf.io.gfile.listdir(path))
+            }
+            for name in sizes:
+                files.to_disk(os.path.join(path, name))
+            _write_marker(path, {"step": step, "files": sizes, **facts})
+        except (OSError, tf.errors.OpError):
+            with contextlib.suppress(tf.errors.OpError):  # makes room, where a disk is full
+                tf.io.gfile.rmtree(path)
+            raise
         self._delete_old(newest=path)
         return path
+
+    def amend(self, step: int, **facts) -> None:
+        """Replaces the facts of the whole checkpoint of `step`; its values stay as they are."""
+        path = os.path.join(self.directory, f"step-{step:08d}")
+        sizes = _read_marker(os.path.join(path, MARKER))["files"]
+        _write_marker(path, {"step": step, "files": sizes, **facts})
 
     def restore_newest(self) -> dict | None:
         """Restores the newest checkpoint that can be read; returns its facts, or None for none.
@@ -68,6 +83,8 @@ class Checkpoints:
             ValueError: there are checkpoints, and none can be read.
         """
         found = complete(self.directory)
+        for path in _unfinished(self.directory):
+            logging.warning("%s has no %s: it was never finished, and is left out", path, MARKER)
         for path, facts in reversed(found):
             try:
                 check_files(path, facts)
@@ -111,13 +128,50 @@ def complete(directory: str) -> list[tuple[str, dict]]:
         path = os.path.join(directory, name.rstrip("/"))
         marker = os.path.join(path, MARKER)
         if re.fullmatch(r"step-\d+", os.path.basename(path)) and tf.io.gfile.exists(marker):
-            with tf.io.gfile.GFile(marker) as file:
-                text = file.read()
             try:
-                found.append((path, json.loads(text)))
-            except json.JSONDecodeError as error:
+                found.append((path, _read_marker(marker)))
+            except ValueError as error:
                 logging.error("%s is damaged, so the checkpoint is left out: %s", marker, error)
     return found
+
+
+def _unfinished(directory):
+    """Paths of checkpoints whose writing was interrupted."""
+    import tensorflow as tf
+
+    if not tf.io.gfile.isdir(directory):
+        return []
+    paths = [os.path.join(directory, name.rstrip("/")) for name in tf.io.gfile.listdir(directory)]
+    named = [path for path in paths if re.fullmatch(r"step-\d+", os.path.basename(path))]
+    return sorted(p for p in named if not tf.io.gfile.exists(os.path.join(p, MARKER)))
+
+
+def _write_marker(path, facts):
+    """Writes `complete.json` with a checksum: a flipped bit in a number is still JSON."""
+    checksum = _checksum(facts)
+    text = json.dumps({**facts, "checksum": checksum}, indent=1)
+    files.write(os.path.join(path, MARKER), text)
+
+
+def _read_marker(marker):
+    """The facts of a `complete.json`; ValueError if it is damaged."""
+    import tensorflow as tf
+
+    with tf.io.gfile.GFile(marker, "rb") as file:
+        facts = json.loads(file.read())  # ValueError, too, of bytes that are not UTF-8
+    if not isinstance(facts, dict) or not isinstance(facts.get("files"), dict):
+        raise ValueError("it does not say which files there are")
+    # Those of version 0.1 have none.
+    expected = facts.pop("checksum", None)
+    if expected not in (None, _checksum(facts)):
+        raise ValueError("it fails its checksum")
+    if facts.get("step") != int(os.path.basename(os.path.dirname(marker)).removeprefix("step-")):
+        raise ValueError(f"it is of step {facts.get('step')}")
+    return facts
+
+
+def _checksum(facts):
+    return zlib.crc32(json.dumps(facts, sort_keys=True).encode())
 
 
 def check_files(path: str, facts: dict) -> None:
@@ -143,7 +197,9 @@ def read_weights(model, directory: str) -> dict:
     if not found:
         raise ValueError(
             f"{directory} holds no finished checkpoint. Train first, or point --model_dir at a run "
-            "directory (the one that holds run.flags)."
+            "directory (the one that holds run.flags). If there is one, and it is damaged "
+            "(reason above), the weights of the run's other directory may serve: best/ or "
+            "checkpoints/, --checkpoint=best or newest."
         )
     path, facts = found[-1]
     check_files(path, facts)

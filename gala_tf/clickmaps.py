@@ -209,9 +209,10 @@ def resample_matrix(in_size, out_size, start, extent, method, flip=False, dtype=
         in_size: pixels of the stored map along this axis, int or scalar int tensor.
         out_size: pixels of the target, int.
         start, extent: the window in pixels of the stored map, numbers or scalar tensors, not
-            necessarily whole.
+            necessarily whole; or tensors [B] for as many matrices, [B, out_size, in_size].
         method: "bilinear", "bicubic" or "area".
-        flip: bool or scalar bool tensor; True reverses the rows, which mirrors the target.
+        flip: bool, or bool tensor of the shape of `start`; True reverses the rows, which mirrors
+            the target.
         dtype: of the result: "float64" where sums above 2^24 must stay exact.
 
     Raises:
@@ -226,15 +227,16 @@ def resample_matrix(in_size, out_size, start, extent, method, flip=False, dtype=
     start, extent = tf.cast(start, dtype), tf.cast(extent, dtype)
     scale = extent / out_size  # stored pixels per target pixel
     cells = tf.range(out_size, dtype=dtype)  # [out]
-    cells = tf.where(flip, out_size - 1 - cells, cells)
+    cells = tf.where(tf.convert_to_tensor(flip)[..., None], out_size - 1 - cells, cells)
     pixels = tf.cast(tf.range(in_size), dtype)  # [in]
-    lower = (start + cells * scale)[:, None]  # [out, 1]
+    lower = (start[..., None] + cells * scale[..., None])[..., None]  # [out, 1]
+    scale = scale[..., None, None]
     if method == "area":
         overlap = tf.minimum(lower + scale, pixels + 1) - tf.maximum(lower, pixels)
         return tf.maximum(overlap, 0)  # [out, in]
     distance = (pixels + 0.5) - (lower + 0.5 * scale)  # [out, in]
     weights = KERNELS[method](distance / tf.maximum(scale, 1))
-    return weights / tf.reduce_sum(weights, axis=1, keepdims=True)
+    return weights / tf.reduce_sum(weights, axis=-1, keepdims=True)
 
 
 def resize_maps(maps, size, method):

@@ -43,6 +43,8 @@ NOT_NEGATIVE = (
     "eval_batch_size",
     "checkpoint_every_steps",
     "stop_after_steps",
+    "stall_timeout_seconds",
+    "save_patience_seconds",
 )
 BELOW_1 = ("momentum", "label_smoothing", "batch_norm_momentum")
 AT_MOST_1 = ("crop_fraction", "decay_factor")
@@ -166,6 +168,11 @@ class Config:
         "Arithmetic of the layers; variables and losses stay float32.",
         ("float32", "mixed_bfloat16", "mixed_float16"),
     )
+    jit_compile: bool = _flag(
+        False,
+        "Compile the training step with XLA; one replica only. Slower on CPUs, by measurement, "
+        "unmeasured on GPUs: experiments/benchmarks/xla.py. A TPU always does it.",
+    )
 
     # --- run
     model_dir: str = _flag(
@@ -193,8 +200,40 @@ class Config:
         "End the session, resumably, at this step (a rehearsal, a time slot); 0 = never.",
         same_result=True,
     )
+    profile_steps: tuple[int, ...] = _flag(
+        (),
+        "FIRST,LAST: trace these steps, both counted, into model_dir for TensorBoard's profiler.",
+        same_result=True,
+    )
     allow_flag_changes: bool = _flag(
         False, "Resume although flags changed since the run began.", same_result=True
+    )
+
+    on_bad_record: str = _flag(
+        "fail",
+        "A training record that cannot be read, met in the middle of a run: `fail` = end, naming "
+        "it; `skip` = go on from the newest checkpoint without all such records of the split, "
+        "listed in bad_records.json (at most 10 %).",
+        ("fail", "skip"),
+        same_result=True,
+    )
+    stall_timeout_seconds: float = _flag(
+        300.0,
+        "Report, with the stage that stalls, steps that take longer; 0 = never.",
+        same_result=True,
+    )
+    save_patience_seconds: float = _flag(
+        600.0,
+        "Where a checkpoint or log cannot be written (full disk), wait and try again so long "
+        "before the run ends.",
+        same_result=True,
+    )
+    preemption_notice: str = _flag(
+        "auto",
+        "`auto` = on Google Compute Engine, save and end when the machine is about to be taken "
+        "away; `none` = on signals only.",
+        ("auto", "none"),
+        same_result=True,
     )
 
     # --- hardware
@@ -229,6 +268,13 @@ class Config:
                     raise ValueError(f"--{name} must be {words}. Received: {value}.")
         if list(self.decay_epochs) != sorted(self.decay_epochs):
             raise ValueError(f"--decay_epochs must ascend. Received: {self.decay_epochs}.")
+        if self.profile_steps and not (
+            len(self.profile_steps) == 2 and 1 <= self.profile_steps[0] <= self.profile_steps[1]
+        ):
+            raise ValueError(
+                "--profile_steps must be the first and the last step to trace, counted from 1, as "
+                f"in 100,110. Received: {','.join(map(str, self.profile_steps))}."
+            )
         if self.warmup_epochs >= self.epochs:
             raise ValueError(
                 f"--warmup_epochs={self.warmup_epochs} must be shorter than --epochs={self.epochs}."

@@ -116,7 +116,7 @@ def harmonization_batches(data: Data):
         record = records.parse_example(serialized, [*names, "clickmap/counts"])
         shape = [tf.cast(record[name], tf.int32) for name in names[1:3]]
         window = preprocessing.center_window(*shape, 1.0)
-        image = preprocessing.cut_image(record["image/encoded"], window, False, side)
+        image = preprocessing.cut_image(record["image/encoded"], window, side)
         counts = records.decode_counts(record["clickmap/counts"], *shape)
         counts = preprocessing.cut_clickmap(
             counts, window, False, shape, side, "area", dtype="float64"

@@ -19,7 +19,7 @@ import sys
 
 from absl import flags
 
-from gala_tf import command, config, records, scores
+from gala_tf import agreement, command, config, records, scores
 
 
 @dataclasses.dataclass
@@ -70,7 +70,8 @@ class Evaluator:
         batch = min(batch, self.examples)
         self.replica_batch = -(-batch // strategy.num_replicas_in_sync)
         self.geometry = eval_geometry(run_config, map_sizes(network))
-        self.step = tf.function(self._make_step(network))
+        self.replica_step = make_replica_step(network)  # `tpu_check` compiles it
+        self.step = tf.function(self._make_step())
         self.dataset = strategy.distribute_datasets_from_function(
             lambda context: input_pipeline.make_eval_dataset(
                 run_config.data_dir,
@@ -82,43 +83,20 @@ class Evaluator:
             )
         )
 
-    def _make_step(self, network):
+    def _make_step(self):
         import tensorflow as tf
 
-        from gala_tf import losses
-
-        def replica_step(batch):
-            outputs = network(batch["image"], training=False)
-            logits, label = outputs["logits"], batch["label"]  # [b, K], [b]
-            true_logit = tf.gather(logits, label, batch_dims=1)[:, None]
-            # Ties and NaN count against the network. Not `~(logits < true_logit)`: TensorFlow
-            # rewrites that to `>=` in graphs, which is false for NaN.
-            ahead = (logits >= true_logit) | tf.math.is_nan(logits) | tf.math.is_nan(true_logit)
-            rank = tf.math.count_nonzero(ahead, axis=1, dtype=tf.int32) - 1
-            maps = {
-                name: losses.column_norm(volume)[..., 0]  # [b, h, w]
-                for name, volume in scored_volumes(outputs).items()
-            }
-            return {
-                "label": label,
-                "prediction": tf.argmax(logits, axis=1, output_type=tf.int32),
-                "rank": rank,
-                "cross_entropy": losses.cross_entropy(logits, label),
-                "confidence": max_probability(logits),
-                "clickmap": batch["clickmap"][..., 0],
-                "has_clickmap": batch["has_clickmap"],
-                "image_index": batch["image_index"],
-                "maps": maps,
-            }
-
         def step(iterator):
-            per_replica = self.strategy.run(replica_step, args=(next(iterator),))
+            per_replica = self.strategy.run(self.replica_step, args=(next(iterator),))
             return tf.nest.map_structure(lambda x: self.strategy.gather(x, axis=0), per_replica)
 
         return step
 
-    def run(self) -> Predictions:
+    def run(self, poll=lambda: None) -> Predictions:
         """Every image's predictions, in the split's order.
+
+        Args:
+            poll: called before each batch; may raise, to interrupt.
 
         Raises:
             ValueError: an image was seen not at all or twice, or a record cannot be read.
@@ -130,6 +108,7 @@ class Evaluator:
 
         iterator, batches, seen = iter(self.dataset), [], 0
         while seen < self.examples:
+            poll()
             try:
                 with input_pipeline.named_records(self.run_config.data_dir, self.info, self.split):
                     batch = tf.nest.map_structure(lambda x: x.numpy(), self.step(iterator))
@@ -166,6 +145,40 @@ class Evaluator:
 
 
 PICTURE_ROWS = 8
+
+
+def make_replica_step(network):
+    """One evaluation step of one replica: batch -> columns of `Predictions`, and `image_index`."""
+    import tensorflow as tf
+
+    from gala_tf import losses
+
+    def replica_step(batch):
+        outputs = network(batch["image"], training=False)
+        logits, label = outputs["logits"], batch["label"]  # [b, K], [b]
+        true_logit = tf.gather(logits, label, batch_dims=1)[:, None]
+        # Ties and NaN count against the network. Not `~(logits < true_logit)`: TensorFlow
+        # rewrites that to `>=` in graphs, which is false for NaN.
+        ahead = (logits >= true_logit) | tf.math.is_nan(logits) | tf.math.is_nan(true_logit)
+        # Not tf.math.count_nonzero: it counts in int64, which TPUs compute as pairs.
+        rank = tf.reduce_sum(tf.cast(ahead, tf.int32), axis=1) - 1
+        maps = {
+            name: losses.column_norm(volume)[..., 0]  # [b, h, w]
+            for name, volume in scored_volumes(outputs).items()
+        }
+        return {
+            "label": label,
+            "prediction": tf.argmax(logits, axis=1, output_type=tf.int32),
+            "rank": rank,
+            "cross_entropy": losses.cross_entropy(logits, label),
+            "confidence": max_probability(logits),
+            "clickmap": batch["clickmap"][..., 0],
+            "has_clickmap": batch["has_clickmap"],
+            "image_index": batch["image_index"],
+            "maps": maps,
+        }
+
+    return replica_step
 
 
 def max_probability(logits):
@@ -214,7 +227,7 @@ def evaluate_run(model_dir: str, split: str, which: str, overrides=(), strategy=
         strategy: where to compute; by default this machine, as the flags in `overrides` say.
 
     Returns:
-        What the JSON file holds.
+        What the JSON file holds; {} on workers that are not the chief, which alone writes.
 
     Raises:
         ValueError: no run, no such split, damaged data, or data of other classes than the run's.
@@ -233,8 +246,11 @@ def evaluate_run(model_dir: str, split: str, which: str, overrides=(), strategy=
     )
     with strategy.scope():
         network, step = run_directory.trained_network(model_dir, which, run_config, trained_on)
+    agreement.agree(strategy, {f"the {which} weights": f"step {step}"}, "Start again.")
     evaluator = Evaluator(strategy, network, run_config, info, split)
     predictions = evaluator.run()
+    if not agreement.is_chief(strategy):
+        return {}
     sides = map_sizes(network).values()
     ceilings = scores.find_ceilings(run_config, info, split, evaluator.geometry, sides)
     numbers = {

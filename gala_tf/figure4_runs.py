@@ -292,7 +292,7 @@ def read_jpegs(paths: Sequence[str], run_config) -> np.ndarray:
         try:
             height, width, _ = tf.unstack(tf.io.extract_jpeg_shape(encoded))
             window = preprocessing.center_window(height, width, run_config.crop_fraction)
-            image = preprocessing.cut_image(encoded, window, False, run_config.image_size)
+            image = preprocessing.cut_image(encoded, window, run_config.image_size)
         except tf.errors.InvalidArgumentError as error:
             raise ValueError(f"{path} cannot be read as a JPEG. It is damaged.") from error
         images.append(image.numpy())

@@ -6,6 +6,8 @@ A batch is a dict of static shapes, every key always there:
     label         int32   [B]           0-based
     clickmap      float32 [B, h, h, 1]  >= 0, any scale; all zero where has_clickmap is 0
     has_clickmap  float32 [B]           0 for a missing, empty or non-finite map, else 1
+    mirrored      float32 [B]           training only: 1 where image, but not clickmap, is still
+                                        to be mirrored, by `preprocessing.mirror`, on the device
     is_real       float32 [B]           evaluation only: 0 for padding
     image_index   int32   [B]           evaluation only: place in the split, -1 for padding
 
@@ -13,15 +15,18 @@ Training maps are cheap where they can be: if the blur asked for is the stored o
 small blurred grid is read. Evaluation and the human ceiling start from the integer counts and
 compute in float64, so that ties survive.
 
-Of several input pipelines (hosts), pipeline i of n reads the shards i, i + n, ... of a split.
+Of several input pipelines (hosts), pipeline i of n reads the shards i, i + n, ... of a split. They
+keep pace, so an epoch is as long as the smallest pipeline: no image comes twice in it, and of the
+larger ones some, drawn anew, are left out.
 Dimension letters: B batch, S side of the image, h side of the map, P participants.
 """
 
 import contextlib
+import os
 
 import tensorflow as tf
 
-from gala_tf import clickmaps, preprocessing, records
+from gala_tf import bad_records, clickmaps, preprocessing, records
 
 FILES_AT_ONCE = 16  # shards read side by side: hides latency, mixes ahead of the shuffle buffer
 ORDER_STREAM, AUGMENTATION_STREAM = 0, 1  # folded into the seed: an own source of bits for each
@@ -50,6 +55,7 @@ def make_train_dataset(
     seed=0,
     start_example=0,
     shuffle_buffer=10_000,
+    left_out=(),
     input_context=None,
 ):
     """An endless dataset of training batches.
@@ -75,6 +81,8 @@ def make_train_dataset(
         seed: of order and augmentation.
         start_example: examples already taken, by all replicas of all pipelines together.
         shuffle_buffer: records (undecoded) among which the next one is drawn.
+        left_out: `bad_records.LeftOut` of all restarts so far, in order; the last one is read by,
+            the others say where in its epoch the run stood when each was made.
         input_context: a `tf.distribute.InputContext`; None is a single pipeline.
 
     Raises:
@@ -84,23 +92,50 @@ def make_train_dataset(
     _check_choice("crop", crop, CROPS)
     map_features, read_clickmap = _clickmap_reader(info, map_source, clickmap_blur)
     pipeline, pipelines, _ = _context_numbers(input_context)
-    shards = _shards(data_dir, info, split)[pipeline::pipelines]
-    paths = [path for path, _, _ in shards]
-    examples = sum(count for _, _, count in shards)
-    if not examples:
+    # Those that lie ahead, of a run that restarts before them, will be found again.
+    left_out = [one for one in left_out if one.start_example <= start_example]
+    copies = left_out[-1].copies if left_out else {}
+    whole = _shards(data_dir, info, split, copies)
+    by_pipeline = [
+        [sum(n for _, n in _reading(whole[i::pipelines], one)) for one in (None, *left_out)]
+        for i in range(pipelines)
+    ]
+    counts = [min(column) for column in zip(*by_pipeline, strict=True)]  # of an epoch, in each
+    shards = _reading(whole[pipeline::pipelines], left_out[-1] if left_out else None)
+    if not min(counts):  # of any: so that all hosts refuse, and none waits for another
+        empty = next(i for i, column in enumerate(by_pipeline) if not min(column))
         raise ValueError(
-            f"Split {split!r} in {data_dir!r} leaves input pipeline {pipeline} of {pipelines} "
+            f"Split {split!r} in {data_dir!r} leaves input pipeline {empty} of {pipelines} "
             f"without an example: it has {len(info.splits[split].shards)} shards, expected at "
             f"least {pipelines} that are not empty. Build the data set with more shards, or train "
             "on fewer hosts."
         )
     start = start_example // pipelines  # examples that this pipeline has yielded
+    starts = [one.start_example // pipelines for one in left_out]
+    epoch, taken = bad_records.position(start, counts, starts)
+
+    resize = _resize_method(info, crop, crop_fraction, image_size)
+    stream = _fold_in((seed, 0), AUGMENTATION_STREAM)
+    # Stored grids are all of one size: a batch of them is cut at once, at a fraction of the cost.
+    in_batches = map_features == ["clickmap/blurred"]
+
+    def cut_clickmap(record):
+        counts, blur = read_clickmap(record)
+        return preprocessing.cut_clickmap(
+            counts,
+            record["window"],
+            record["mirrored"],
+            _image_shape(record),
+            clickmap_size,
+            clickmap_resize,
+            blur,
+        )
 
     def augment(position, serialized):
         # Position among the examples of all pipelines: no two examples share a seed.
         position = position * pipelines + pipeline
-        example_seed = _fold_in(_fold_in((seed, 0), AUGMENTATION_STREAM), position)
-        record = _parse(serialized, [*IMAGE_FEATURES, *map_features])
+        example_seed = _fold_in(stream, position)
+        record = _parse(serialized, [*IMAGE_FEATURES, *map_features], info.num_classes)
         shape = _image_shape(record)
         if crop == "paper":
             window = preprocessing.paper_window(example_seed, *shape, crop_fraction)
@@ -108,26 +143,47 @@ def make_train_dataset(
             window = preprocessing.inception_window(example_seed, *shape)
         else:
             window = preprocessing.center_window(*shape, crop_fraction)
-        mirrored = preprocessing.random_flip(example_seed) if flip else False
-        counts, blur = read_clickmap(record)
-        clickmap = preprocessing.cut_clickmap(
-            counts, window, mirrored, shape, clickmap_size, clickmap_resize, blur
-        )
-        image = preprocessing.cut_image(record["image/encoded"], window, mirrored, image_size)
-        return _example(image, record, clickmap)
+        mirrored = preprocessing.random_flip(example_seed) if flip else tf.constant(False)
+        encoded = record.pop("image/encoded")
+        image = preprocessing.cut_image(encoded, window, image_size, resize)
+        record |= {"window": window, "mirrored": mirrored}
+        if not in_batches:
+            record["clickmap"] = cut_clickmap(record)
+            kept = ("image/class/label", "mirrored", "clickmap")  # of one shape in all records
+            record = {name: record[name] for name in kept}
+        return image, record
+
+    def finish(image, record):
+        clickmap = cut_clickmap(record) if in_batches else record["clickmap"]
+        mirrored = tf.cast(record["mirrored"], tf.float32)
+        return {**_example(image, record, clickmap), "mirrored": mirrored}
 
     return (
-        _shuffled_epochs(paths, seed, start // examples, shuffle_buffer)
-        .skip(start % examples)  # ahead of all decoding
+        _shuffled_epochs(shards, seed, epoch, shuffle_buffer, counts[-1])
+        .skip(taken)  # ahead of all decoding
         .enumerate(start)
         .map(augment, num_parallel_calls=tf.data.AUTOTUNE)
         .batch(batch_size, drop_remainder=True)  # static shapes; an endless stream has no remainder
+        .map(finish, num_parallel_calls=1)  # cheap; more would only hold more batches in memory
         .prefetch(tf.data.AUTOTUNE)
     )
 
 
-def _shuffled_epochs(paths, seed, first_epoch, shuffle_buffer):
-    """Serialised records of epoch after epoch, each in an order given by (seed, epoch)."""
+def _shuffled_epochs(shards, seed, first_epoch, shuffle_buffer, length):
+    """Serialised records of epoch after epoch, each in an order given by (seed, epoch).
+
+    Args:
+        shards: (path, number of records) of each.
+        length: records of an epoch; those beyond are left out, others in each epoch.
+    """
+    total = sum(count for _, count in shards)
+    paths, counts = (tf.constant(column) for column in zip(*shards, strict=True))
+
+    def read_shard(index):
+        # A file cut between two records reads as a shorter one, without an error.
+        count = tf.cast(tf.gather(counts, index), tf.int64)
+        known = tf.data.experimental.assert_cardinality(count)
+        return tf.data.TFRecordDataset(tf.gather(paths, index)).apply(known)
 
     def epoch(number):
         # Dataset.shuffle mixes in the seed of the graph, by default the program's global seed. This
@@ -135,21 +191,31 @@ def _shuffled_epochs(paths, seed, first_epoch, shuffle_buffer):
         # the shuffle's seed is 0 too, in Python, of a tensor.)
         tf.random.set_seed(1)
         epoch_seed = _fold_in(_fold_in((seed, 0), ORDER_STREAM), number)
-        shuffled_paths = tf.random.experimental.stateless_shuffle(tf.constant(paths), epoch_seed)
+        order = tf.random.experimental.stateless_shuffle(tf.range(len(shards)), epoch_seed)
         # Drawn, because the first of the folded seed's two numbers is the same for all epochs.
         shuffle_seed = tf.random.stateless_uniform([], epoch_seed, 0, 2**31 - 1, tf.int64)
-        return (
-            tf.data.Dataset.from_tensor_slices(shuffled_paths)
-            .interleave(
-                tf.data.TFRecordDataset,
-                cycle_length=min(FILES_AT_ONCE, len(paths)),
-                num_parallel_calls=tf.data.AUTOTUNE,
-                deterministic=True,
-            )
-            .shuffle(shuffle_buffer, shuffle_seed, reshuffle_each_iteration=False)
+        dataset = tf.data.Dataset.from_tensor_slices(order).interleave(
+            read_shard,
+            cycle_length=min(FILES_AT_ONCE, len(shards)),
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
         )
+        if length < total:  # not the last ones: the shuffle buffer would always leave out the same
+            ranks = tf.random.experimental.stateless_shuffle(
+                tf.range(total), _fold_in(epoch_seed, 1)
+            )
+            kept = dataset.enumerate().filter(lambda i, _: tf.gather(ranks, i) < length)
+            dataset = kept.map(lambda _, serialized: serialized)
+        return dataset.shuffle(shuffle_buffer, shuffle_seed, reshuffle_each_iteration=False)
 
     return tf.data.Dataset.range(first_epoch, tf.int64.max).flat_map(epoch)
+
+
+def _reading(shards, left_out):
+    """(path, number of records) of what is read instead of (path, start, number) shards."""
+    copies = left_out.copies if left_out else {}
+    read = [copies.get(os.path.basename(path), (path, count)) for path, _, count in shards]
+    return [(path, count) for path, count in read if count]
 
 
 # --------------------------------------------------------------------------- evaluation
@@ -181,19 +247,20 @@ def make_eval_dataset(
         ValueError: an unknown choice or split, a missing or damaged shard.
     """
     map_features, read_clickmap = _clickmap_reader(info, map_source, clickmap_blur, exact=True)
+    resize = _resize_method(info, "center", crop_fraction, image_size)
     pipeline, pipelines, replicas = _context_numbers(input_context)
     shards = _shards(data_dir, info, split)[pipeline::pipelines]
     paths, starts, counts = zip(*shards, strict=True) if shards else ((), (), ())
 
     def prepare(index, serialized):
-        record = _parse(serialized, [*IMAGE_FEATURES, *map_features])
+        record = _parse(serialized, [*IMAGE_FEATURES, *map_features], info.num_classes)
         shape = _image_shape(record)
         window = preprocessing.center_window(*shape, crop_fraction)
         counts, blur = read_clickmap(record)
         clickmap = preprocessing.cut_clickmap(
             counts, window, False, shape, clickmap_size, "area", blur, "float64"
         )
-        image = preprocessing.cut_image(record["image/encoded"], window, False, image_size)
+        image = preprocessing.cut_image(record["image/encoded"], window, image_size, resize)
         return {
             **_example(image, record, clickmap),
             "is_real": 1.0,
@@ -254,7 +321,7 @@ def participant_maps(data_dir, info, split, *, clickmap_size, clickmap_blur, cro
 
     def cut_all(serialized):
         names = ["image/height", "image/width", "clickmap/by_participant"]
-        record = _parse(serialized, names)
+        record = _parse(serialized, names, info.num_classes)
         shape = _image_shape(record)
         window = preprocessing.center_window(*shape, crop_fraction)
 
@@ -276,74 +343,53 @@ def participant_maps(data_dir, info, split, *, clickmap_size, clickmap_blur, cro
 
 
 def check_records(data_dir, info, split):
-    """Decodes every image and count map of a split, to find the record that stopped a run.
-
-    The errors of tf.data name neither file nor record, and names carried along in the pipeline
-    would not help: no operation after the one that failed sees them.
+    """Decodes every image and count map of a split.
 
     Raises:
-        ValueError: a record cannot be read, or there are more or fewer than the sidecar says; the
-            message names the shard, and the record by its number in it, from 0.
+        bad_records.BadRecordsError: a ValueError that names shard, record and byte.
+        ValueError: the shards are not those that the sidecar describes.
     """
-
-    def decode(serialized):
-        version = records.parse_example(serialized, ["schema_version"])["schema_version"]
-
-        def decode_all():
-            record = records.parse_example(serialized)
-            shape = _image_shape(record)
-            # The whole image as a window: fails, too, where the file is smaller than recorded.
-            image = tf.io.decode_and_crop_jpeg(record["image/encoded"], [0, 0, *shape], channels=3)
-            counts = records.decode_counts(record["clickmap/counts"], *shape)
-            return tf.size(image) + tf.size(counts)
-
-        # Another schema may lack what this one needs: its version is the better message.
-        known = tf.equal(version, records.SCHEMA_VERSION)
-        return version, tf.cond(known, decode_all, lambda: 0)
-
-    paths = records.check_shards(data_dir, info, split)
-    for path, shard in zip(paths, info.splits[split].shards, strict=True):
-
-        def refuse(record, reason, path=path):
-            message = records.refusal(path, record, reason)
-            return ValueError(f"{message}. {records.remedy(info)}")
-
-        dataset = tf.data.TFRecordDataset(path).map(decode, num_parallel_calls=tf.data.AUTOTUNE)
-        read = 0
-        try:
-            for version, _ in dataset:
-                if version != records.SCHEMA_VERSION:
-                    raise refuse(read, records.wrong_version(int(version)))
-                read += 1
-        except tf.errors.DataLossError as error:
-            cut_off = "truncated" in error.message
-            raise refuse(read, records.CUT_OFF if cut_off else records.ALTERED) from error
-        except tf.errors.OpError as error:
-            reason = error.message.splitlines()[0]  # the rest names graph nodes
-            raise refuse(read, reason.rstrip(".")) from error
-        if read != shard.examples:
-            raise refuse(None, records.wrong_count(shard, read))
+    bad = bad_records.find(data_dir, info, split)
+    if bad:
+        raise bad_records.BadRecordsError(bad_records.describe(data_dir, info, bad), bad)
 
 
 @contextlib.contextmanager
-def named_records(data_dir, info, split):
+def named_records(data_dir, info, split, left_out=()):
     """While it lasts, an error of reading a split becomes one that names shard and record.
 
+    Args:
+        left_out: `bad_records.LeftOut` of what is not read anyhow.
+
     Raises:
-        ValueError: as `check_records`; an error that it cannot reproduce is raised as it came.
+        bad_records.BadRecordsError: a ValueError; `.bad` are all bad records of the split. An error
+            that reading it once more does not reproduce is raised as it came.
     """
     try:
         yield
-    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError):
+    except (
+        *bad_records.UNDECODABLE,
+        tf.errors.DataLossError,
+        tf.errors.FailedPreconditionError,  # fewer records than there should be
+        tf.errors.NotFoundError,
+    ) as error:
         print(f"a record of split {split!r} cannot be read; looking for it in {data_dir} ...")
-        check_records(data_dir, info, split)
-        raise
+        bad = bad_records.find(data_dir, info, split)
+        known = {(r.file, r.record) for one in left_out[-1:] for r in one.records}
+        new = [one for one in bad if (one.file, one.record) not in known]
+        if not new:
+            raise
+        text = bad_records.describe(data_dir, info, new)
+        raise bad_records.BadRecordsError(text, bad) from error
 
 
-def _shards(data_dir, info, split):
-    """(path, place of its first example in the split, number of examples) of every shard."""
+def _shards(data_dir, info, split, bad=()):
+    """(path, place of its first example in the split, number of examples) of every shard.
+
+    `bad` are names of shards that need not be as the sidecar says.
+    """
     shards, start = [], 0
-    paths = records.check_shards(data_dir, info, split)
+    paths = records.check_shards(data_dir, info, split, bad)
     for path, shard in zip(paths, info.splits[split].shards, strict=True):
         shards.append((path, start, shard.examples))
         start += shard.examples
@@ -378,19 +424,34 @@ def _clickmap_reader(info, map_source, blur, exact=False):
     )
 
 
-def _parse(serialized, names):
-    """Features of a record, once its schema version is found to be this program's.
+def _parse(serialized, names, classes):
+    """Features of a record, once schema version and label are found to be this data set's.
+
+    A label outside would be a loss that means nothing, or NaN, depending on the device.
 
     Raises:
-        tf.errors.InvalidArgumentError: another version; `named_records` says of which record.
+        tf.errors.InvalidArgumentError: one is not; `named_records` says of which record.
     """
     record = records.parse_example(serialized, [*names, "schema_version"])
-    expected = tf.constant(records.SCHEMA_VERSION, tf.int64)
-    check = tf.debugging.Assert(
-        tf.equal(record.pop("schema_version"), expected), ["not the schema version expected"]
-    )
+    sound = tf.equal(record.pop("schema_version"), records.SCHEMA_VERSION)
+    if "image/class/label" in record:
+        label = record["image/class/label"]
+        sound &= (label >= 0) & (label < classes)
+    check = tf.debugging.Assert(sound, ["not the schema version, or not a label, expected"])
     with tf.control_dependencies([] if check is None else [check]):
         return {name: tf.identity(tensor) for name, tensor in record.items()}
+
+
+def _resize_method(info, crop, crop_fraction, image_size):
+    """How to bring windows to `image_size`; None if they are all of that size."""
+    sizes = info.image
+    if (
+        crop != "inception"
+        and (sizes.min_height, sizes.min_width) == (sizes.max_height, sizes.max_width)
+        and preprocessing.fixed_side(sizes.min_height, sizes.min_width, crop_fraction) == image_size
+    ):
+        return None
+    return "bilinear"
 
 
 def _image_shape(record):
@@ -399,14 +460,19 @@ def _image_shape(record):
 
 
 def _example(image, record, clickmap):
-    """The entries that training and evaluation share; `clickmap` [h, h, 1] may still be unfit."""
+    """The entries that training and evaluation share, of one example or of a batch.
+
+    `clickmap` [..., h, h, 1] may still be unfit.
+    """
     clickmap = tf.maximum(clickmap, 0.0)  # bicubic kernels undershoot
-    usable = tf.reduce_all(tf.math.is_finite(clickmap)) & tf.reduce_any(clickmap > 0)
+    pixels = [-3, -2, -1]
+    usable = tf.reduce_all(tf.math.is_finite(clickmap), pixels, keepdims=True)
+    usable &= tf.reduce_any(clickmap > 0, pixels, keepdims=True)
     return {
         "image": image,
         "label": tf.cast(record["image/class/label"], tf.int32),
         "clickmap": tf.where(usable, clickmap, tf.zeros_like(clickmap)),
-        "has_clickmap": tf.cast(usable, tf.float32),
+        "has_clickmap": tf.cast(tf.squeeze(usable, pixels), tf.float32),
     }
 
 

@@ -5,6 +5,7 @@ import math
 import os
 
 import tqdm
+from absl import logging
 
 from gala_tf import files
 
@@ -22,35 +23,56 @@ class MetricLog:
         model_dir: the run directory.
         start_step: where this session begins; lines of later steps, left by a session that was
             killed after its last checkpoint, are removed, since they will be written again.
+        again: a kind whose line of `start_step` itself will be written again.
     """
 
-    def __init__(self, model_dir: str, start_step: int):
-        import tensorflow as tf
-
-        self.path = os.path.join(model_dir, "metrics.jsonl")
-        kept = [line for line in read_metrics(model_dir) if line["step"] <= start_step]
+    def __init__(self, model_dir: str, start_step: int, again: str = ""):
+        self.directory, self.path = model_dir, os.path.join(model_dir, "metrics.jsonl")
+        kept = [
+            line
+            for line in read_metrics(model_dir)
+            if line["step"] <= start_step and (line["step"], line["kind"]) != (start_step, again)
+        ]
         files.write(self.path, "".join(json.dumps(line) + "\n" for line in kept))
-        self._summaries = tf.summary.create_file_writer(model_dir)
+        self._summaries = None
 
     def write(self, step: int, kind: str, numbers: dict[str, float]) -> None:
-        """Records `numbers` (name -> value) of `step`; what is not finite is left out."""
+        """Records `numbers` (name -> value) of `step`; what is not finite is left out.
+
+        Raises:
+            OSError, tf.errors.OpError: `metrics.jsonl` cannot be written, and is as it was.
+        """
         import tensorflow as tf
 
         numbers = {name: value for name, value in numbers.items() if math.isfinite(value)}
-        with tf.io.gfile.GFile(self.path, "a") as file:
-            file.write(json.dumps({"step": step, "kind": kind, **numbers}) + "\n")
-        with self._summaries.as_default(step=step):
+        files.append(self.path, json.dumps({"step": step, "kind": kind, **numbers}) + "\n")
+
+        def show():
             for name, value in numbers.items():
                 tf.summary.scalar(f"{kind}/{name}", value)
-        self._summaries.flush()
+
+        self._summarise(step, show)
 
     def write_image(self, step: int, name: str, image) -> None:
         """Shows `image`, uint8 [H, W, 3], in TensorBoard."""
         import tensorflow as tf
 
-        with self._summaries.as_default(step=step):
-            tf.summary.image(name, image[None])
-        self._summaries.flush()
+        self._summarise(step, lambda: tf.summary.image(name, image[None]))
+
+    def _summarise(self, step, show):
+        """Calls `show` for TensorBoard, which may fail: `metrics.jsonl` is the record."""
+        import tensorflow as tf
+
+        try:
+            if self._summaries is None:
+                self._summaries = tf.summary.create_file_writer(self.directory)
+            with self._summaries.as_default(step=step):
+                show()
+            self._summaries.flush()
+        except tf.errors.OpError as error:
+            self._summaries = None  # the next begins a new file: this one's end may be half a line
+            reason = error.message.splitlines()[0]
+            logging.error("TensorBoard misses step %d of %s: %s", step, self.directory, reason)
 
 
 def read_metrics(model_dir: str) -> list[dict]:
@@ -68,6 +90,11 @@ def read_metrics(model_dir: str) -> list[dict]:
             except json.JSONDecodeError:
                 break
     return lines
+
+
+def say(text: str) -> None:
+    """Prints a line above the progress line, if there is one; from any thread."""
+    tqdm.tqdm.write(text)
 
 
 class Progress:

@@ -19,7 +19,9 @@ def cross_entropy(logits, labels, label_smoothing=0.0):
     """L_C of Eq. 1. Logits [B, K] and 0-based labels [B] -> nats [B] >= 0, float32."""
     logits = ops.cast(logits, "float32")
     classes = logits.shape[-1]
-    targets = ops.one_hot(labels, classes, dtype="float32")  # [B, K]
+    # Not ops.one_hot: it compares 64-bit integers, which TPUs compute as pairs.
+    is_class = ops.equal(ops.cast(labels, "int32")[:, None], ops.arange(classes, dtype="int32"))
+    targets = ops.cast(is_class, "float32")  # [B, K]
     targets = targets * (1.0 - label_smoothing) + label_smoothing / classes
     return keras.losses.categorical_crossentropy(targets, logits, from_logits=True)
 
@@ -81,4 +83,17 @@ def clickmap_loss(volume, clickmap, has_clickmap):
 
 def l2_loss(kernels):
     """Half the sum of squares of `kernels`, a scalar, float32; times the weight decay it is L2."""
-    return 0.5 * sum(ops.sum(ops.square(ops.cast(kernel, "float32"))) for kernel in kernels)
+    return sum(half_square_sum(ops.cast(kernel, "float32")) for kernel in kernels)
+
+
+def half_square_sum(tensor):
+    """Half the sum of squares of a float32 tensor, a scalar.
+
+    By one kernel where the backend has it: the squares are never stored, and the gradient is the
+    tensor times a scalar.
+    """
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf  # only this backend reaches here
+
+        return tf.nn.l2_loss(tensor)
+    return 0.5 * ops.sum(ops.square(tensor))

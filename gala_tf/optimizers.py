@@ -8,13 +8,42 @@ class SummedSGD(keras.optimizers.SGD):
 
     The training step sums them itself, once, because it reports their norms; Keras would sum
     again. `tests/test_optimizers.py` fails if a new Keras stops honouring this override.
+
+    Args:
+        one_kernel: update each variable by one kernel, which reads and writes it once. Keras
+            composes the update of eight operations, and each goes over all weights. For compilers,
+            which fuse them anyhow: False.
+        arguments: of `keras.optimizers.SGD`.
     """
+
+    def __init__(self, *arguments, one_kernel=True, **named):
+        super().__init__(*arguments, **named)
+        self.one_kernel = one_kernel
 
     def _all_reduce_sum_gradients(self, grads_and_vars):
         return grads_and_vars
 
+    def update_step(self, gradient, variable, learning_rate):
+        backend = keras.backend.backend()
+        if not self.one_kernel or not self.momentum or backend != "tensorflow":
+            super().update_step(gradient, variable, learning_rate)
+            return
+        import tensorflow as tf  # only this backend reaches here
 
-def make_optimizer(schedule, momentum: float, loss_scaling: bool) -> keras.optimizers.Optimizer:
+        velocity = self.momentums[self._get_variable_index(variable)].value
+        tf.raw_ops.ResourceApplyKerasMomentum(
+            var=variable.handle,
+            accum=velocity.handle,
+            lr=tf.cast(learning_rate, variable.dtype),
+            grad=tf.cast(gradient, variable.dtype),
+            momentum=tf.constant(self.momentum, variable.dtype),
+            use_nesterov=self.nesterov,
+        )
+
+
+def make_optimizer(
+    schedule, momentum: float, loss_scaling: bool, one_kernel: bool = True
+) -> keras.optimizers.Optimizer:
     """The paper's optimizer: w <- w + m v - lr g, with v <- m v - lr g.
 
     Args:
@@ -22,6 +51,7 @@ def make_optimizer(schedule, momentum: float, loss_scaling: bool) -> keras.optim
         momentum: m.
         loss_scaling: scale the loss dynamically, so that float16 gradients do not underflow; a
             step whose gradients overflow is skipped and the scale halved.
+        one_kernel: see `SummedSGD`.
     """
-    optimizer = SummedSGD(schedule, momentum=momentum, nesterov=True)
+    optimizer = SummedSGD(schedule, momentum=momentum, nesterov=True, one_kernel=one_kernel)
     return keras.optimizers.LossScaleOptimizer(optimizer) if loss_scaling else optimizer

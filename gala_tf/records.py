@@ -369,8 +369,13 @@ def decode_counts(png, height, width):
 
 
 def decode_blurred(raw, grid: int):
-    """uint8 [G, G] of a `clickmap/blurred` string, in TensorFlow; zeros for b"" (no map)."""
+    """uint8 [G, G] of a `clickmap/blurred` string, in TensorFlow; zeros for b"" (no map).
+
+    Of a batch of strings [B] it is [B, G, G].
+    """
     import tensorflow as tf
 
+    raw = tf.convert_to_tensor(raw)
     # decode_raw pads a short string with zeros, so "no map" needs no branch.
-    return tf.reshape(tf.io.decode_raw(raw, tf.uint8, fixed_length=grid * grid), [grid, grid])
+    pixels = tf.io.decode_raw(raw, tf.uint8, fixed_length=grid * grid)
+    return tf.reshape(pixels, [*raw.shape, grid, grid])

@@ -15,6 +15,7 @@ import os
 import platform
 import subprocess
 import sys
+import zlib
 
 from gala_tf import checkpoints, config, files, records
 
@@ -58,16 +59,39 @@ def start(run_config: config.Config, info: records.DatasetInfo) -> None:
     model_dir = run_config.model_dir
     tf.io.gfile.makedirs(model_dir)
     session, path = _environment(), os.path.join(model_dir, ENVIRONMENT_FILE)
-    sessions = json.loads(_read(path)) if tf.io.gfile.exists(path) else []
+    sessions = _sessions(path) if tf.io.gfile.exists(path) else []
     flags_path = os.path.join(model_dir, FLAGS_FILE)
     if tf.io.gfile.exists(flags_path):
         began_with, _ = load(model_dir)
         session["changed_flags"] = config.changed_flags(began_with, run_config)
     files.write(path, json.dumps([*sessions, session], indent=1))
     records.save_info(model_dir, info)
-    # Last: a directory with run.flags has all the rest. Two wishes are this session's alone.
-    lasting = dataclasses.replace(run_config, allow_flag_changes=False, stop_after_steps=0)
+    # Last: a directory with run.flags has all the rest. These wishes are this session's alone.
+    lasting = dataclasses.replace(
+        run_config, allow_flag_changes=False, stop_after_steps=0, profile_steps=()
+    )
     files.write(flags_path, config.to_flagfile(lasting))
+
+
+def identity(run_config: config.Config, info: records.DatasetInfo) -> dict:
+    """{what: value} that must be the same wherever this run computes: flags, data, versions."""
+    import keras
+    import tensorflow as tf
+
+    import gala_tf
+
+    flags_ = {
+        f"--{field.name}": repr(getattr(run_config, field.name))
+        for field in dataclasses.fields(run_config)
+        if not field.metadata["same_result"]
+    }
+    data = json.dumps(dataclasses.asdict(info), sort_keys=True)
+    return {
+        **flags_,
+        f"the data set ({records.INFO_FILE})": f"{info.name} {zlib.crc32(data.encode()):08x}",
+        "versions": f"gala_tf {gala_tf.__version__}, TensorFlow {tf.__version__}, "
+        f"Keras {keras.__version__}",
+    }
 
 
 def load(model_dir: str, overrides: tuple[str, ...] = ()):
@@ -173,8 +197,22 @@ def _environment():
     }
 
 
+def _sessions(path):
+    """What `environment.json` lists so far."""
+    try:
+        sessions = json.loads(_read(path))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is damaged ({error}). Move it away, and start again.") from error
+    return sessions if isinstance(sessions, list) else [sessions]
+
+
 def _read(path):
     import tensorflow as tf
 
-    with tf.io.gfile.GFile(path) as file:
-        return file.read()
+    try:
+        with tf.io.gfile.GFile(path) as file:
+            return file.read()
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path} is damaged: it is no text ({error}). Restore it, or use another --model_dir."
+        ) from error

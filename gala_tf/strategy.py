@@ -1,9 +1,20 @@
-"""Where training runs: a TPU, all local GPUs, or the CPU, as a `tf.distribute` strategy."""
+"""Where training runs: a TPU, all local GPUs, the CPU, or several machines of either.
+
+As a `tf.distribute` strategy.
+"""
 
 import socket
 
+from gala_tf import cluster
 
-def make_strategy(tpu: str = "", tpu_zone: str = "", gcp_project: str = "", cpu_devices: int = 1):
+
+def make_strategy(
+    tpu: str = "",
+    tpu_zone: str = "",
+    gcp_project: str = "",
+    cpu_devices: int = 1,
+    group: cluster.Cluster | None = None,
+):
     """A strategy for the hardware that is there. Call it before anything else touches a device.
 
     Args:
@@ -11,6 +22,7 @@ def make_strategy(tpu: str = "", tpu_zone: str = "", gcp_project: str = "", cpu_
             GPUs, or the CPU where there are none.
         tpu_zone, gcp_project: of a TPU given by name; empty = those of this machine.
         cpu_devices: logical CPU devices to deal the batch to, for tests; 1 = plain CPU.
+        group: the machines that share the work, each with all its GPUs, or else its CPU.
 
     Raises:
         ValueError: the TPU cannot be found, or conflicting arguments.
@@ -19,8 +31,16 @@ def make_strategy(tpu: str = "", tpu_zone: str = "", gcp_project: str = "", cpu_
 
     if tpu and cpu_devices > 1:
         raise ValueError(f"--cpu_devices={cpu_devices} makes no sense with --tpu={tpu}; drop one.")
+    if group and (tpu or cpu_devices > 1):
+        flag = f"--tpu={tpu}" if tpu else f"--cpu_devices={cpu_devices}"
+        raise ValueError(
+            f"{cluster.VARIABLE} names {len(group.addresses)} tasks, which makes no sense with "
+            f"{flag}: drop one. All hosts of a TPU are driven from one process."
+        )
     if tpu:
         return _tpu_strategy(tpu, tpu_zone, gcp_project)
+    if group:
+        return cluster.connect(group)
     gpus = tf.config.list_logical_devices("GPU") if cpu_devices == 1 else []
     if len(gpus) > 1:
         return tf.distribute.MirroredStrategy([gpu.name for gpu in gpus])
@@ -29,6 +49,17 @@ def make_strategy(tpu: str = "", tpu_zone: str = "", gcp_project: str = "", cpu_
     if cpu_devices > 1:
         return _logical_cpus(cpu_devices)
     return tf.distribute.OneDeviceStrategy("/cpu:0")
+
+
+def hosts(strategy) -> int:
+    """Machines that feed a strategy's replicas, each from files of its own."""
+    import tensorflow as tf
+
+    if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return len(cluster.from_environment().addresses)
+    if isinstance(strategy, tf.distribute.TPUStrategy):
+        return strategy.extended.num_hosts
+    return 1
 
 
 def _tpu_strategy(tpu, tpu_zone, gcp_project):

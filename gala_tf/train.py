@@ -5,114 +5,34 @@
         --data_dir=gs://BUCKET/ilsvrc12 --model_dir=gs://BUCKET/runs/gala
 
 The same flags run on a TPU, on all local GPUs or on the CPU. Started again with the same
-`--model_dir`, a run resumes at the exact step.
+`--model_dir`, a run resumes at the exact step. SIGTERM, SIGINT or the notice of preemption save and
+end it (`interruption`).
 """
 
 import dataclasses
+import functools
 import os
+import signal
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
 from absl import flags
 
-from gala_tf import command, config, plan, records
-
-
-class NonFiniteLossError(RuntimeError):
-    """The loss is no longer finite; the message names the step and the layer."""
-
-
-def training_batches(strategy, run_config, info, sizes, map_resize, step):
-    """The distributed, endless data set of batches that follow `step`."""
-    from gala_tf import clickmaps, input_pipeline
-
-    def for_host(context):
-        return input_pipeline.make_train_dataset(
-            run_config.data_dir,
-            info,
-            run_config.train_split,
-            batch_size=context.get_per_replica_batch_size(run_config.global_batch_size),
-            image_size=run_config.image_size,
-            crop=run_config.crop,
-            crop_fraction=run_config.crop_fraction,
-            flip=run_config.flip,
-            clickmap_size=max(sizes.values(), default=1),
-            clickmap_resize=map_resize,
-            clickmap_blur=clickmaps.parse_blur(run_config.clickmap_blur),
-            map_source=run_config.map_source,
-            seed=run_config.seed,
-            start_example=step * run_config.global_batch_size,
-            shuffle_buffer=run_config.shuffle_buffer,
-            input_context=context,
-        )
-
-    return strategy.distribute_datasets_from_function(for_host)
-
-
-# ------------------------------------------------------------------ what computes
-
-
-@dataclasses.dataclass(frozen=True)
-class Session:
-    """A network in a strategy, and the compiled functions that train it (`train_step`)."""
-
-    length: plan.Plan
-    network: Any
-    schedule: Any
-    optimizer: Any
-    sizes: dict[str, int]  # {layer: map side in pixels} that maps supervise
-    map_resize: str  # bilinear or bicubic
-    columns: Any  # names of what train_steps returns
-    train_steps: Callable
-    average_statistics: Callable
-
-
-def build_session(run_config: config.Config, info: records.DatasetInfo, strategy) -> Session:
-    """Builds network, optimizer and steps, every variable in the strategy's scope.
-
-    Raises:
-        ValueError: the batch does not divide by the replicas, the flags describe no network, or
-            maps have nothing to supervise.
-    """
-    from gala_tf import optimizers, run_directory, train_step
-
-    replicas = strategy.num_replicas_in_sync
-    loss_scaling = run_config.precision == "mixed_float16"
-    length = plan.make_plan(run_config, info, replicas)
-    schedule = plan.make_schedule(run_config, length)
-    with strategy.scope():
-        network = run_directory.build_network(run_config, info.num_classes)
-        sizes = plan.supervised_sizes(network, run_config)
-        optimizer = optimizers.make_optimizer(schedule, run_config.momentum, loss_scaling)
-        optimizer.build(network.trainable_variables)  # lazily it would fail inside strategy.run
-    map_resize = run_config.map_resize
-    if map_resize == "auto":  # the paper: bicubic, and bilinear on TPUs
-        map_resize = "bilinear" if run_config.tpu else "bicubic"
-    replica_step, columns = train_step.make_replica_step(
-        network,
-        optimizer,
-        sizes,
-        global_batch_size=run_config.global_batch_size,
-        replicas=replicas,
-        map_loss_weight=run_config.map_loss_weight,
-        map_target=run_config.map_target,
-        map_resize=map_resize,
-        weight_decay=run_config.weight_decay,
-        label_smoothing=run_config.label_smoothing,
-    )
-    return Session(
-        length,
-        network,
-        schedule,
-        optimizer,
-        sizes,
-        map_resize,
-        columns,
-        train_step.make_train_steps(strategy, replica_step, columns, loss_scaling),
-        train_step.make_average_statistics(strategy, network),
-    )
-
+from gala_tf import (
+    agreement,
+    command,
+    config,
+    interruption,
+    plan,
+    records,
+    sessions,
+    stall,
+    storage,
+    troubles,
+)
+from gala_tf.troubles import NonFiniteLossError
 
 # ------------------------------------------------------------------ the run
 
@@ -120,9 +40,12 @@ def build_session(run_config: config.Config, info: records.DatasetInfo, strategy
 def check_place(run_config: config.Config, place: dict, facts: dict) -> None:
     """ValueError if a run resumes on hardware that computes something else.
 
-    Batch statistics are of one replica's images, and maps are resized otherwise on a TPU.
+    Batch statistics are of one replica's images, every host has its own order of its own shards,
+    and maps are resized otherwise on a TPU.
     """
-    changed = {name: (facts[name], value) for name, value in place.items() if facts[name] != value}
+    # Checkpoints of version 0.1 do not say how many hosts there were.
+    differing = {name for name in place if facts.get(name, place[name]) != place[name]}
+    changed = {name: (facts[name], place[name]) for name in place if name in differing}
     if changed and not run_config.allow_flag_changes:
         listed = "; ".join(f"{name}: was {old}, is {new}" for name, (old, new) in changed.items())
         raise ValueError(
@@ -132,15 +55,42 @@ def check_place(run_config: config.Config, place: dict, facts: dict) -> None:
         )
 
 
-def remedy(run_config: config.Config, last_step: int) -> str:
-    """What to do about a loss that is not finite, and what is left."""
-    return (
-        f"The newest checkpoint in {run_config.model_dir} is of step {last_step}, from before "
-        "(0: there is none). Try a lower --learning_rate_per_256 or --map_loss_weight, or a longer "
-        "--warmup_epochs, in a new --model_dir, or from that step with --allow_flag_changes."
-    )
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What a run consists of while its process lasts."""
+
+    config: config.Config
+    info: records.DatasetInfo
+    strategy: Any
+    session: sessions.Session
+    evaluator: Any  # of the validation split
+    rolling: Any  # Checkpoints of everything
+    best: Any  # Checkpoints of the network
+    watch: interruption.Watch
+    watchdog: stall.Watchdog
+
+    def write(self, what: str, call: Callable, *arguments, **named) -> Any:
+        """Calls what writes into the run directory; of several workers only the chief does.
+
+        Where the disk is full, it waits (`storage`).
+        """
+        if not agreement.is_chief(self.strategy):
+            return None
+        return storage.keep_trying(
+            lambda: call(*arguments, **named),
+            f"{what} in {self.config.model_dir}",
+            self.config.model_dir,
+            self.config.save_patience_seconds,
+            hurried=lambda: self.watch.asked,
+            left="Older checkpoints are untouched.",
+        )
 
 
+SAME_COMMAND = "Start the same command, of the same installation, on all machines."
+SAME_DIRECTORY = "Start again when the file system shows all machines the same --model_dir."
+
+
+@agreement.named_losses()
 def train_and_evaluate(run_config: config.Config) -> dict:
     """Trains as `run_config` says, keeps the best weights, and evaluates them.
 
@@ -148,119 +98,328 @@ def train_and_evaluate(run_config: config.Config) -> dict:
         {"validation": numbers of the last validation, "test": results of --test_split, if any}.
 
     Raises:
-        ValueError: flags, data and hardware contradict each other; before anything costly.
+        ValueError: flags, data and hardware contradict each other; before anything costly. Or a
+            record cannot be read, and --on_bad_record=fail.
         NonFiniteLossError: the loss stopped being finite; the last checkpoint is from before.
+        interruption.Interrupted: the run was asked to end, and has saved.
+        storage.StorageError: what it has cannot be saved.
+        agreement.LostWorkerError: of several workers one is gone.
     """
     import tensorflow as tf
 
-    from gala_tf import (
-        checkpoints,
-        evaluate,
-        input_pipeline,
-        logs,
-        run_directory,
-        scores,
-        train_step,
-    )
+    from gala_tf import bad_records, checkpoints, cluster, evaluate, logs, run_directory
     from gala_tf import strategy as strategies
 
     # --- checks
+    group = cluster.from_environment()  # several machines, or None
     if not run_config.model_dir:
         raise ValueError("--model_dir is not set: name the directory that the run shall fill.")
-    info = plan.prepare_data(run_config)
+    info = plan.prepare_data(run_config, len(group.addresses) if group else 1)
     if run_config.deterministic:
         tf.config.experimental.enable_op_determinism()
     strategy = strategies.make_strategy(
-        run_config.tpu, run_config.tpu_zone, run_config.gcp_project, run_config.cpu_devices
+        run_config.tpu, run_config.tpu_zone, run_config.gcp_project, run_config.cpu_devices, group
     )
-    replicas = strategy.num_replicas_in_sync
+    agreement.agree(strategy, run_directory.identity(run_config, info), SAME_COMMAND)
     run_directory.check(run_config, info)
+    session = sessions.build_session(run_config, info, strategy)
+    evaluator = evaluate.Evaluator(
+        strategy, session.network, run_config, info, run_config.validation_split
+    )
 
-    session = build_session(run_config, info, strategy)
-    length, network, schedule = session.length, session.network, session.schedule
-    evaluator = evaluate.Evaluator(strategy, network, run_config, info, run_config.validation_split)
-
-    # --- run directory; resume where the newest checkpoint ends
-    run_directory.start(run_config, info)
+    # --- run directory
     directory = run_config.model_dir
+    if agreement.is_chief(strategy):  # of several workers it alone writes
+        storage.keep_trying(
+            lambda: run_directory.start(run_config, info), f"flags in {directory}", directory
+        )
+    environment = os.path.join(directory, run_directory.ENVIRONMENT_FILE)
+    agreement.agree_on_directory(strategy, environment)
     rolling = checkpoints.Checkpoints(
         os.path.join(directory, "checkpoints"),
         run_config.keep_checkpoints,
-        model=network,
+        model=session.network,
         optimizer=session.optimizer,
     )
-    best = checkpoints.Checkpoints(os.path.join(directory, "best"), 1, model=network)
-    place = {"replicas": replicas, "map_resize": session.map_resize}
-    facts = rolling.restore_newest() or {"step": 0, "best_top1": -1.0, "validation": {}, **place}
-    check_place(run_config, place, facts)
-    step, best_top1, validation = facts["step"], facts["best_top1"], facts["validation"]
+    best = checkpoints.Checkpoints(os.path.join(directory, "best"), 1, model=session.network)
 
-    log = logs.MetricLog(directory, step)
-    progress = logs.Progress(step, length.total_steps)
-    progress.say(
-        f"{scores.network_name(run_config)} on {info.name}: {length.total_steps} steps of "
-        f"{run_config.global_batch_size} images, {info.num_classes} classes, {replicas} replica(s)"
-        + (f"; resumed at step {step}" if step else "")
-    )
-
-    # --- loop
-    iterator = iter(
-        training_batches(strategy, run_config, info, session.sizes, session.map_resize, step)
-    )
-    end = min(length.total_steps, run_config.stop_after_steps or length.total_steps)
-    while step < end:
-        stop = min(end, length.next_stop(step, run_config.steps_per_loop))
-        started = time.monotonic()
-        with input_pipeline.named_records(run_config.data_dir, info, run_config.train_split):
-            sums, bad_step, bad_vector = session.train_steps(iterator, tf.constant(stop - step))
-        if bad_step >= 0:
-            progress.close()
-            reason = train_step.explain_non_finite(session.columns, bad_vector.numpy())
-            raise NonFiniteLossError(
-                f"The loss is not finite at step {step + int(bad_step) + 1}: {reason}. "
-                f"{remedy(run_config, facts['step'])}"
-            )
-        numbers = train_step.describe(session.columns, sums.numpy() / (stop - step))
-        numbers["images_per_second"] = (
-            (stop - step) * run_config.global_batch_size / (time.monotonic() - started)
-        )
-        numbers["learning_rate"] = float(schedule(stop - 1))
-        numbers["epoch"] = stop / length.steps_per_epoch
-        progress.advance(stop - step, {**numbers, "validation_top1": validation.get("top1")})
-        step = stop
-        log.write(step, "train", numbers)
-
-        is_due = length.saves_at(step) or step == end
-        if is_due:
-            session.average_statistics()
-            variable = train_step.non_finite_variable(network)
-            if variable:  # its update overflowed, though loss and gradients were finite
-                progress.close()
-                advice = remedy(run_config, facts["step"])
-                raise NonFiniteLossError(f"{variable} is not finite after step {step}. {advice}")
-        if step in length.validation_steps:
-            predictions = evaluator.run()
-            validation = scores.validation_numbers(predictions)
-            log.write(step, run_config.validation_split, validation)
-            log.write_image(step, "attention", evaluator.picture(predictions))
-            if validation["top1"] > best_top1:
-                best_top1 = validation["top1"]
-                best.save(step, validation=validation)
-        if is_due:
-            facts = {"step": step, "best_top1": best_top1, "validation": validation, **place}
-            rolling.save(**facts)
-    progress.close()
+    # --- training
+    total = session.length.total_steps
+    with (
+        interruption.Watch(logs.say, run_config.preemption_notice) as watch,
+        stall.Watchdog(run_config.stall_timeout_seconds) as watchdog,
+    ):
+        run = Run(run_config, info, strategy, session, evaluator, rolling, best, watch, watchdog)
+        facts = None
+        while facts is None:
+            try:
+                facts = train(run, min(total, run_config.stop_after_steps or total))
+            except bad_records.BadRecordsError as error:
+                if run_config.on_bad_record == "fail":
+                    raise
+                leave_out(run, error)
+    agreement.exchange(strategy, "saved")  # before the others read what the chief wrote
 
     # --- the best weights, on a split that training has not seen
-    results = {"validation": validation}
-    if run_config.test_split and step == length.total_steps:
-        results["test"] = evaluate.evaluate_run(
-            directory, run_config.test_split, "best", strategy=strategy
+    results = {"validation": facts["validation"]}
+    if run_config.test_split and facts["step"] == total:
+        results["test"] = storage.keep_trying(
+            lambda: evaluate.evaluate_run(
+                directory, run_config.test_split, "best", strategy=strategy
+            ),
+            f"results in {directory}",
+            directory,
+            left="Checkpoints are untouched.",
         )
+    agreement.leave(strategy)
     return results
+
+
+# ------------------------------------------------------------------ the loop
+
+
+@dataclasses.dataclass
+class State:
+    """What changes while a session trains.
+
+    Facts are what a checkpoint holds besides values: step, best_top1, validation (the numbers of
+    the last one), validation_due (whether that of its own step is still to be made), and what the
+    run computes on.
+    """
+
+    step: int
+    facts: dict  # of the newest checkpoint
+    left_out: tuple  # bad_records.LeftOut of what the iterator does not read
+    iterator: Any
+    log: Any
+    progress: Any
+    profile: Any
+    pace: interruption.Pace
+    asked: bool = False  # to end; the same on all machines
+
+
+def resume(run: Run) -> State:
+    """The state at the newest checkpoint's end, or at the beginning."""
+    from gala_tf import bad_records, logs, profiling, scores
+    from gala_tf import strategy as strategies
+
+    cfg, session, strategy = run.config, run.session, run.strategy
+    place = {
+        "replicas": strategy.num_replicas_in_sync,
+        "hosts": strategies.hosts(strategy),
+        "map_resize": session.map_resize,
+    }
+    fresh = {"step": 0, "best_top1": -1.0, "validation": {}, "validation_due": False, **place}
+    found = run.rolling.restore_newest() or {}
+    facts = {name: found.get(name, value) for name, value in fresh.items()}
+    step = facts["step"]
+    agreement.agree(strategy, {"the newest checkpoint": f"step {step}"}, SAME_DIRECTORY)
+    check_place(cfg, place, facts)
+
+    again = cfg.validation_split if facts["validation_due"] else ""
+    log = run.write("metrics.jsonl", logs.MetricLog, cfg.model_dir, step, again)
+    progress = logs.Progress(step, session.length.total_steps)
+    progress.say(
+        f"{scores.network_name(cfg)} on {run.info.name}: {session.length.total_steps} steps of "
+        f"{cfg.global_batch_size} images, {run.info.num_classes} classes, {place['replicas']} "
+        "replica(s)" + (f"; resumed at step {step}" if step else "")
+    )
+    by_host = plan.examples_by_host(run.info, cfg.train_split, place["hosts"])
+    unused = sum(by_host) - len(by_host) * min(by_host)
+    if unused:
+        progress.say(
+            f"{unused} images, others each time, are left out of an epoch: the hosts' own shards "
+            f"hold {min(by_host)} to {max(by_host)} images. More shards would even that out."
+        )
+    profile_steps = cfg.profile_steps if agreement.is_chief(strategy) else ()
+    left_out = bad_records.load(cfg.model_dir)
+    state = State(
+        step,
+        facts,
+        left_out,
+        iter(
+            sessions.training_batches(
+                strategy, cfg, run.info, session.sizes, session.map_resize, step, left_out
+            )
+        ),
+        log or agreement.Silent(),
+        progress,
+        profiling.Profile(cfg.model_dir, profile_steps, step, progress.say),
+        interruption.Pace(),
+    )
+    missing = bad_records.count(left_out, step * cfg.global_batch_size)
+    if missing:
+        progress.say(f"{missing} records that cannot be read are left out ({bad_records.FILE}).")
+        numbers = {"left_out_records": float(missing)}
+        run.write("metrics.jsonl", state.log.write, step, "data", numbers)
+    if cfg.on_bad_record == "skip" and not found:
+        run.write("the checkpoint of step 0", run.rolling.save, **facts)  # to return to
+    return state
+
+
+def train(run: Run, end: int) -> dict:
+    """Trains from where the newest checkpoint ends to step `end`; returns the facts of the last."""
+    from gala_tf import bad_records, logs
+
+    state = resume(run)
+    length, alone = run.session.length, len(agreement.exchange(run.strategy, 0)) == 1
+
+    def poll():
+        """Ends the run, if asked to and all that is done is saved."""
+        saved = state.facts["step"] == state.step
+        if saved and (alone or state.asked):  # several machines agree on it while they train
+            flag_file = os.path.join(run.config.model_dir, "run.flags")
+            run.watch.check(
+                f"step {state.step} is saved. To go on, start the same command again, or "
+                f"`python -m gala_tf.train --flagfile={flag_file}`."
+            )
+
+    try:
+        while True:
+            if state.facts["validation_due"]:  # first: it may be what a session left to do
+                validate(run, state, poll)
+            poll()
+            if state.step >= end:
+                break
+            train_steps(run, state, end)
+            if length.saves_at(state.step) or state.step == end or state.asked:
+                save(run, state)
+        state.profile.at(state.step)
+    finally:
+        state.progress.close()
+        state.profile.close()
+    missing = bad_records.count(state.left_out, state.step * run.config.global_batch_size)
+    if missing:
+        logs.say(f"{missing} records that cannot be read were left out ({bad_records.FILE}).")
+    return state.facts
+
+
+def train_steps(run: Run, state: State, end: int) -> None:
+    """Trains to the next stop, or less if asked to end, and logs the mean numbers."""
+    import tensorflow as tf
+
+    from gala_tf import input_pipeline, train_step
+
+    cfg, session = run.config, run.session
+    before, began, total = state.step, time.monotonic(), 0.0
+    stop = min(end, session.length.next_stop(before, cfg.steps_per_loop))
+    while state.step < stop and not state.asked:
+        state.profile.at(state.step)
+        count, started = min(stop - state.step, state.pace.steps), time.monotonic()
+        first, saved = state.pace.calls == 0, state.facts["step"]
+        report = functools.partial(
+            troubles.report_stall, cfg, run.info, state.step, saved, first, one_batch(run)
+        )
+        with (
+            run.watchdog.watching(f"steps {state.step + 1} to {state.step + count}", report),
+            input_pipeline.named_records(cfg.data_dir, run.info, cfg.train_split, state.left_out),
+            state.profile.call(state.step),
+        ):
+            sums, bad_step, bad_vector = session.train_steps(state.iterator, tf.constant(count))
+            bad_step = int(bad_step)  # waits for the device
+        if bad_step >= 0:
+            where = state.step + bad_step + 1
+            troubles.raise_non_finite(cfg, session.columns, bad_vector.numpy(), where, saved)
+        run.watch.begin()  # there is something to save
+        total, state.step = total + sums.numpy(), state.step + count
+        # One machine that stops alone, or takes another number of steps, would block the others.
+        took = agreement.exchange(run.strategy, [time.monotonic() - started, run.watch.asked])
+        state.pace.took(count, max(seconds for seconds, _ in took))
+        state.asked = any(asked for _, asked in took)
+    if state.asked:
+        run.watch.ask("another machine of this run was asked to end", 128 + signal.SIGTERM)
+
+    count = state.step - before
+    numbers = train_step.describe(session.columns, total / count)
+    numbers["images_per_second"] = count * cfg.global_batch_size / (time.monotonic() - began)
+    numbers["learning_rate"] = float(session.schedule(state.step - 1))
+    numbers["epoch"] = state.step / session.length.steps_per_epoch
+    shown = {**numbers, "validation_top1": state.facts["validation"].get("top1")}
+    state.progress.advance(count, shown)
+    run.write("metrics.jsonl", state.log.write, state.step, "train", numbers)
+
+
+def one_batch(run: Run) -> Callable:
+    """A function that reads, decodes and augments a single image, without shuffling."""
+    few = {"batch_size": 1, "start_example": 0, "shuffle_buffer": 1}
+    sizes, map_resize = run.session.sizes, run.session.map_resize
+    return lambda: next(iter(sessions.host_batches(run.config, run.info, sizes, map_resize, **few)))
+
+
+def save(run: Run, state: State) -> None:
+    """Saves everything; before its validation, which may take long and be interrupted."""
+    from gala_tf import train_step
+
+    run.session.average_statistics()
+    variable = train_step.non_finite_variable(run.session.network)
+    if variable:  # its update overflowed, though loss and gradients were finite
+        advice = troubles.remedy(run.config, state.facts["step"])
+        raise NonFiniteLossError(f"{variable} is not finite after step {state.step}. {advice}")
+    due = state.step in run.session.length.validation_steps
+    facts = {**state.facts, "step": state.step, "validation_due": due}
+    run.write(f"the checkpoint of step {state.step}", run.rolling.save, **facts)
+    state.facts = facts
+
+
+def validate(run: Run, state: State, poll: Callable) -> None:
+    """Validates, and keeps the weights if they are the best so far."""
+    from gala_tf import scores
+
+    step, split, facts = state.step, run.config.validation_split, dict(state.facts)
+    predictions = run.evaluator.run(poll)
+    numbers = scores.validation_numbers(predictions)
+    run.write("metrics.jsonl", state.log.write, step, split, numbers)
+    if agreement.is_chief(run.strategy):
+        state.log.write_image(step, "attention", run.evaluator.picture(predictions))
+    if numbers["top1"] > facts["best_top1"]:
+        run.write("best/", run.best.save, step, validation=numbers)
+        facts["best_top1"] = numbers["top1"]
+    facts |= {"validation": numbers, "validation_due": False}
+    run.write("complete.json", run.rolling.amend, **facts)
+    state.facts = facts
+
+
+def leave_out(run: Run, error) -> None:
+    """Lists bad records, so that `train` goes on from the newest checkpoint without them.
+
+    From there, because a call that failed may have updated some of the weights.
+    """
+    import tensorflow as tf
+
+    from gala_tf import bad_records, logs
+
+    cfg = run.config
+    logs.say(f"--on_bad_record=skip: {error}")
+    start_example = run.rolling.restore_newest()["step"] * cfg.global_batch_size
+    bad_records.check_share(run.info, cfg.train_split, error.bad)
+    storage.keep_trying(
+        lambda: bad_records.leave_out(
+            cfg.model_dir, cfg.data_dir, run.info, cfg.train_split, error.bad, start_example
+        ),
+        bad_records.FILE,
+        cfg.model_dir,
+        cfg.save_patience_seconds,
+        hurried=lambda: run.watch.asked,
+    )
+    if isinstance(run.strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        raise ValueError(
+            f"{error} They are listed in {bad_records.FILE} of {cfg.model_dir} now. Start the same "
+            "command again on all machines: the run goes on without them."
+        ) from error
+
+
+def main() -> None:
+    """Trains as the flags say; a run that was asked to end has an exit status of its own."""
+    try:
+        train_and_evaluate(config.from_flags())
+    except interruption.Interrupted as end:
+        print(end, file=sys.stderr)
+        sys.exit(end.status)
 
 
 if __name__ == "__main__":
     config.define_flags()
     flags.adopt_module_key_flags(config)
-    command.run(lambda: train_and_evaluate(config.from_flags()), (ValueError, NonFiniteLossError))
+    command.run(
+        main, (ValueError, NonFiniteLossError, storage.StorageError, agreement.LostWorkerError)
+    )

@@ -8,7 +8,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from gala_tf import clickmaps, losses, models
+from gala_tf import clickmaps, losses, models, preprocessing
 from gala_tf.layers import BatchNorm
 
 
@@ -20,16 +20,18 @@ class Columns:
     variables: tuple[str, ...]  # [V] squared gradient norms
     norms: tuple[str, ...]  # [N] 1 where batch statistics are finite, in forward order
     attention: tuple[str, ...]  # names of the attention layers
+    checks: tuple[str, ...] = ()  # how many images of the batch have this wrong with them
 
     @property
     def width(self) -> int:
         """Number of entries."""
-        return len(self.scalars) + len(self.variables) + len(self.norms)
+        return len(self.scalars) + len(self.variables) + len(self.norms) + len(self.checks)
 
     def split(self, vector):
-        """The parts of a vector: ({scalar: value}, squared norms [V], finite [N])."""
+        """The parts of a vector: ({scalar: value}, squared norms [V], finite [N]), no checks."""
         a, b = len(self.scalars), len(self.scalars) + len(self.variables)
-        return dict(zip(self.scalars, vector[:a].tolist(), strict=True)), vector[a:b], vector[b:]
+        c = b + len(self.norms)
+        return dict(zip(self.scalars, vector[:a].tolist(), strict=True)), vector[a:b], vector[b:c]
 
 
 def make_replica_step(
@@ -81,11 +83,16 @@ def make_replica_step(
         variables=tuple(variable.path for variable in weights),
         norms=tuple(layer.name for layer in norms),
         attention=tuple(network.output["attention"]),
+        checks=(
+            f"label outside 0...{network.output['logits'].shape[-1] - 1}",
+            "click map that is negative or not finite",
+        ),
     )
 
     def replica_step(batch):
         with tf.GradientTape() as tape:
-            outputs = network(batch["image"], training=True)
+            images = preprocessing.mirror(batch["image"], batch["mirrored"])
+            outputs = network(images, training=True)
             entropies = losses.cross_entropy(outputs["logits"], batch["label"], label_smoothing)
             cross_entropy = tf.reduce_sum(entropies) / global_batch_size
             map_losses = []
@@ -109,7 +116,8 @@ def make_replica_step(
         unscale = 1.0 / optimizer.scale_loss(tf.constant(1.0))
         optimizer.apply(gradients, weights)
 
-        squares = tf.stack([tf.reduce_sum(tf.square(g * unscale)) for g in gradients]) / replicas
+        squares = tf.stack([2.0 * losses.half_square_sum(g) for g in gradients])  # [V]
+        squares *= tf.square(unscale) / replicas
         hits = tf.equal(tf.argmax(outputs["logits"], 1, output_type=tf.int32), batch["label"])
         top1 = tf.reduce_sum(tf.cast(hits, tf.float32)) / global_batch_size
         finite = (
@@ -117,18 +125,26 @@ def make_replica_step(
             / replicas
         )  # [N]
         scalars = tf.stack([loss, cross_entropy, map_loss, l2, top1, *map_losses])
-        return tf.concat([scalars, squares, finite], axis=0)
+        checks = _unsound(batch, outputs["logits"].shape[-1])
+        return tf.concat([scalars, squares, finite, checks], axis=0)
 
     return replica_step, columns
+
+
+def compile_step(replica_step):
+    """The same step, compiled by XLA for the device it runs on; for a single replica."""
+    return tf.function(replica_step, jit_compile=True)
 
 
 def make_train_steps(strategy, replica_step, columns, loss_scaling):
     """`train_steps(iterator, count)`: `count` steps in one call from the host.
 
     It returns (sums [columns.width] over the steps, the index of the first bad step or -1, that
-    step's vector [columns.width]). A step is bad if its loss or any gradient is not finite; with
-    loss scaling only the loss counts, since gradients overflow now and then and are skipped.
+    step's vector [columns.width]). A step is bad if its loss or any gradient is not finite, or its
+    batch unsound, which need not show in the loss; with loss scaling, gradients do not count, since
+    they overflow now and then and are skipped.
     """
+    checks = columns.width - len(columns.checks)
     watched = 1 if loss_scaling else columns.width
 
     @tf.function
@@ -139,7 +155,8 @@ def make_train_steps(strategy, replica_step, columns, loss_scaling):
             per_replica = strategy.run(replica_step, args=(next(iterator),))
             vector = strategy.reduce(tf.distribute.ReduceOp.SUM, per_replica, axis=None)
             finite = tf.reduce_all(tf.math.is_finite(vector[:watched]))
-            is_first_bad = (bad_step < 0) & ~finite
+            sound = tf.reduce_sum(vector[checks:]) < 0.5  # counts of images
+            is_first_bad = (bad_step < 0) & ~(finite & sound)
             bad_step = tf.where(is_first_bad, i, bad_step)
             bad_vector = tf.where(is_first_bad, vector, bad_vector)
             sums += vector
@@ -159,8 +176,9 @@ def make_average_statistics(strategy, network):
     def average_statistics():
         def replica():
             context = tf.distribute.get_replica_context()
+            # tf.identity: a variable's own reading has no device, which several workers need.
             means = context.all_reduce(
-                tf.distribute.ReduceOp.MEAN, [tf.convert_to_tensor(v) for v in moving]
+                tf.distribute.ReduceOp.MEAN, [tf.identity(v) for v in moving]
             )
             for variable, mean in zip(moving, means, strict=True):
                 variable.assign(mean)
@@ -203,6 +221,13 @@ def describe(columns, means) -> dict[str, float]:
     }
 
 
+def explain_unsound(columns, vector) -> str:
+    """What is wrong with a step's batch, in words; empty if nothing is."""
+    counts = vector[columns.width - len(columns.checks) :]
+    wrong = zip(counts, columns.checks, strict=True)
+    return ", ".join(f"{count:.0f} x {name}" for count, name in wrong if count > 0.5)
+
+
 def explain_non_finite(columns, vector) -> str:
     """Where a step's loss stopped being finite, in words.
 
@@ -217,7 +242,7 @@ def explain_non_finite(columns, vector) -> str:
             f"but still finite at {columns.norms[broken[0] - 1]!r} before it"
         )
     elif broken:
-        where = f"activity is not finite at the first layer, {columns.norms[0]!r}: a bad image?"
+        where = f"activity is not finite at the first layer, {columns.norms[0]!r}"
     else:
         broken_losses = [name for name, value in scalars.items() if not abs(value) < float("inf")]
         where = f"all activity is finite, but not {', '.join(broken_losses) or 'the gradient'}"
@@ -228,6 +253,14 @@ def explain_non_finite(columns, vector) -> str:
         square, name = max(finite_squares)
         where += f"; the largest gradient that is finite is {name}'s (norm {square**0.5:.3g})"
     return where
+
+
+def _unsound(batch, classes):
+    """How many images have a label out of range, and how many a map that is no map: [2] float32."""
+    labels, maps = batch["label"], batch["clickmap"]
+    bad_labels = (labels < 0) | (labels >= classes)
+    bad_maps = ~tf.reduce_all(tf.math.is_finite(maps) & (maps >= 0), axis=[1, 2, 3])
+    return tf.stack([tf.reduce_sum(tf.cast(bad, tf.float32)) for bad in (bad_labels, bad_maps)])
 
 
 def _all_finite(*variables):

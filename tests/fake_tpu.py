@@ -12,7 +12,7 @@ import collections
 import numpy as np
 from absl import app, flags
 
-from gala_tf import config, plan, train
+from gala_tf import config, plan, sessions
 
 Device = collections.namedtuple("Device", "name")
 
@@ -56,9 +56,9 @@ def main(_):
     run_config = config.from_flags()
     info = plan.prepare_data(run_config)
     strategy = fake_tpu_strategy(flags.FLAGS.cores)
-    session = train.build_session(run_config, info, strategy)
+    session = sessions.build_session(run_config, info, strategy)
     iterator = iter(
-        train.training_batches(
+        sessions.training_batches(
             strategy, run_config, info, session.sizes, session.map_resize, step=0
         )
     )

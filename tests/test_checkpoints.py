@@ -109,6 +109,7 @@ def test_marker_names_every_file_with_its_size(saved):
     directory, _ = saved
     folder = directory / "step-00000030"
     facts = json.loads((folder / "complete.json").read_text())
+    assert isinstance(facts.pop("checksum"), int)
     assert set(facts["files"]) == set(names(folder)) - {"complete.json"}
     assert {"variables.index", "variables.data-00000-of-00001"} == set(facts["files"])
     for name, size in facts["files"].items():
@@ -346,3 +347,69 @@ def test_storage_out_of_reach_is_no_damage(saved, monkeypatch):
     monkeypatch.setattr(state.checkpoints._checkpoint, "read", unavailable)
     with pytest.raises(tf.errors.UnavailableError):
         state.checkpoints.restore_newest()
+
+
+# --------------------------------------------------------------------------- facts, and full disks
+
+
+def test_facts_can_be_amended(saved):
+    directory, values = saved
+    state = State(directory)
+    state.checkpoints.amend(30, top1=0.7, validation_due=False)
+    facts = State(directory).checkpoints.restore_newest()
+    assert (facts["step"], facts["top1"], facts["validation_due"]) == (30, 0.7, False)
+    checkpoints.check_files(str(directory / "step-00000030"), facts)
+    fresh = State(directory)
+    fresh.checkpoints.restore_newest()
+    assert fresh.is_at(values[30])
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        (b"\xff\xfe", "is damaged"),
+        (b"[]", "does not say which files"),
+        (b'{"step": 30}', "does not say which files"),
+        (b'{"step": 31, "files": {}}', "it is of step 31"),
+        (b'{"step": 30, "files": {}, "checksum": 1}', "it fails its checksum"),
+    ],
+)
+def test_a_damaged_marker_is_left_out_loudly(saved, errors, text, message):
+    directory, _ = saved
+    (directory / "step-00000030" / "complete.json").write_bytes(text)
+    assert [facts["step"] for _, facts in checkpoints.complete(str(directory))] == [10, 20]
+    assert message in errors[0] and "step-00000030" in errors[0]
+
+
+def test_markers_of_version_0_1_have_no_checksum(saved):
+    directory, _ = saved
+    path = directory / "step-00000030" / "complete.json"
+    facts = json.loads(path.read_text())
+    del facts["checksum"]
+    path.write_text(json.dumps(facts))
+    assert State(directory).checkpoints.restore_newest()["step"] == 30
+
+
+def test_a_checkpoint_that_was_never_finished_is_named(saved, monkeypatch):
+    directory, _ = saved
+    lines = []
+    monkeypatch.setattr(logging, "warning", lambda text, *args: lines.append(text % args))
+    (directory / "step-00000030" / "complete.json").unlink()
+    assert State(directory).checkpoints.restore_newest()["step"] == 20
+    assert lines == [
+        f"{directory}/step-00000030 has no complete.json: it was never finished, and is left out"
+    ]
+
+
+def test_what_cannot_be_written_leaves_nothing(saved, monkeypatch):
+    directory, _ = saved
+    state = State(directory)
+
+    def full(prefix):
+        Path(f"{prefix}.data-00000-of-00001").write_bytes(b"half of it")
+        raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+
+    monkeypatch.setattr(state.checkpoints._checkpoint, "write", full)
+    with pytest.raises(tf.errors.ResourceExhaustedError):
+        state.checkpoints.save(40)
+    assert names(directory) == ["step-00000010", "step-00000020", "step-00000030"]

@@ -26,6 +26,9 @@ LEVELS = [
         "rows",
         "published",
         "job_queue",
+        "interruption",
+        "stall",
+        "storage",
     },
     {
         "layers",
@@ -37,17 +40,23 @@ LEVELS = [
         "comparisons",
         "schedules",
         "optimizers",
+        "cluster",
+        "agreement",
+        "profiling",
         "strategy",
     },
     {
         "models",
+        "bad_records",
         "input_pipeline",
         "checkpoints",
         "train_step",
         "run_directory",
         "logs",
         "plan",
+        "troubles",
         "scores",
+        "sessions",
         "per_image",
         "explanations",
         "network_parts",
@@ -68,6 +77,8 @@ LEVELS = [
         "report",
         "reporting",
         "sweep",
+        "tpu_check",
+        "tpu_checking",
     },
 ]
 NEVER_SEE_FLAGS = {
@@ -85,12 +96,17 @@ NEVER_SEE_FLAGS = {
     "explanations",
     "saved_models",
     "input_pipeline",
+    "bad_records",
     "schedules",
     "optimizers",
 }
 DATA_PREP_MAY_IMPORT = {"records", "clickmaps", "metrics", "command"}  # command: how it starts
 # Needed before, or without, TensorFlow: by --help, by the checks of flags, by data_prep.
 LIGHT = [
+    "interruption",
+    "stall",
+    "storage",
+    "troubles",
     "rows",
     "published",
     "job_queue",
@@ -112,6 +128,9 @@ LIGHT = [
     "plan",
     "per_image",
     "diagnostics",
+    "cluster",
+    "agreement",
+    "profiling",
     "strategy",
     "train",
     "evaluate",
@@ -126,6 +145,8 @@ LIGHT = [
     "export",
     "report",
     "reporting",
+    "tpu_check",
+    "tpu_checking",
 ]
 
 

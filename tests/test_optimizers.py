@@ -1,5 +1,6 @@
 """Nesterov SGD against NumPy, gradients that are summed once, and loss scaling."""
 
+import functools
 import json
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from gala_tf import optimizers, schedules
 
@@ -51,6 +53,26 @@ def test_first_step_by_hand():
     np.testing.assert_allclose(variable.numpy(), np.arange(4) - 0.19, rtol=1e-6)
 
 
+def applied(optimizer, variable, gradient):
+    optimizer.apply([gradient], [variable])
+
+
+def test_one_kernel_computes_what_keras_composes():
+    moved = []
+    for one_kernel in (True, False):
+        variable = keras.Variable(np.arange(4.0), name="w")
+        optimizer = optimizers.make_optimizer(SCHEDULE, 0.9, False, one_kernel)
+        optimizer.build([variable])
+        apply = tf.function(functools.partial(applied, optimizer, variable))
+        for gradient in np.random.default_rng(0).normal(size=(5, 4)).astype("float32"):
+            apply(tf.constant(gradient))
+        graph = apply.get_concrete_function(tf.TensorSpec([4])).graph
+        kinds = {operation.type for operation in graph.get_operations()}
+        assert ("ResourceApplyKerasMomentum" in kinds) == one_kernel
+        moved.append((variable.numpy(), optimizer.momentums[0].numpy()))
+    np.testing.assert_allclose(*moved, rtol=1e-6)
+
+
 @pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
 def test_loss_scaling_skips_an_overflowing_step(bad):
     optimizer, variable = made(True)
@@ -93,6 +115,7 @@ def moved(make):
 
 print(json.dumps({
     "ours": moved(lambda: optimizers.make_optimizer(1.0, 0.0, False)),
+    "with momentum": moved(lambda: optimizers.make_optimizer(1.0, 0.5, False)),
     "scaled": moved(lambda: optimizers.make_optimizer(1.0, 0.0, True)),
     "keras": moved(lambda: keras.optimizers.SGD(1.0, nesterov=False)),
 }))
@@ -106,6 +129,7 @@ def test_summed_gradients_are_not_summed_again():
     moved = json.loads(result.stdout.splitlines()[-1])
     assert moved["keras"] == [-6, -6]  # sums again: what the override is there for
     assert moved["ours"] == moved["scaled"] == [-3, -3]
+    assert moved["with momentum"] == [-4.5, -4.5]  # Nesterov: 0.5 * -3 - 3
 
 
 def test_override_is_of_a_method_that_keras_has():

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 import numpy as np
 import pytest
@@ -138,6 +139,7 @@ def test_stopped_run_resumes_bit_for_bit(data_dir, tmp_path):
     assert mine == theirs
 
 
+@pytest.mark.slow
 def test_steps_per_loop_changes_nothing(data_dir, tmp_path):
     for n in (1, 50):
         train.train_and_evaluate(
@@ -249,6 +251,38 @@ def refused(message, run_config):
 def test_contradictions_are_refused_before_training(data_dir, tmp_path, changes, message):
     run_config = dataclasses.replace(small_data.small_config(data_dir, tmp_path / "run"), **changes)
     refused(message, run_config)
+
+
+def test_jit_compile_where_it_cannot_be_is_refused(data_dir):
+    run_config = small_data.small_config(data_dir, "run", jit_compile=True)
+    plan.check_jit_compile(run_config, 1)
+    with pytest.raises(ValueError, match="--jit_compile with 2 replicas: TensorFlow cannot"):
+        plan.check_jit_compile(run_config, 2)
+    on_tpu = dataclasses.replace(run_config, tpu="local")
+    with pytest.raises(ValueError, match="--jit_compile with --tpu=local: .* always compiled"):
+        plan.check_jit_compile(on_tpu, 1)
+    plan.check_jit_compile(dataclasses.replace(on_tpu, jit_compile=False), 8)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
+def test_jit_compile_computes_the_same(data_dir, tmp_path, precision):
+    """To rounding: XLA sums in another order."""
+    lines = []
+    for jit_compile in (False, True):
+        run_config = small_data.small_config(
+            data_dir,
+            tmp_path / str(jit_compile),
+            jit_compile=jit_compile,
+            precision=precision,
+            epochs=1.0,
+            warmup_epochs=0.0,
+        )
+        train.train_and_evaluate(run_config)
+        lines.append(logs.read_metrics(run_config.model_dir)[0])
+    for name in ("loss", "map_loss", "l2", "gradient_norm"):
+        tolerance = 1e-3 if precision == "float32" else 3e-2
+        assert lines[1][name] == pytest.approx(lines[0][name], rel=tolerance)
 
 
 def test_batch_that_does_not_divide_is_refused(data_dir):
@@ -366,6 +400,41 @@ def test_non_finite_variable_is_found():
     assert train_step.non_finite_variable(network) == "stage1_block1_gala/additive"
 
 
+def test_the_step_mirrors_the_images_that_the_batch_says():
+    from gala_tf import models, optimizers, train_step
+
+    network = models.build_model(
+        stage_blocks=(1,), stage_widths=(4,), stem="tiny", image_size=8, attention_units="all"
+    )
+    optimizer = optimizers.make_optimizer(0.0, 0.9, False)  # moves no weight
+    optimizer.build(network.trainable_variables)
+    replica_step, columns = train_step.make_replica_step(
+        network,
+        optimizer,
+        {"stage1_block1_gala": 8},
+        global_batch_size=4,
+        replicas=1,
+        map_loss_weight=1.0,
+        map_target="attention",
+        map_resize="bilinear",
+        weight_decay=0.0,
+        label_smoothing=0.0,
+    )
+    images = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3)).astype(np.uint8)
+
+    def losses(images, mirrored):
+        clickmap = tf.reshape(tf.range(256.0), [4, 8, 8, 1])
+        batch = {"image": images, "label": [0, 1, 2, 3], "clickmap": clickmap}
+        batch |= {"has_clickmap": [1.0] * 4, "mirrored": mirrored}
+        vector = replica_step({name: tf.convert_to_tensor(value) for name, value in batch.items()})
+        return columns.split(vector.numpy())[0]
+
+    already = images.copy()
+    already[[0, 2]] = images[[0, 2], :, ::-1]
+    assert losses(images, [1.0, 0.0, 1.0, 0.0]) == losses(already, [0.0] * 4)
+    assert losses(images, [1.0, 0.0, 1.0, 0.0]) != losses(images, [0.0] * 4)
+
+
 def test_bad_record_in_the_middle_is_named(tmp_path):
     """A flipped byte: the size is right, so only reading finds it."""
     data = tmp_path / "data"
@@ -380,7 +449,8 @@ def test_bad_record_in_the_middle_is_named(tmp_path):
 
 
 def test_plan():
-    info = type("Info", (), {"require_split": lambda self, _: type("S", (), {"examples": 100})})()
+    split = types.SimpleNamespace(examples=100, shards=[types.SimpleNamespace(examples=100)])
+    info = types.SimpleNamespace(require_split=lambda _: split)
     length = plan.make_plan(
         small_data.small_config("d", "m", epochs=2.5, global_batch_size=30, eval_every_epochs=1.0),
         info,

@@ -1,0 +1,71 @@
+"""A training step's time and memory: our networks, and keras.applications' ResNet-50 in `fit`.
+
+    python experiments/benchmarks/step.py --json=step.json
+
+The networks run in turn (`workers`), on the GPU where there is one; `tables` explains the columns.
+Batch, optimizer, weight decay and precision are the same, and all have their batches in memory:
+reading is not measured here. The peer runs without XLA, which makes it slower on CPUs (`xla.py`
+measures that). Its units have their stride in the first 1x1 convolution, ours in the 3x3, which
+costs 6 % more FLOPs; one row has ours where Keras' are.
+
+The issue's targets: our ResNet-50 at least 1.3 times as fast as keras.applications', and GALA with
+maps within 1.15 of our ResNet-50.
+"""
+
+import tables
+import workers
+from absl import app, flags
+
+ONLY = flags.DEFINE_list("only", [], "Networks to run, by name; default: all.")
+workers.define_flags()
+
+PEER, OURS, MAPS = "Keras ResNet-50 in fit", "ResNet-50", "GALA-ResNet-50 w/ maps"
+AS_PEER = "ResNet-50 with Keras' strides"
+PLAIN = ["--attention=none", "--map_loss_weight=0"]
+NETWORKS = {
+    AS_PEER: PLAIN,
+    OURS: PLAIN,
+    "SE-ResNet-50": ["--attention=se", "--map_loss_weight=0"],
+    "GALA-ResNet-50": ["--attention=gala", "--map_loss_weight=0"],
+    MAPS: ["--attention=gala", "--map_loss_weight=6"],
+}
+PEERS = {"ResNet-50": OURS, "Keras": PEER}
+
+
+def specs(shared: dict) -> dict[str, dict]:
+    """{network: arguments of `step_worker.make_steps`}, from those that all have."""
+    sides = {name: shared[name] for name in ("batch", "image_size")}
+    found = {
+        name: {"kind": "ours", **sides, "flags": [*shared["flags"], *arguments]}
+        for name, arguments in NETWORKS.items()
+    }
+    found[AS_PEER]["stride_in_1x1"] = True
+    return {PEER: {"kind": "fit", **sides, "jit_compile": False}, **found}
+
+
+def verdicts(table: dict[str, dict]) -> list[str]:
+    """The targets, met or not, of networks that ran."""
+    found = []
+    for name in (OURS, AS_PEER):
+        if "Keras" in table.get(name, {}):
+            speed = 1 / table[name]["Keras"].median
+            found.append(tables.verdict(f"speed of {name} / {PEER}", speed, 1.3, at_least=True))
+    if "ResNet-50" in table.get(MAPS, {}):
+        cost = table[MAPS]["ResNet-50"].median
+        found.append(tables.verdict(f"time of {MAPS} / {OURS}", cost, 1.15, at_least=False))
+    return found
+
+
+def main(_) -> None:
+    """Measures all networks; prints a table and whether the targets are met."""
+    wanted = specs(workers.shared_spec())
+    unknown = set(ONLY.value) - set(wanted)
+    if unknown:
+        raise app.UsageError(f"--only: {sorted(unknown)} unknown; there are {list(wanted)}")
+    wanted = {name: spec for name, spec in wanted.items() if not ONLY.value or name in ONLY.value}
+    results = workers.compare(wanted, flags.FLAGS.steps, flags.FLAGS.repetitions)
+    print(*verdicts(workers.report(results, PEERS)), sep="\n")
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,117 @@
+"""What a compiled step means on a chip, as numbers and as a table."""
+
+import dataclasses
+
+from gala_tf.tpu_checking.chips import Chip
+
+GIB = 2**30
+
+
+@dataclasses.dataclass(frozen=True)
+class Floor:
+    """The least time of a step, seconds, by arithmetic and by memory traffic.
+
+    The compiler's count of bytes is of what its fused operations read and write, wherever that
+    lies; what stays in a chip's faster memories does not pass HBM. So `bytes` is a floor of this
+    program without such reuse, and `flops` one of any program.
+    """
+
+    flops: float
+    bytes: float
+
+    @property
+    def seconds(self) -> float:
+        return max(self.flops, self.bytes)
+
+
+def floor(flops: float, bytes_accessed: float, chip: Chip, devices_per_chip: int) -> Floor:
+    """The floor of a step of one core.
+
+    Args:
+        flops, bytes_accessed: of one core and step.
+        chip: what all its cores can do together.
+        devices_per_chip: how many they are.
+    """
+    return Floor(
+        flops * devices_per_chip / chip.flops, bytes_accessed * devices_per_chip / chip.bandwidth
+    )
+
+
+def batch_estimate(peak: float, fixed: float, batch: int, limit: float) -> int:
+    """The batch a core would hold if memory grew in proportion, rounded down to a multiple of 8.
+
+    Args:
+        peak: bytes at `batch` images.
+        fixed: bytes that do not depend on it: the variables.
+        limit: bytes there are.
+    """
+    return int((limit - fixed) / ((peak - fixed) / batch)) // 8 * 8
+
+
+def table(report: dict) -> str:
+    """The report of `tpu_check` as text for a screen."""
+    lines = [
+        f"{report['network']}, {report['precision']}, {report['image_size']} px, "
+        f"{report['num_classes']} classes"
+    ]
+    for topology, found in report["topologies"].items():
+        chip = found["chip"]
+        lines += [
+            "",
+            f"{topology}: {found['devices']} x {found['kind']}, of each chip's "
+            f"{chip['flops'] / 1e12:.0f} TFLOP/s and {chip['bandwidth'] / 1e9:.0f} GB/s one "
+            f"{'half' if found['devices_per_chip'] == 2 else 'whole'}; "
+            f"{found['batch_per_core']} images a core, "
+            f"{found['batch_per_core'] * found['replicas']} in all",
+            f"  {'step':<10}{'compiles':>9}{'HBM GiB':>9}{'of':>7}{'TFLOP':>8}{'GB':>8}"
+            f"{'floor ms':>10}{'= flops':>9}{'bytes':>8}{'images/s':>10}",
+        ]
+        for name, step in found["steps"].items():
+            lines += _step_lines(name, step)
+        lines += _batch_lines(found)
+    lines += ["", "verdict: " + ("passes" if report["passes"] else "; ".join(report["faults"]))]
+    return "\n".join(lines)
+
+
+def _step_lines(name, step):
+    if step["stopped_by"]:
+        row = f"  {name:<10}{'NO':>9}  {step['stopped_by']}"
+    else:
+        times = step["floor"]
+        row = (
+            f"  {name:<10}{'yes':>9}{step['peak_bytes'] / GIB:>9.2f}"
+            f"{step['hbm_bytes'] / GIB:>7.2f}{step['flops'] / 1e12:>8.3f}"
+            f"{step['bytes_accessed'] / 1e9:>8.1f}{1e3 * times['seconds']:>10.2f}"
+            f"{1e3 * times['flops']:>9.2f}{1e3 * times['bytes']:>8.2f}"
+            f"{times['images_per_second']:>10.0f}"
+        )
+    lines = [row]
+    if step.get("lint"):
+        shares = ", ".join(
+            f"{100 * share:.2f} % {types}" for types, share in step["lint"]["shares"].items()
+        )
+        lines.append(f"    matrix products: {shares} (of their multiply-adds)")
+        for rule, found in step["lint"]["faults"].items():
+            lines += [f"    LINT {rule}: {_named(f)}" for f in found[:5]]
+            if len(found) > 5:
+                lines.append(f"    LINT {rule}: and {len(found) - 5} more, in the JSON")
+    return lines
+
+
+def _named(finding):
+    share = f", {100 * finding['share']:.2f} % of all" if finding["share"] else ""
+    name = f"{finding['operation']} ({finding['node']})" if finding["operation"] else "XLA's own"
+    return f"{name}: {finding['detail']}{share}"
+
+
+def _batch_lines(found):
+    largest = found.get("largest_batch")
+    if not largest:
+        return []
+    if "fits" in largest:
+        over = f", {largest['too_large']} do not" if largest["too_large"] else ""
+        return [f"  largest batch: {largest['fits']} images a core fit{over} (compiled)"]
+    return [
+        f"  largest batch: about {largest['estimate']} images a core, if memory grows in "
+        "proportion (--find_batch compiles it)"
+    ]
