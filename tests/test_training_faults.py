@@ -11,22 +11,16 @@ from gala_tf import checkpoints, storage
 # Quick ones, of every area and outcome.
 QUICK = [
     "newest checkpoint: values a bit flips",
-    "newest checkpoint: index cut off",
     "newest checkpoint: marker a bit flips",
-    "newest checkpoint: marker missing",
     "best/: values a bit flips",
-    "best/: marker a bit flips",
     "shard, skip: a bit of a length flips",
     "disk full for a while: rolling",
     "disk full: metrics.jsonl",
-    "disk full: run.flags",
-    "storage out of reach",
     "SIGTERM",
     "SIGINT while compiling",
     "SIGTERM twice, in a call that hangs",
     "notice of preemption",
     "stall: a shard does not answer",
-    "stall: the shuffle buffer fills slowly",
     "loaded: .keras with a Lambda",
     "loaded: run.flags that is a pickle",
 ]

@@ -74,6 +74,8 @@ def campaign(word: str = "") -> list[Fault]:
 
 def judge(fault: Fault) -> Verdict:
     """Makes a fault in an empty folder, and says what came of it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as of a job in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # or children would inherit it
 
     def interrupt(*_):
         raise _HangError(f"no end after {SECONDS} s")
