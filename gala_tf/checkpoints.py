@@ -130,6 +130,8 @@ def complete(directory: str) -> list[tuple[str, dict]]:
         if re.fullmatch(r"step-\d+", os.path.basename(path)) and tf.io.gfile.exists(marker):
             try:
                 found.append((path, _read_marker(marker)))
+            except tf.errors.NotFoundError:
+                pass  # the run goes on meanwhile, and has deleted what was too old
             except ValueError as error:
                 logging.error("%s is damaged, so the checkpoint is left out: %s", marker, error)
     return found

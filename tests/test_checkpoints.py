@@ -413,3 +413,20 @@ def test_what_cannot_be_written_leaves_nothing(saved, monkeypatch):
     with pytest.raises(tf.errors.ResourceExhaustedError):
         state.checkpoints.save(40)
     assert names(directory) == ["step-00000010", "step-00000020", "step-00000030"]
+
+
+def test_a_checkpoint_that_is_deleted_meanwhile_is_left_out(tmp_path, monkeypatch):
+    """A run that goes on deletes what is too old while another process looks."""
+    counter = tf.Variable(0.0)
+    rolling = checkpoints.Checkpoints(str(tmp_path), 3, counter=counter)
+    rolling.save(1)
+    newest = rolling.save(2)
+    read = checkpoints._read_marker
+
+    def read_late(marker):
+        if "00000001" in marker:
+            os.remove(marker)
+        return read(marker)
+
+    monkeypatch.setattr(checkpoints, "_read_marker", read_late)
+    assert [path for path, _ in checkpoints.complete(str(tmp_path))] == [newest]
