@@ -27,7 +27,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from gala_tf import command, config, files, job_queue, rows
+from gala_tf import command, config, files, job_queue, report, rows
 
 TRAIN = ("-m", "gala_tf.train")
 TOLD_APART_BY = ("--attention=", "--map_source=", "--map_target=", "--map_loss_weight=", "--seed=")
@@ -309,6 +309,8 @@ def main() -> None:
     )
     try:
         sweep(runs, slots, asked.commands)
+        if asked.report_dir and not asked.commands:
+            _say(f"wrote {report.build([asked.runs], asked.report_dir)}")
     except job_queue.Stopped as stopped:
         _say(f"stopped by {stopped}; the same command resumes")
         sys.exit(128 + stopped.signal_number)
@@ -332,6 +334,9 @@ def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
         **own,
     )
     flags.DEFINE_integer("workers", 0, "Runs at a time; 0 = one a device, or one.", **own)
+    flags.DEFINE_string(
+        "report_dir", "", "Write `gala_tf.report`'s page of all runs there at the end.", **own
+    )
     flags.DEFINE_string("commands", "", "Write commands to this file, or `-`; run nothing.", **own)
 
 

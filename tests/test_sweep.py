@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import small_data
+from absl import flags
 
 from gala_tf import config, job_queue, sweep
 from gala_tf.rows import ROWS
@@ -386,3 +387,26 @@ def test_a_real_sweep_survives_being_stopped(base, tmp_path):
     assert done.returncode == 0
     whole = Path(run.config.model_dir, "results-test.json").read_text()
     assert (stopped / "results-test.json").read_text() == whole
+
+
+def test_the_page_is_written_once_all_runs_are_finished(monkeypatch, tmp_path):
+    made = []
+    monkeypatch.setattr(sweep.report, "build", lambda *arguments: made.append(arguments))
+    values = flags.FlagValues()
+    sweep.config.define_flags(values)
+    sweep.define_flags(values)
+    values(["sweep", f"--runs={tmp_path}", "--rows=resnet", f"--report_dir={tmp_path}/page"])
+    monkeypatch.setattr(sweep.flags, "FLAGS", values)
+    monkeypatch.setattr(sweep, "expand", lambda *_: [])
+    monkeypatch.setattr(sweep.config, "from_flags", config.Config)
+    monkeypatch.setattr(sweep, "sweep", lambda *_: None)
+    sweep.main()
+    assert made == [([str(tmp_path)], f"{tmp_path}/page")]
+
+    def failed(*_):
+        raise sweep.FailedRunsError("one failed")
+
+    monkeypatch.setattr(sweep, "sweep", failed)
+    with pytest.raises(sweep.FailedRunsError):
+        sweep.main()
+    assert len(made) == 1
