@@ -170,8 +170,8 @@ class Config:
     )
     jit_compile: bool = _flag(
         False,
-        "Compile the training step with XLA; one replica only. Slower on CPUs, by measurement, "
-        "unmeasured on GPUs: experiments/benchmarks/xla.py. A TPU always does it.",
+        "Compile the training step with XLA; one replica only. Measure whether it pays on your "
+        "device: experiments/benchmarks/xla.py. A TPU always does it.",
     )
 
     # --- run
