@@ -111,29 +111,25 @@ class Checkpoints:
         # By age, except that what was just written stays: after a fall-back to an older
         # checkpoint, a damaged newer one must not push it out.
         keep = {newest, *[path for path in whole if path <= newest][-self.keep :]}
-        for name in tf.io.gfile.listdir(self.directory):
-            path = os.path.join(self.directory, name.rstrip("/"))
-            if re.fullmatch(r"step-\d+", os.path.basename(path)) and path not in keep:
-                tf.io.gfile.rmtree(path)
+        for path in set(_listed(self.directory)) - keep:
+            tf.io.gfile.rmtree(path)
 
 
 def complete(directory: str) -> list[tuple[str, dict]]:
     """All whole checkpoints under `directory`, oldest first: (path, facts)."""
     import tensorflow as tf
 
-    if not tf.io.gfile.isdir(directory):
-        return []
     found = []
-    for name in sorted(tf.io.gfile.listdir(directory)):
-        path = os.path.join(directory, name.rstrip("/"))
+    for path in _listed(directory):
         marker = os.path.join(path, MARKER)
-        if re.fullmatch(r"step-\d+", os.path.basename(path)) and tf.io.gfile.exists(marker):
-            try:
-                found.append((path, _read_marker(marker)))
-            except tf.errors.NotFoundError:
-                pass  # the run goes on meanwhile, and has deleted what was too old
-            except ValueError as error:
-                logging.error("%s is damaged, so the checkpoint is left out: %s", marker, error)
+        if not tf.io.gfile.exists(marker):
+            continue
+        try:
+            found.append((path, _read_marker(marker)))
+        except tf.errors.NotFoundError:
+            pass  # the run goes on meanwhile, and has deleted what was too old
+        except ValueError as error:
+            logging.error("%s is damaged, so the checkpoint is left out: %s", marker, error)
     return found
 
 
@@ -141,11 +137,17 @@ def _unfinished(directory):
     """Paths of checkpoints whose writing was interrupted."""
     import tensorflow as tf
 
+    return [p for p in _listed(directory) if not tf.io.gfile.exists(os.path.join(p, MARKER))]
+
+
+def _listed(directory):
+    """Paths of checkpoints, whole or not, oldest first; none where there is no directory."""
+    import tensorflow as tf
+
     if not tf.io.gfile.isdir(directory):
         return []
-    paths = [os.path.join(directory, name.rstrip("/")) for name in tf.io.gfile.listdir(directory)]
-    named = [path for path in paths if re.fullmatch(r"step-\d+", os.path.basename(path))]
-    return sorted(p for p in named if not tf.io.gfile.exists(os.path.join(p, MARKER)))
+    names = sorted(name.rstrip("/") for name in tf.io.gfile.listdir(directory))
+    return [os.path.join(directory, name) for name in names if re.fullmatch(r"step-\d+", name)]
 
 
 def _write_marker(path, facts):

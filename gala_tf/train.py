@@ -43,9 +43,7 @@ def check_place(run_config: config.Config, place: dict, facts: dict) -> None:
     Batch statistics are of one replica's images, every host has its own order of its own shards,
     and maps are resized otherwise on a TPU.
     """
-    # Checkpoints of version 0.1 do not say how many hosts there were.
-    differing = {name for name in place if facts.get(name, place[name]) != place[name]}
-    changed = {name: (facts[name], place[name]) for name in place if name in differing}
+    changed = {name: (facts[name], value) for name, value in place.items() if facts[name] != value}
     if changed and not run_config.allow_flag_changes:
         listed = "; ".join(f"{name}: was {old}, is {new}" for name, (old, new) in changed.items())
         raise ValueError(
@@ -211,6 +209,7 @@ def resume(run: Run) -> State:
     }
     fresh = {"step": 0, "best_top1": -1.0, "validation": {}, "validation_due": False, **place}
     found = run.rolling.restore_newest() or {}
+    # Checkpoints of version 0.1 do not say all of it.
     facts = {name: found.get(name, value) for name, value in fresh.items()}
     step = facts["step"]
     agreement.agree(strategy, {"the newest checkpoint": f"step {step}"}, SAME_DIRECTORY)

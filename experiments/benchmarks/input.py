@@ -30,6 +30,7 @@ from pathlib import Path
 import input_data
 import input_peers
 import input_stages
+import jpegs
 import tables
 from absl import app, flags
 
@@ -140,7 +141,7 @@ def main(_) -> None:
         print("this system does not pin processes: the threads run on all cores")
     import tensorflow as tf
 
-    photographs = input_data.photographs(IMAGES.value)
+    photographs = jpegs.load(IMAGES.value)
     results = {
         "tensorflow": tf.__version__,
         "machine": platform.processor() or platform.machine(),

@@ -1,16 +1,15 @@
 """Photographs with made-up click maps, as our shards: `input.py`'s data."""
 
-import io
 import sys
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
+from made_up_data import save_info
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from data_prep import clicks, quickstart  # noqa: E402
+from data_prep import clicks  # noqa: E402
 from data_prep.building import encoding  # noqa: E402
 from gala_tf import records  # noqa: E402
 
@@ -43,25 +42,6 @@ class Data(NamedTuple):
         files = tf.data.Dataset.from_tensor_slices(self.paths)
         rows = files.interleave(tf.data.TFRecordDataset, cycle_length=SHARDS)
         return list(rows.take(self.distinct).as_numpy_iterator())
-
-
-def photographs(folder: str) -> list[bytes]:
-    """JPEG files of a folder; without one, of scikit-image's photographs, at ImageNet's size."""
-    if folder:
-        found = [p for p in sorted(Path(folder).iterdir()) if p.suffix.lower() in (".jpg", ".jpeg")]
-        if not found:
-            raise ValueError(f"--images={folder} holds no .jpg or .jpeg; expected photographs.")
-        return [path.read_bytes() for path in found]
-    files, rng = [], np.random.default_rng(0)
-    names = [file for file, _ in quickstart.MATERIALS.values()] + list(quickstart.SCENES)
-    for name in names * 4:
-        image = Image.fromarray(quickstart.load_photograph(name))
-        scale = max(500 / image.width, 375 / image.height) * rng.uniform(1, 1.3)
-        image = image.resize((round(image.width * scale), round(image.height * scale)))
-        buffer = io.BytesIO()
-        image.crop((0, 0, 500, 375)).save(buffer, "JPEG", quality=95)
-        files.append(buffer.getvalue())
-    return files
 
 
 def _encode(number, file, storage):
@@ -98,18 +78,7 @@ def build(photos: list[bytes], root: Path, storage: str, examples: int) -> Data:
         for shard in range(SHARDS)
     )
     heights, widths = ([getattr(e, side) for e in encoded] for side in ("height", "width"))
-    info = records.DatasetInfo(
-        name="photographs",
-        class_names=tuple(f"class{i}" for i in range(len(photos))),
-        splits={"train": records.Split(examples, examples, examples, len(photos), shards)},
-        image=records.ImageGeometry(storage, min(heights), max(heights), min(widths), max(widths)),
-        clickmap_blur="box:49",
-        clickmap_grid=64,
-        human_ceiling=None,
-        split_rule="all in train",
-        seed=0,
-        command="a benchmark",
-        tool_version="benchmark",
-    )
-    records.save_info(str(directory), info)
+    image = records.ImageGeometry(storage, min(heights), max(heights), min(widths), max(widths))
+    split = records.Split(examples, examples, examples, len(photos), shards)
+    info = save_info(directory, "photographs", len(photos), split, image)
     return Data(str(directory), info, min(len(photos), examples))

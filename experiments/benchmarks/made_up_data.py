@@ -33,11 +33,26 @@ def build(directory: Path, images: int, side: int) -> records.DatasetInfo:
         example = records.Example(f"train/{i}", file.getvalue(), label, (counts,), split="train")
         written.append(encoding.encode(example, storage).serialized)
     shard = records.write_shard(str(directory / records.shard_name("train", 0, 1)), written)
+    split = records.Split(images, images, 0, CLASSES, (shard,))
+    geometry = records.ImageGeometry("original", side, side, side, side)
+    return save_info(directory, "noise", CLASSES, split, geometry)
+
+
+def save_info(directory: Path, name: str, classes: int, split, image) -> records.DatasetInfo:
+    """Writes and returns the sidecar of a data set with a `records.Split` to train on alone.
+
+    Args:
+        directory: of the shards.
+        name: of the data set.
+        classes: their number.
+        split: the split.
+        image: a `records.ImageGeometry`.
+    """
     info = records.DatasetInfo(
-        name="noise",
-        class_names=tuple(f"class{i}" for i in range(CLASSES)),
-        splits={"train": records.Split(images, images, 0, CLASSES, (shard,))},
-        image=records.ImageGeometry("original", side, side, side, side),
+        name=name,
+        class_names=tuple(f"class{i}" for i in range(classes)),
+        splits={"train": split},
+        image=image,
         clickmap_blur="box:49",
         clickmap_grid=64,
         human_ceiling=None,
