@@ -26,13 +26,16 @@ class Session:
 def build_session(run_config: config.Config, info: records.DatasetInfo, strategy) -> Session:
     """Builds network, optimizer and steps, every variable in the strategy's scope.
 
+    From here on the process keeps the memory that it frees (`memory`).
+
     Raises:
         ValueError: the batch does not divide by the replicas, the flags describe no network, or
             maps have nothing to supervise.
     """
-    from gala_tf import optimizers, run_directory, train_step
+    from gala_tf import memory, optimizers, run_directory, train_step
     from gala_tf import strategy as strategies
 
+    memory.keep_freed_memory()
     replicas = strategy.num_replicas_in_sync
     loss_scaling = run_config.precision == "mixed_float16"
     plan.check_jit_compile(run_config, replicas)

@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT))
 import flops  # noqa: E402
 import made_up_data  # noqa: E402
 
-from gala_tf import config  # noqa: E402
+from gala_tf import config, memory  # noqa: E402
 from gala_tf import strategy as strategies  # noqa: E402
 
 LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 0.01, 0.9, 1e-4  # of all that are compared
@@ -95,8 +95,10 @@ def _ours(batch, image_size, flags, stride_in_1x1=False):
     return run, _flops(step, dataset.element_spec)
 
 
-def _fit(batch, image_size, jit_compile):
+def _fit(batch, image_size, jit_compile, keep_memory=False):
     """As a user of Keras would write it, and with the regularisation and optimizer of ours."""
+    if keep_memory:  # as ours do
+        memory.keep_freed_memory()
     import keras
     import numpy as np
     import tensorflow as tf
