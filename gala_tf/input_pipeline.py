@@ -28,6 +28,8 @@ import tensorflow as tf
 
 from gala_tf import bad_records, clickmaps, preprocessing, records
 
+BLOCK = 64  # records that are parsed, and drawn windows for, by one call
+PREFETCHED = 2  # batches, beside those that are being filled
 FILES_AT_ONCE = 16  # shards read side by side: hides latency, mixes ahead of the shuffle buffer
 ORDER_STREAM, AUGMENTATION_STREAM = 0, 1  # folded into the seed: an own source of bits for each
 CROPS = ("paper", "inception", "center")
@@ -94,28 +96,16 @@ def make_train_dataset(
     pipeline, pipelines, _ = _context_numbers(input_context)
     # Those that lie ahead, of a run that restarts before them, will be found again.
     left_out = [one for one in left_out if one.start_example <= start_example]
-    copies = left_out[-1].copies if left_out else {}
-    whole = _shards(data_dir, info, split, copies)
-    by_pipeline = [
-        [sum(n for _, n in _reading(whole[i::pipelines], one)) for one in (None, *left_out)]
-        for i in range(pipelines)
-    ]
-    counts = [min(column) for column in zip(*by_pipeline, strict=True)]  # of an epoch, in each
-    shards = _reading(whole[pipeline::pipelines], left_out[-1] if left_out else None)
-    if not min(counts):  # of any: so that all hosts refuse, and none waits for another
-        empty = next(i for i, column in enumerate(by_pipeline) if not min(column))
-        raise ValueError(
-            f"Split {split!r} in {data_dir!r} leaves input pipeline {empty} of {pipelines} "
-            f"without an example: it has {len(info.splits[split].shards)} shards, expected at "
-            f"least {pipelines} that are not empty. Build the data set with more shards, or train "
-            "on fewer hosts."
-        )
-    start = start_example // pipelines  # examples that this pipeline has yielded
+    shards, counts = _own_shards(data_dir, info, split, left_out, pipeline, pipelines)
     starts = [one.start_example // pipelines for one in left_out]
-    epoch, taken = bad_records.position(start, counts, starts)
+    # Blocks are counted from the last restart, and read whole: what is drawn does not depend on
+    # where in a block training stops.
+    base = starts[-1] if starts else 0
+    block, used = divmod(start_example // pipelines - base, BLOCK)
+    epoch, taken = bad_records.position(base + block * BLOCK, counts, starts)
 
     resize = _resize_method(info, crop, crop_fraction, image_size)
-    stream = _fold_in((seed, 0), AUGMENTATION_STREAM)
+    stream = _fold_in(_fold_in((seed, 0), AUGMENTATION_STREAM), base)
     # Stored grids are all of one size: a batch of them is cut at once, at a fraction of the cost.
     in_batches = map_features == ["clickmap/blurred"]
 
@@ -131,22 +121,29 @@ def make_train_dataset(
             blur,
         )
 
-    def augment(position, serialized):
-        # Position among the examples of all pipelines: no two examples share a seed.
-        position = position * pipelines + pipeline
-        example_seed = _fold_in(stream, position)
+    def draw(number, serialized):  # [BLOCK]: an operation costs as much for one as for many
+        # Numbered among the blocks of all pipelines: no two share a seed.
+        block_seed = _fold_in(stream, number * pipelines + pipeline)
         record = _parse(serialized, [*IMAGE_FEATURES, *map_features], info.num_classes)
-        shape = _image_shape(record)
         if crop == "paper":
-            window = preprocessing.paper_window(example_seed, *shape, crop_fraction)
-        elif crop == "inception":
-            window = preprocessing.inception_window(example_seed, *shape)
+            record["window"] = preprocessing.paper_window(
+                block_seed, *_image_shape(record), crop_fraction
+            )
+        elif crop == "inception":  # drawn image by image
+            record["seed"] = preprocessing.split_seed(block_seed, BLOCK)
         else:
-            window = preprocessing.center_window(*shape, crop_fraction)
-        mirrored = preprocessing.random_flip(example_seed) if flip else tf.constant(False)
+            record["window"] = preprocessing.center_window(*_image_shape(record), crop_fraction)
+        flips = preprocessing.random_flip(block_seed, [BLOCK])
+        record["mirrored"] = flips if flip else tf.zeros_like(flips)
+        return record
+
+    def cut(record):
+        if crop == "inception":
+            record["window"] = preprocessing.inception_window(
+                record.pop("seed"), *_image_shape(record)
+            )
         encoded = record.pop("image/encoded")
-        image = preprocessing.cut_image(encoded, window, image_size, resize)
-        record |= {"window": window, "mirrored": mirrored}
+        image = preprocessing.cut_image(encoded, record["window"], image_size, resize)
         if not in_batches:
             record["clickmap"] = cut_clickmap(record)
             kept = ("image/class/label", "mirrored", "clickmap")  # of one shape in all records
@@ -161,12 +158,54 @@ def make_train_dataset(
     return (
         _shuffled_epochs(shards, seed, epoch, shuffle_buffer, counts[-1])
         .skip(taken)  # ahead of all decoding
-        .enumerate(start)
-        .map(augment, num_parallel_calls=tf.data.AUTOTUNE)
+        .batch(BLOCK, drop_remainder=True)
+        .enumerate(block)
+        .map(draw)
+        .unbatch()
+        .skip(used)
+        .map(cut, num_parallel_calls=os.cpu_count())  # nearly all of the work
         .batch(batch_size, drop_remainder=True)  # static shapes; an endless stream has no remainder
-        .map(finish, num_parallel_calls=1)  # cheap; more would only hold more batches in memory
-        .prefetch(tf.data.AUTOTUNE)
+        .map(finish)
+        .prefetch(PREFETCHED)
+        .with_options(training_options())
     )
+
+
+def training_options() -> tf.data.Options:
+    """How the stages of training run."""
+    found = tf.data.Options()
+    # Images are copied into their batch by the threads that decode them.
+    found.experimental_optimization.map_and_batch_fusion = True
+    # It measures every stage for every record, to arrive at about the numbers that are given here.
+    found.autotune.enabled = False
+    return found
+
+
+def _own_shards(data_dir, info, split, left_out, pipeline, pipelines):
+    """What a pipeline reads, and the records of an epoch of it: without any list, and with each.
+
+    Returns:
+        ([(path, number of records)], [number of records of an epoch]).
+
+    Raises:
+        ValueError: a missing or damaged shard, or a pipeline, this one or another, has none.
+    """
+    copies = left_out[-1].copies if left_out else {}
+    whole = _shards(data_dir, info, split, copies)
+    by_pipeline = [
+        [sum(n for _, n in _reading(whole[i::pipelines], one)) for one in (None, *left_out)]
+        for i in range(pipelines)
+    ]
+    counts = [min(column) for column in zip(*by_pipeline, strict=True)]  # of an epoch, in each
+    if not min(counts):  # of any: so that all hosts refuse, and none waits for another
+        empty = next(i for i, column in enumerate(by_pipeline) if not min(column))
+        raise ValueError(
+            f"Split {split!r} in {data_dir!r} leaves input pipeline {empty} of {pipelines} "
+            f"without an example: it has {len(info.splits[split].shards)} shards, expected at "
+            f"least {pipelines} that are not empty. Build the data set with more shards, or train "
+            "on fewer hosts."
+        )
+    return _reading(whole[pipeline::pipelines], left_out[-1] if left_out else None), counts
 
 
 def _shuffled_epochs(shards, seed, first_epoch, shuffle_buffer, length):
@@ -197,7 +236,7 @@ def _shuffled_epochs(shards, seed, first_epoch, shuffle_buffer, length):
         dataset = tf.data.Dataset.from_tensor_slices(order).interleave(
             read_shard,
             cycle_length=min(FILES_AT_ONCE, len(shards)),
-            num_parallel_calls=tf.data.AUTOTUNE,
+            num_parallel_calls=min(FILES_AT_ONCE, len(shards)),
             deterministic=True,
         )
         if length < total:  # not the last ones: the shuffle buffer would always leave out the same
@@ -425,7 +464,7 @@ def _clickmap_reader(info, map_source, blur, exact=False):
 
 
 def _parse(serialized, names, classes):
-    """Features of a record, once schema version and label are found to be this data set's.
+    """Features of a record, or of records [B], once schema version and label are found to fit.
 
     A label outside would be a loss that means nothing, or NaN, depending on the device.
 
@@ -437,7 +476,9 @@ def _parse(serialized, names, classes):
     if "image/class/label" in record:
         label = record["image/class/label"]
         sound &= (label >= 0) & (label < classes)
-    check = tf.debugging.Assert(sound, ["not the schema version, or not a label, expected"])
+    check = tf.debugging.Assert(
+        tf.reduce_all(sound), ["not the schema version, or not a label, expected"]
+    )
     with tf.control_dependencies([] if check is None else [check]):
         return {name: tf.identity(tensor) for name, tensor in record.items()}
 
@@ -455,7 +496,7 @@ def _resize_method(info, crop, crop_fraction, image_size):
 
 
 def _image_shape(record):
-    """(height, width) of the stored image, scalar int32 tensors."""
+    """(height, width) of the stored image, int32 tensors: scalars, or [B]."""
     return tf.cast(record["image/height"], tf.int32), tf.cast(record["image/width"], tf.int32)
 
 

@@ -1,10 +1,11 @@
 """Geometry: one window and one mirror flag, for the image and for its click map alike.
 
-A window is an int32 tensor [4] = (top, left, height, width) in pixels of the stored image. It is
-drawn once, then `cut_image` and `cut_clickmap` apply it, so that both show the same piece of the
-world. Pixels stay uint8: normalising them here, on the host, would cost a third of the input's
-throughput, so the model does it. Mirroring them here would cost a tenth, so the training step does
-that, with `mirror`; a map is mirrored in its cut, where it costs nothing.
+A window is an int32 tensor [4] = (top, left, height, width) in pixels of the stored image; [B, 4]
+are windows of as many images. It is drawn once, then `cut_image` and `cut_clickmap` apply it, so
+that both show the same piece of the world. Pixels stay uint8: normalising them here, on the host,
+would cost a third of the input's throughput, so the model does it. Mirroring them here would cost a
+tenth, so the training step does that, with `mirror`; a map is mirrored in its cut, where it costs
+nothing.
 
 Randomness is stateless: the same seed [2] gives the same window, in any thread and after any
 restart. `random_flip` draws from a stream of its own, so both may be given one seed.
@@ -35,13 +36,15 @@ def paper_window(seed, height, width, crop_fraction):
 
     Args:
         seed: int tensor [2].
-        height, width: of the stored image, scalar int32 tensors or ints.
+        height, width: of the stored image, int32 tensors or ints; or of many images, int32 [B].
         crop_fraction: side of the crop / short side of the image, in (0, 1].
     """
     side, short = _square_side(height, width, crop_fraction)
-    offset = tf.random.stateless_uniform([2], seed, 0, short - side + 1, tf.int32)  # upper excluded
-    corner = offset + tf.stack([height - short, width - short]) // 2
-    return tf.concat([corner, [side, side]], axis=0)
+    places = tf.cast(short - side + 1, tf.float32)[..., None]
+    drawn = tf.random.stateless_uniform(tf.concat([tf.shape(side), [2]], 0), seed)  # [0, 1)
+    offset = tf.cast(drawn * places, tf.int32)
+    corner = offset + tf.stack([height - short, width - short], -1) // 2
+    return tf.concat([corner, tf.stack([side, side], -1)], axis=-1)
 
 
 def inception_window(seed, height, width):
@@ -72,13 +75,18 @@ def fixed_side(height, width, crop_fraction):
 def center_window(height, width, crop_fraction):
     """The evaluation crop: the central square, `crop_fraction` of the short side."""
     side, _ = _square_side(height, width, crop_fraction)
-    return tf.stack([(height - side) // 2, (width - side) // 2, side, side])
+    return tf.stack([(height - side) // 2, (width - side) // 2, side, side], -1)
 
 
-def random_flip(seed):
-    """A scalar bool tensor, True half of the time."""
+def random_flip(seed, shape=()):
+    """A bool tensor, True half of the time."""
     seed = tf.random.experimental.stateless_fold_in(seed, FLIP_STREAM)
-    return tf.random.stateless_uniform([], seed) < 0.5
+    return tf.random.stateless_uniform(shape, seed) < 0.5
+
+
+def split_seed(seed, count):
+    """Seeds of their own for so many images: int64 [count, 2]."""
+    return tf.random.stateless_uniform([count, 2], seed, None, None, tf.int64)
 
 
 def mirror(images, mirrored):

@@ -320,14 +320,16 @@ def _check_example(example, blurred, box):
 
 
 def parse_example(serialized, names: Iterable[str] | None = None) -> dict[str, Any]:
-    """Reads one record in TensorFlow; the inverse of `encode_example`.
+    """Reads one record in TensorFlow, or many at once; the inverse of `encode_example`.
 
     Args:
-      serialized: scalar string tensor.
-      names: the features wanted (the others are not even copied); default all.
+      serialized: string tensor, scalar or [B].
+      names: the features wanted (the others are not even copied); default all. Of a batch not
+        those of shape (None,).
 
     Returns:
-      Feature name -> tensor of the static shape in FEATURES; images and maps still encoded.
+      Feature name -> tensor of the static shape in FEATURES, of a batch with B in front; images and
+      maps still encoded.
 
     Raises:
       ValueError: unknown name. tf.errors.InvalidArgumentError: the record lacks a feature.
@@ -346,7 +348,9 @@ def parse_example(serialized, names: Iterable[str] | None = None) -> dict[str, A
             spec[name] = tf.io.FixedLenSequenceFeature([], dtype, allow_missing=True)
         else:
             spec[name] = tf.io.FixedLenFeature(feature.shape, dtype)
-    return tf.io.parse_single_example(serialized, spec)
+    serialized = tf.convert_to_tensor(serialized)
+    parse = tf.io.parse_example if serialized.shape.rank else tf.io.parse_single_example
+    return parse(serialized, spec)
 
 
 def decode_counts(png, height, width):

@@ -1,5 +1,7 @@
 """Our input pipeline, its limits, how far a record gets in it, and images stored in other ways."""
 
+import os
+
 import tensorflow as tf
 from input_data import BATCH, Data
 
@@ -30,9 +32,11 @@ def ours(data: Data, crop: str):
 
 
 def _batches(dataset, function=None):
+    """With as little beside the function as `input_pipeline` has."""
     if function:
-        dataset = dataset.map(function, num_parallel_calls=tf.data.AUTOTUNE)
-    return dataset.batch(BATCH, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+        dataset = dataset.map(function, num_parallel_calls=os.cpu_count())
+    dataset = dataset.batch(BATCH, drop_remainder=True).prefetch(input_pipeline.PREFETCHED)
+    return dataset.with_options(input_pipeline.training_options())
 
 
 def _one_pixel(image):
@@ -89,8 +93,8 @@ def windows_only(data: Data, crop: str):
 
 
 def _shuffled(data):
-    """(number, serialised record), endlessly, by one reader."""
-    return tf.data.TFRecordDataset(data.paths).repeat().shuffle(SHUFFLE, seed=0).enumerate()
+    """Serialised records, endlessly, by one reader."""
+    return tf.data.TFRecordDataset(data.paths).repeat().shuffle(SHUFFLE, seed=0)
 
 
 def _cut_maps(batch):
@@ -100,52 +104,77 @@ def _cut_maps(batch):
     )
 
 
+def _parse(number, serialized):
+    return {**records.parse_example(serialized, [*FEATURES, MAP]), "number": number}
+
+
+def _drawn(serialized, crop):
+    """Records, parsed and given windows (or seeds of theirs) in blocks, as ours are."""
+
+    def draw(*block):
+        record = _parse(*block)
+        seed = tf.stack([tf.constant(0, tf.int64), record.pop("number")])
+        if crop == "paper":
+            record["window"] = preprocessing.paper_window(seed, *_shape(record), FRACTION)
+        else:
+            record["seed"] = preprocessing.split_seed(seed, BATCH)
+        return {**record, "mirrored": preprocessing.random_flip(seed, [BATCH])}
+
+    return _blocks(serialized).map(draw).unbatch()
+
+
+def _blocks(serialized):
+    return serialized.batch(BATCH, drop_remainder=True).enumerate()
+
+
+def _with_window(record):
+    if "seed" in record:
+        record["window"] = preprocessing.inception_window(record.pop("seed"), *_shape(record))
+    return record
+
+
 def stages(data: Data, crop: str) -> dict:
     """{how far: dataset}."""
 
-    def parse(number, serialized):
-        return {**records.parse_example(serialized, [*FEATURES, MAP]), "number": number}
-
-    def draw(*element):
-        record = parse(*element)
-        seed = tf.stack([tf.constant(0, tf.int64), record["number"]])
-        window = _window(crop, seed, _shape(record))
-        return {**record, "window": window, "mirrored": preprocessing.random_flip(seed)}
-
-    def decode(*element):
-        record = draw(*element)
+    def decode(record):
         jpeg = record.pop("image/encoded")
-        return {**record, "image": tf.io.decode_and_crop_jpeg(jpeg, record["window"], **DECODING)}
-
-    def resize(*element):
-        record = draw(*element)
-        resize = None if crop == "paper" else "bilinear"
-        jpeg = record.pop("image/encoded")
-        return {**record, "image": preprocessing.cut_image(jpeg, record["window"], SIDE, resize)}
+        window = _with_window(record)["window"]
+        return tf.io.decode_and_crop_jpeg(jpeg, window, **DECODING), record
 
     def small(stage):
-        def function(*element):
-            record = stage(*element)
-            pixel = _one_pixel(record.pop("image")) if "image" in record else 0
-            return {**record, "pixel": pixel}
+        def function(record):
+            image, record = stage(record)
+            return _one_pixel(image), record
 
         return function
 
     source = _shuffled(data)
+    drawn, resize = _drawn(source, crop), _resize(crop)
     found = {
         "  read, shuffle": _batches(source),
-        "  + parse": _batches(source, parse),
-        "  + window, mirror flag": _batches(source, draw),
-        "  + decode the window": _batches(source, small(decode)),
+        "  + parse": _blocks(source).map(_parse).prefetch(input_pipeline.PREFETCHED),
+        "  + window, mirror flag": _batches(drawn, _with_window),
+        "  + decode the window": _batches(drawn, small(decode)),
     }
     if crop == "inception":
-        found["  + resize to 224"] = _batches(source, small(resize))
-    whole = _batches(source, resize)
-    found["  + copy into batches"] = whole
-    found["  + maps, in batches"] = whole.map(
-        lambda batch: {**batch, "clickmap": _cut_maps(batch)}, num_parallel_calls=1
-    )
+        found["  + resize to 224"] = _batches(drawn, small(resize))
+    found["  + copy into batches"] = _batches(drawn, resize)
+    found["  + maps"] = found["  + copy into batches"].map(_with_maps)
     return found
+
+
+def _resize(crop):
+    how = None if crop == "paper" else "bilinear"
+
+    def resize(record):
+        jpeg = record.pop("image/encoded")
+        return preprocessing.cut_image(jpeg, _with_window(record)["window"], SIDE, how), record
+
+    return resize
+
+
+def _with_maps(image, batch):
+    return image, batch, _cut_maps(batch)
 
 
 def stored_otherwise(data: Data, folder) -> dict:
@@ -158,17 +187,14 @@ def stored_otherwise(data: Data, folder) -> dict:
 
     def cut(number, record):
         seed = tf.stack([tf.constant(0, tf.int64), number])
-        window = _window("paper", seed, _shape(record))
-        corner, size = tf.concat([window[:2], [0]], 0), [SIDE, SIDE, 3]
-        image = tf.slice(record["image"], corner, size)
-        flag = preprocessing.random_flip(seed)
-        return {**record, "image": image, "window": window, "mirrored": flag}
+        record["window"] = preprocessing.paper_window(seed, *_shape(record), FRACTION)
+        corner, size = tf.concat([record["window"][:2], [0]], 0), [SIDE, SIDE, 3]
+        record["mirrored"] = preprocessing.random_flip(seed)
+        return tf.slice(record.pop("image"), corner, size), record
 
     def finish(dataset):
-        batches = _batches(dataset.repeat().shuffle(SHUFFLE, seed=0).enumerate(), cut)
-        return batches.map(
-            lambda batch: {**batch, "clickmap": _cut_maps(batch)}, num_parallel_calls=1
-        )
+        shuffled = dataset.repeat().shuffle(SHUFFLE, seed=0).enumerate()
+        return _batches(shuffled, cut).map(_with_maps)
 
     def raw(serialized):
         features = {name: records.FEATURES[name] for name in [*FEATURES, MAP]}
@@ -182,9 +208,8 @@ def stored_otherwise(data: Data, folder) -> dict:
     some = shards.take(data.distinct)  # that memory is asked for a few only
     return {
         "records cached in memory": _batches(
-            some.cache().repeat().shuffle(SHUFFLE, seed=0).enumerate(),
-            lambda number, record: cut(number, decode(record)),
-        ).map(lambda batch: {**batch, "clickmap": _cut_maps(batch)}, num_parallel_calls=1),
+            _drawn(some.cache().repeat().shuffle(SHUFFLE, seed=0), "paper"), _resize("paper")
+        ).map(_with_maps),
         "pixels cached in memory (197 kB)": finish(some.map(decode).cache()),
         "pixels in a snapshot (197 kB)": finish(
             some.map(decode).snapshot(str(folder / "snapshot"), compression=None)
