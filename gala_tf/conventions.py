@@ -163,13 +163,13 @@ def run(convention: str, explain, data: Data, sides: dict[str, int]):
     import tensorflow as tf
     from tqdm import tqdm
 
-    from gala_tf import input_pipeline
+    from gala_tf import reading
 
     of_paper = convention == "paper"
     dataset = paper_batches(data, max(sides.values())) if of_paper else harmonization_batches(data)
     parts = []
     progress = tqdm(total=data.examples, desc=convention, unit="image", disable=None)
-    with input_pipeline.named_records(data.data_dir, data.info, data.split):
+    with reading.named_records(data.data_dir, data.info, data.split):
         for batch in dataset:
             found = explain(batch["image"], batch["label"], batch["image_index"])
             # Without padding, whose index is -1.

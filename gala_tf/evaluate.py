@@ -104,13 +104,13 @@ class Evaluator:
         import numpy as np
         import tensorflow as tf
 
-        from gala_tf import input_pipeline
+        from gala_tf import reading
 
         iterator, batches, seen = iter(self.dataset), [], 0
         while seen < self.examples:
             poll()
             try:
-                with input_pipeline.named_records(self.run_config.data_dir, self.info, self.split):
+                with reading.named_records(self.run_config.data_dir, self.info, self.split):
                     batch = tf.nest.map_structure(lambda x: x.numpy(), self.step(iterator))
             except tf.errors.OutOfRangeError:
                 break

@@ -131,7 +131,7 @@ def choose_rows(run_config, info, split, num_images, geometry) -> np.ndarray:
     Raises:
         ValueError: no such split, an empty one, a damaged shard.
     """
-    from gala_tf import input_pipeline, records
+    from gala_tf import input_pipeline, reading, records
 
     entry = info.require_split(split)
     if not entry.examples:
@@ -145,7 +145,7 @@ def choose_rows(run_config, info, split, num_images, geometry) -> np.ndarray:
         dataset = input_pipeline.make_eval_dataset(
             run_config.data_dir, info, split, batch_size=min(64, entry.examples), **geometry
         )
-        with input_pipeline.named_records(run_config.data_dir, info, split):
+        with reading.named_records(run_config.data_dir, info, split):
             for batch in dataset:
                 index = batch["image_index"].numpy()
                 real = index >= 0  # -1 marks padding

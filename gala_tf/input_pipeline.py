@@ -21,20 +21,17 @@ larger ones some, drawn anew, are left out.
 Dimension letters: B batch, S side of the image, h side of the map, P participants.
 """
 
-import contextlib
 import os
 
 import tensorflow as tf
 
-from gala_tf import bad_records, clickmaps, preprocessing, records
+from gala_tf import bad_records, preprocessing, reading, records
 
 BLOCK = 64  # records that are parsed, and drawn windows for, by one call
 PREFETCHED = 2  # batches, beside those that are being filled
 FILES_AT_ONCE = 16  # shards read side by side: hides latency, mixes ahead of the shuffle buffer
 ORDER_STREAM, AUGMENTATION_STREAM = 0, 1  # folded into the seed: an own source of bits for each
 CROPS = ("paper", "inception", "center")
-MAP_SOURCES = ("clickmaps", "boxes")
-IMAGE_FEATURES = ("image/encoded", "image/height", "image/width", "image/class/label")
 
 
 # --------------------------------------------------------------------------- training
@@ -91,9 +88,9 @@ def make_train_dataset(
         ValueError: an unknown choice or split, a missing or damaged shard, a split without
             examples, fewer shards than pipelines.
     """
-    _check_choice("crop", crop, CROPS)
-    map_features, read_clickmap = _clickmap_reader(info, map_source, clickmap_blur)
-    pipeline, pipelines, _ = _context_numbers(input_context)
+    reading.check_choice("crop", crop, CROPS)
+    map_features, read_clickmap = reading.clickmap_reader(info, map_source, clickmap_blur)
+    pipeline, pipelines, _ = reading.pipeline_numbers(input_context)
     # Those that lie ahead, of a run that restarts before them, will be found again.
     left_out = [one for one in left_out if one.start_example <= start_example]
     shards, counts = _own_shards(data_dir, info, split, left_out, pipeline, pipelines)
@@ -104,7 +101,7 @@ def make_train_dataset(
     block, used = divmod(start_example // pipelines - base, BLOCK)
     epoch, taken = bad_records.position(base + block * BLOCK, counts, starts)
 
-    resize = _resize_method(info, crop, crop_fraction, image_size)
+    resize = reading.resize_method(info, crop, crop_fraction, image_size)
     stream = _fold_in(_fold_in((seed, 0), AUGMENTATION_STREAM), base)
     # Stored grids are all of one size: a batch of them is cut at once, at a fraction of the cost.
     in_batches = map_features == ["clickmap/blurred"]
@@ -115,7 +112,7 @@ def make_train_dataset(
             counts,
             record["window"],
             record["mirrored"],
-            _image_shape(record),
+            reading.image_shape(record),
             clickmap_size,
             clickmap_resize,
             blur,
@@ -124,15 +121,15 @@ def make_train_dataset(
     def draw(number, serialized):  # [BLOCK]: an operation costs as much for one as for many
         # Numbered among the blocks of all pipelines: no two share a seed.
         block_seed = _fold_in(stream, number * pipelines + pipeline)
-        record = _parse(serialized, [*IMAGE_FEATURES, *map_features], info.num_classes)
+        names = [*reading.IMAGE_FEATURES, *map_features]
+        record = reading.parse(serialized, names, info.num_classes)
+        shape = reading.image_shape(record)
         if crop == "paper":
-            record["window"] = preprocessing.paper_window(
-                block_seed, *_image_shape(record), crop_fraction
-            )
+            record["window"] = preprocessing.paper_window(block_seed, *shape, crop_fraction)
         elif crop == "inception":  # drawn image by image
             record["seed"] = preprocessing.split_seed(block_seed, BLOCK)
         else:
-            record["window"] = preprocessing.center_window(*_image_shape(record), crop_fraction)
+            record["window"] = preprocessing.center_window(*shape, crop_fraction)
         flips = preprocessing.random_flip(block_seed, [BLOCK])
         record["mirrored"] = flips if flip else tf.zeros_like(flips)
         return record
@@ -140,7 +137,7 @@ def make_train_dataset(
     def cut(record):
         if crop == "inception":
             record["window"] = preprocessing.inception_window(
-                record.pop("seed"), *_image_shape(record)
+                record.pop("seed"), *reading.image_shape(record)
             )
         encoded = record.pop("image/encoded")
         image = preprocessing.cut_image(encoded, record["window"], image_size, resize)
@@ -153,7 +150,7 @@ def make_train_dataset(
     def finish(image, record):
         clickmap = cut_clickmap(record) if in_batches else record["clickmap"]
         mirrored = tf.cast(record["mirrored"], tf.float32)
-        return {**_example(image, record, clickmap), "mirrored": mirrored}
+        return {**reading.example(image, record, clickmap), "mirrored": mirrored}
 
     return (
         _shuffled_epochs(shards, seed, epoch, shuffle_buffer, counts[-1])
@@ -191,7 +188,7 @@ def _own_shards(data_dir, info, split, left_out, pipeline, pipelines):
         ValueError: a missing or damaged shard, or a pipeline, this one or another, has none.
     """
     copies = left_out[-1].copies if left_out else {}
-    whole = _shards(data_dir, info, split, copies)
+    whole = reading.shards(data_dir, info, split, copies)
     by_pipeline = [
         [sum(n for _, n in _reading(whole[i::pipelines], one)) for one in (None, *left_out)]
         for i in range(pipelines)
@@ -285,15 +282,18 @@ def make_eval_dataset(
     Raises:
         ValueError: an unknown choice or split, a missing or damaged shard.
     """
-    map_features, read_clickmap = _clickmap_reader(info, map_source, clickmap_blur, exact=True)
-    resize = _resize_method(info, "center", crop_fraction, image_size)
-    pipeline, pipelines, replicas = _context_numbers(input_context)
-    shards = _shards(data_dir, info, split)[pipeline::pipelines]
+    map_features, read_clickmap = reading.clickmap_reader(
+        info, map_source, clickmap_blur, exact=True
+    )
+    resize = reading.resize_method(info, "center", crop_fraction, image_size)
+    pipeline, pipelines, replicas = reading.pipeline_numbers(input_context)
+    shards = reading.shards(data_dir, info, split)[pipeline::pipelines]
     paths, starts, counts = zip(*shards, strict=True) if shards else ((), (), ())
 
     def prepare(index, serialized):
-        record = _parse(serialized, [*IMAGE_FEATURES, *map_features], info.num_classes)
-        shape = _image_shape(record)
+        names = [*reading.IMAGE_FEATURES, *map_features]
+        record = reading.parse(serialized, names, info.num_classes)
+        shape = reading.image_shape(record)
         window = preprocessing.center_window(*shape, crop_fraction)
         counts, blur = read_clickmap(record)
         clickmap = preprocessing.cut_clickmap(
@@ -301,7 +301,7 @@ def make_eval_dataset(
         )
         image = preprocessing.cut_image(record["image/encoded"], window, image_size, resize)
         return {
-            **_example(image, record, clickmap),
+            **reading.example(image, record, clickmap),
             "is_real": 1.0,
             "image_index": tf.cast(index, tf.int32),
         }
@@ -360,8 +360,8 @@ def participant_maps(data_dir, info, split, *, clickmap_size, clickmap_blur, cro
 
     def cut_all(serialized):
         names = ["image/height", "image/width", "clickmap/by_participant"]
-        record = _parse(serialized, names, info.num_classes)
-        shape = _image_shape(record)
+        record = reading.parse(serialized, names, info.num_classes)
+        shape = reading.image_shape(record)
         window = preprocessing.center_window(*shape, crop_fraction)
 
         def cut(png):  # [h, h, 1]
@@ -378,152 +378,8 @@ def participant_maps(data_dir, info, split, *, clickmap_size, clickmap_blur, cro
     return [maps for maps in dataset.as_numpy_iterator() if len(maps) > 1]
 
 
-# --------------------------------------------------------------------------- both
-
-
-def check_records(data_dir, info, split):
-    """Decodes every image and count map of a split.
-
-    Raises:
-        bad_records.BadRecordsError: a ValueError that names shard, record and byte.
-        ValueError: the shards are not those that the sidecar describes.
-    """
-    bad = bad_records.find(data_dir, info, split)
-    if bad:
-        raise bad_records.BadRecordsError(bad_records.describe(data_dir, info, bad), bad)
-
-
-@contextlib.contextmanager
-def named_records(data_dir, info, split, left_out=()):
-    """While it lasts, an error of reading a split becomes one that names shard and record.
-
-    Args:
-        left_out: `bad_records.LeftOut` of what is not read anyhow.
-
-    Raises:
-        bad_records.BadRecordsError: a ValueError; `.bad` are all bad records of the split. An error
-            that reading it once more does not reproduce is raised as it came.
-    """
-    try:
-        yield
-    except (
-        *bad_records.UNDECODABLE,
-        tf.errors.DataLossError,
-        tf.errors.FailedPreconditionError,  # fewer records than there should be
-        tf.errors.NotFoundError,
-    ) as error:
-        print(f"a record of split {split!r} cannot be read; looking for it in {data_dir} ...")
-        bad = bad_records.find(data_dir, info, split)
-        known = {(r.file, r.record) for one in left_out[-1:] for r in one.records}
-        new = [one for one in bad if (one.file, one.record) not in known]
-        if not new:
-            raise
-        text = bad_records.describe(data_dir, info, new)
-        raise bad_records.BadRecordsError(text, bad) from error
-
-
-def _shards(data_dir, info, split, bad=()):
-    """(path, place of its first example in the split, number of examples) of every shard.
-
-    `bad` are names of shards that need not be as the sidecar says.
-    """
-    shards, start = [], 0
-    paths = records.check_shards(data_dir, info, split, bad)
-    for path, shard in zip(paths, info.splits[split].shards, strict=True):
-        shards.append((path, start, shard.examples))
-        start += shard.examples
-    return shards
-
-
-def _context_numbers(input_context):
-    """Index of this pipeline, number of pipelines, replicas that each of them feeds."""
-    if input_context is None:
-        return 0, 1, 1
-    pipelines = input_context.num_input_pipelines
-    replicas = input_context.num_replicas_in_sync // pipelines
-    return input_context.input_pipeline_id, pipelines, replicas
-
-
-def _clickmap_reader(info, map_source, blur, exact=False):
-    """The features a map is read from, and a function: record -> (map [H, W], blur still due)."""
-    _check_choice("map_source", map_source, MAP_SOURCES)
-    if map_source == "boxes":
-        return ["clickmap/box"], lambda record: (
-            clickmaps.box_map(record["clickmap/box"], *_image_shape(record)),
-            blur,
-        )
-    if not exact and blur == clickmaps.parse_blur(info.clickmap_blur):
-        return ["clickmap/blurred"], lambda record: (
-            records.decode_blurred(record["clickmap/blurred"], info.clickmap_grid),
-            clickmaps.NO_BLUR,
-        )
-    return ["clickmap/counts"], lambda record: (
-        records.decode_counts(record["clickmap/counts"], *_image_shape(record)),
-        blur,
-    )
-
-
-def _parse(serialized, names, classes):
-    """Features of a record, or of records [B], once schema version and label are found to fit.
-
-    A label outside would be a loss that means nothing, or NaN, depending on the device.
-
-    Raises:
-        tf.errors.InvalidArgumentError: one is not; `named_records` says of which record.
-    """
-    record = records.parse_example(serialized, [*names, "schema_version"])
-    sound = tf.equal(record.pop("schema_version"), records.SCHEMA_VERSION)
-    if "image/class/label" in record:
-        label = record["image/class/label"]
-        sound &= (label >= 0) & (label < classes)
-    check = tf.debugging.Assert(
-        tf.reduce_all(sound), ["not the schema version, or not a label, expected"]
-    )
-    with tf.control_dependencies([] if check is None else [check]):
-        return {name: tf.identity(tensor) for name, tensor in record.items()}
-
-
-def _resize_method(info, crop, crop_fraction, image_size):
-    """How to bring windows to `image_size`; None if they are all of that size."""
-    sizes = info.image
-    if (
-        crop != "inception"
-        and (sizes.min_height, sizes.min_width) == (sizes.max_height, sizes.max_width)
-        and preprocessing.fixed_side(sizes.min_height, sizes.min_width, crop_fraction) == image_size
-    ):
-        return None
-    return "bilinear"
-
-
-def _image_shape(record):
-    """(height, width) of the stored image, int32 tensors: scalars, or [B]."""
-    return tf.cast(record["image/height"], tf.int32), tf.cast(record["image/width"], tf.int32)
-
-
-def _example(image, record, clickmap):
-    """The entries that training and evaluation share, of one example or of a batch.
-
-    `clickmap` [..., h, h, 1] may still be unfit.
-    """
-    clickmap = tf.maximum(clickmap, 0.0)  # bicubic kernels undershoot
-    pixels = [-3, -2, -1]
-    usable = tf.reduce_all(tf.math.is_finite(clickmap), pixels, keepdims=True)
-    usable &= tf.reduce_any(clickmap > 0, pixels, keepdims=True)
-    return {
-        "image": image,
-        "label": tf.cast(record["image/class/label"], tf.int32),
-        "clickmap": tf.where(usable, clickmap, tf.zeros_like(clickmap)),
-        "has_clickmap": tf.cast(tf.squeeze(usable, pixels), tf.float32),
-    }
-
-
 def _fold_in(seed, number):
     """A new seed [2] from a seed and a number, both int64."""
     return tf.random.experimental.stateless_fold_in(
         tf.cast(seed, tf.int64), tf.cast(number, tf.int64)
     )
-
-
-def _check_choice(name, value, choices):
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(choices)}; received {value!r}.")

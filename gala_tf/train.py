@@ -297,7 +297,7 @@ def train_steps(run: Run, state: State, end: int) -> None:
     """Trains to the next stop, or less if asked to end, and logs the mean numbers."""
     import tensorflow as tf
 
-    from gala_tf import input_pipeline, train_step
+    from gala_tf import reading, train_step
 
     cfg, session = run.config, run.session
     before, began, total = state.step, time.monotonic(), 0.0
@@ -311,7 +311,7 @@ def train_steps(run: Run, state: State, end: int) -> None:
         )
         with (
             run.watchdog.watching(f"steps {state.step + 1} to {state.step + count}", report),
-            input_pipeline.named_records(cfg.data_dir, run.info, cfg.train_split, state.left_out),
+            reading.named_records(cfg.data_dir, run.info, cfg.train_split, state.left_out),
             state.profile.call(state.step),
         ):
             sums, bad_step, bad_vector = session.train_steps(state.iterator, tf.constant(count))

@@ -199,14 +199,14 @@ def read_examples(run_config, info, split: str, rows: Sequence[int], geometry: d
     Raises:
         ValueError: a record that cannot be read.
     """
-    from gala_tf import input_pipeline
+    from gala_tf import input_pipeline, reading
 
     wanted, found = set(map(int, rows)), {}
     batch_size = min(64, info.require_split(split).examples)
     dataset = input_pipeline.make_eval_dataset(
         run_config.data_dir, info, split, batch_size=batch_size, **geometry
     )
-    with input_pipeline.named_records(run_config.data_dir, info, split):
+    with reading.named_records(run_config.data_dir, info, split):
         for batch in dataset:
             for place, index in enumerate(batch["image_index"].numpy().tolist()):
                 if index in wanted:

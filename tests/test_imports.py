@@ -29,6 +29,7 @@ LEVELS = [
         "interruption",
         "stall",
         "storage",
+        "memory",
     },
     {
         "layers",
@@ -48,6 +49,7 @@ LEVELS = [
     {
         "models",
         "bad_records",
+        "reading",
         "input_pipeline",
         "checkpoints",
         "train_step",
@@ -96,6 +98,7 @@ NEVER_SEE_FLAGS = {
     "explanations",
     "saved_models",
     "input_pipeline",
+    "reading",
     "bad_records",
     "schedules",
     "optimizers",

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from gala_tf import clickmaps, input_pipeline, metrics, records
+from gala_tf import clickmaps, input_pipeline, metrics, reading, records
 
 HEIGHT, WIDTH, GRID = 40, 48, 10
 SHARDS = ((0, 1, 2, 3, 4), (5, 6, 7), (8, 9, 10, 11))  # the images in each
@@ -272,7 +272,7 @@ def test_a_map_that_the_crop_misses_counts_as_none(data):
 def test_unfit_maps_are_zeroed_and_marked(bad):
     clickmap = tf.constant([[[bad], [0.0]]])
     record = {"image/class/label": tf.constant(0, tf.int64)}
-    example = input_pipeline._example(None, record, clickmap)
+    example = reading.example(None, record, clickmap)
     assert example["has_clickmap"] == 0
     np.testing.assert_array_equal(example["clickmap"], [[[0], [0]]])
 
@@ -288,7 +288,7 @@ def test_a_remote_file_system_is_read_as_a_local_one(data):
     remote = (bucket, records.load_info(bucket))
     assert_equal(take(train_dataset(remote), 5), take(train_dataset(data), 5))
     assert_equal(take(eval_dataset(remote), -1), take(eval_dataset(data), -1))
-    input_pipeline.check_records(*remote, "train")
+    reading.check_records(*remote, "train")
     assert input_pipeline.image_ids(*remote, "train") == input_pipeline.image_ids(*data, "train")
 
 
@@ -402,11 +402,11 @@ def damaged(tmp_path):
 
 
 def test_check_records_finds_the_record_that_stops_a_run(data, damaged):
-    input_pipeline.check_records(*data, "train")
+    reading.check_records(*data, "train")
     with pytest.raises(tf.errors.InvalidArgumentError):
         take(eval_dataset(damaged), -1)
     with pytest.raises(ValueError, match="Record 2 of shard .*train-00000-of-00002.*rebuild-me"):
-        input_pipeline.check_records(*damaged, "train")
+        reading.check_records(*damaged, "train")
 
 
 def with_another_version(data, directory, *, without=()):
@@ -430,7 +430,7 @@ def test_check_records_names_a_record_of_another_schema_version(data, tmp_path):
     # Another schema need not have what this one has.
     copy = with_another_version(data, tmp_path / "copy", without=["image/encoded"])
     with pytest.raises(ValueError, match="Record 1 of shard .*has schema_version 7, .* reads 1"):
-        input_pipeline.check_records(*copy, "train")
+        reading.check_records(*copy, "train")
 
 
 def test_a_record_of_another_schema_version_stops_a_run(data, tmp_path):
@@ -439,7 +439,7 @@ def test_a_record_of_another_schema_version_stops_a_run(data, tmp_path):
     for dataset in (eval_dataset(copy), train_dataset(copy)):
         with (
             pytest.raises(ValueError, match="Record 1 of shard .*has schema_version 7"),
-            input_pipeline.named_records(*copy, "train"),
+            reading.named_records(*copy, "train"),
         ):
             take(dataset, 20)
 
@@ -457,7 +457,7 @@ def test_check_records_says_how_a_file_is_damaged(data, tmp_path, cut, reason):
     split = dataclasses.replace(split, shards=(shard, *split.shards[1:]))
     info = dataclasses.replace(info, splits={"train": split})
     with pytest.raises(ValueError, match=f"Record 4 of shard .* cannot be read: {reason}"):
-        input_pipeline.check_records(str(tmp_path / "copy"), info, "train")
+        reading.check_records(str(tmp_path / "copy"), info, "train")
 
 
 def test_a_shard_that_the_sidecar_does_not_list_is_refused(data, tmp_path):
@@ -476,7 +476,7 @@ def test_a_shard_with_fewer_records_than_the_sidecar_says_stops_an_evaluation(da
     with pytest.raises(tf.errors.FailedPreconditionError, match="13 elements.*only 12"):
         take(eval_dataset((directory, info)), -1)
     with pytest.raises(ValueError, match="00000-of-00003.*holds 5 records, expected 6.*rebuild-me"):
-        input_pipeline.check_records(directory, info, "train")
+        reading.check_records(directory, info, "train")
 
 
 def test_a_missing_shard_is_named_before_anything_is_read(data):

@@ -17,7 +17,7 @@ from data_prep import verify
 from data_prep.building import encoding
 from data_prep.readers import tfrecord_files
 from data_prep.verification import findings, record_checks, shard_checks
-from gala_tf import input_pipeline, records
+from gala_tf import reading, records
 
 SHARD = "train-00001-of-00003.tfrecord"
 
@@ -130,7 +130,7 @@ def refused(directory, split="train"):
     info = records.load_info(str(directory))
     try:
         records.check_shards(str(directory), info, split)  # before training
-        input_pipeline.check_records(str(directory), info, split)  # while training
+        reading.check_records(str(directory), info, split)  # while training
     except ValueError as error:
         return str(error)
     return ""

@@ -11,7 +11,7 @@ import small_data
 import tensorflow as tf
 
 from failing import COUNTED, FAILURE, NAMED, Kind, empty, flip_a_bit, remove
-from gala_tf import bad_records, clickmaps, input_pipeline, records
+from gala_tf import bad_records, clickmaps, input_pipeline, reading, records
 
 SHARD = 1  # of the training split's
 EXAMPLES, SHARDS = 60, 12  # 5 records each: less than the tenth that may be left out
@@ -176,7 +176,7 @@ def _read_on(folder, rng, damage):
     dataset = batches(data, info)  # which has looked at all files
     damage(data / info.splits["train"].shards[SHARD].file, rng)
     try:
-        with input_pipeline.named_records(str(data), info, "train"):
+        with reading.named_records(str(data), info, "train"):
             digests(dataset, 2 * EXAMPLES)
     except ValueError as error:
         return data, error
