@@ -220,13 +220,13 @@ def test_deviations_by_hand(benchmark):
     table = precision.deviations(curves(precision), 2)
     # Five means of two; the last one differs by 1.
     assert table["mixed_bfloat16"] == pytest.approx(
-        {"end": 7.0, "mean": 0.2, "greatest": 1.0, "skipped": 0}
+        {"end": 7.0, "begin": 0.0, "mean": 0.2, "greatest": 1.0, "skipped": 0}
     )
     assert table["float32"]["greatest"] == 0
     assert table["float32, seed 1"]["mean"] == pytest.approx(1)
-    assert " below the 1.0000" in precision.verdict(table, "mixed_bfloat16")
+    assert "within 1.0000 (float32, seed 1)" in precision.verdict(table, "mixed_bfloat16")
     table["mixed_bfloat16"]["mean"] = 1.5
-    assert "NOT below" in precision.verdict(table, "mixed_bfloat16")
+    assert "BEYOND" in precision.verdict(table, "mixed_bfloat16")
 
 
 def test_runs_of_one_seed_differ_in_precision_alone(benchmark):
@@ -255,3 +255,14 @@ def test_training_keeps_every_steps_loss(benchmark, data_dir):
     assert curve.loss.shape == curve.map_loss.shape == (3,)
     assert np.all(curve.loss > curve.map_loss) and np.all(np.isfinite(curve.loss))
     assert 0 <= curve.skipped <= 3
+
+
+@pytest.mark.slow
+def test_a_disturbance_is_small_at_first(benchmark, data_dir):
+    precision = benchmark("precision")
+    small = [f"--data_dir={data_dir}", "--image_size=28", "--clickmap_blur=box:5", *SMALL]
+    arguments = {"seed": 0, "precision": "float32"}, 1, [*small, "--global_batch_size=8"]
+    as_it_was, same = precision.train(*arguments), precision.train(*arguments)
+    assert same.loss == as_it_was.loss
+    disturbed = precision.train(*arguments, disturbance=1e-3)
+    assert 0 < abs(disturbed.loss - as_it_was.loss) < 0.1
