@@ -25,7 +25,6 @@ import io
 import logging
 import re
 import shutil
-import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -36,6 +35,7 @@ from absl import logging as absl_logging
 from damage import at_random, kinds
 from fake_trees import build
 from fault_trees import FINISHED, TREES
+from time_limit import HangError, limited
 
 from data_prep import verify
 from data_prep.readers import tfrecord_files
@@ -65,10 +65,6 @@ class Verdict(NamedTuple):
     text: str
 
 
-class _HangError(BaseException):
-    """Not an Exception: nothing that is tested may catch it."""
-
-
 class Built(NamedTuple):
     """A build: records by split and image, what was printed, the error, memory in MB."""
 
@@ -88,22 +84,6 @@ def _status(field):
             if line.startswith(field):
                 return int(line.split()[1]) / 1024
     return 0.0
-
-
-@contextlib.contextmanager
-def limited():
-    """Interrupts what does not end, after SECONDS."""
-
-    def interrupt(*_):
-        raise _HangError(f"no end after {SECONDS} s")
-
-    before = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 @contextlib.contextmanager
@@ -135,12 +115,12 @@ def run(tree: str, root: Path, out: Path, **others) -> Built:
         Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
     before = _status("VmRSS")
     try:
-        with _heard(printed, root), limited():
+        with _heard(printed, root), limited(SECONDS):
             if TREES[tree].source == FINISHED:
                 out = _verify(options["data_dir"], out)
             else:
                 build(out, source=TREES[tree].source, **options)
-    except (Exception, _HangError) as caught:
+    except (Exception, HangError) as caught:
         error = caught
     memory = _status("VmHWM") - before
     if error is None:

@@ -5,7 +5,7 @@
 
 The parts that faults strike are the modules of `failing`, which also lists the outcomes. A fault is
 (kind, seed); everything that its kind does not allow is a failure, as is any exception and no end
-within a minute.
+within SECONDS.
 """
 
 import collections
@@ -33,6 +33,7 @@ from failing import (
     in_storage,
     in_time,
 )
+from time_limit import HangError, limited
 
 AREAS = {
     "checkpoints": in_checkpoints,
@@ -62,10 +63,6 @@ class Verdict(NamedTuple):
     seconds: float = 0.0
 
 
-class _HangError(BaseException):
-    """Not an Exception: nothing that is tested may catch it."""
-
-
 def campaign(word: str = "") -> list[Fault]:
     """All faults whose name contains a word."""
     chosen = [name for name in KINDS if word in name]
@@ -77,21 +74,13 @@ def judge(fault: Fault) -> Verdict:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as of a job in the background
         signal.signal(signal.SIGINT, signal.default_int_handler)  # or children would inherit it
 
-    def interrupt(*_):
-        raise _HangError(f"no end after {SECONDS} s")
-
     kind, began = KINDS[fault.kind], time.monotonic()
     rng = np.random.default_rng([zlib.crc32(fault.kind.encode()), fault.seed])
-    before = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
     try:
-        with tempfile.TemporaryDirectory(prefix="failing-") as folder:
+        with limited(SECONDS), tempfile.TemporaryDirectory(prefix="failing-") as folder:
             outcome, text = kind.make(Path(folder), rng)
-    except (Exception, _HangError) as error:
+    except (Exception, HangError) as error:
         outcome, text = FAILURE, f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
     if outcome not in (*kind.allowed, FAILURE):
         outcome, text = FAILURE, f"{outcome}, expected {' or '.join(kind.allowed)}: {text}"
     return Verdict(fault, outcome, text, time.monotonic() - began)
