@@ -130,7 +130,8 @@ def test_two_workers_compute_what_one_process_does(whole, data_dir, tmp_path):
         for name in a.keys() - {"kind"}:
             assert b[name] == pytest.approx(a[name], rel=1e-4, abs=1e-6), name
     for which in ("checkpoints", "best"):
-        assert_close(weights(tmp_path, which), weights(whole / "run", which), 1e-4, 1e-6)
+        # Sums in another order, over 15 steps: gradients differ in the seventh digit.
+        assert_close(weights(tmp_path, which), weights(whole / "run", which), 1e-4, 1e-5)
     one, two = (
         json.loads((directory / "results-test.json").read_text())
         for directory in (tmp_path, whole / "run")
