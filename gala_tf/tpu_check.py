@@ -104,8 +104,7 @@ class Check:
         Args:
             first: the row of a training step, from `step`.
         """
-        fits, too_large = 0, None
-        row, next_tried = first, False
+        fits, too_large, row, next_tried = 0, None, first, False
         for left in reversed(range(TRIES + 1)):
             if row["compiles"]:
                 fits, used = row["batch_per_core"], row["peak_bytes"]
@@ -118,11 +117,13 @@ class Check:
             guess = summary.batch_estimate(
                 used, row["variable_bytes"], row["batch_per_core"], chip["hbm_bytes"]
             )
-            if not fits < guess < (too_large or guess + 1):  # reached: is it the largest?
-                bisected = (fits + (too_large or 2 * fits)) // 2 // GRAIN * GRAIN
-                guess = bisected if next_tried else fits + GRAIN
-                next_tried = True
-            row = self.step("train", topology, chip, replicas, max(guess, GRAIN))
+            if guess <= fits and not next_tried:  # as foreseen: is it the largest?
+                guess, next_tried = fits + GRAIN, True
+            elif too_large and (row["compiles"] or not fits < guess < too_large):
+                guess = (fits + too_large) // 2
+            elif not too_large and row is not first and guess < fits * 5 / 4:
+                guess = fits * 3 // 2  # the compiler finds ways, again and again
+            row = self.step("train", topology, chip, replicas, max(guess // GRAIN, 1) * GRAIN)
         return {"fits": fits, "too_large": too_large}
 
 

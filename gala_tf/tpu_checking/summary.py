@@ -109,8 +109,8 @@ def _batch_lines(found):
     if not largest:
         return []
     if "fits" in largest:
-        over = f", {largest['too_large']} do not" if largest["too_large"] else ""
-        return [f"  largest batch: {largest['fits']} images a core fit{over} (compiled)"]
+        over = f"{largest['too_large']} do not" if largest["too_large"] else "more were not tried"
+        return [f"  largest batch: {largest['fits']} images a core fit, {over} (compiled)"]
     return [
         f"  largest batch: about {largest['estimate']} images a core, if memory grows in "
         "proportion (--find_batch compiles it)"
