@@ -324,15 +324,16 @@ def parse_example(serialized, names: Iterable[str] | None = None) -> dict[str, A
 
     Args:
       serialized: string tensor, scalar or [B].
-      names: the features wanted (the others are not even copied); default all. Of a batch not
-        those of shape (None,).
+      names: the features wanted (the others are not even copied); default all. Those of shape
+        (None,) can be read of one record only.
 
     Returns:
       Feature name -> tensor of the static shape in FEATURES, of a batch with B in front; images and
       maps still encoded.
 
     Raises:
-      ValueError: unknown name. tf.errors.InvalidArgumentError: the record lacks a feature.
+      ValueError: an unknown name, or one that a batch cannot hold.
+      tf.errors.InvalidArgumentError: the record lacks a feature.
     """
     import tensorflow as tf
 
@@ -340,17 +341,19 @@ def parse_example(serialized, names: Iterable[str] | None = None) -> dict[str, A
     unknown = sorted(set(names) - set(FEATURES))
     if unknown:
         raise ValueError(f"Unknown features {unknown}; a record holds {sorted(FEATURES)}.")
+    serialized = tf.convert_to_tensor(serialized)
+    batched = serialized.shape.rank == 1
     spec = {}
     for name in names:
         feature = FEATURES[name]
+        if batched and feature.shape == (None,):
+            raise ValueError(f"{name} has another length in each record: parse them one by one.")
         dtype = tf.as_dtype(feature.dtype)
         if feature.shape == (None,):
             spec[name] = tf.io.FixedLenSequenceFeature([], dtype, allow_missing=True)
         else:
             spec[name] = tf.io.FixedLenFeature(feature.shape, dtype)
-    serialized = tf.convert_to_tensor(serialized)
-    parse = tf.io.parse_example if serialized.shape.rank else tf.io.parse_single_example
-    return parse(serialized, spec)
+    return (tf.io.parse_example if batched else tf.io.parse_single_example)(serialized, spec)
 
 
 def decode_counts(png, height, width):

@@ -56,6 +56,26 @@ def test_paper_window_stays_in_the_central_square():
     assert (windows[:, 1].min(), windows[:, 1].max()) == (50, 70)
 
 
+def test_windows_of_many_images_are_drawn_for_each():
+    heights, widths = tf.repeat([256, 100], 1000), tf.repeat([256, 200], 1000)
+    windows = preprocessing.paper_window([3, 4], heights, widths, 0.8).numpy()
+    sides = windows.reshape(2, 1000, 4)
+    assert (sides[0, :, 2:] == 205).all() and (sides[1, :, 2:] == 80).all()
+    assert set(sides[0, :, 0]) == set(sides[0, :, 1]) == set(range(52))
+    assert set(sides[1, :, 0]) == set(range(21)) and set(sides[1, :, 1]) == set(range(50, 71))
+    assert abs(np.corrcoef(sides[0, :, 0], sides[0, :, 1])[0, 1]) < 0.1
+    assert abs(np.corrcoef(sides[0, 1:, 0], sides[0, :-1, 0])[0, 1]) < 0.1
+    central = preprocessing.center_window(heights, widths, 0.8).numpy()
+    np.testing.assert_array_equal(central[0], preprocessing.center_window(256, 256, 0.8))
+    np.testing.assert_array_equal(central[-1], preprocessing.center_window(100, 200, 0.8))
+
+
+def test_every_image_of_a_block_has_a_seed_of_its_own():
+    some, others = (preprocessing.split_seed(seed, 64).numpy() for seed in ([1, 2], [1, 3]))
+    assert len(np.unique(np.concatenate([some, others]), axis=0)) == 128
+    np.testing.assert_array_equal(preprocessing.split_seed([1, 2], 64), some)
+
+
 def test_inception_window_covers_its_ranges_and_fits_the_image():
     windows = in_dataset(lambda s: preprocessing.inception_window(s, 240, 300), seeds(1000))
     top, left, height, width = windows.T

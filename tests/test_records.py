@@ -138,6 +138,17 @@ def test_parsing_inside_tf_data_has_static_shapes():
     }
 
 
+def test_many_records_are_parsed_as_one_by_one():
+    files = [records.encode_example(records.Example(str(i), _file(), i)) for i in range(3)]
+    names = [name for name, feature in records.FEATURES.items() if feature.shape != (None,)]
+    many = records.parse_example(files, names)
+    for i, file in enumerate(files):
+        for name, value in records.parse_example(file, names).items():
+            np.testing.assert_array_equal(many[name][i], value, err_msg=name)
+    with pytest.raises(ValueError, match="clickmap/by_participant has another length"):
+        records.parse_example(files)
+
+
 def test_parse_only_what_is_named():
     serialized = records.encode_example(records.Example("a", _file(), 2))
     parsed = records.parse_example(serialized, ["image/class/label"])
