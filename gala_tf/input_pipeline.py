@@ -130,8 +130,8 @@ def make_train_dataset(
             record["seed"] = preprocessing.split_seed(block_seed, BLOCK)
         else:
             record["window"] = preprocessing.center_window(*shape, crop_fraction)
-        flips = preprocessing.random_flip(block_seed, [BLOCK])
-        record["mirrored"] = flips if flip else tf.zeros_like(flips)
+        mirrored = preprocessing.random_flip(block_seed, [BLOCK]) if flip else [False] * BLOCK
+        record["mirrored"] = tf.convert_to_tensor(mirrored)
         return record
 
     def cut(record):
@@ -212,7 +212,7 @@ def _shuffled_epochs(shards, seed, first_epoch, shuffle_buffer, length):
         shards: (path, number of records) of each.
         length: records of an epoch; those beyond are left out, others in each epoch.
     """
-    total = sum(count for _, count in shards)
+    total, at_once = sum(count for _, count in shards), min(FILES_AT_ONCE, len(shards))
     paths, counts = (tf.constant(column) for column in zip(*shards, strict=True))
 
     def read_shard(index):
@@ -232,8 +232,8 @@ def _shuffled_epochs(shards, seed, first_epoch, shuffle_buffer, length):
         shuffle_seed = tf.random.stateless_uniform([], epoch_seed, 0, 2**31 - 1, tf.int64)
         dataset = tf.data.Dataset.from_tensor_slices(order).interleave(
             read_shard,
-            cycle_length=min(FILES_AT_ONCE, len(shards)),
-            num_parallel_calls=min(FILES_AT_ONCE, len(shards)),
+            cycle_length=at_once,
+            num_parallel_calls=at_once,
             deterministic=True,
         )
         if length < total:  # not the last ones: the shuffle buffer would always leave out the same
