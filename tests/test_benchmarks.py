@@ -204,65 +204,77 @@ def test_command(tmp_path):
 # --------------------------------------------------------------------------- precision
 
 
-def curves(precision):
-    ramp = np.arange(6.0)
+def losses(precision):
+    """Four seeds, ten steps: float32's means 1, 2, 3, 6 (SD 2.160); bfloat16 a tenth above."""
+    first = np.array([1.0, 2.0, 3.0, 6.0])[:, None] + np.zeros(10)
+    spread = np.array([-0.1, 0.1, -0.1, 0.1])[:, None]
     return {
-        "float32": precision.Curve(ramp, ramp, 0),
-        "mixed_bfloat16": precision.Curve(ramp + [0, 0, 0, 0, 0, 2], ramp, 0),
-        "float32, seed 1": precision.Curve(ramp + 1, ramp, 0),
+        precision.REFERENCE: first,
+        "mixed_bfloat16": first + 0.1 + spread,
+        "mixed_float16": first + 3 * (np.arange(10) == 9),  # the last step alone
+        precision.DISTURBED: first + spread,
     }
 
 
-def test_deviations_by_hand(benchmark):
+def test_paired_differences_by_hand(benchmark):
+    precision = benchmark("precision")
+    table = precision.compare(losses(precision))
+    assert table["float32"]["all"] == pytest.approx((3.0, 2.1602469))
+    # Differences 0, .2, 0, .2: SD .11547, of the mean .057735; t(3, .95) = 2.353363.
+    for stage in ("all", "end"):
+        expected = (0.1, 0.1 - 0.1358715, 0.1 + 0.1358715)
+        assert table["mixed_bfloat16"][stage] == pytest.approx(expected)
+    assert table["mixed_float16"]["all"].mean == pytest.approx(0.3)
+    assert table["mixed_float16"]["end"].mean == pytest.approx(3.0)
+
+
+def test_parity_needs_the_whole_interval_inside_the_margin(benchmark):
+    precision = benchmark("precision")
+    table = precision.compare(losses(precision))
+    assert "NOT" not in precision.verdict(table, "mixed_bfloat16")
+    assert "NOT shown (end: [+3.000, +3.000] against 2.160)" in precision.verdict(
+        table, "mixed_float16"
+    )
+    table["mixed_bfloat16"]["all"] = precision.Interval(0.0, -2.2, 2.2)  # too few seeds
+    assert "NOT shown (all: " in precision.verdict(table, "mixed_bfloat16")
+
+
+def test_moving_means(benchmark):
     precision = benchmark("precision")
     np.testing.assert_allclose(precision.moving_mean(np.arange(4.0), 2), [0.5, 1.5, 2.5])
     np.testing.assert_allclose(precision.moving_mean(np.arange(4.0), 9), [1.5])
-    table = precision.deviations(curves(precision), 2)
-    # Five means of two; the last one differs by 1.
-    assert table["mixed_bfloat16"] == pytest.approx(
-        {"end": 7.0, "begin": 0.0, "mean": 0.2, "greatest": 1.0, "skipped": 0}
-    )
-    assert table["float32"]["greatest"] == 0
-    assert table["float32, seed 1"]["mean"] == pytest.approx(1)
-    assert " below the 1.0000" in precision.verdict(table, "mixed_bfloat16")
-    table["mixed_bfloat16"]["mean"] = 1.5
-    assert "NOT below" in precision.verdict(table, "mixed_bfloat16")
-
-
-def test_runs_of_one_seed_differ_in_precision_alone(benchmark):
-    runs = benchmark("precision").runs(3)
-    assert next(iter(runs.values())) == {"precision": "float32", "seed": 0}
-    assert {run["seed"] for name, run in runs.items() if name.startswith("mixed")} == {0}
-    assert {run["seed"] for run in runs.values() if run["precision"] == "float32"} == {0, 1, 2}
 
 
 def test_curves_are_drawn(benchmark, tmp_path):
     from PIL import Image
 
     precision = benchmark("precision")
-    precision.draw(curves(precision), 2, str(tmp_path / "curves.png"))
+    precision.draw(losses(precision), 2, str(tmp_path / "curves.png"))
     image = Image.open(io.BytesIO((tmp_path / "curves.png").read_bytes()))
     assert min(image.size) > 300
 
 
+def test_runs_that_were_made_are_kept(benchmark, tmp_path):
+    precision = benchmark("precision")
+    path = str(tmp_path / "precision.json")
+    kept = precision.Kept(path, 2, "--image_size=28")
+    kept.curves["mixed_float16"][3] = precision.Curve([2.5, 1.25], 1)
+    kept.save()
+    again = precision.Kept(path, 2, "--image_size=28")
+    assert again.curves == kept.curves
+    with pytest.raises(ValueError, match="precision.json holds runs of .*'steps': 2.*another"):
+        precision.Kept(path, 3, "--image_size=28")
+
+
 @pytest.mark.slow
-def test_training_keeps_every_steps_loss(benchmark, data_dir):
+def test_pairs_differ_in_arithmetic_alone(benchmark, data_dir):
     precision = benchmark("precision")
     small = [f"--data_dir={data_dir}", "--image_size=28", "--clickmap_blur=box:5", *SMALL]
-    curve = precision.train(
-        {"seed": 0, "precision": "mixed_float16"}, 3, [*small, "--global_batch_size=8"]
+    first, again, disturbed, half = (
+        precision.train(run, 0, 3, [*small, "--global_batch_size=8"])
+        for run in ("float32", "float32", precision.DISTURBED, "mixed_float16")
     )
-    assert curve.loss.shape == curve.map_loss.shape == (3,)
-    assert np.all(curve.loss > curve.map_loss) and np.all(np.isfinite(curve.loss))
-    assert 0 <= curve.skipped <= 3
-
-
-@pytest.mark.slow
-def test_a_disturbance_is_small_at_first(benchmark, data_dir):
-    precision = benchmark("precision")
-    small = [f"--data_dir={data_dir}", "--image_size=28", "--clickmap_blur=box:5", *SMALL]
-    arguments = {"seed": 0, "precision": "float32"}, 1, [*small, "--global_batch_size=8"]
-    as_it_was, same = precision.train(*arguments), precision.train(*arguments)
-    assert same.loss == as_it_was.loss
-    disturbed = precision.train(*arguments, disturbance=1e-3)
-    assert 0 < abs(disturbed.loss - as_it_was.loss) < 0.1
+    assert len(first.loss) == 3 and again == first
+    assert 0 < abs(disturbed.loss[0] - first.loss[0]) < 1e-3
+    assert 0 < abs(half.loss[0] - first.loss[0]) < 0.1
+    assert 0 <= half.skipped <= 3

@@ -1,25 +1,29 @@
-"""Loss curves in bfloat16 and float16 against float32: quickstart's network and data, some steps.
+"""Parity of bfloat16 and float16 with float32: the losses of quickstart's training, over seeds.
 
     python experiments/benchmarks/precision.py --json=precision.json --figure=precision.png
 
-Runs of one seed see the same batches and begin with the same weights, so their curves part by
-arithmetic alone: at first by its rounding, later because training enlarges any difference. How much
-it does shows a run whose first weights are disturbed by a millionth, and how much matters shows
-beside runs of other seeds, all in float32. Deviations are of the training loss of Eq. 1, in moving
-means over some steps, from float32's first seed.
+Every seed trains once in each precision, on the same batches from the same first weights, so that a
+pair of curves parts by arithmetic alone: at first by its rounding, later because training enlarges
+any difference. How far that goes by chance, a float32 run with weights disturbed by a millionth
+shows. A single pair therefore says little; the mean difference over seeds is what a precision does.
 
+A precision is called equal to float32 when the loss moves by less than one standard deviation
+between float32's seeds, over the whole curve and at its end: two one-sided t tests at 5 %, that is,
+90 % intervals of the paired difference inside that margin. An interval that is not inside does not
+say that there is harm; one that leaves out zero says that there is a difference, if a small one.
+Losses are the training loss of Eq. 1.
+
+    all      mean loss of all steps
     end      mean loss of the last tenth of the steps
-    begin    deviation from float32, of the first moving mean
-    mean,    the same, of all moving means
-    greatest
-    skipped  updates that float16's loss scaling left out
+    skipped  updates that float16's loss scaling left out, of all seeds
 
-Builds quickstart's data set on first use. Some minutes on two CPU cores; on a GPU where there is
-one.
+Builds quickstart's data set on first use. An hour on two CPU cores; on a GPU where there is one.
+--json keeps every run as it ends, and a second call goes on from there.
 """
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,145 +38,204 @@ from gala_tf import strategy as strategies  # noqa: E402
 FLAGFILE = Path(__file__).resolve().parents[1] / "quickstart.flags"
 
 STEPS = flags.DEFINE_integer("steps", 300, "Training steps of every run.", lower_bound=1)
-SEEDS = flags.DEFINE_integer("seeds", 3, "Seeds in float32, to compare with.", lower_bound=2)
-WINDOW = flags.DEFINE_integer("window", 20, "Steps of a moving mean.", lower_bound=1)
+SEEDS = flags.DEFINE_integer("seeds", 20, "Seeds that train in every precision.", lower_bound=2)
+WINDOW = flags.DEFINE_integer("window", 20, "Steps of the figure's moving mean.", lower_bound=1)
 NETWORK = flags.DEFINE_string(
     "network_flags", "", "Further flags of training: '--data_dir=DIR ...'"
 )
-JSON = flags.DEFINE_string("json", "", "Where to write all losses.")
+JSON = flags.DEFINE_string("json", "", "Where to keep all losses, and to go on from.")
 FIGURE = flags.DEFINE_string("figure", "", "Where to draw the curves, a PNG.")
 
-
 DISTURBANCE = 1e-6  # of a weight's value, standard deviation; float32 rounds to 6e-8
-DISTURBED = "float32, disturbed"
+REFERENCE, DISTURBED = "float32", "float32, disturbed"
+RUNS = (REFERENCE, "mixed_bfloat16", "mixed_float16", DISTURBED)
 
 
 class Curve(NamedTuple):
-    """A run's losses by step, [T] each, and how many updates were skipped."""
+    """A run's losses by step, [T], and how many updates were skipped."""
 
-    loss: np.ndarray
-    map_loss: np.ndarray
+    loss: list[float]
     skipped: int
 
 
-def runs(seeds: int) -> dict[str, dict]:
-    """{name: flags that differ}, float32's first seed first."""
-    found = {"float32": {"precision": "float32", "seed": 0}}
-    for precision in ("mixed_bfloat16", "mixed_float16"):
-        found[precision] = {"precision": precision, "seed": 0}
-    found[DISTURBED] = {"precision": "float32", "seed": 0}
-    for seed in range(1, seeds):
-        found[f"float32, seed {seed}"] = {"precision": "float32", "seed": seed}
-    return found
+class Interval(NamedTuple):
+    """A mean over seeds and the ends of its 90 % interval."""
+
+    mean: float
+    low: float
+    high: float
 
 
-def train(changes: dict, steps: int, network_flags: list[str], disturbance: float = 0.0) -> Curve:
-    """Trains some steps as `gala_tf.train` would; keeps each step's losses."""
+def train(run: str, seed: int, steps: int, network_flags: list[str]) -> Curve:
+    """Trains some steps as `gala_tf.train` would; keeps each step's loss."""
+    import keras
     import tensorflow as tf
 
     from gala_tf.sessions import build_session, training_batches
 
-    arguments = [f"--flagfile={FLAGFILE}", *network_flags]
-    arguments += [f"--{name}={value}" for name, value in changes.items()]
-    run_config = config.from_arguments(arguments, "the benchmark")
+    keras.utils.clear_session()  # of the run before
+    precision = REFERENCE if run == DISTURBED else run
+    run_config = config.from_arguments(
+        [f"--flagfile={FLAGFILE}", *network_flags, f"--precision={precision}", f"--seed={seed}"],
+        "the benchmark",
+    )
     info = plan.prepare_data(run_config)
     strategy = strategies.make_strategy()
     session = build_session(run_config, info, strategy)
-    rng = np.random.default_rng(0)
-    for variable in session.network.trainable_variables if disturbance else ():
-        noise = rng.normal(scale=disturbance, size=variable.shape)
-        variable.assign(variable.numpy() * (1 + noise))
+    if run == DISTURBED:
+        rng = np.random.default_rng(seed)
+        for variable in session.network.trainable_variables:
+            noise = rng.normal(scale=DISTURBANCE, size=variable.shape)
+            variable.assign(variable.numpy() * (1 + noise))
     iterator = iter(
         training_batches(strategy, run_config, info, session.sizes, session.map_resize, step=0)
     )
-    found = []
+    losses = []
     for _ in range(steps):
         vector, _, _ = session.train_steps(iterator, tf.constant(1))
         scalars, _, _ = session.columns.split(vector.numpy())
-        found.append((scalars["loss"], scalars["map_loss"]))
-    loss, map_loss = np.array(found).T
+        losses.append(float(scalars["loss"]))
     # Of the optimizer inside the loss scaling, where there is one: it counts what it applied.
     inner = getattr(session.optimizer, "inner_optimizer", session.optimizer)
-    return Curve(loss, map_loss, steps - int(inner.iterations))
+    return Curve(losses, steps - int(inner.iterations))
+
+
+class Kept:
+    """The curves by run and seed, in a file too where one is named.
+
+    Raises:
+        ValueError: the file holds runs of other steps or other flags.
+    """
+
+    def __init__(self, path: str, steps: int, network_flags: str):
+        self.path = Path(path) if path else None
+        self.facts = {"steps": steps, "network_flags": network_flags}
+        self.curves: dict[str, dict[int, Curve]] = {run: {} for run in RUNS}
+        if self.path and self.path.exists():
+            found = json.loads(self.path.read_text())
+            there = {key: found.get(key) for key in self.facts}
+            if there != self.facts:
+                raise ValueError(
+                    f"--json={path} holds runs of {there}; these are {self.facts}: name another"
+                )
+            for run, seeds in found["curves"].items():
+                self.curves[run] = {int(seed): Curve(**curve) for seed, curve in seeds.items()}
+
+    def save(self, table: dict | None = None) -> None:
+        """Writes what there is, with the table once it is made."""
+        if self.path:
+            curves = {
+                run: {seed: curve._asdict() for seed, curve in seeds.items()}
+                for run, seeds in self.curves.items()
+            }
+            text = json.dumps({**self.facts, "table": table, "curves": curves})
+            beside = self.path.with_name(self.path.name + ".new")
+            beside.write_text(text + "\n")
+            beside.replace(self.path)
 
 
 def moving_mean(values: np.ndarray, window: int) -> np.ndarray:
-    """Means of `window` values in a row: [T] -> [T - window + 1]; of all T, if they are fewer."""
-    window = min(window, len(values))
-    return np.convolve(values, np.full(window, 1 / window), mode="valid")
+    """Means of `window` values in a row: [..., T] -> [..., T - window + 1]; of all T, if fewer."""
+    window = min(window, values.shape[-1])
+    return np.lib.stride_tricks.sliding_window_view(values, window, axis=-1).mean(-1)
 
 
-def deviations(curves: dict[str, Curve], window: int) -> dict[str, dict]:
-    """{name: {"end", "begin", "mean", "greatest", "skipped"}}, from the first curve."""
-    first = moving_mean(next(iter(curves.values())).loss, window)
-    table = {}
-    for name, curve in curves.items():
-        difference = np.abs(moving_mean(curve.loss, window) - first)
-        table[name] = {
-            "end": float(curve.loss[-max(1, len(curve.loss) // 10) :].mean()),
-            "begin": float(difference[0]),
-            "mean": float(difference.mean()),
-            "greatest": float(difference.max()),
-            "skipped": curve.skipped,
-        }
+def interval(differences: np.ndarray) -> Interval:
+    """The mean over seeds, [S], and its 90 % interval by Student's t."""
+    from scipy import stats
+
+    mean = differences.mean()
+    half = stats.t.ppf(0.95, len(differences) - 1) * stats.sem(differences)
+    return Interval(float(mean), float(mean - half), float(mean + half))
+
+
+def compare(losses: dict[str, np.ndarray]) -> dict[str, dict]:
+    """{run: {"all" and "end"}} of losses [S, T] by run.
+
+    The reference's entry holds its mean and the standard deviation between its seeds, the margin;
+    the others' the `Interval` of their paired difference from it.
+    """
+    steps = losses[REFERENCE].shape[1]
+    stages = {"all": steps, "end": max(1, steps // 10)}
+    means = {
+        run: {stage: values[:, -last:].mean(1) for stage, last in stages.items()}
+        for run, values in losses.items()
+    }
+    first = means.pop(REFERENCE)
+    table = {REFERENCE: {s: (float(v.mean()), float(v.std(ddof=1))) for s, v in first.items()}}
+    for run, own in means.items():
+        table[run] = {stage: interval(own[stage] - first[stage]) for stage in stages}
     return table
 
 
-def verdict(table: dict[str, dict], name: str) -> str:
-    """A precision's mean deviation beside the least of those between seeds."""
-    others = [row["mean"] for key, row in table.items() if "seed" in key]
-    own = table[name]["mean"]
-    word = "below" if own < min(others) else "NOT below"
-    return f"{name}: {own:.4f} from float32, {word} the {min(others):.4f} between two seeds"
+def verdict(table: dict[str, dict], run: str) -> str:
+    """Whether both of a run's intervals lie within the margin."""
+    outside = []
+    for stage, found in table[run].items():
+        _, margin = table[REFERENCE][stage]
+        if max(abs(found.low), abs(found.high)) >= margin:
+            outside.append(f"{stage}: [{found.low:+.3f}, {found.high:+.3f}] against {margin:.3f}")
+    if outside:
+        return f"{run}: parity with float32 NOT shown ({'; '.join(outside)})"
+    return f"{run}: as float32, within one standard deviation between seeds"
 
 
-def draw(curves: dict[str, Curve], window: int, path: str) -> None:
-    """The moving means of the losses, and under them their deviation from float32's."""
+def draw(losses: dict[str, np.ndarray], window: int, path: str) -> None:
+    """Mean curves over seeds, and under them the paired differences with their 90 % bands."""
     from matplotlib.figure import Figure  # without pyplot: no window, no global state
 
     figure = Figure(figsize=(7, 7), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True)
-    first = moving_mean(next(iter(curves.values())).loss, window)
-    for name, curve in curves.items():
-        values = moving_mean(curve.loss, window)
-        steps = np.arange(len(values)) + len(curve.loss) - len(values) + 1
-        style = "--" if name.startswith("float32, ") else "-"
-        above.plot(steps, values, style, label=name)
-        below.plot(steps, np.abs(values - first), style)
-    above.set_ylabel(f"loss, moving mean of {window} steps")
+    smooth = {run: moving_mean(values, window) for run, values in losses.items()}
+    first = smooth[REFERENCE]
+    steps = np.arange(first.shape[1]) + losses[REFERENCE].shape[1] - first.shape[1] + 1
+    margin = first.std(axis=0, ddof=1)
+    below.fill_between(steps, -margin, margin, color="0.9", label="one SD between seeds")
+    for run, values in smooth.items():
+        (line,) = above.plot(steps, values.mean(0), "--" if run == DISTURBED else "-", label=run)
+        if run != REFERENCE:
+            bands = np.array([interval(column) for column in (values - first).T])
+            below.plot(steps, bands[:, 0], line.get_linestyle(), color=line.get_color())
+            below.fill_between(
+                steps, bands[:, 1], bands[:, 2], color=line.get_color(), alpha=0.2, linewidth=0
+            )
+    below.axhline(0, color="black", linewidth=0.8)
+    above.set_title(f"{len(first)} seeds, moving means of {window} steps")
+    above.set_ylabel("training loss (Eq. 1)")
     above.legend()
-    below.set_ylabel("deviation from float32")
-    below.set_yscale("log")
+    below.set_ylabel("difference from float32, 90 % interval")
+    below.legend()
     below.set_xlabel("step")
     figure.savefig(path, dpi=120)
 
 
 def main(_) -> None:
-    """Trains in turn; prints a table."""
-    curves = {}
-    for name, changes in runs(SEEDS.value).items():
-        disturbance = DISTURBANCE if name == DISTURBED else 0.0
-        curves[name] = train(changes, STEPS.value, NETWORK.value.split(), disturbance)
-        print(f"trained: {name}", file=sys.stderr, flush=True)
-    table = deviations(curves, WINDOW.value)
-    print(f"{STEPS.value} steps, moving means of {WINDOW.value}; deviations from float32, seed 0")
-    print(f"{'':<18}{'end':>9}{'begin':>10}{'mean':>10}{'greatest':>10}{'skipped':>9}")
-    for name, row in table.items():
-        print(
-            f"{name:<18}{row['end']:>9.4f}"
-            + "".join(f"{row[key]:>10.4f}" for key in ("begin", "mean", "greatest"))
-            + f"{row['skipped']:>9}"
-        )
-    print(*(verdict(table, name) for name in table if name.startswith("mixed")), sep="\n")
-    if JSON.value:
-        losses = {
-            name: {"loss": curve.loss.tolist(), "map_loss": curve.map_loss.tolist()}
-            for name, curve in curves.items()
-        }
-        facts = {"steps": STEPS.value, "window": WINDOW.value, "table": table, "curves": losses}
-        Path(JSON.value).write_text(json.dumps(facts, indent=1) + "\n")
+    """Trains in turn, all of one seed before the next; prints a table."""
+    kept = Kept(JSON.value, STEPS.value, NETWORK.value)
+    left = [(s, r) for s in range(SEEDS.value) for r in RUNS if s not in kept.curves[r]]
+    began = time.monotonic()
+    for done, (seed, run) in enumerate(left, 1):
+        kept.curves[run][seed] = train(run, seed, STEPS.value, NETWORK.value.split())
+        kept.save()
+        minutes = (time.monotonic() - began) / done * (len(left) - done) / 60
+        print(f"seed {seed}, {run}: {minutes:.0f} min left", file=sys.stderr, flush=True)
+    losses = {
+        run: np.array([kept.curves[run][seed].loss for seed in range(SEEDS.value)]) for run in RUNS
+    }
+    table = compare(losses)
+    print(f"{STEPS.value} steps, {SEEDS.value} seeds; differences from float32 of the same seed")
+    print(f"{'':<20}{'all':^26}{'end':^26}{'skipped':>8}")
+    for run, row in table.items():
+        if run == REFERENCE:
+            cells = [f"{mean:.3f}, SD {deviation:.3f}" for mean, deviation in row.values()]
+        else:
+            cells = [f"{own.mean:+.3f} [{own.low:+.3f}, {own.high:+.3f}]" for own in row.values()]
+        skipped = sum(kept.curves[run][seed].skipped for seed in range(SEEDS.value))
+        print(f"{run:<20}" + "".join(f"{cell:^26}" for cell in cells) + f"{skipped:>8}")
+    print(*(verdict(table, run) for run in RUNS[1:]), sep="\n")
+    kept.save(table)
     if FIGURE.value:
-        draw(curves, WINDOW.value, FIGURE.value)
+        draw(losses, WINDOW.value, FIGURE.value)
 
 
 if __name__ == "__main__":
