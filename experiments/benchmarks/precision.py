@@ -39,6 +39,7 @@ FLAGFILE = Path(__file__).resolve().parents[1] / "quickstart.flags"
 
 STEPS = flags.DEFINE_integer("steps", 300, "Training steps of every run.", lower_bound=1)
 SEEDS = flags.DEFINE_integer("seeds", 20, "Seeds that train in every precision.", lower_bound=2)
+FIRST_SEED = flags.DEFINE_integer("first_seed", 0, "The first of them.", lower_bound=0)
 WINDOW = flags.DEFINE_integer("window", 20, "Steps of the figure's moving mean.", lower_bound=1)
 NETWORK = flags.DEFINE_string(
     "network_flags", "", "Further flags of training: '--data_dir=DIR ...'"
@@ -212,25 +213,26 @@ def draw(losses: dict[str, np.ndarray], window: int, path: str) -> None:
 def main(_) -> None:
     """Trains in turn, all of one seed before the next; prints a table."""
     kept = Kept(JSON.value, STEPS.value, NETWORK.value)
-    left = [(s, r) for s in range(SEEDS.value) for r in RUNS if s not in kept.curves[r]]
+    seeds = range(FIRST_SEED.value, FIRST_SEED.value + SEEDS.value)
+    left = [(seed, run) for seed in seeds for run in RUNS if seed not in kept.curves[run]]
+    kept.save()  # a file that cannot be written says so now
     began = time.monotonic()
     for done, (seed, run) in enumerate(left, 1):
         kept.curves[run][seed] = train(run, seed, STEPS.value, NETWORK.value.split())
         kept.save()
         minutes = (time.monotonic() - began) / done * (len(left) - done) / 60
         print(f"seed {seed}, {run}: {minutes:.0f} min left", file=sys.stderr, flush=True)
-    losses = {
-        run: np.array([kept.curves[run][seed].loss for seed in range(SEEDS.value)]) for run in RUNS
-    }
+    losses = {run: np.array([kept.curves[run][seed].loss for seed in seeds]) for run in RUNS}
     table = compare(losses)
-    print(f"{STEPS.value} steps, {SEEDS.value} seeds; differences from float32 of the same seed")
+    which = f"{STEPS.value} steps, seeds {seeds[0]}-{seeds[-1]}"
+    print(f"{which}; differences from float32 of the same seed")
     print(f"{'':<20}{'all':^26}{'end':^26}{'skipped':>8}")
     for run, row in table.items():
         if run == REFERENCE:
             cells = [f"{mean:.3f}, SD {deviation:.3f}" for mean, deviation in row.values()]
         else:
             cells = [f"{own.mean:+.3f} [{own.low:+.3f}, {own.high:+.3f}]" for own in row.values()]
-        skipped = sum(kept.curves[run][seed].skipped for seed in range(SEEDS.value))
+        skipped = sum(kept.curves[run][seed].skipped for seed in seeds)
         print(f"{run:<20}" + "".join(f"{cell:^26}" for cell in cells) + f"{skipped:>8}")
     print(*(verdict(table, run) for run in RUNS[1:]), sep="\n")
     kept.save(table)
