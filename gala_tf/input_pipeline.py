@@ -130,8 +130,8 @@ def make_train_dataset(
             record["seed"] = preprocessing.split_seed(block_seed, BLOCK)
         else:
             record["window"] = preprocessing.center_window(*shape, crop_fraction)
-        mirrored = preprocessing.random_flip(block_seed, [BLOCK]) if flip else [False] * BLOCK
-        record["mirrored"] = tf.convert_to_tensor(mirrored)
+        flips = preprocessing.random_flip(block_seed, [BLOCK]) if flip else tf.zeros([BLOCK], bool)
+        record["mirrored"] = flips
         return record
 
     def cut(record):

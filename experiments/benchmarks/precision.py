@@ -32,7 +32,7 @@ from absl import app, flags
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from gala_tf import config, plan  # noqa: E402
+from gala_tf import comparisons, config, files, plan  # noqa: E402
 from gala_tf import strategy as strategies  # noqa: E402
 
 FLAGFILE = Path(__file__).resolve().parents[1] / "quickstart.flags"
@@ -48,6 +48,7 @@ JSON = flags.DEFINE_string("json", "", "Where to keep all losses, and to go on f
 FIGURE = flags.DEFINE_string("figure", "", "Where to draw the curves, a PNG.")
 
 DISTURBANCE = 1e-6  # of a weight's value, standard deviation; float32 rounds to 6e-8
+LEVEL = 0.90  # of intervals: two one-sided tests at 5 %
 REFERENCE, DISTURBED = "float32", "float32, disturbed"
 RUNS = (REFERENCE, "mixed_bfloat16", "mixed_float16", DISTURBED)
 
@@ -57,14 +58,6 @@ class Curve(NamedTuple):
 
     loss: list[float]
     skipped: int
-
-
-class Interval(NamedTuple):
-    """A mean over seeds and the ends of its 90 % interval."""
-
-    mean: float
-    low: float
-    high: float
 
 
 def train(run: str, seed: int, steps: int, network_flags: list[str]) -> Curve:
@@ -130,9 +123,7 @@ class Kept:
                 for run, seeds in self.curves.items()
             }
             text = json.dumps({**self.facts, "table": table, "curves": curves})
-            beside = self.path.with_name(self.path.name + ".new")
-            beside.write_text(text + "\n")
-            beside.replace(self.path)
+            files.write(str(self.path), text + "\n")
 
 
 def moving_mean(values: np.ndarray, window: int) -> np.ndarray:
@@ -141,20 +132,14 @@ def moving_mean(values: np.ndarray, window: int) -> np.ndarray:
     return np.lib.stride_tricks.sliding_window_view(values, window, axis=-1).mean(-1)
 
 
-def interval(differences: np.ndarray) -> Interval:
-    """The mean over seeds, [S], and its 90 % interval by Student's t."""
-    from scipy import stats
-
-    mean = differences.mean()
-    half = stats.t.ppf(0.95, len(differences) - 1) * stats.sem(differences)
-    return Interval(float(mean), float(mean - half), float(mean + half))
-
-
 def compare(losses: dict[str, np.ndarray]) -> dict[str, dict]:
     """{run: {"all" and "end"}} of losses [S, T] by run.
 
     The reference's entry holds its mean and the standard deviation between its seeds, the margin;
-    the others' the `Interval` of their paired difference from it.
+    the others' the `comparisons.Interval` of their paired difference from it.
+
+    Raises:
+        ValueError: a loss that is not finite, which has no difference from another.
     """
     steps = losses[REFERENCE].shape[1]
     stages = {"all": steps, "end": max(1, steps // 10)}
@@ -165,7 +150,10 @@ def compare(losses: dict[str, np.ndarray]) -> dict[str, dict]:
     first = means.pop(REFERENCE)
     table = {REFERENCE: {s: (float(v.mean()), float(v.std(ddof=1))) for s, v in first.items()}}
     for run, own in means.items():
-        table[run] = {stage: interval(own[stage] - first[stage]) for stage in stages}
+        table[run] = {
+            stage: comparisons.mean_interval_over_seeds(own[stage] - first[stage], LEVEL)
+            for stage in stages
+        }
     return table
 
 
@@ -195,11 +183,12 @@ def draw(losses: dict[str, np.ndarray], window: int, path: str) -> None:
     for run, values in smooth.items():
         (line,) = above.plot(steps, values.mean(0), "--" if run == DISTURBED else "-", label=run)
         if run != REFERENCE:
-            bands = np.array([interval(column) for column in (values - first).T])
-            below.plot(steps, bands[:, 0], line.get_linestyle(), color=line.get_color())
-            below.fill_between(
-                steps, bands[:, 1], bands[:, 2], color=line.get_color(), alpha=0.2, linewidth=0
-            )
+            bands = [
+                comparisons.mean_interval_over_seeds(column, LEVEL) for column in (values - first).T
+            ]
+            mean, low, high, *_ = zip(*bands, strict=True)
+            below.plot(steps, mean, line.get_linestyle(), color=line.get_color())
+            below.fill_between(steps, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
     below.axhline(0, color="black", linewidth=0.8)
     above.set_title(f"{len(first)} seeds, moving means of {window} steps")
     above.set_ylabel("training loss (Eq. 1)")
