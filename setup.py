@@ -21,7 +21,10 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.14",  # as far as TensorFlow has wheels
     packages=find_packages(include=["gala_tf*", "data_prep*"]),
-    package_data={"data_prep": ["*.tsv"], "gala_tf": ["*.json"]},
+    package_data={
+        "data_prep.readers.imagenet": ["*.tsv"],
+        "gala_tf.paper": ["*.json"],
+    },
     install_requires=[
         "absl-py>=2.0",
         "google-crc32c>=1.5",  # checks records of TFRecord files that are read by position

@@ -18,8 +18,8 @@ from collections.abc import Iterator
 from absl import flags, logging
 
 from data_prep import sources
-from data_prep.building import build_flags
-from data_prep.splits import SPLITS
+from data_prep.building import flags as build_flags
+from data_prep.sources.splits import SPLITS
 from gala_tf import command
 
 STAGING = ".building"
@@ -44,7 +44,8 @@ def build(flag_values: flags.FlagValues, command: str) -> "records.DatasetInfo":
       ValueError: a flag is wrong, the output is taken, or the material is at fault (see the
         source in question). Finished shards are kept for the next start.
     """
-    from data_prep.building import build_plan, encoding, runners, shards
+    from data_prep.building import encoding, runners, shards
+    from data_prep.building import plan as build_plan
 
     build_flags.check(flag_values)
     output_dir = flag_values.output_dir
@@ -116,7 +117,7 @@ def _unfinished_plan(plan_dir, flag_values):
     """The plan of a build that was stopped; None if there is none."""
     import tensorflow as tf
 
-    from data_prep.building import build_plan
+    from data_prep.building import plan as build_plan
 
     plan = build_plan.load(plan_dir)
     if plan is None:
@@ -157,7 +158,7 @@ def _publish(flag_values, command, source, plan, job):
     import tensorflow as tf
 
     from data_prep.building import duplicates, publishing, summary
-    from gala_tf import records
+    from gala_tf.data import records
 
     def rows(split):
         for index in range(plan.shards[split]):

@@ -25,15 +25,9 @@ from collections.abc import Iterator
 
 from absl import flags
 
-from data_prep import workers
-from data_prep.agreement import reliability_results
-from data_prep.agreement.reliability_estimators import (
-    BETWEEN_DATA_SETS,
-    ESTIMATORS,
-    Estimator,
-    blocks,
-    summarise,
-)
+from data_prep.parallel import workers
+from data_prep.raters import results as reliability_results
+from data_prep.raters.estimators import BETWEEN_DATA_SETS, ESTIMATORS, Estimator, blocks, summarise
 from gala_tf import command, metrics
 
 FILES = {False: "reliability", True: "comparison"}  # with --other?
@@ -100,9 +94,9 @@ def run(flag_values: flags.FlagValues, command_line: str) -> dict:
     Raises:
       ValueError: a flag is wrong, the data set is damaged, or it has no maps to compare.
     """
-    from data_prep.agreement import reliability_figure
-    from data_prep.agreement.reliability_maps import View
-    from gala_tf import records
+    from data_prep.raters import figure
+    from data_prep.raters.maps import View
+    from gala_tf.data import records
 
     _check_flags(flag_values)
     info = records.load_info(flag_values.data_dir)
@@ -127,7 +121,7 @@ def run(flag_values: flags.FlagValues, command_line: str) -> dict:
     }
     directory = flag_values.output_dir or os.path.join(flag_values.data_dir, "reliability")
     path = os.path.join(directory, FILES[bool(flag_values.other)])
-    picture = reliability_figure.draw({name: one for name, (one, _) in found.items()})
+    picture = figure.draw({name: one for name, (one, _) in found.items()})
     records.write_file(path + ".png", picture)
     records.write_file(
         path + ".json", json.dumps(results, indent=1, allow_nan=False).encode() + b"\n"
@@ -140,7 +134,7 @@ def run(flag_values: flags.FlagValues, command_line: str) -> dict:
 
 def _check_flags(flag_values):
     """Errors that need no data."""
-    from gala_tf import clickmaps
+    from gala_tf.data import clickmaps
 
     if not flag_values.data_dir:
         raise ValueError("No data set: python -m data_prep.reliability DIR")
@@ -205,7 +199,7 @@ def _workers(count: int) -> Iterator:
 
 def _within(flag_values, info, view, run_all):
     """{estimator: (Reliability, participants)} of one data set, and numbers about the sample."""
-    from data_prep.agreement import reliability_maps
+    from data_prep.raters import maps
 
     splits = flag_values.splits or list(info.splits)
     eligible = sum(info.require_split(split).with_participants for split in splits)
@@ -217,15 +211,15 @@ def _within(flag_values, info, view, run_all):
             f"{metrics.PAPER_HUMAN_CEILING}."
         )
     _check_frames(view, info)
-    tasks = reliability_maps.shard_tasks(
+    tasks = maps.shard_tasks(
         flag_values.data_dir,
         info,
         splits,
-        feature=reliability_maps.PARTICIPANTS,
+        feature=maps.PARTICIPANTS,
         seed=flag_values.seed,
         limit=flag_values.max_images,
     )
-    images = reliability_maps.sample(tasks, run_all)
+    images = maps.sample(tasks, run_all)
     found = {
         name: _measure(name, ESTIMATORS[name], images, flag_values, view, run_all)
         for name in flag_values.estimators
@@ -235,21 +229,21 @@ def _within(flag_values, info, view, run_all):
 
 def _between(flag_values, info, view, run_all):
     """The same of the maps of two data sets."""
-    from data_prep.agreement import reliability_maps
-    from gala_tf import records
+    from data_prep.raters import maps
+    from gala_tf.data import records
 
     other = records.load_info(flag_values.other)
     _check_frames(view, info, other)
     shared = {
-        "feature": reliability_maps.SUM,
+        "feature": maps.SUM,
         "seed": flag_values.seed,
         "limit": flag_values.max_images,
         "by_stem": flag_values.match == "stem",
     }
     splits = flag_values.splits or list(info.splits)
-    images, ambiguous = reliability_maps.matched(
-        reliability_maps.shard_tasks(flag_values.data_dir, info, splits, **shared),
-        reliability_maps.shard_tasks(flag_values.other, other, list(other.splits), **shared),
+    images, ambiguous = maps.matched(
+        maps.shard_tasks(flag_values.data_dir, info, splits, **shared),
+        maps.shard_tasks(flag_values.other, other, list(other.splits), **shared),
         run_all,
     )
     if not images:
@@ -292,17 +286,17 @@ def _check_frames(view, *infos):
 
 def _measure(name, estimator: Estimator, images, flag_values, view, run_all):
     """(Reliability, participants' maps in the sample) of one estimator."""
-    from data_prep.agreement import reliability_maps
+    from data_prep.raters import maps
 
     pixels = max(m.height * m.width for image in images for m in image.maps[:1])
     pixels = view.grid**2 if view.grid else pixels
     tasks = [
-        reliability_maps.BlockTask(
+        maps.BlockTask(
             tuple(images[i] for i in block), name, view, flag_values.seed, flag_values.num_splits
         )
         for block in blocks([len(image.maps) for image in images], estimator, pixels)
     ]
-    matrices = list(run_all(reliability_maps.correlate, tasks))
+    matrices = list(run_all(maps.correlate, tasks))
     reliability = summarise(
         matrices,
         estimator,

@@ -14,7 +14,7 @@ An example:
     image_id     text                               of the map's extent, fractions
 
 The JPEG bytes pass through unchanged; maps are the unblurred counts. TFDS keeps a copy of its own;
-training reads the shards themselves (`gala_tf.input_pipeline`).
+training reads the shards themselves (`gala_tf.data.input_pipeline`).
 """
 
 import io
@@ -24,8 +24,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from data_prep.readers import tfrecord_files
-from gala_tf import records
+from gala_tf.data import records, tfrecord_files
 
 _FEATURES = (
     "image/encoded",

@@ -12,11 +12,13 @@ import tempfile
 
 from absl import flags
 
-from data_prep import workers
-from data_prep.verification import findings, verification_report
+from data_prep.parallel import workers
+from data_prep.verification import findings
+from data_prep.verification import report as verification_report
 from data_prep.verification.findings import Fault
-from data_prep.verification.verification_report import Report
-from gala_tf import command, records
+from data_prep.verification.report import Report
+from gala_tf import command
+from gala_tf.data import records
 
 
 def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:

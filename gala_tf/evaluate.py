@@ -9,7 +9,7 @@ table. The map score is the paper's: the rank correlation of a layer's reduced a
 the centre prior and the network's maps against other images' human maps.
 
 With `--model=NETWORK.keras --maps=gradient --data_dir=DATA`, scores any saved Keras classifier
-instead (`gala_tf/evaluate_model.py`, whose --help lists its flags).
+instead (`gala_tf/evaluation/classifiers.py`, whose --help lists its flags).
 """
 
 import dataclasses
@@ -19,7 +19,10 @@ import sys
 
 from absl import flags
 
-from gala_tf import agreement, command, config, records, scores
+from gala_tf import command, config
+from gala_tf.data import records
+from gala_tf.distribution import consensus
+from gala_tf.evaluation import scores
 
 
 @dataclasses.dataclass
@@ -60,7 +63,7 @@ class Evaluator:
     def __init__(self, strategy, network, run_config, info, split):
         import tensorflow as tf
 
-        from gala_tf import input_pipeline
+        from gala_tf.data import input_pipeline
 
         self.strategy, self.run_config, self.info, self.split = strategy, run_config, info, split
         self._images = None  # of the picture, read once
@@ -104,7 +107,7 @@ class Evaluator:
         import numpy as np
         import tensorflow as tf
 
-        from gala_tf import reading
+        from gala_tf.data import reading
 
         iterator, batches, seen = iter(self.dataset), [], 0
         while seen < self.examples:
@@ -206,7 +209,7 @@ def map_sizes(network) -> dict[str, int]:
 
 def eval_geometry(run_config, sizes) -> dict:
     """Arguments of the evaluation pipeline: centre crop, and maps as fine as the finest layer."""
-    from gala_tf import clickmaps
+    from gala_tf.data import clickmaps
 
     return {
         "image_size": run_config.image_size,
@@ -232,12 +235,14 @@ def evaluate_run(model_dir: str, split: str, which: str, overrides=(), strategy=
     Raises:
         ValueError: no run, no such split, damaged data, or data of other classes than the run's.
     """
-    from gala_tf import input_pipeline, per_image, run_directory
-    from gala_tf.strategy import make_strategy
+    from gala_tf.data import input_pipeline
+    from gala_tf.distribution.strategy import make_strategy
+    from gala_tf.evaluation import per_image
+    from gala_tf.runs import directory
 
     here = ("--tpu=", "--cpu_devices=1", *overrides)  # training may have been elsewhere
-    run_config, trained_on = run_directory.load(model_dir, here)
-    changed = config.changed_flags(run_directory.load(model_dir)[0], run_config)
+    run_config, trained_on = directory.load(model_dir, here)
+    changed = config.changed_flags(directory.load(model_dir)[0], run_config)
     info = records.load_info(run_config.data_dir)
     check_classes(trained_on, info, run_config.data_dir)
     records.check_shards(run_config.data_dir, info, split)
@@ -245,11 +250,11 @@ def evaluate_run(model_dir: str, split: str, which: str, overrides=(), strategy=
         run_config.tpu, run_config.tpu_zone, run_config.gcp_project, run_config.cpu_devices
     )
     with strategy.scope():
-        network, step = run_directory.trained_network(model_dir, which, run_config, trained_on)
-    agreement.agree(strategy, {f"the {which} weights": f"step {step}"}, "Start again.")
+        network, step = directory.trained_network(model_dir, which, run_config, trained_on)
+    consensus.agree(strategy, {f"the {which} weights": f"step {step}"}, "Start again.")
     evaluator = Evaluator(strategy, network, run_config, info, split)
     predictions = evaluator.run()
-    if not agreement.is_chief(strategy):
+    if not consensus.is_chief(strategy):
         return {}
     sides = map_sizes(network).values()
     ceilings = scores.find_ceilings(run_config, info, split, evaluator.geometry, sides)
@@ -274,7 +279,8 @@ def evaluate_run(model_dir: str, split: str, which: str, overrides=(), strategy=
 
 def _write(model_dir, numbers, columns, picture):
     """All files of an evaluation, whose paths it returns."""
-    from gala_tf import diagnostics, per_image, visualize
+    from gala_tf import visualize
+    from gala_tf.evaluation import per_image, plots
 
     split, figures = numbers["split"], os.path.join(model_dir, "figures")
     name = scores.result_name(split, numbers)
@@ -282,7 +288,7 @@ def _write(model_dir, numbers, columns, picture):
     visualize.write_png(attention, picture)
     drawn = os.path.join(figures, f"diagnostics-{name}.png")
     title = f"{numbers['network']}, {split} split of {numbers['data_set']}"
-    diagnostics.write(drawn, columns, title)
+    plots.write(drawn, columns, title)
     rows = per_image.path_of(model_dir, split, numbers)
     per_image.write(rows, columns)
     # Last: who finds results finds all the rest.
@@ -310,10 +316,10 @@ def main():
 if __name__ == "__main__":
     if any(re.match(r"--?model(=|$)", argument) for argument in sys.argv[1:]):
         # Not a run: flags of the same names mean other things there.
-        from gala_tf import evaluate_model
+        from gala_tf.evaluation import classifiers
 
-        evaluate_model.define_flags()
-        command.run(evaluate_model.main)
+        classifiers.define_flags()
+        command.run(classifiers.main)
     else:
         config.define_flags()
         flags.adopt_module_key_flags(config)

@@ -149,10 +149,10 @@ def export_run(
     Raises:
         ValueError: no run or weights, or an output exists already.
     """
-    from gala_tf import run_directory
+    from gala_tf.runs import directory
 
     check_output(output_dir, overwrite)  # before the network is built
-    _, info, network, _ = run_directory.load_network(model_dir, which)
+    _, info, network, _ = directory.load_network(model_dir, which)
     return export_network(network, info.class_names, output_dir, overwrite)
 
 

@@ -17,7 +17,8 @@ The other pictures of the paper are not drawn here. 2A, 5 and 6 show a data set,
 
 from absl import flags
 
-from gala_tf import command, figure4_runs
+from gala_tf import command
+from gala_tf.paper.figure4 import draw
 
 # Where the pictures are that this command does not draw.
 ELSEWHERE = {
@@ -59,7 +60,7 @@ def main():
     if values.figure == "4a":
         if not values.reference_dir:
             raise ValueError("--figure=4a needs --reference_dir: the run to compare with.")
-        path = figure4_runs.draw_4a(
+        path = draw.draw_4a(
             values.model_dir,
             values.reference_dir,
             values.data_dir,
@@ -70,7 +71,7 @@ def main():
             **common,
         )
     else:
-        path = figure4_runs.draw_4b(
+        path = draw.draw_4b(
             values.model_dir, values.images, values.data_dir, overrides=overrides, **common
         )
     print("wrote", path)

@@ -13,7 +13,8 @@ import os
 
 from absl import flags
 
-from gala_tf import command, files
+from gala_tf import command
+from gala_tf.data import files
 
 
 def build(patterns, output_dir: str, split: str = "", table_lambda: float | None = None) -> str:
@@ -30,7 +31,9 @@ def build(patterns, output_dir: str, split: str = "", table_lambda: float | None
         ValueError: no runs, results that cannot be understood or contradict their run, or no
             --output_dir.
     """
-    from gala_tf.reporting import report_contents, report_page, report_runs, report_sections
+    from gala_tf.paper.report import contents, page
+    from gala_tf.paper.report import runs as report_runs
+    from gala_tf.paper.report import sections as report_sections
 
     if not output_dir:
         raise ValueError("--output_dir is not set: name the directory of the page.")
@@ -39,23 +42,23 @@ def build(patterns, output_dir: str, split: str = "", table_lambda: float | None
     sections = report_sections.make_sections(runs, table_lambda)
     blocks = page_blocks(sections)
     for block in blocks:
-        if isinstance(block, report_page.Figure):
+        if isinstance(block, page.Figure):
             files.write(os.path.join(output_dir, block.file), block.png)
     for section, prefix in zip(sections, prefixes(sections), strict=True):
-        text = report_contents.class_csv(section)
+        text = contents.class_csv(section)
         if text:
             files.write(os.path.join(output_dir, f"{prefix}error_by_class.csv"), text)
-    files.write(os.path.join(output_dir, "report.md"), report_page.to_markdown(blocks))
+    files.write(os.path.join(output_dir, "report.md"), page.to_markdown(blocks))
     path = os.path.join(output_dir, "report.html")
-    files.write(path, report_page.to_html(blocks))
+    files.write(path, page.to_html(blocks))
     return path
 
 
 def page_blocks(sections) -> list:
     """The whole page, top to bottom."""
-    from gala_tf import published
-    from gala_tf.reporting import report_contents, report_provenance
-    from gala_tf.reporting.report_page import Heading, Paragraph
+    from gala_tf.paper import published
+    from gala_tf.paper.report import contents, provenance
+    from gala_tf.paper.report.page import Heading, Paragraph
 
     source = published.document()["source"]
     finished = sum(run.results is not None for section in sections for run in section.runs)
@@ -69,9 +72,9 @@ def page_blocks(sections) -> list:
         ),
     ]
     for section, prefix in zip(sections, prefixes(sections), strict=True):
-        blocks += report_contents.section_blocks(section, prefix)
-    blocks += report_provenance.not_run_blocks(sections)
-    return [*blocks, *report_provenance.provenance_blocks(sections)]
+        blocks += contents.section_blocks(section, prefix)
+    blocks += provenance.not_run_blocks(sections)
+    return [*blocks, *provenance.provenance_blocks(sections)]
 
 
 def prefixes(sections) -> list[str]:

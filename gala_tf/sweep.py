@@ -27,7 +27,9 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from gala_tf import command, config, files, job_queue, report, rows
+from gala_tf import command, config, report
+from gala_tf.data import files
+from gala_tf.paper import job_queue, rows
 
 TRAIN = ("-m", "gala_tf.train")
 TOLD_APART_BY = ("--attention=", "--map_source=", "--map_target=", "--map_loss_weight=", "--seed=")
@@ -129,7 +131,8 @@ def results(run: Run) -> dict | None:
     """
     import tensorflow as tf
 
-    from gala_tf import logs, plan, run_directory
+    from gala_tf.runs import directory, logs
+    from gala_tf.training import plan
 
     model_dir, split = run.config.model_dir, run.config.test_split
     path = os.path.join(model_dir, f"results-{split}.json")
@@ -137,7 +140,7 @@ def results(run: Run) -> dict | None:
         return None
     steps = [line["step"] for line in logs.read_metrics(model_dir) if line["kind"] == "train"]
     if steps:  # a copy of a run without its log counts by its results
-        begun_with, info = run_directory.load(model_dir)
+        begun_with, info = directory.load(model_dir)
         if steps[-1] < plan.make_plan(begun_with, info, replicas=1).total_steps:
             return None
     with tf.io.gfile.GFile(path) as file:
@@ -147,9 +150,9 @@ def results(run: Run) -> dict | None:
 def _has_begun(run):
     import tensorflow as tf
 
-    from gala_tf import run_directory
+    from gala_tf.runs import directory
 
-    return tf.io.gfile.exists(os.path.join(run.config.model_dir, run_directory.FLAGS_FILE))
+    return tf.io.gfile.exists(os.path.join(run.config.model_dir, directory.FLAGS_FILE))
 
 
 def check_flags(runs: Sequence[Run]) -> None:
@@ -158,11 +161,11 @@ def check_flags(runs: Sequence[Run]) -> None:
     Also for finished runs, and whatever `--allow_flag_changes` says: their numbers would stand for
     what was asked.
     """
-    from gala_tf import run_directory
+    from gala_tf.runs import directory
 
     lines = []
     for run in filter(_has_begun, runs):
-        began_with, _ = run_directory.load(run.config.model_dir)
+        began_with, _ = directory.load(run.config.model_dir)
         lines += [
             f"{run.config.model_dir}: --{name} was {old!r}, is {new!r}"
             for name, (old, new) in config.changed_flags(began_with, run.config).items()
@@ -180,14 +183,15 @@ def prepare_data(unfinished: Sequence[Run], begun: Sequence[Run]) -> None:
     Raises:
         ValueError: no data set, or another than the one that a run of the sweep began with.
     """
-    from gala_tf import plan, run_directory
+    from gala_tf.runs import directory
+    from gala_tf.training import plan
 
     # What plan checks depends on the run only through whether it has maps.
     kinds = {run.config.map_loss_weight > 0: run for run in unfinished}
     for run in kinds.values():
         info = plan.prepare_data(run.config)
     for run in begun:
-        run_directory.check(run.config, info)
+        directory.check(run.config, info)
 
 
 # ------------------------------------------------------------------ running

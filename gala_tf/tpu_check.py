@@ -18,7 +18,8 @@ import sys
 
 from absl import flags
 
-from gala_tf import command, config, scores
+from gala_tf import command, config
+from gala_tf.evaluation import scores
 from gala_tf.tpu_checking import cache, chips, environment, summary, verdicts
 
 DEFECTS = ("no_kernel", "dynamic_shape", "dynamic_resize", "print", "float64", "int64", "float32")

@@ -20,19 +20,13 @@ from typing import Any
 
 from absl import flags
 
-from gala_tf import (
-    agreement,
-    command,
-    config,
-    interruption,
-    plan,
-    records,
-    sessions,
-    stall,
-    storage,
-    troubles,
-)
-from gala_tf.troubles import NonFiniteLossError
+from gala_tf import command, config
+from gala_tf.data import records
+from gala_tf.distribution import consensus
+from gala_tf.resilience import full_disk, interruption, stall
+from gala_tf.training import non_finite, plan
+from gala_tf.training import session as sessions
+from gala_tf.training.non_finite import NonFiniteLossError
 
 # ------------------------------------------------------------------ the run
 
@@ -72,9 +66,9 @@ class Run:
 
         Where the disk is full, it waits (`storage`).
         """
-        if not agreement.is_chief(self.strategy):
+        if not consensus.is_chief(self.strategy):
             return None
-        return storage.keep_trying(
+        return full_disk.keep_trying(
             lambda: call(*arguments, **named),
             f"{what} in {self.config.model_dir}",
             self.config.model_dir,
@@ -88,7 +82,7 @@ SAME_COMMAND = "Start the same command, of the same installation, on all machine
 SAME_DIRECTORY = "Start again when the file system shows all machines the same --model_dir."
 
 
-@agreement.named_losses()
+@consensus.named_losses()
 def train_and_evaluate(run_config: config.Config) -> dict:
     """Trains as `run_config` says, keeps the best weights, and evaluates them.
 
@@ -105,8 +99,12 @@ def train_and_evaluate(run_config: config.Config) -> dict:
     """
     import tensorflow as tf
 
-    from gala_tf import bad_records, checkpoints, cluster, evaluate, logs, run_directory
-    from gala_tf import strategy as strategies
+    from gala_tf import evaluate
+    from gala_tf.data import bad_records
+    from gala_tf.distribution import cluster
+    from gala_tf.distribution import strategy as strategies
+    from gala_tf.runs import checkpoints, logs
+    from gala_tf.runs import directory as run_directory
 
     # --- checks
     group = cluster.from_environment()  # several machines, or None
@@ -118,7 +116,7 @@ def train_and_evaluate(run_config: config.Config) -> dict:
     strategy = strategies.make_strategy(
         run_config.tpu, run_config.tpu_zone, run_config.gcp_project, run_config.cpu_devices, group
     )
-    agreement.agree(strategy, run_directory.identity(run_config, info), SAME_COMMAND)
+    consensus.agree(strategy, run_directory.identity(run_config, info), SAME_COMMAND)
     run_directory.check(run_config, info)
     session = sessions.build_session(run_config, info, strategy)
     evaluator = evaluate.Evaluator(
@@ -127,12 +125,12 @@ def train_and_evaluate(run_config: config.Config) -> dict:
 
     # --- run directory
     directory = run_config.model_dir
-    if agreement.is_chief(strategy):  # of several workers it alone writes
-        storage.keep_trying(
+    if consensus.is_chief(strategy):  # of several workers it alone writes
+        full_disk.keep_trying(
             lambda: run_directory.start(run_config, info), f"flags in {directory}", directory
         )
     environment = os.path.join(directory, run_directory.ENVIRONMENT_FILE)
-    agreement.agree_on_directory(strategy, environment)
+    consensus.agree_on_directory(strategy, environment)
     rolling = checkpoints.Checkpoints(
         os.path.join(directory, "checkpoints"),
         run_config.keep_checkpoints,
@@ -156,12 +154,12 @@ def train_and_evaluate(run_config: config.Config) -> dict:
                 if run_config.on_bad_record == "fail":
                     raise
                 leave_out(run, error)
-    agreement.exchange(strategy, "saved")  # before the others read what the chief wrote
+    consensus.exchange(strategy, "saved")  # before the others read what the chief wrote
 
     # --- the best weights, on a split that training has not seen
     results = {"validation": facts["validation"]}
     if run_config.test_split and facts["step"] == total:
-        results["test"] = storage.keep_trying(
+        results["test"] = full_disk.keep_trying(
             lambda: evaluate.evaluate_run(
                 directory, run_config.test_split, "best", strategy=strategy
             ),
@@ -169,7 +167,7 @@ def train_and_evaluate(run_config: config.Config) -> dict:
             directory,
             left="Checkpoints are untouched.",
         )
-    agreement.leave(strategy)
+    consensus.leave(strategy)
     return results
 
 
@@ -198,8 +196,11 @@ class State:
 
 def resume(run: Run) -> State:
     """The state at the newest checkpoint's end, or at the beginning."""
-    from gala_tf import bad_records, logs, profiling, scores
-    from gala_tf import strategy as strategies
+    from gala_tf.data import bad_records
+    from gala_tf.distribution import strategy as strategies
+    from gala_tf.evaluation import scores
+    from gala_tf.runs import logs
+    from gala_tf.training import profiling
 
     cfg, session, strategy = run.config, run.session, run.strategy
     place = {
@@ -212,7 +213,7 @@ def resume(run: Run) -> State:
     # Checkpoints of version 0.1 do not say all of it.
     facts = {name: found.get(name, value) for name, value in fresh.items()}
     step = facts["step"]
-    agreement.agree(strategy, {"the newest checkpoint": f"step {step}"}, SAME_DIRECTORY)
+    consensus.agree(strategy, {"the newest checkpoint": f"step {step}"}, SAME_DIRECTORY)
     check_place(cfg, place, facts)
 
     again = cfg.validation_split if facts["validation_due"] else ""
@@ -230,7 +231,7 @@ def resume(run: Run) -> State:
             f"{unused} images, others each time, are left out of an epoch: the hosts' own shards "
             f"hold {min(by_host)} to {max(by_host)} images. More shards would even that out."
         )
-    profile_steps = cfg.profile_steps if agreement.is_chief(strategy) else ()
+    profile_steps = cfg.profile_steps if consensus.is_chief(strategy) else ()
     left_out = bad_records.load(cfg.model_dir)
     state = State(
         step,
@@ -241,7 +242,7 @@ def resume(run: Run) -> State:
                 strategy, cfg, run.info, session.sizes, session.map_resize, step, left_out
             )
         ),
-        log or agreement.Silent(),
+        log or consensus.Silent(),
         progress,
         profiling.Profile(cfg.model_dir, profile_steps, step, progress.say),
         interruption.Pace(),
@@ -258,10 +259,11 @@ def resume(run: Run) -> State:
 
 def train(run: Run, end: int) -> dict:
     """Trains from where the newest checkpoint ends to step `end`; returns the facts of the last."""
-    from gala_tf import bad_records, logs
+    from gala_tf.data import bad_records
+    from gala_tf.runs import logs
 
     state = resume(run)
-    length, alone = run.session.length, len(agreement.exchange(run.strategy, 0)) == 1
+    length, alone = run.session.length, len(consensus.exchange(run.strategy, 0)) == 1
 
     def poll():
         """Ends the run, if asked to and all that is done is saved."""
@@ -297,7 +299,8 @@ def train_steps(run: Run, state: State, end: int) -> None:
     """Trains to the next stop, or less if asked to end, and logs the mean numbers."""
     import tensorflow as tf
 
-    from gala_tf import reading, train_step
+    from gala_tf.data import reading
+    from gala_tf.training import step as train_step
 
     cfg, session = run.config, run.session
     before, began, total = state.step, time.monotonic(), 0.0
@@ -307,7 +310,7 @@ def train_steps(run: Run, state: State, end: int) -> None:
         count, started = min(stop - state.step, state.pace.steps), time.monotonic()
         first, saved = state.pace.calls == 0, state.facts["step"]
         report = functools.partial(
-            troubles.report_stall, cfg, run.info, state.step, saved, first, one_batch(run)
+            non_finite.report_stall, cfg, run.info, state.step, saved, first, one_batch(run)
         )
         with (
             run.watchdog.watching(f"steps {state.step + 1} to {state.step + count}", report),
@@ -318,11 +321,11 @@ def train_steps(run: Run, state: State, end: int) -> None:
             bad_step = int(bad_step)  # waits for the device
         if bad_step >= 0:
             where = state.step + bad_step + 1
-            troubles.raise_non_finite(cfg, session.columns, bad_vector.numpy(), where, saved)
+            non_finite.raise_non_finite(cfg, session.columns, bad_vector.numpy(), where, saved)
         run.watch.begin()  # there is something to save
         total, state.step = total + sums.numpy(), state.step + count
         # One machine that stops alone, or takes another number of steps, would block the others.
-        took = agreement.exchange(run.strategy, [time.monotonic() - started, run.watch.asked])
+        took = consensus.exchange(run.strategy, [time.monotonic() - started, run.watch.asked])
         state.pace.took(count, max(seconds for seconds, _ in took))
         state.asked = any(asked for _, asked in took)
     if state.asked:
@@ -347,12 +350,12 @@ def one_batch(run: Run) -> Callable:
 
 def save(run: Run, state: State) -> None:
     """Saves everything; before its validation, which may take long and be interrupted."""
-    from gala_tf import train_step
+    from gala_tf.training import step as train_step
 
     run.session.average_statistics()
     variable = train_step.non_finite_variable(run.session.network)
     if variable:  # its update overflowed, though loss and gradients were finite
-        advice = troubles.remedy(run.config, state.facts["step"])
+        advice = non_finite.remedy(run.config, state.facts["step"])
         raise NonFiniteLossError(f"{variable} is not finite after step {state.step}. {advice}")
     due = state.step in run.session.length.validation_steps
     facts = {**state.facts, "step": state.step, "validation_due": due}
@@ -362,13 +365,13 @@ def save(run: Run, state: State) -> None:
 
 def validate(run: Run, state: State, poll: Callable) -> None:
     """Validates, and keeps the weights if they are the best so far."""
-    from gala_tf import scores
+    from gala_tf.evaluation import scores
 
     step, split, facts = state.step, run.config.validation_split, dict(state.facts)
     predictions = run.evaluator.run(poll)
     numbers = scores.validation_numbers(predictions)
     run.write("metrics.jsonl", state.log.write, step, split, numbers)
-    if agreement.is_chief(run.strategy):
+    if consensus.is_chief(run.strategy):
         state.log.write_image(step, "attention", run.evaluator.picture(predictions))
     if numbers["top1"] > facts["best_top1"]:
         run.write("best/", run.best.save, step, validation=numbers)
@@ -385,13 +388,14 @@ def leave_out(run: Run, error) -> None:
     """
     import tensorflow as tf
 
-    from gala_tf import bad_records, logs
+    from gala_tf.data import bad_records
+    from gala_tf.runs import logs
 
     cfg = run.config
     logs.say(f"--on_bad_record=skip: {error}")
     start_example = run.rolling.restore_newest()["step"] * cfg.global_batch_size
     bad_records.check_share(run.info, cfg.train_split, error.bad)
-    storage.keep_trying(
+    full_disk.keep_trying(
         lambda: bad_records.leave_out(
             cfg.model_dir, cfg.data_dir, run.info, cfg.train_split, error.bad, start_example
         ),
@@ -420,5 +424,5 @@ if __name__ == "__main__":
     config.define_flags()
     flags.adopt_module_key_flags(config)
     command.run(
-        main, (ValueError, NonFiniteLossError, storage.StorageError, agreement.LostWorkerError)
+        main, (ValueError, NonFiniteLossError, full_disk.StorageError, consensus.LostWorkerError)
     )

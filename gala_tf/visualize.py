@@ -14,7 +14,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from absl import flags
 
-from gala_tf import command, drawing, files
+from gala_tf import command
+from gala_tf.data import files
+from gala_tf.pictures import panels as drawing
 
 PANEL = 192  # P: 14 x 14 maps and 64 px images both show well, five columns fit a screen
 GAP, MARGIN, CAPTION_HEIGHT, TITLE_HEIGHT, LEGEND_HEIGHT = 6, 14, 28, 44, 26
@@ -199,7 +201,7 @@ def read_examples(run_config, info, split: str, rows: Sequence[int], geometry: d
     Raises:
         ValueError: a record that cannot be read.
     """
-    from gala_tf import input_pipeline, reading
+    from gala_tf.data import input_pipeline, reading
 
     wanted, found = set(map(int, rows)), {}
     batch_size = min(64, info.require_split(split).examples)
@@ -243,18 +245,20 @@ def draw_run(
     Raises:
         ValueError: no run or weights, no such split or layer, or a damaged data set.
     """
-    from gala_tf import evaluate, records, run_directory
-    from gala_tf.strategy import make_strategy
+    from gala_tf import evaluate
+    from gala_tf.data import records
+    from gala_tf.distribution.strategy import make_strategy
+    from gala_tf.runs import directory
 
     if num_images < 1:
         raise ValueError(f"--num_images must be positive. Received: {num_images}.")
-    run_config, trained_on = run_directory.load(model_dir, overrides)
+    run_config, trained_on = directory.load(model_dir, overrides)
     info = records.load_info(run_config.data_dir)
     evaluate.check_classes(trained_on, info, run_config.data_dir)
     records.check_shards(run_config.data_dir, info, split)
     strategy = make_strategy()  # this machine's: the one that trained may be far away
     with strategy.scope():
-        network, _ = run_directory.trained_network(model_dir, "best", run_config, trained_on)
+        network, _ = directory.trained_network(model_dir, "best", run_config, trained_on)
     choose_layers(evaluate.map_sizes(network), layers)  # refused before the work
     evaluator = evaluate.Evaluator(strategy, network, run_config, info, split)
     predictions = evaluator.run()

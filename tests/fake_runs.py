@@ -8,7 +8,11 @@ import json
 
 import numpy as np
 
-from gala_tf import config, evaluate, per_image, records, rows, run_directory, scores
+from gala_tf import config, evaluate
+from gala_tf.data import records
+from gala_tf.evaluation import per_image, scores
+from gala_tf.paper import rows
+from gala_tf.runs import directory as run_directory
 
 IMAGES, CLASSES, SIDE = 60, ("ant", "bee", "cat", "dog"), 4
 LAYERS = ("stage3_block1", "stage3_block2")

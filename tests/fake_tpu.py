@@ -12,7 +12,9 @@ import collections
 import numpy as np
 from absl import app, flags
 
-from gala_tf import config, plan, sessions
+from gala_tf import config
+from gala_tf.training import plan
+from gala_tf.training import session as sessions
 
 Device = collections.namedtuple("Device", "name")
 

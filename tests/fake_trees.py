@@ -10,9 +10,9 @@ from absl import flags
 from PIL import Image
 
 from data_prep import build_tfrecords
-from data_prep.building import build_flags
+from data_prep.building import flags as build_flags
 from data_prep.sources import SourceOptions
-from gala_tf import records
+from gala_tf.data import records
 
 
 def write_image(path, seed, height=24, width=32, mode="RGB", orientation=None):

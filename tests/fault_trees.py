@@ -23,7 +23,7 @@ from formats import (
     salicon,
 )
 
-from data_prep import imagenet_classes
+from data_prep.readers.imagenet import imagenet_classes
 
 SIZE = (24, 32)
 FINISHED = "verify"  # in place of a source: what is already built, to be verified

@@ -38,8 +38,7 @@ from fault_trees import FINISHED, TREES
 from time_limit import HangError, limited
 
 from data_prep import verify
-from data_prep.readers import tfrecord_files
-from gala_tf import records
+from gala_tf.data import records, tfrecord_files
 
 SECONDS = 20  # more is a hang; a build of a tree takes a tenth of a second
 MAX_MEMORY = 400  # MB that a build may take on top; a bomb claims a gigabyte at least

@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image
 
 from data_prep.building import encoding
-from gala_tf import config, records
+from gala_tf import config
+from gala_tf.data import records
 
 SIZE = 32
 COLORS = np.array([[220, 40, 40], [40, 200, 40], [50, 70, 230], [220, 200, 40]])

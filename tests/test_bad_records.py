@@ -10,7 +10,9 @@ import pytest
 import small_data
 import test_train
 
-from gala_tf import bad_records, checkpoints, logs, train
+from gala_tf import train
+from gala_tf.data import bad_records
+from gala_tf.runs import checkpoints, logs
 
 
 def test_position_without_bad_records():

@@ -57,7 +57,7 @@ def test_flops_of_a_convolution_and_its_gradients_by_hand(benchmark):
     def convolution(x, w):
         return tf.nn.conv2d(x, w, strides=2, padding="VALID")
 
-    count = benchmark("flops").count_flops
+    count = benchmark("parts.flops").count_flops
     # [2, 9, 9, 5] by a 3x3 kernel, stride 2: 2 * 4 * 4 places, 7 channels of 3 * 3 * 5 each.
     forward = 2 * (2 * 4 * 4 * 7) * (3 * 3 * 5)
     shapes = (2, 9, 9, 5), (3, 3, 5, 7)
@@ -67,7 +67,7 @@ def test_flops_of_a_convolution_and_its_gradients_by_hand(benchmark):
 
 
 def test_flops_of_products_by_hand(benchmark):
-    count = benchmark("flops").count_flops
+    count = benchmark("parts.flops").count_flops
     assert count(traced(tf.matmul, (2, 3), (3, 5))) == 2 * 2 * 3 * 5
     assert count(traced(tf.matmul, (4, 2, 3), (4, 3, 5))) == 2 * 4 * 2 * 3 * 5
     assert count(traced(gradients(tf.matmul), (2, 3), (3, 5))) == 3 * 2 * 2 * 3 * 5
@@ -75,14 +75,14 @@ def test_flops_of_products_by_hand(benchmark):
 
 def test_flops_need_shapes(benchmark):
     with pytest.raises(ValueError, match="FLOPs need static shapes"):
-        benchmark("flops").count_flops(traced(tf.matmul, (None, 3), (3, 5)))
+        benchmark("parts.flops").count_flops(traced(tf.matmul, (None, 3), (3, 5)))
 
 
 def test_flops_of_keras_resnet50_are_the_published(benchmark):
     """3.858 GMAC a picture, He et al.'s ResNet-50 with its stride in the 1x1."""
     network = keras.applications.ResNet50(weights=None)
     graph = traced(lambda x: network(x, training=False), (1, 224, 224, 3))
-    assert benchmark("flops").count_flops(graph) == pytest.approx(2 * 3.858e9, rel=1e-3)
+    assert benchmark("parts.flops").count_flops(graph) == pytest.approx(2 * 3.858e9, rel=1e-3)
 
 
 # --------------------------------------------------------------------------- tables
@@ -104,7 +104,7 @@ RESULTS = {"plain": result(4e9, [1.0, 2.0, 1.0]), "gated": result(5e9, [1.5, 2.2
 
 
 def test_ratios_are_of_the_same_round(benchmark):
-    tables = benchmark("tables")
+    tables = benchmark("parts.tables")
     row = tables.rows(RESULTS, {"p": "plain", "gone": "of a network that did not run"})["gated"]
     assert tuple(row["p"]) == pytest.approx((1.2, 1.1, 1.5))  # of 1.5, 1.1, 1.2
     assert (row["floor"], row["gflop"], row["cpu"], row["wall"]) == (1.25, 5.0, 1.5, 3.0)
@@ -115,13 +115,13 @@ def test_ratios_are_of_the_same_round(benchmark):
 
 
 def test_gpus_are_compared_by_wall_time(benchmark):
-    tables = benchmark("tables")
+    tables = benchmark("parts.tables")
     assert tables.clock(RESULTS) == "cpu"
     assert tables.clock({"a": result(1, [1.0], "NVIDIA A100")}) == "wall"
 
 
 def test_targets(benchmark):
-    step, tables = benchmark("step"), benchmark("tables")
+    step, tables = benchmark("step"), benchmark("parts.tables")
     table = {
         step.OURS: {"Keras": tables.Spread(1 / 1.31, 0.1, 2), "ResNet-50": tables.spread([1.0])},
         step.MAPS: {"Keras": tables.spread([1.0]), "ResNet-50": tables.spread([1.151, 1.0, 2.0])},
@@ -151,7 +151,7 @@ def test_what_is_compared_differs_in_what_it_says(benchmark):
 
 def test_our_step_runs(benchmark, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    run, count = benchmark("step_worker").make_steps(
+    run, count = benchmark("parts.step_worker").make_steps(
         "ours", batch=2, image_size=28, flags=[*SMALL, "--attention=gala"]
     )
     assert count > 0
@@ -161,12 +161,12 @@ def test_our_step_runs(benchmark, tmp_path, monkeypatch):
 
 def test_unknown_kind_is_refused(benchmark):
     with pytest.raises(ValueError, match="kind must be one of ours, fit, harmonization"):
-        benchmark("step_worker").make_steps("theirs")
+        benchmark("parts.step_worker").make_steps("theirs")
 
 
 @pytest.mark.slow
 def test_dead_worker_is_reported(benchmark):
-    workers = benchmark("workers")
+    workers = benchmark("parts.workers")
     with pytest.raises(RuntimeError, match="mine: its process ended with 1"):
         workers.Worker("mine", kind="theirs")
 
@@ -175,7 +175,7 @@ def test_dead_worker_is_reported(benchmark):
 def test_step_for_xla_runs(benchmark, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     flags = [*SMALL, "--attention=none", "--map_loss_weight=0"]
-    make_steps = benchmark("step_worker").make_steps
+    make_steps = benchmark("parts.step_worker").make_steps
     _, count = make_steps("ours", batch=2, image_size=28, flags=flags)
     run, compiled = make_steps("ours", batch=2, image_size=28, flags=[*flags, "--jit_compile"])
     assert compiled == count > 0

@@ -8,8 +8,8 @@ from fake_trees import build, options, read, write_image
 from formats.boxes import write_boxes
 
 from data_prep.sources import boxes
-from data_prep.splits import assign_splits
-from gala_tf.records import BadImageError
+from data_prep.sources.splits import assign_splits
+from gala_tf.data.records import BadImageError
 
 ROWS = [
     ("cat/a.jpg", 1, 2, 4, 5, "cat"),

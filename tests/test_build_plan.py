@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from data_prep.building import build_plan
+from data_prep.building import plan as build_plan
 from data_prep.sources import Item
 
 WANTED = {"train": 4, "validation": 3, "test": 2}

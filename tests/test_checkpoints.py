@@ -11,7 +11,9 @@ import pytest
 import tensorflow as tf
 from absl import logging
 
-from gala_tf import checkpoints, files, optimizers
+from gala_tf.data import files
+from gala_tf.runs import checkpoints
+from gala_tf.training import optimizers
 
 
 class State:

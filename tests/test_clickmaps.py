@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 from scipy import ndimage
 
-from gala_tf import clickmaps
-from gala_tf.clickmaps import Blur, parse_blur
+from gala_tf.data import clickmaps
+from gala_tf.data.clickmaps import Blur, parse_blur
 
 BLURS = ["box:1", "box:5", "gaussian:5,1.5", "disc:1", "disc:5", "none"]
 

@@ -11,10 +11,11 @@ import pytest
 from formats import clickme_clicks as fmt
 from PIL import Image
 
-from data_prep import clicks, imagenet_classes, splits
-from data_prep.readers import click_files, click_npz, click_table
-from data_prep.sources import SOURCES, Item, SourceOptions, clickme_clicks
-from gala_tf.records import BadImageError
+from data_prep.maps import rasterise
+from data_prep.readers.clicks import click_files, click_npz, click_table
+from data_prep.readers.imagenet import imagenet_classes
+from data_prep.sources import SOURCES, Item, SourceOptions, clickme_clicks, splits
+from gala_tf.data.records import BadImageError
 
 POINTS = [(10, 20), (30, 40), (50, 60)]
 
@@ -354,7 +355,7 @@ def test_filters_in_order_each_reported(tree, capsys):
     for counts, points in zip(
         example.participant_maps, ([(1, 1), (2, 2)], POINTS[:2]), strict=True
     ):
-        np.testing.assert_array_equal(counts, clicks.rasterise_bubbles(points, 4, 64, 64))
+        np.testing.assert_array_equal(counts, rasterise.rasterise_bubbles(points, 4, 64, 64))
     assert said[:-1] == [
         "clicks: 13 submissions read",
         "clicks: removed 0 submissions that could not be read",
@@ -553,21 +554,21 @@ def test_game_frame_of_a_256_image_is_the_identity(tmp_path):
         for frame in ("native", "256")
     ]
     np.testing.assert_array_equal(*examples)
-    np.testing.assert_array_equal(examples[0], clicks.rasterise_bubbles(points, 14, 256, 256))
+    np.testing.assert_array_equal(examples[0], rasterise.rasterise_bubbles(points, 14, 256, 256))
 
 
 @pytest.mark.parametrize("height, width", [(301, 400), (400, 301), (300, 300), (256, 300)])
 def test_game_frame_agrees_with_preparing_first(tmp_path, height, width):
     """Painting on the original and then cropping gives what painting on the crop does, nearly."""
-    from data_prep import geometry
-    from gala_tf import records
+    from data_prep.maps import geometry
+    from gala_tf.data import records
 
     picture(tmp_path / "a.jpg", height, width)
     points = np.random.default_rng(1).uniform(0, 256, (74, 2)).tolist()
     example = clickme_clicks.read_item(item([points]), str(tmp_path), "256", 14)
     image = records.decode_image(example.image, "a")
     (square,) = geometry.square_example(example, image, 256)[0].participant_maps
-    expected = clicks.rasterise_bubbles(points, 14, 256, 256)
+    expected = rasterise.rasterise_bubbles(points, 14, 256, 256)
     assert np.corrcoef(square.ravel(), expected.ravel())[0, 1] > 0.95
     assert abs(square.sum() / expected.sum() - 1) < 0.1
 
@@ -595,7 +596,7 @@ def test_clicks_at_and_beyond_the_edge(tmp_path, caplog):
 def test_touches_as_rasterise_bubbles(side):
     values = np.arange(-9, 13, 0.5)
     for x, y in itertools.product(values, values[::3]):
-        painted = clicks.rasterise_bubbles([(x, y)], side, 4, 5).any()
+        painted = rasterise.rasterise_bubbles([(x, y)], side, 4, 5).any()
         assert click_table.touches(x, y, side, 4, 5) == painted
 
 

@@ -12,8 +12,8 @@ from fake_trees import build, read
 from formats import clickme_release as formats
 
 from data_prep.sources import SourceOptions, clickme_release
-from gala_tf import records
-from gala_tf.records import BadImageError
+from gala_tf.data import records
+from gala_tf.data.records import BadImageError
 
 SIDE = 256
 

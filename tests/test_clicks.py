@@ -3,18 +3,18 @@
 import numpy as np
 import pytest
 
-from data_prep import clicks
+from data_prep.maps import rasterise
 
 
 def test_bubbles_are_squares_around_their_centre():
     bubbles = [[5, 2]]  # x = 5, y = 2
     expected = np.zeros((6, 9), int)
     expected[1:4, 4:7] = 1
-    np.testing.assert_array_equal(clicks.rasterise_bubbles(bubbles, 3, 6, 9), expected)
+    np.testing.assert_array_equal(rasterise.rasterise_bubbles(bubbles, 3, 6, 9), expected)
     expected[:] = 0
     expected[0:4, 3:7] = 1  # even sides: pixels 5 - 2 ... 5 + 1, as the game's slices
-    np.testing.assert_array_equal(clicks.rasterise_bubbles(bubbles, 4, 6, 9), expected)
-    single = clicks.rasterise_bubbles([[5.9, 2.1]], 1, 6, 9)
+    np.testing.assert_array_equal(rasterise.rasterise_bubbles(bubbles, 4, 6, 9), expected)
+    single = rasterise.rasterise_bubbles([[5.9, 2.1]], 1, 6, 9)
     assert single[2, 5] == single.sum() == 1
 
 
@@ -27,14 +27,14 @@ def test_bubbles_are_counted_and_cut_at_the_border():
         left, top = int(np.floor(x - 3)) + 100, int(np.floor(y - 3)) + 100
         expected[top : top + side, left : left + side] += 1
     np.testing.assert_array_equal(
-        clicks.rasterise_bubbles(bubbles, side, height, width), expected[100:120, 100:130]
+        rasterise.rasterise_bubbles(bubbles, side, height, width), expected[100:120, 100:130]
     )
 
 
 def test_no_and_far_bubbles_give_an_empty_map():
-    assert not clicks.rasterise_bubbles([], 14, 5, 6).any()
-    assert not clicks.rasterise_bubbles([[1e30, -1e30]], 14, 5, 6).any()
-    assert clicks.rasterise_boxes([], 5, 6).shape == (5, 6)
+    assert not rasterise.rasterise_bubbles([], 14, 5, 6).any()
+    assert not rasterise.rasterise_bubbles([[1e30, -1e30]], 14, 5, 6).any()
+    assert rasterise.rasterise_boxes([], 5, 6).shape == (5, 6)
 
 
 def test_boxes_add_up():
@@ -42,7 +42,7 @@ def test_boxes_add_up():
     expected[1:3, 2:4] += 1
     expected[0:5, 3:6] += 1
     np.testing.assert_array_equal(
-        clicks.rasterise_boxes([(2, 1, 4, 3), (3, -2, 9, 9), (4, 4, 4, 5)], 5, 6), expected
+        rasterise.rasterise_boxes([(2, 1, 4, 3), (3, -2, 9, 9), (4, 4, 4, 5)], 5, 6), expected
     )
 
 
@@ -56,7 +56,7 @@ def test_boxes_add_up():
 )
 def test_bubbles_that_make_no_sense(bubbles, side, message):
     with pytest.raises(ValueError, match=message):
-        clicks.rasterise_bubbles(bubbles, side, 5, 6)
+        rasterise.rasterise_bubbles(bubbles, side, 5, 6)
 
 
 @pytest.mark.parametrize(
@@ -69,14 +69,14 @@ def test_bubbles_that_make_no_sense(bubbles, side, message):
 )
 def test_boxes_that_make_no_sense(boxes, message):
     with pytest.raises(ValueError, match=message):
-        clicks.rasterise_boxes(boxes, 5, 6)
+        rasterise.rasterise_boxes(boxes, 5, 6)
 
 
 def test_few_and_many_boxes_are_counted_alike(monkeypatch):
     random = np.random.default_rng(0)
     corners = random.integers(-10, 60, (200, 2))
     boxes = np.concatenate([corners, corners + random.integers(0, 30, (200, 2))], 1)
-    few = clicks.rasterise_boxes(boxes, 40, 50)
-    monkeypatch.setattr(clicks, "FEW_BOXES", 0)
-    np.testing.assert_array_equal(few, clicks.rasterise_boxes(boxes, 40, 50))
+    few = rasterise.rasterise_boxes(boxes, 40, 50)
+    monkeypatch.setattr(rasterise, "FEW_BOXES", 0)
+    np.testing.assert_array_equal(few, rasterise.rasterise_boxes(boxes, 40, 50))
     assert few.max() > 5

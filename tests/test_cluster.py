@@ -7,7 +7,11 @@ import pytest
 import small_data
 import tensorflow as tf
 
-from gala_tf import cluster, plan, records, run_directory, strategy, train
+from gala_tf import train
+from gala_tf.data import records
+from gala_tf.distribution import cluster, strategy
+from gala_tf.runs import directory
+from gala_tf.training import plan
 
 WORKERS = ["gpu0:2222", "gpu1:2222"]
 
@@ -125,12 +129,12 @@ def test_a_run_resumes_on_as_many_hosts_as_it_began():
 def test_what_must_be_the_same_everywhere(data_dir):
     info = records.load_info(str(data_dir))
     one, other = (
-        run_directory.identity(small_data.small_config(data_dir, "RUN", **changes), info)
+        directory.identity(small_data.small_config(data_dir, "RUN", **changes), info)
         for changes in ({}, {"momentum": 0.8, "steps_per_loop": 7})
     )
     assert {name for name in one if one[name] != other[name]} == {"--momentum"}
     renamed = dataclasses.replace(info, seed=7)
-    again = run_directory.identity(small_data.small_config(data_dir, "RUN"), renamed)
+    again = directory.identity(small_data.small_config(data_dir, "RUN"), renamed)
     assert [name for name in one if one[name] != again[name]] == [
         "the data set (dataset_info.json)"
     ]

@@ -17,7 +17,7 @@ from data_prep.verification import (
 )
 from data_prep.verification.contact_sheet import PANEL, Line, Triplet
 from data_prep.verification.record_checks import Facts
-from gala_tf import records
+from gala_tf.data import records
 
 GREY = np.full((20, 40, 3), 100, np.uint8)
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from data_prep.building import encoding, publishing, shards, summary
 from data_prep.sources import SOURCES, SourceOptions, folder, load_source
-from gala_tf import clickmaps, records
+from gala_tf.data import clickmaps, records
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -87,8 +87,8 @@ def test_every_shard_has_every_class(tree, tmp_path):
 
 def test_a_plan_written_in_pieces_gives_the_same_bytes(tree, tmp_path, monkeypatch):
     build(tmp_path / "one", source="folder", input_dir=tree)
-    monkeypatch.setattr("data_prep.building.build_plan.FLUSH_ITEMS", 5)
-    monkeypatch.setattr("data_prep.building.build_plan.NAMES_AT_ONCE", 5)
+    monkeypatch.setattr("data_prep.building.plan.FLUSH_ITEMS", 5)
+    monkeypatch.setattr("data_prep.building.plan.NAMES_AT_ONCE", 5)
     monkeypatch.setattr("data_prep.building.duplicates.AT_ONCE", 5)
     build(tmp_path / "two", source="folder", input_dir=tree)
     assert digests(tmp_path / "one") == digests(tmp_path / "two")

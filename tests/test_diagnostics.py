@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gala_tf import diagnostics
+from gala_tf.evaluation import plots
 
 
 def make_columns(n=60, classes=3, seed=0):
@@ -30,7 +30,7 @@ def test_error_by_class_by_hand():
         "class_name": np.array(["c", "a", "a", "a", "c", "f"], object),
         "rank": np.array([0, 3, 0, 1, 0, 2]),
     }
-    found = diagnostics.error_by_class(columns)
+    found = plots.error_by_class(columns)
     assert [name for name, _ in found] == ["f", "a", "c"]  # worst first
     assert [interval.mean for _, interval in found] == pytest.approx([1, 2 / 3, 0])
     assert [interval.n for _, interval in found] == [1, 3, 2]
@@ -38,10 +38,10 @@ def test_error_by_class_by_hand():
 
 
 def test_bins_of_the_map_score_by_hand(monkeypatch):
-    monkeypatch.setattr(diagnostics, "LEAST_IN_BIN", 2)
+    monkeypatch.setattr(plots, "LEAST_IN_BIN", 2)
     score = np.array([0.1, 0.9, np.nan, 0.2, 0.8, 0.5])
     correct = np.array([0, 1, 1, 1, 1, 0], bool)
-    bins = diagnostics.accuracy_by_map_score(score, correct)
+    bins = plots.accuracy_by_map_score(score, correct)
     assert [sorted(part) for part, _, _ in bins] == [[0.1, 0.2], [0.5, 0.8, 0.9]]
     assert [(hits, n) for _, hits, n in bins] == [(1, 2), (2, 3)]
 
@@ -49,19 +49,19 @@ def test_bins_of_the_map_score_by_hand(monkeypatch):
 def test_bins_hold_all_images_and_never_part_ties():
     rng = np.random.default_rng(0)
     score, correct = rng.normal(size=1000), rng.random(1000) < 0.5
-    bins = diagnostics.accuracy_by_map_score(score, correct)
+    bins = plots.accuracy_by_map_score(score, correct)
     assert [n for _, _, n in bins] == [100] * 10
     assert sum(hits for _, hits, _ in bins) == correct.sum()
     assert all(
         one.max() < other.min() for (one, *_), (other, *_) in zip(bins, bins[1:], strict=False)
     )
-    coarse = diagnostics.accuracy_by_map_score(np.round(score), correct)
+    coarse = plots.accuracy_by_map_score(np.round(score), correct)
     assert sum(n for _, _, n in coarse) == 1000
     seen = np.concatenate([np.unique(part) for part, _, _ in coarse])
     assert len(seen) == len(np.unique(seen))
-    assert len(diagnostics.accuracy_by_map_score(np.ones(500), correct[:500])) == 1
-    assert len(diagnostics.accuracy_by_map_score(score[:39], correct[:39])) == 1
-    assert diagnostics.accuracy_by_map_score(np.full(9, np.nan), correct[:9]) == []
+    assert len(plots.accuracy_by_map_score(np.ones(500), correct[:500])) == 1
+    assert len(plots.accuracy_by_map_score(score[:39], correct[:39])) == 1
+    assert plots.accuracy_by_map_score(np.full(9, np.nan), correct[:9]) == []
 
 
 def texts(figure):
@@ -78,7 +78,7 @@ def texts(figure):
 def test_every_number_says_how_many_images():
     columns = make_columns(300)
     columns["confidence"][:4] = np.nan
-    figure = diagnostics.draw(columns, "a network")
+    figure = plots.draw(columns, "a network")
     text = texts(figure)
     assert "a network: 300 images" in figure.get_suptitle()
     assert "n = 296, 4 left out" in text and "n = 257" in text and "late" in text
@@ -99,9 +99,9 @@ def test_every_kind_of_split_is_drawn(change, tmp_path):
     elif change == "1000":
         columns = make_columns(9000, 1000)
     path = tmp_path / "figures" / "diagnostics-test.png"
-    diagnostics.write(str(path), columns, "a network")
+    plots.write(str(path), columns, "a network")
     assert np.asarray(Image.open(path).convert("L")).min() < 60
-    text = texts(diagnostics.draw(columns, "a network"))
+    text = texts(plots.draw(columns, "a network"))
     assert ("no image has a map score" in text) == (change in ("one image", "no maps", "no layers"))
     assert ("no image has a confidence" in text) == (change == "no confidence")
     assert ("… 970 more …" in text) == (change == "1000")

@@ -8,9 +8,9 @@ from fake_trees import counts, write_image
 from PIL import Image
 from scipy import ndimage
 
-from data_prep import geometry
 from data_prep.building import encoding
-from gala_tf import records
+from data_prep.maps import geometry
+from gala_tf.data import records
 
 
 def test_square_finds_the_same_place_in_image_and_map():

@@ -15,7 +15,10 @@ import tensorflow as tf
 from PIL import Image
 from scipy import ndimage, stats
 
-from gala_tf import checkpoints, evaluate, input_pipeline, per_image, records, run_directory, scores
+from gala_tf import evaluate
+from gala_tf.data import input_pipeline, records
+from gala_tf.evaluation import per_image, scores
+from gala_tf.runs import checkpoints, directory
 
 LAYERS = {"stage1_block1_gala": 14, "stage2_block1_gala": 7}  # and the side of their maps
 
@@ -26,7 +29,7 @@ def build(data_dir, **changes):
     info = records.load_info(str(data_dir))
     strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
     with strategy.scope():
-        network = run_directory.build_network(run_config, info.num_classes)
+        network = directory.build_network(run_config, info.num_classes)
     rng = np.random.default_rng(0)
     for variable in network.variables:
         if variable.path.startswith("logits"):
@@ -490,7 +493,7 @@ def untrained(made, tmp_path):
     """The directory of a run that has weights, of step 7."""
     _, network, run_config, info = made
     run_config = dataclasses.replace(run_config, model_dir=str(tmp_path))
-    run_directory.start(run_config, info)
+    directory.start(run_config, info)
     checkpoints.Checkpoints(str(tmp_path / "best"), 1, model=network).save(7)
     return tmp_path
 

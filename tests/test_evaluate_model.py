@@ -12,17 +12,11 @@ import small_data
 import tensorflow as tf
 from scipy import special, stats
 
-from gala_tf import (
-    conventions,
-    evaluate,
-    evaluate_model,
-    map_metrics,
-    per_image,
-    records,
-    run_directory,
-    saved_models,
-    scores,
-)
+from gala_tf import evaluate
+from gala_tf.data import records
+from gala_tf.evaluation import classifiers, harmonization, per_image, protocols, scores
+from gala_tf.explain import saved_models
+from gala_tf.runs import directory as run_directory
 
 BLUR = "box:5"
 
@@ -58,10 +52,10 @@ def saved(directory, network, name="plain.keras"):
 
 def evaluated(path, data_dir, directory, **changes):
     """(numbers, per-image columns) of an evaluation."""
-    request = evaluate_model.Request(
+    request = classifiers.Request(
         path, str(data_dir), clickmap_blur=BLUR, output_dir=str(directory), **changes
     )
-    numbers = evaluate_model.evaluate_model(request)
+    numbers = classifiers.evaluate_model(request)
     (table,) = directory.glob("per_image-*.csv")
     (results,) = directory.glob("results-*.json")
     assert json.loads(results.read_text())["conventions"].keys() == numbers["conventions"].keys()
@@ -70,7 +64,7 @@ def evaluated(path, data_dir, directory, **changes):
 
 def data(data_dir, size, **changes):
     info = records.load_info(str(data_dir))
-    return conventions.Data(str(data_dir), info, "test", size, clickmap_blur=BLUR, **changes)
+    return protocols.Data(str(data_dir), info, "test", size, clickmap_blur=BLUR, **changes)
 
 
 # --------------------------------------------------------------------------- numbers
@@ -118,7 +112,7 @@ def test_harmonizations_convention_one_image_at_a_time(data_dir, tmp_path, capsy
     logits = keras.Model(network.inputs[0], network.layers[-1].input)
     weights = network.layers[-1].get_weights()
     found = {"spearman": [], "dice": [], "iou": []}
-    for batch in conventions.harmonization_batches(data(data_dir, 64, batch_size=1)):
+    for batch in protocols.harmonization_batches(data(data_dir, 64, batch_size=1)):
         assert batch["image"].shape == (1, 64, 64, 3) and batch["clickmap"].shape == (
             1,
             256,
@@ -133,7 +127,7 @@ def test_harmonizations_convention_one_image_at_a_time(data_dir, tmp_path, capsy
         model = tf.image.resize(gradient[..., None], (224, 224), "bicubic").numpy()[0, ..., 0]
         if not batch["has_clickmap"][0]:
             continue
-        human = map_metrics.harmonization_maps(batch["clickmap"].numpy()[..., 0])[0]
+        human = harmonization.harmonization_maps(batch["clickmap"].numpy()[..., 0])[0]
         found["spearman"].append(stats.spearmanr(model.ravel(), human.ravel()).statistic)
         tops = [set(np.flatnonzero(m > np.percentile(m, 90))) for m in (model, human)]
         found["dice"].append(2 * len(tops[0] & tops[1]) / (len(tops[0]) + len(tops[1])))
@@ -167,7 +161,7 @@ def test_images_of_256_pixels_are_prepared_as_published(tmp_path):
     info = records.load_info(str(tmp_path))
     split = records.Split(1, 1, 0, 1, (shard,))
     records.save_info(str(tmp_path), info.__class__(**{**vars(info), "splits": {"test": split}}))
-    (batch,) = conventions.harmonization_batches(data(tmp_path, 224))
+    (batch,) = protocols.harmonization_batches(data(tmp_path, 224))
     jpeg = tf.io.parse_single_example(
         encoded, {"image/encoded": tf.io.FixedLenFeature([], tf.string)}
     )["image/encoded"]
@@ -181,7 +175,7 @@ def test_gradients_are_compared_on_cells_of_14x14(data_dir, tmp_path):
     path = saved(tmp_path, plain_network(side=28))
     _, columns = evaluated(path, data_dir, tmp_path, conventions=("paper",), score="output")
     network, rho = keras.saving.load_model(path), []
-    for batch in conventions.paper_batches(data(data_dir, 28, batch_size=1), 14):
+    for batch in protocols.paper_batches(data(data_dir, 28, batch_size=1), 14):
         with tf.GradientTape() as tape:
             image = tf.cast(batch["image"], tf.float32)
             tape.watch(image)
@@ -208,14 +202,14 @@ def test_a_split_without_human_maps_has_accuracy_alone(tmp_path, capsys):
 def test_answers_of_logits_and_of_probabilities():
     logits = np.array([[2.0, 1.0, -1.0], [0.0, 0.0, 3.0], [1.0, np.nan, 0.0]])
     label = np.array([1, 0, 0])
-    found = conventions.answers(logits, label)
+    found = protocols.answers(logits, label)
     np.testing.assert_array_equal(found["rank"], [1, 2, 1])  # ties and NaN count against it
     np.testing.assert_array_equal(found["prediction"][:2], [0, 2])
     probabilities = special.softmax(logits[:2], axis=1)
     expected = -np.log(probabilities[[0, 1], label[:2]])
     np.testing.assert_allclose(found["cross_entropy"][:2], expected)
     np.testing.assert_allclose(found["confidence"][:2], probabilities.max(1))
-    again = conventions.answers(probabilities, label[:2])
+    again = protocols.answers(probabilities, label[:2])
     for key in ("rank", "prediction", "cross_entropy", "confidence"):
         np.testing.assert_allclose(again[key], found[key][:2])
 
@@ -275,7 +269,7 @@ def test_the_size_of_the_input():
 def test_models_that_do_not_fit_are_refused(data_dir, tmp_path):
     path = saved(tmp_path, plain_network(classes=5))
     with pytest.raises(ValueError, match="tells 5 classes apart, but the data set .* has 4"):
-        evaluate_model.evaluate_model(evaluate_model.Request(path, str(data_dir)))
+        classifiers.evaluate_model(classifiers.Request(path, str(data_dir)))
     path = saved(tmp_path, plain_network())
     for changes, message in (
         ({"maps": "attention"}, "returns no attention map"),
@@ -291,17 +285,17 @@ def test_models_that_do_not_fit_are_refused(data_dir, tmp_path):
         ({"clickmap_blur": "box"}, "A map blur must be"),
     ):
         with pytest.raises(ValueError, match=message):
-            request = evaluate_model.Request(path, str(data_dir), **changes)
-            evaluate_model.evaluate_model(request)
+            request = classifiers.Request(path, str(data_dir), **changes)
+            classifiers.evaluate_model(request)
     assert not list(tmp_path.glob("results*"))
 
 
 def test_every_field_is_explained():
-    fields = evaluate_model.Request.__dataclass_fields__
-    assert evaluate_model.FLAGS_HELP.keys() == fields.keys()
-    from gala_tf import explanations
+    fields = classifiers.Request.__dataclass_fields__
+    assert classifiers.FLAGS_HELP.keys() == fields.keys()
+    from gala_tf.explain import explanations
 
-    assert evaluate_model.CHOICES["reduction"] == tuple(explanations.REDUCTIONS)
+    assert classifiers.CHOICES["reduction"] == tuple(explanations.REDUCTIONS)
 
 
 @pytest.mark.slow
@@ -309,7 +303,7 @@ def test_the_command(gala, data_dir, tmp_path):
     arguments = ["--maps=smoothgrad", "--samples=2", "--clickmap_blur=box:5", "--batch_size=4"]
     result = subprocess.run(
         [
-            *(sys.executable, "-m", "gala_tf.evaluate_model", f"--model={gala[1]}"),
+            *(sys.executable, "-m", "gala_tf.evaluation.classifiers", f"--model={gala[1]}"),
             *(f"--data_dir={data_dir}", f"--output_dir={tmp_path}", *arguments),
         ],
         capture_output=True,

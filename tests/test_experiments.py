@@ -7,8 +7,12 @@ from pathlib import Path
 import pytest
 from absl import flags as absl_flags
 
-from gala_tf import config, evaluate, plan, published, run_directory, scores, sweep
-from gala_tf.rows import ROWS
+from gala_tf import config, evaluate, sweep
+from gala_tf.evaluation import scores
+from gala_tf.paper import published
+from gala_tf.paper.rows import ROWS
+from gala_tf.runs import directory
+from gala_tf.training import plan
 
 ROOT = Path(__file__).resolve().parents[1]
 FLAGFILES = sorted(path.name for path in (ROOT / "experiments").glob("*.flags"))
@@ -58,7 +62,7 @@ def own_flags(name):
 @functools.cache
 def build_network(**arguments):
     """A network of the least width, built once for all flagfiles that share it."""
-    return run_directory.build_network(config.Config(**arguments), 10)
+    return directory.build_network(config.Config(**arguments), 10)
 
 
 def network(name):

@@ -6,7 +6,8 @@ import pytest
 import small_data
 import tensorflow as tf
 
-from gala_tf import explanations, network_parts, run_directory
+from gala_tf.explain import explanations, network_parts
+from gala_tf.runs import directory
 
 SIDE, CLASSES = 6, 3
 
@@ -57,7 +58,7 @@ def images():
 
 @pytest.fixture(scope="module")
 def gala(data_dir):
-    return run_directory.build_network(small_data.small_config(data_dir, "unused"), 4)
+    return directory.build_network(small_data.small_config(data_dir, "unused"), 4)
 
 
 def pixels(count, side):
@@ -253,7 +254,7 @@ def test_attention_and_activity_are_column_norms(gala):
 @pytest.mark.parametrize("attention", ["none", "se"])
 def test_networks_without_spatial_attention_are_refused(data_dir, attention):
     run_config = small_data.small_config(data_dir, "unused", attention=attention)
-    network = run_directory.build_network(run_config, 4)
+    network = directory.build_network(run_config, 4)
     with pytest.raises(ValueError, match="returns no attention map"):
         explanations.make_explainer(network, "attention")
     with pytest.raises(ValueError, match="returns no attention map"):

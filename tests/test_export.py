@@ -11,7 +11,10 @@ import pytest
 import tensorflow as tf
 from absl import flags
 
-from gala_tf import checkpoints, config, export, losses, models, records, run_directory
+from gala_tf import config, export, losses, models
+from gala_tf.data import records
+from gala_tf.runs import checkpoints
+from gala_tf.runs import directory as run_directory
 
 NAMES = ("cat", "Bär", "dog", "emu")
 SIZE = 32

@@ -12,21 +12,15 @@ import small_data
 from absl import flags
 from PIL import Image
 
-from gala_tf import (
-    checkpoints,
-    config,
-    drawing,
-    evaluate,
-    figure4,
-    figure4_networks,
-    figure4_runs,
-    figures,
-    input_pipeline,
-    records,
-    run_directory,
-)
+from gala_tf import config, evaluate, figures
+from gala_tf.data import input_pipeline, records
+from gala_tf.paper.figure4 import draw as figure4_runs
+from gala_tf.paper.figure4 import networks, pictures
+from gala_tf.pictures import panels
+from gala_tf.runs import checkpoints
+from gala_tf.runs import directory as run_directory
 
-PANEL, GAP, MARGIN = figure4.PANEL, figure4.GAP, figure4.MARGIN
+PANEL, GAP, MARGIN = pictures.PANEL, pictures.GAP, pictures.MARGIN
 
 
 # --------------------------------------------------------------------------- gradients
@@ -36,22 +30,22 @@ def test_gradient_is_scaled_to_its_99th_percentile():
     """Values 1...100: the percentile lies 99 % of the way from the 1st to the 100th, at 99.01."""
     strengths = np.arange(1.0, 101).reshape(1, 10, 10)
     expected = np.append(np.arange(1.0, 100) / 99.01, 1).reshape(1, 10, 10)
-    np.testing.assert_allclose(figure4.normalised(strengths), expected, rtol=1e-12)
+    np.testing.assert_allclose(pictures.normalised(strengths), expected, rtol=1e-12)
 
 
 def test_each_image_is_scaled_by_itself_and_nothing_stays_nothing():
     strengths = np.stack([np.zeros((4, 4)), np.full((4, 4), 7.0)])
-    assert figure4.normalised(strengths).tolist() == [[[0] * 4] * 4, [[1] * 4] * 4]
+    assert pictures.normalised(strengths).tolist() == [[[0] * 4] * 4, [[1] * 4] * 4]
     strengths[0, 0, 0] = np.nan
-    assert np.isnan(figure4.normalised(strengths)[0]).any()  # seen, not hidden
+    assert np.isnan(pictures.normalised(strengths)[0]).any()  # seen, not hidden
 
 
 def test_difference_is_of_shares_not_of_scales():
     rng = np.random.default_rng(0)
     strengths = rng.random((2, 8, 8))
-    assert not figure4.gradient_difference(strengths, strengths).any()
+    assert not pictures.gradient_difference(strengths, strengths).any()
     np.testing.assert_allclose(
-        figure4.gradient_difference(strengths, 1e-5 * strengths), 0, atol=1e-12
+        pictures.gradient_difference(strengths, 1e-5 * strengths), 0, atol=1e-12
     )
 
 
@@ -59,15 +53,15 @@ def test_difference_by_hand():
     """Percentile 99 of (0, 1, 2, 4): 2 + 0.97 * 2 = 3.94; of (4, 4, 0, 0): 4."""
     red, blue = np.array([[[0.0, 1], [2, 4]]]), np.array([[[4.0, 4], [0, 0]]])
     expected = [[[-1, 1 / 3.94 - 1], [2 / 3.94, 1]]]
-    difference = figure4.gradient_difference(red, blue)
+    difference = pictures.gradient_difference(red, blue)
     np.testing.assert_allclose(difference, expected, rtol=1e-12)
-    np.testing.assert_array_equal(figure4.gradient_difference(blue, red), -difference)
+    np.testing.assert_array_equal(pictures.gradient_difference(blue, red), -difference)
 
 
 @pytest.mark.parametrize("shape", [(1, 4, 4), (2, 4, 4, 3)])
 def test_gradients_of_other_images_are_not_compared(shape):
     with pytest.raises(ValueError, match=r"as \[N, S, S\] on the same images.*\(2, 4, 4"):
-        figure4.gradient_difference(np.zeros((2, 4, 4) + shape[3:]), np.zeros(shape))
+        pictures.gradient_difference(np.zeros((2, 4, 4) + shape[3:]), np.zeros(shape))
 
 
 def test_gradient_of_a_linear_network_is_the_sum_of_its_weights_sizes():
@@ -78,7 +72,7 @@ def test_gradient_of_a_linear_network_is_the_sum_of_its_weights_sizes():
     trained = types.SimpleNamespace(network=network)
     pixels = np.random.default_rng(0).integers(0, 256, (11, 6, 6, 3), np.uint8)  # two batches
     labels = np.arange(11, dtype=np.int32) % 4
-    maps = figure4_networks.gradient_maps(
+    maps = networks.gradient_maps(
         trained, pixels, labels, np.arange(11), seed=0, samples=3, noise=0.2
     )
     weights = np.abs(layer.kernel.numpy()).reshape(6, 6, 3, 4).sum(2)  # [6, 6, K]
@@ -95,7 +89,7 @@ def test_gradients_depend_on_the_seed_and_the_place_in_the_split_alone():
     labels, rows = np.arange(10, dtype=np.int32) % 4, 3 * np.arange(10)
 
     def maps(part=slice(None), seed=0):
-        return figure4_networks.gradient_maps(
+        return networks.gradient_maps(
             trained, pixels[part], labels[part], rows[part], seed=seed, samples=2, noise=0.15
         )
 
@@ -115,15 +109,15 @@ IMAGE = np.full((8, 8, 3), 100, np.uint8)
 def test_red_where_the_first_network_prefers_and_blue_where_the_second():
     difference = np.zeros((8, 8))
     difference[:, :4], difference[:, 4:] = 1, -1
-    pixels = np.asarray(drawing.difference_panel(IMAGE, difference, 80)).astype(int)
+    pixels = np.asarray(panels.difference_panel(IMAGE, difference, 80)).astype(int)
     under = 0.3 * 100 + 0.7 * 255
-    for place, color in ((5, drawing.RED), (75, drawing.BLUE)):
+    for place, color in ((5, panels.RED), (75, panels.BLUE)):
         expected = 0.15 * under + 0.85 * np.array(color)
         np.testing.assert_allclose(pixels[40, place], expected, atol=2)
 
 
 def test_no_difference_is_neutral_and_said():
-    panel = np.asarray(drawing.difference_panel(IMAGE, np.zeros((8, 8)), 152))
+    panel = np.asarray(panels.difference_panel(IMAGE, np.zeros((8, 8)), 152))
     assert (panel.max(-1) == panel.min(-1)).all()  # grey
     assert panel.min() < 80 < 180 < np.median(panel)  # ink on pale
 
@@ -131,15 +125,15 @@ def test_no_difference_is_neutral_and_said():
 def test_nearly_no_difference_looks_like_none():
     """The scale is fixed: rounding errors are not blown up to full colours."""
     noise = 1e-6 * np.random.default_rng(0).normal(size=(8, 8))
-    panel = np.asarray(drawing.difference_panel(IMAGE, noise, 80)).astype(int)
+    panel = np.asarray(panels.difference_panel(IMAGE, noise, 80)).astype(int)
     assert np.ptp(panel) <= 1
 
 
-@pytest.mark.parametrize("color", [drawing.RED, drawing.BLUE])
+@pytest.mark.parametrize("color", [panels.RED, panels.BLUE])
 def test_tint_is_strongest_where_the_map_is(color):
     attention = np.zeros((4, 4))
     attention[:2] = 3.0
-    pixels = np.asarray(drawing.tinted(IMAGE, attention, 80, color)).astype(int)
+    pixels = np.asarray(panels.tinted(IMAGE, attention, 80, color)).astype(int)
     under = 0.5 * 100 + 0.5 * 255
     np.testing.assert_allclose(pixels[5, 40], 0.15 * under + 0.85 * np.array(color), atol=1)
     np.testing.assert_allclose(pixels[75, 40], under, atol=1)
@@ -148,7 +142,7 @@ def test_tint_is_strongest_where_the_map_is(color):
 def test_revealed_image_is_itself_where_attended_and_fades_to_paper():
     attention = np.zeros((4, 4))
     attention[:2] = 3.0
-    pixels = np.asarray(drawing.revealed(IMAGE, attention, 80)).astype(int)
+    pixels = np.asarray(panels.revealed(IMAGE, attention, 80)).astype(int)
     np.testing.assert_allclose(pixels[5, 40], 100, atol=1)
     np.testing.assert_allclose(pixels[75, 40], 0.12 * 100 + 0.88 * 255, atol=1)
 
@@ -158,11 +152,11 @@ def test_revealed_image_is_itself_where_attended_and_fades_to_paper():
 def test_map_without_information_is_pale_and_says_so(draw, value):
     attention = np.full((4, 4), value)
     arguments = {
-        "tinted": (IMAGE, attention, 152, drawing.RED),
+        "tinted": (IMAGE, attention, 152, panels.RED),
         "heat_panel": (attention, 152),
         "revealed": (IMAGE, attention, 152),
     }[draw]
-    panel = np.asarray(getattr(drawing, draw)(*arguments))
+    panel = np.asarray(getattr(panels, draw)(*arguments))
     assert (panel.max(-1) == panel.min(-1)).all()
     assert panel.min() < 80
 
@@ -173,7 +167,7 @@ def test_map_without_information_is_pale_and_says_so(draw, value):
 def side(name, count=2, columns=3):
     maps = np.random.default_rng(1).random((columns, count, 7, 7))
     titles = [f"layer {number}\nunit" for number in range(columns)]
-    return figure4.Side(name, dict(zip(titles, maps, strict=True)), ["said: x"] * count)
+    return pictures.Side(name, dict(zip(titles, maps, strict=True)), ["said: x"] * count)
 
 
 def panel_at(picture, top, left):
@@ -184,7 +178,7 @@ def test_picture_a_has_its_groups_in_their_colours():
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (2, PANEL, PANEL, 3), np.uint8)
     differences = np.ones((2, 9, 9))
-    picture = figure4.picture_a(
+    picture = pictures.picture_a(
         images, rng.random((2, 7, 7)), differences, side("ours"), side("other", columns=1),
         ["a", "b"], ["a note"],
     )  # fmt: skip
@@ -200,15 +194,15 @@ def test_picture_a_has_its_groups_in_their_colours():
     for place, redder in enumerate([True, True, False]):
         assert (mean[place][0] > mean[place][2] + 20) == redder
         assert (mean[place][2] > mean[place][0] + 20) != redder
-    assert tuple(picture[28, lefts[1] + 5]) == drawing.RED  # the rule below the name
-    assert tuple(picture[28, lefts[2] + 5]) == drawing.BLUE
+    assert tuple(picture[28, lefts[1] + 5]) == panels.RED  # the rule below the name
+    assert tuple(picture[28, lefts[2] + 5]) == panels.BLUE
 
 
 @pytest.mark.parametrize("count, columns, rows", [(1, 1, 1), (3, 3, 1), (5, 3, 2)])
 def test_picture_b_is_a_grid_of_triplets(count, columns, rows):
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (count, PANEL, PANEL, 3), np.uint8)
-    picture = figure4.picture_b(images, rng.random((count, 7, 7)), ["x"] * count, ["note"])
+    picture = pictures.picture_b(images, rng.random((count, 7, 7)), ["x"] * count, ["note"])
     group = 3 * (PANEL + GAP) - GAP
     assert picture.shape[1] == 2 * MARGIN + columns * (group + 24) - 24
     assert picture.shape[0] == 40 + rows * (PANEL + 26 + GAP) + 10 + 2 * 18 + MARGIN
@@ -242,7 +236,7 @@ def stage3(count):
     ],
 )
 def test_layers_are_the_papers_or_correspond(names, layout, expected):
-    chosen = figure4_networks.paper_layers(with_layers(names, **layout))
+    chosen = networks.paper_layers(with_layers(names, **layout))
     assert chosen == [f"stage3_block{block}_gala" for block in expected]
 
 
@@ -271,12 +265,12 @@ def runs(data_dir, tmp_path_factory):
 @pytest.fixture
 def fast(monkeypatch):
     """Drawing without the gradients; yields what was given to the picture."""
-    drawn, real = [], figure4.picture_a
+    drawn, real = [], pictures.picture_a
     monkeypatch.setattr(
         figure4_runs, "gradient_maps", lambda run, images, *a, **k: images.astype(float).sum(-1)
     )
     monkeypatch.setattr(
-        figure4, "picture_a", lambda *a, **k: drawn.append((*a, k)) or real(*a, **k)
+        pictures, "picture_a", lambda *a, **k: drawn.append((*a, k)) or real(*a, **k)
     )
     return drawn
 
@@ -311,9 +305,9 @@ def test_runs_of_one_kind_are_told_apart_by_their_directories(runs, tmp_path, fa
 
 
 def test_answers_are_the_networks_own(runs):
-    trained = figure4_networks.open_run(runs[0])
+    trained = networks.open_run(runs[0])
     images = np.random.default_rng(0).integers(0, 256, (11, 28, 28, 3), np.uint8)
-    looks = figure4_networks.look(trained, images, list(trained.sizes))
+    looks = networks.look(trained, images, list(trained.sizes))
     outputs = trained.network(images, training=False)
     logits = outputs["logits"].numpy().astype(np.float64)
     softmax = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
@@ -353,7 +347,7 @@ def test_network_without_attention_maps_is_refused(data_dir, tmp_path, attention
     info = records.load_info(str(data_dir))
     run = make_run(data_dir, tmp_path, info, attention=attention)
     with pytest.raises(ValueError, match=rf"--attention={attention}\) has no attention map"):
-        figure4_networks.open_run(run)
+        networks.open_run(run)
 
 
 def test_wrong_run_data_set_or_number_is_refused(runs, data_dir, tmp_path):
@@ -372,7 +366,7 @@ def choose(data_dir, split="test", count=99):
     run_config = small_data.small_config(data_dir, "run")
     geometry = evaluate.eval_geometry(run_config, {"layer": 14})
     info = records.load_info(str(data_dir))
-    return figure4_networks.choose_rows(run_config, info, split, count, geometry)
+    return networks.choose_rows(run_config, info, split, count, geometry)
 
 
 def test_split_that_is_not_there_or_empty_is_refused(data_dir, tmp_path):
@@ -430,8 +424,8 @@ def test_folder_is_cut_as_evaluation_does(folder):
 
 
 def test_folder_is_drawn_zero_shot_and_finer_at_larger_size(runs, folder, tmp_path, monkeypatch):
-    drawn, real = [], figure4.picture_b
-    monkeypatch.setattr(figure4, "picture_b", lambda *a: drawn.append(a) or real(*a))
+    drawn, real = [], pictures.picture_b
+    monkeypatch.setattr(pictures, "picture_b", lambda *a: drawn.append(a) or real(*a))
     for size in (28, 56):
         output = str(tmp_path / f"{size}.png")
         path = figure4_runs.draw_4b(
@@ -458,7 +452,7 @@ def test_data_set_of_other_classes_is_drawn(runs, data_dir, tmp_path, monkeypatc
     records.save_info(str(tmp_path), other)
     drawn = []
     monkeypatch.setattr(
-        figure4, "picture_b", lambda *a: drawn.append(a) or np.zeros((4, 4, 3), np.uint8)
+        pictures, "picture_b", lambda *a: drawn.append(a) or np.zeros((4, 4, 3), np.uint8)
     )
     for directory in (tmp_path, data_dir):
         figure4_runs.draw_4b(
@@ -510,8 +504,8 @@ def command(monkeypatch, *arguments):
 @pytest.mark.slow
 def test_command_draws_both_figures(runs, folder, tmp_path, monkeypatch, capsys):
     """Nothing replaced: gradients, too."""
-    drawn, real = [], figure4.picture_a
-    monkeypatch.setattr(figure4, "picture_a", lambda *a, **k: drawn.append(a) or real(*a, **k))
+    drawn, real = [], pictures.picture_a
+    monkeypatch.setattr(pictures, "picture_a", lambda *a, **k: drawn.append(a) or real(*a, **k))
     ours, other = (f"--{n}_dir={run}" for n, run in zip(("model", "reference"), runs, strict=True))
     command(monkeypatch, "--figure=4a", ours, other, "--num_images=1", "--samples=2")
     path = os.path.join(runs[0], "figures", "figure-4a-test.png")

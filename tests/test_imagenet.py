@@ -13,10 +13,10 @@ from fake_trees import build, options, read
 from formats import imagenet as fake
 from PIL import Image
 
-from data_prep import imagenet_classes, sources
-from data_prep.readers import imagenet_boxes, imagenet_ground_truth
+from data_prep import sources
+from data_prep.readers.imagenet import imagenet_boxes, imagenet_classes, imagenet_ground_truth
 from data_prep.sources import imagenet
-from gala_tf.records import BadImageError
+from gala_tf.data.records import BadImageError
 
 WNIDS = imagenet_classes.wnids()
 TRAIN = {

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from data_prep import imagenet_classes as classes
+from data_prep.readers.imagenet import imagenet_classes as classes
 
 ORDERS = ("sorted", "sorted_from_1", "devkit")
 

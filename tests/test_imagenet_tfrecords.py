@@ -12,10 +12,10 @@ import tensorflow as tf
 from fake_trees import build, options, read
 from formats import imagenet_tfrecords as fmt
 
-from data_prep import imagenet_classes
-from data_prep.readers import tfds_files
+from data_prep.readers.examples import tfds_files
+from data_prep.readers.imagenet import imagenet_classes
 from data_prep.sources import imagenet_tfrecords as source
-from gala_tf.records import BadImageError
+from gala_tf.data.records import BadImageError
 
 WNIDS = list(imagenet_classes.wnids())
 SYNSETS = [WNIDS[label] for label in (0, 1, 65, 999)]

@@ -9,7 +9,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from gala_tf import clickmaps, input_pipeline, metrics, reading, records
+from gala_tf import metrics
+from gala_tf.data import clickmaps, input_pipeline, reading, records
 
 HEIGHT, WIDTH, GRID = 40, 48, 10
 SHARDS = ((0, 1, 2, 3, 4), (5, 6, 7), (8, 9, 10, 11))  # the images in each

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from gala_tf import interruption
+from gala_tf.resilience import interruption
 
 
 def test_pace_is_one_step_until_a_call_after_the_first_was_measured():

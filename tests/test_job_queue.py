@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from gala_tf import job_queue
+from gala_tf.paper import job_queue
 
 SLEEP = (sys.executable, "-S", "-c", "import time; time.sleep(60)")
 

@@ -8,7 +8,7 @@ import pytest
 from tensorboard.backend.event_processing import event_accumulator
 from tensorboard.util import tensor_util
 
-from gala_tf import logs
+from gala_tf.runs import logs
 
 
 @pytest.fixture

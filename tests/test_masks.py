@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from formats import coco as written
 
-from data_prep.readers import masks
-from gala_tf.records import BadImageError
+from data_prep.readers.coco import masks
+from gala_tf.data.records import BadImageError
 
 
 def drawn(*rows):

@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
-from gala_tf import memory
+from gala_tf.distribution import memory
 
 ONCE_AND_AGAIN = """
 import ctypes, resource, sys
-from gala_tf import memory
+from gala_tf.distribution import memory
 kept = memory.keep_freed_memory() if sys.argv[1] == "kept" else None
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]

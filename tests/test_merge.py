@@ -11,11 +11,11 @@ import pytest
 from photographs import Resampling, central_square, jpeg, photograph, squashed
 from PIL import Image
 
-from data_prep import geometry
-from data_prep.imagenet_classes import LABEL_ORDERS
-from data_prep.merging import content_join, map_frames, merge, merge_pair, source_hashes
+from data_prep.maps import geometry
+from data_prep.merging import content_join, map_frames, merge, pair, source_hashes
+from data_prep.readers.imagenet.imagenet_classes import LABEL_ORDERS
 from data_prep.sources import Item, Source, SourceOptions
-from gala_tf import records
+from gala_tf.data import records
 
 NAMES = ("ant", "bee", "cat")
 SIZES = ((150, 200), (210, 160), (180, 180))
@@ -259,12 +259,12 @@ def test_classes_are_matched_by_their_names(world, capsys):
 
 
 def test_label_tables():
-    table = functools.partial(merge_pair.label_table, by_index=True)
+    table = functools.partial(pair.label_table, by_index=True)
     assert table("ab", "ab") is None
     assert table("ab", "bac") == (1, 0, -1)
     assert table(["n01440764", "n01443537"], ["goldfish", "tench"]) == (1, 0)
     assert table("ab", "xy") is None  # the pictures will tell
-    assert merge_pair.label_table("ab", "xyz", by_index=False) == ()
+    assert pair.label_table("ab", "xyz", by_index=False) == ()
     with pytest.raises(ValueError, match="2 classes.*the maps 3"):
         table("ab", "xyz")
 
@@ -335,14 +335,14 @@ def test_native_maps_joined_by_name_stay_as_they_are(world):
 
 
 def test_stems():
-    assert merge_pair.stem("a.b/imagenet_val_ILSVRC2012_val_00000009.JPEG") == (
+    assert pair.stem("a.b/imagenet_val_ILSVRC2012_val_00000009.JPEG") == (
         "ILSVRC2012_val_00000009",
         True,
     )
-    assert merge_pair.stem("n01440764/n01440764_1.JPEG.npy") == ("n01440764_1", True)
-    assert merge_pair.stem("f/Dog.v2.PNG") == ("Dog.v2", False)
-    assert merge_pair.stem("f/dog.jpg.npy") == ("dog", False)
-    assert merge_pair.stem("clickme_train.tfrecords/123") == ("123", False)
+    assert pair.stem("n01440764/n01440764_1.JPEG.npy") == ("n01440764_1", True)
+    assert pair.stem("f/Dog.v2.PNG") == ("Dog.v2", False)
+    assert pair.stem("f/dog.jpg.npy") == ("dog", False)
+    assert pair.stem("clickme_train.tfrecords/123") == ("123", False)
 
 
 # --- options, cache, processes

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gala_tf import optimizers, schedules
+from gala_tf.training import optimizers, schedules
 
 SCHEDULE = schedules.PiecewiseConstant(0.2, [3], 0.1, warmup_steps=2)
 
@@ -90,7 +90,8 @@ REPLICAS = """
 import json
 import keras
 import tensorflow as tf
-from gala_tf import optimizers, strategy
+from gala_tf.distribution import strategy
+from gala_tf.training import optimizers
 
 strategy = strategy.make_strategy(cpu_devices=2)
 

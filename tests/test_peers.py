@@ -24,7 +24,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from gala_tf import explanations, map_metrics, network_parts
+from gala_tf.evaluation import harmonization as map_metrics
+from gala_tf.explain import explanations, network_parts
 
 CLASSES, SIDE, BATCH = 5, 224, 3
 

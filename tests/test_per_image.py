@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gala_tf import metrics, per_image, scores
+from gala_tf import metrics
+from gala_tf.evaluation import per_image, scores
 
 NAMES = ("cat", "dog, wild", 'the "other"')
 

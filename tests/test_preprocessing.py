@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from gala_tf import clickmaps, preprocessing
+from gala_tf.data import clickmaps, preprocessing
 
 SHAPES = [(256, 256), (256, 384), (500, 375), (97, 64)]
 BOX = (0.35, 0.4, 0.55, 0.7)  # fractions of height and width

@@ -7,7 +7,9 @@ import small_data
 import tensorflow as tf
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-from gala_tf import config, plan, profiling, records, train
+from gala_tf import config, train
+from gala_tf.data import records
+from gala_tf.training import plan, profiling
 
 
 @pytest.mark.parametrize("steps", [(5,), (1, 2, 3), (0, 4), (6, 5), (-3, -1)])

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from gala_tf import metrics, published
-from gala_tf.rows import FIGURE_7_ROW, ROWS
+from gala_tf import metrics
+from gala_tf.paper import published
+from gala_tf.paper.rows import FIGURE_7_ROW, ROWS
 
 TABLES = {number: published.table(number) for number in (1, 2, 3, 4)}
 

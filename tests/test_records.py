@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from gala_tf import records
+from gala_tf.data import records
 
 HEIGHT, WIDTH = 20, 30
 

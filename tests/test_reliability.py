@@ -12,20 +12,23 @@ from absl import flags
 from PIL import Image
 from scipy import stats
 
-from data_prep import quickstart, reliability
-from data_prep.agreement import reliability_estimators as estimators
-from data_prep.agreement import reliability_figure, reliability_maps
-from data_prep.agreement.reliability_estimators import BETWEEN_DATA_SETS, ESTIMATORS
-from gala_tf import clickmaps, input_pipeline, metrics, records, scores
+from data_prep import reliability
+from data_prep.raters import estimators, figure
+from data_prep.raters import maps as reliability_maps
+from data_prep.raters.estimators import BETWEEN_DATA_SETS, ESTIMATORS
+from data_prep.sources import quickstart_maker
+from gala_tf import metrics
+from gala_tf.data import clickmaps, input_pipeline, records
+from gala_tf.evaluation import scores
 
 PIXELS = 200  # of simulated maps
-DRAW = reliability_figure.draw
+DRAW = figure.draw
 
 
 @pytest.fixture(autouse=True)
 def no_figure(monkeypatch):
     """Drawing takes longer than measuring; one test does it."""
-    monkeypatch.setattr(reliability_figure, "draw", lambda found: b"")
+    monkeypatch.setattr(figure, "draw", lambda found: b"")
 
 
 # --------------------------------------------------------------------------- known answers
@@ -355,7 +358,7 @@ def test_a_map_is_cut_as_evaluation_cuts_it(tmp_path, shape, blur, fraction):
 
 
 def test_all_estimators_of_varied_participants(tmp_path, monkeypatch):
-    monkeypatch.setattr(reliability_figure, "draw", DRAW)
+    monkeypatch.setattr(figure, "draw", DRAW)
     rng = np.random.default_rng(0)
     images = {f"{i}.png": clicked(rng, 2 + i % 4) for i in range(40)}
     images["alone.png"] = clicked(rng, 1)
@@ -377,7 +380,7 @@ def test_all_estimators_of_varied_participants(tmp_path, monkeypatch):
         assert picture.width > picture.height
     text = reliability.reliability_results.format_table(found)
     assert "0.58" in text and all(name in text for name in ESTIMATORS)
-    monkeypatch.setattr(reliability_figure, "draw", lambda found: b"")
+    monkeypatch.setattr(figure, "draw", lambda found: b"")
     # Another distribution over shards changes nothing, another seed does.
     write(tmp_path / "again", dict(reversed(images.items())), shards=5)
     assert run(tmp_path / "again")["estimators"] == found["estimators"]
@@ -420,7 +423,7 @@ def test_numbers_do_not_depend_on_workers(tmp_path):
 
 def test_quickstart_participants(tmp_path):
     """The data set's own documentation: 0.54 over 300 images, null 0.01."""
-    made = quickstart.examples(seed=0, train=0, validation=0, test=60)
+    made = quickstart_maker.examples(seed=0, train=0, validation=0, test=60)
     images = {example.image_id: example.participant_maps for example in made}
     write(tmp_path, images, sizes=(64, 64), blur="box:13")
     one = run(tmp_path, estimators="two_participants", bootstrap=300)["estimators"]

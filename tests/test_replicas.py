@@ -10,7 +10,7 @@ import pytest
 import small_data
 import tensorflow as tf
 
-from gala_tf import checkpoints, logs
+from gala_tf.runs import checkpoints, logs
 
 TESTS = Path(__file__).parent
 
@@ -68,7 +68,9 @@ def test_replicas_agree_with_one_device(data_dir, tmp_path, devices):
 
 AVERAGE_STATISTICS = """
 import numpy as np, tensorflow as tf
-from gala_tf import models, strategy, train_step
+from gala_tf import models
+from gala_tf.distribution import strategy
+from gala_tf.training import step as train_step
 where = strategy.make_strategy(cpu_devices=2)
 with where.scope():
     network = models.build_model(

@@ -13,15 +13,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gala_tf import per_image, published, report
-from gala_tf.reporting import report_contents, report_runs, report_sections, report_tables
+from gala_tf import report
+from gala_tf.evaluation import per_image
+from gala_tf.paper import published
+from gala_tf.paper.report import contents, runs
+from gala_tf.paper.report import sections as report_sections
+from gala_tf.paper.report import tables as report_tables
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def sections_of(*roots, table_lambda=None):
-    directories = report_runs.find_run_directories([str(root) for root in roots])
-    return report_sections.make_sections(report_runs.read_runs(directories), table_lambda)
+    directories = runs.find_run_directories([str(root) for root in roots])
+    return report_sections.make_sections(runs.read_runs(directories), table_lambda)
 
 
 def tables(markdown):
@@ -93,7 +97,7 @@ def test_stars_are_p_values_of_the_tests(page, campaign):
     assert len(rows) >= 5 and {row[1] for row in rows[:5]} == {"GALA-ResNet-50 w/ ClickMe"}
     [section] = sections_of(campaign / "runs")
     lines = {line.row: line for line in section.chosen}
-    tested = report_contents.compare_lines(section.chosen)
+    tested = contents.compare_lines(section.chosen)
     paired, reference = tested["ResNet-50"]
     assert reference == lines["gala_clickmaps"].label and len(tested) == 5
     assert rows[0][0] == "ResNet-50"
@@ -232,14 +236,14 @@ def test_which_tables_a_data_set_belongs_in():
 
 
 def test_names_are_as_short_as_they_may_be():
-    names = report_runs.short_names(["/a/x/seed-0", "/a/y/seed-0", "/b/z/seed-1"])
+    names = runs.short_names(["/a/x/seed-0", "/a/y/seed-0", "/b/z/seed-1"])
     assert list(names.values()) == ["x/seed-0", "y/seed-0", "z/seed-1"]
-    assert report_runs.short_names(["/a/b/c"]) == {"/a/b/c": "c"}
+    assert runs.short_names(["/a/b/c"]) == {"/a/b/c": "c"}
 
 
 def test_a_run_given_twice_is_read_once(tmp_path):
     fake_runs.write_run(tmp_path / "x" / "a", finished=False)
-    found = report_runs.find_run_directories([str(tmp_path), f"{tmp_path}/x/*", f"{tmp_path}/x/a/"])
+    found = runs.find_run_directories([str(tmp_path), f"{tmp_path}/x/*", f"{tmp_path}/x/a/"])
     assert found == [str(tmp_path / "x" / "a")]
 
 
@@ -298,12 +302,12 @@ def test_other_images_of_one_data_set_are_refused(tmp_path):
 
 def test_split_is_test_where_there_is_one(tmp_path):
     fake_runs.write_run(tmp_path / "a")
-    directories = report_runs.find_run_directories([str(tmp_path)])
-    assert report_runs.read_runs(directories)[0].results is not None
-    [run] = report_runs.read_runs(directories, "validation")
+    directories = runs.find_run_directories([str(tmp_path)])
+    assert runs.read_runs(directories)[0].results is not None
+    [run] = runs.read_runs(directories, "validation")
     assert run.results is None and "results-validation.json" in run.missing
     with pytest.raises(ValueError, match="--split=none: .* has test, train, validation"):
-        report_runs.read_runs(directories, "none")
+        runs.read_runs(directories, "none")
 
 
 # --------------------------------------------------------------------------- cells, the command
@@ -319,7 +323,7 @@ def test_split_is_test_where_there_is_one(tmp_path):
     ],
 )
 def test_cells(interval, digits, text):
-    from gala_tf.comparisons import Interval
+    from gala_tf.evaluation.significance import Interval
 
     assert report_tables.cell(Interval(*interval), digits) == text
     assert report_tables.cell(None) == "–"

@@ -5,8 +5,8 @@ import html.parser
 
 import pytest
 
-from gala_tf.reporting import report_page
-from gala_tf.reporting.report_page import Bullets, Figure, Heading, Paragraph, Table
+from gala_tf.paper.report import page
+from gala_tf.paper.report.page import Bullets, Figure, Heading, Paragraph, Table
 
 PNG = b"\x89PNG made up"
 BLOCKS = [
@@ -49,7 +49,7 @@ def read(text):
 
 
 def test_html_is_whole_and_loads_nothing():
-    reader = read(report_page.to_html(BLOCKS))
+    reader = read(page.to_html(BLOCKS))
     tags = [tag for tag, _ in reader.tags]
     assert "script" not in tags and "link" not in tags
     for _, attributes in reader.tags:
@@ -58,18 +58,18 @@ def test_html_is_whole_and_loads_nothing():
     kind, _, data = image["src"].partition(",")
     assert kind == "data:image/png;base64" and base64.b64decode(data) == PNG
     assert image["alt"] == "What it is"
-    assert "default-src 'none'" in report_page.to_html(BLOCKS)
-    assert "url(" not in report_page.to_html(BLOCKS) and "@import" not in report_page.to_html([])
+    assert "default-src 'none'" in page.to_html(BLOCKS)
+    assert "url(" not in page.to_html(BLOCKS) and "@import" not in page.to_html([])
 
 
 def test_html_keeps_every_text_as_it_is():
-    text = read(report_page.to_html(BLOCKS)).text
+    text = read(page.to_html(BLOCKS)).text
     for part in ("A & B", "p < 0.01 * of `run_1` [a](b)", "<script>two</script>", "SE | x"):
         assert part in text
 
 
 def test_markdown_by_hand():
-    assert report_page.to_markdown(BLOCKS) == (
+    assert page.to_markdown(BLOCKS) == (
         "# A & B\n\n"
         "p \\< 0.01 \\* of \\`run_1\\` [a\\](b)\n\n"
         "> careful\n\n"
@@ -80,7 +80,7 @@ def test_markdown_by_hand():
 
 
 def test_underscores_at_the_edge_of_words_are_no_emphasis():
-    assert report_page.to_markdown([Paragraph("_a_ b_c")]) == "\\_a\\_ b_c\n"
+    assert page.to_markdown([Paragraph("_a_ b_c")]) == "\\_a\\_ b_c\n"
 
 
 def test_tables_are_rectangular():

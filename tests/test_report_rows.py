@@ -6,8 +6,8 @@ import types
 import fake_runs
 import pytest
 
-from gala_tf import rows
-from gala_tf.reporting import report_rows
+from gala_tf.paper import rows
+from gala_tf.paper.report import lines as report_rows
 
 
 def run(name="run", validation=0.5, **arguments):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gala_tf import comparisons
-from gala_tf.reporting import report_statistics
+from gala_tf.evaluation import significance
+from gala_tf.paper.report import numbers
 
 LAYER = "stage3_block2"
 
@@ -42,7 +42,7 @@ def line(*runs):
 
 
 def test_error_over_seeds_is_students_t():
-    found = report_statistics.error(line(run(0.6), run(0.7), run(0.65)), 1)
+    found = numbers.error(line(run(0.6), run(0.7), run(0.65)), 1)
     values = np.array([40.0, 30.0, 35.0])
     low, high = stats.t.interval(0.95, 2, values.mean(), stats.sem(values))
     assert found[:3] == pytest.approx((35, low, high))
@@ -50,33 +50,33 @@ def test_error_over_seeds_is_students_t():
 
 
 def test_intervals_of_errors_end_where_errors_do():
-    found = report_statistics.error(line(run(0.9), run(0.98)), 1)
+    found = numbers.error(line(run(0.9), run(0.98)), 1)
     assert (
         found.mean == pytest.approx(6)
         and found.low == 0
         and found.high == pytest.approx(56.8, abs=0.1)
     )
-    assert report_statistics.error(line(run(0.1), run(0.02)), 1).high == 100
+    assert numbers.error(line(run(0.1), run(0.02)), 1).high == 100
 
 
 def test_error_of_one_seed_is_wilsons():
-    found = report_statistics.error(line(run(0.6)), 1)
+    found = numbers.error(line(run(0.6)), 1)
     expected = stats.binomtest(20, 50).proportion_ci(method="wilson")
     assert found[:3] == pytest.approx((40, 100 * expected.low, 100 * expected.high))
     assert "over 50 images" in found.estimator
-    assert report_statistics.error(line(run()), 5).mean == pytest.approx(10)
+    assert numbers.error(line(run()), 5).mean == pytest.approx(10)
 
 
 def test_map_score_over_seeds_in_both_units():
     lines = line(run(spearman=0.4), run(spearman=0.6), run(spearman=None))
-    assert report_statistics.map_score(lines, False).mean == pytest.approx(0.5)
-    relative = report_statistics.map_score(lines, True)
+    assert numbers.map_score(lines, False).mean == pytest.approx(0.5)
+    relative = numbers.map_score(lines, True)
     assert relative.mean == pytest.approx(62.5) and relative.n == 2  # one is undefined
-    assert report_statistics.map_score(line(run(spearman=None)), True) is None
+    assert numbers.map_score(line(run(spearman=None)), True) is None
 
 
 def test_map_score_of_one_seed_is_over_images():
-    normal = report_statistics.map_score(line(run()), True)
+    normal = numbers.map_score(line(run()), True)
     half = 1.959964 * 0.02 / 0.8 * 100
     assert normal[:3] == pytest.approx((50, 50 - half, 50 + half), rel=1e-6)
     assert "standard error over 50 images" in normal.estimator
@@ -84,7 +84,7 @@ def test_map_score_of_one_seed_is_over_images():
     values[7] = np.nan
     mean = float(np.nanmean(values))
     single = run(spearman=mean, images={f"spearman/{LAYER}": values})
-    found = report_statistics.map_score(line(single), True)
+    found = numbers.map_score(line(single), True)
     assert found.mean == pytest.approx(mean / 0.8 * 100) and found.n == 49
     assert "bootstrap over 49 images" in found.estimator
     spread = 2 * 1.96 * np.nanstd(values) / 7 / 0.8 * 100
@@ -92,15 +92,15 @@ def test_map_score_of_one_seed_is_over_images():
 
 
 def test_ceiling_of_all_or_of_none():
-    assert report_statistics.has_ceiling([line(run(), run())])
-    assert not report_statistics.has_ceiling([line(run(), run(ceiling=None))])
+    assert numbers.has_ceiling([line(run(), run())])
+    assert not numbers.has_ceiling([line(run(), run(ceiling=None))])
 
 
 def test_baselines():
     lines = [line(run(), run()), line(run())]
-    assert report_statistics.baseline(lines, "null", True).mean == pytest.approx(5)
-    assert report_statistics.baseline(lines, "shuffled", False).mean == pytest.approx(0.1)
-    assert report_statistics.baseline(lines, "center_prior", True).mean == pytest.approx(25)
+    assert numbers.baseline(lines, "null", True).mean == pytest.approx(5)
+    assert numbers.baseline(lines, "shuffled", False).mean == pytest.approx(0.1)
+    assert numbers.baseline(lines, "center_prior", True).mean == pytest.approx(25)
 
 
 def images_run(seed, accuracy, n=200, classes=2, undefined=()):
@@ -133,13 +133,13 @@ class _Run:
 def test_compare_against_numpy():
     a = line(*(images_run(seed, 0.5, undefined=(3,)) for seed in (0, 1, 2)))
     b = line(*(images_run(seed, 0.7, undefined=(5,)) for seed in (1, 2, 9)))
-    found = report_statistics.compare(a, b)
+    found = numbers.compare(a, b)
     wrong = [np.stack([one.images["rank"] > 0 for one in part.runs]) for part in (a, b)]
     assert found.images == 200 and found.seeds == (3, 3)
     assert found.top1.mean == pytest.approx(100 * (wrong[0].mean() - wrong[1].mean()))
-    assert found.p_top1 == comparisons.permutation_over_seeds(*wrong, report_statistics.SEED)
+    assert found.p_top1 == significance.permutation_over_seeds(*wrong, numbers.SEED)
     assert list(found.mcnemar) == [1, 2]
-    expected = comparisons.mcnemar_exact(~wrong[0][1], ~wrong[1][0])  # seed 1 of both
+    expected = significance.mcnemar_exact(~wrong[0][1], ~wrong[1][0])  # seed 1 of both
     assert found.mcnemar[1] == expected
     pairs = 100 * np.array(
         [wrong[0][1].mean() - wrong[1][0].mean(), wrong[0][2].mean() - wrong[1][1].mean()]
@@ -156,30 +156,30 @@ def test_compare_against_numpy():
 def test_compare_without_maps_or_common_seeds():
     a, b = images_run(0, 0.5), images_run(1, 0.5)
     a.images[f"spearman/{LAYER}"][:] = np.nan
-    found = report_statistics.compare(line(a), line(b))
+    found = numbers.compare(line(a), line(b))
     assert found.maps is None and found.p_maps is None and found.map_images == 0
     assert found.mcnemar == {} and found.over_seeds is None
 
 
 def test_error_by_class_and_its_intervals():
     one = images_run(0, 0.5)
-    found = report_statistics.error_by_class(line(one))
+    found = numbers.error_by_class(line(one))
     wrong = one.images["rank"][1::2] > 0
     expected = stats.binomtest(int(wrong.sum()), 100).proportion_ci(method="wilson")
     assert list(found) == ["a", "b"]
     assert found["a"][:3] == pytest.approx(
         (100 * wrong.mean(), 100 * expected.low, 100 * expected.high)
     )
-    both = report_statistics.error_by_class(line(one, images_run(1, 0.5)))
+    both = numbers.error_by_class(line(one, images_run(1, 0.5)))
     assert both["a"].n == 2
 
 
 def test_calibration_is_the_mean_over_seeds():
     runs = [images_run(seed, 0.5) for seed in (0, 1)]
-    found, bins = report_statistics.calibration(line(*runs))
+    found, bins = numbers.calibration(line(*runs))
     each = [
         100
-        * comparisons.expected_calibration_error(one.images["confidence"], one.images["rank"] < 1)[
+        * significance.expected_calibration_error(one.images["confidence"], one.images["rank"] < 1)[
             0
         ]
         for one in runs
@@ -192,9 +192,9 @@ def test_fifths_by_hand():
     one = images_run(0, 0.5, n=10)
     one.images[f"spearman/{LAYER}"][:] = np.arange(10)[::-1] / 10
     one.images["rank"][:] = [0, 0, 0, 1, 1, 1, 1, 1, 0, 1]  # from the highest score to the lowest
-    found = report_statistics.accuracy_by_map_score(line(one))
+    found = numbers.accuracy_by_map_score(line(one))
     assert [part[0] for part in found] == pytest.approx([0.05, 0.25, 0.45, 0.65, 0.85])
     assert [part[1].mean for part in found] == [50, 0, 0, 50, 100]
     assert [part[2] for part in found] == [2] * 5
     one.images[f"spearman/{LAYER}"][:7] = np.nan
-    assert report_statistics.accuracy_by_map_score(line(one)) == []
+    assert numbers.accuracy_by_map_score(line(one)) == []

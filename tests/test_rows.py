@@ -5,14 +5,14 @@ import dataclasses
 import pytest
 
 from gala_tf import config
-from gala_tf.reporting import report_rows
-from gala_tf.rows import FIGURE_7_ROW, ROWS
+from gala_tf.paper.report import lines
+from gala_tf.paper.rows import FIGURE_7_ROW, ROWS
 
 
 @pytest.mark.parametrize("key", ROWS)
 def test_a_run_with_a_rows_flags_is_of_that_row(key):
     run_config = dataclasses.replace(config.Config(), **ROWS[key].overrides(6.0))
-    assert report_rows.row_of(run_config) == key
+    assert lines.row_of(run_config) == key
     assert (run_config.map_loss_weight > 0) == ROWS[key].has_maps
 
 

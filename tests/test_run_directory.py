@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 import small_data
 
-from gala_tf import checkpoints, config, records, run_directory
+from gala_tf import config
+from gala_tf.data import records
+from gala_tf.runs import checkpoints
+from gala_tf.runs import directory as run_directory
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from formats import coco as instances
 from formats import salicon as written
 from scipy.io import savemat
 
-from data_prep.readers import mat_files
+from data_prep.readers.archives import mat_files
 from data_prep.sources import salicon
-from gala_tf.records import BadImageError
+from gala_tf.data.records import BadImageError
 
 SIZE = (24, 32)
 WORKERS = [

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import small_data
 
-from gala_tf import plan, schedules
+from gala_tf.training import plan, schedules
 
 
 def piecewise_reference(step, base_rate, boundaries, factor, warmup_steps):

@@ -14,7 +14,7 @@ import pytest
 import small_data
 import tensorflow as tf
 
-from gala_tf import checkpoints, logs
+from gala_tf.runs import checkpoints, logs
 
 FLAGS = dict(test_split="test", epochs=3.0, checkpoint_every_steps=2, steps_per_loop=2)
 MINUTES = 10  # a limit for what should never hang
@@ -198,7 +198,7 @@ def test_workers_that_differ_refuse_before_training(data_dir, tmp_path):
 
 @pytest.mark.slow
 def test_a_worker_that_never_comes_is_named():
-    code = "from gala_tf import cluster; cluster.connect(cluster.from_environment(), seconds=3)"
+    code = "from gala_tf.distribution import cluster; cluster.connect(cluster.from_environment(), seconds=3)"
     for place in (0, 1):
         ports = free_ports(2)
         result = subprocess.run(
@@ -219,7 +219,7 @@ def test_a_port_that_is_taken_is_named():
         taken.bind(("0.0.0.0", 0))
         taken.listen()
         ports = [taken.getsockname()[1], *free_ports(1)]
-        code = "from gala_tf import cluster; cluster.connect(cluster.from_environment())"
+        code = "from gala_tf.distribution import cluster; cluster.connect(cluster.from_environment())"
         result = subprocess.run(
             [sys.executable, "-c", code],
             env={**os.environ, "TF_CONFIG": tf_config(ports, 0)},

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gala_tf import cluster
+from gala_tf.distribution import cluster
 
 SCRIPT = Path(__file__).resolve().parents[1] / "experiments" / "slurm.sbatch"
 

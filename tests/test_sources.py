@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from fake_trees import build, counts, options, read, write_image, write_map
 
-from data_prep import count_maps
+from data_prep.maps import count_maps
 from data_prep.sources import folder
 from data_prep.sources import tiny_imagenet as tiny
-from gala_tf import records
+from gala_tf.data import records
 
 # --- folder
 

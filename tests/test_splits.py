@@ -2,7 +2,7 @@
 
 import pytest
 
-from data_prep import splits
+from data_prep.sources import splits
 
 
 @pytest.mark.parametrize("total", [1, 7, 30, 1000])

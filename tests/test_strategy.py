@@ -9,7 +9,7 @@ import types
 import pytest
 import tensorflow as tf
 
-from gala_tf.strategy import make_strategy
+from gala_tf.distribution.strategy import make_strategy
 
 
 def test_one_cpu():
@@ -83,7 +83,7 @@ def test_devices_cannot_be_added_later():
 LOGICAL_CPUS = """
 import json
 import tensorflow as tf
-from gala_tf.strategy import make_strategy
+from gala_tf.distribution.strategy import make_strategy
 
 strategy = make_strategy(cpu_devices=3)
 again = make_strategy(cpu_devices=2)  # of the devices that are there already

@@ -14,8 +14,9 @@ import pytest
 import small_data
 from absl import flags
 
-from gala_tf import config, job_queue, sweep
-from gala_tf.rows import ROWS
+from gala_tf import config, sweep
+from gala_tf.paper import job_queue
+from gala_tf.paper.rows import ROWS
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from formats import imagenet as fake
 
-from data_prep.readers import tar_index
-from gala_tf.records import BadImageError
+from data_prep.readers.archives import tar_index
+from gala_tf.data.records import BadImageError
 
 FILES = {"a.JPEG": b"a" * 700, "b.JPEG": b"", "c.JPEG": b"c" * 512}
 

@@ -12,7 +12,7 @@ import small_data  # noqa: E402
 from fake_trees import read  # noqa: E402
 
 from data_prep import tfds_builder  # noqa: E402
-from gala_tf import records  # noqa: E402
+from gala_tf.data import records  # noqa: E402
 
 
 class GalaClickmapsTest(tfds.testing.DatasetBuilderTestCase):

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data_prep.readers import example_features, open_files, tfrecord_files
-from data_prep.readers.tfrecord_files import DamagedFileError, Span
+from data_prep.readers.examples import example_features
+from gala_tf.data import open_files, tfrecord_files
+from gala_tf.data.tfrecord_files import DamagedFileError, Span
 
 RECORDS = [b"abc", b"", b"x" * 17]
 

@@ -12,8 +12,9 @@ import pytest
 import small_data
 import tensorflow as tf
 
-from gala_tf import clickmaps, input_pipeline, losses, records, sessions
-from gala_tf.strategy import make_strategy
+from gala_tf import losses
+from gala_tf.data import clickmaps, input_pipeline, records
+from gala_tf.distribution.strategy import make_strategy
 from gala_tf.tpu_checking import (
     cache,
     chips,
@@ -29,6 +30,7 @@ from gala_tf.tpu_checking import (
     summary,
     verdicts,
 )
+from gala_tf.training import session as sessions
 
 # ------------------------------------------------------------------ pure steps
 

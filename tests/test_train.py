@@ -14,7 +14,10 @@ import pytest
 import small_data
 import tensorflow as tf
 
-from gala_tf import checkpoints, logs, plan, records, run_directory, train
+from gala_tf import train
+from gala_tf.data import records
+from gala_tf.runs import checkpoints, directory, logs
+from gala_tf.training import plan
 
 
 def weights(model_dir, which="checkpoints"):
@@ -76,7 +79,7 @@ def test_run_directory_is_complete(finished):
     stored = json.loads(open(os.path.join(run_config.model_dir, "results-test.json")).read())
     assert stored == json.loads(json.dumps(results["test"]))
     assert stored["examples"] == 13 and stored["human_ceiling"]["images"] == 10
-    again, info = run_directory.load(run_config.model_dir)
+    again, info = directory.load(run_config.model_dir)
     assert again == run_config
     assert info == records.load_info(run_config.data_dir)
 
@@ -319,8 +322,8 @@ def test_changed_flags_are_refused_by_name(finished):
     assert "steps_per_loop" not in str(e.value)  # does not change the result
     allowed = dataclasses.replace(changed, allow_flag_changes=True, seed=0, test_split="")
     train.train_and_evaluate(allowed)  # is finished already: nothing to do
-    assert run_directory.load(run_config.model_dir)[0].momentum == 0.8
-    run_directory.start(run_config, records.load_info(run_config.data_dir))  # as it was
+    assert directory.load(run_config.model_dir)[0].momentum == 0.8
+    directory.start(run_config, records.load_info(run_config.data_dir))  # as it was
 
 
 def test_another_data_set_is_refused(finished, tmp_path):
@@ -380,9 +383,9 @@ def test_other_hardware_is_refused(finished):
 
 def test_weights_that_overflow_are_not_saved(data_dir, tmp_path, monkeypatch):
     """Loss and gradients are finite, the update is not: no checkpoint of it is kept."""
-    from gala_tf import train_step
+    from gala_tf.training import step
 
-    monkeypatch.setattr(train_step, "non_finite_variable", lambda _: "logits/kernel")
+    monkeypatch.setattr(step, "non_finite_variable", lambda _: "logits/kernel")
     run_config = small_data.small_config(data_dir, tmp_path)
     with pytest.raises(train.NonFiniteLossError, match="logits/kernel is not finite after step 5"):
         train.train_and_evaluate(run_config)
@@ -390,25 +393,27 @@ def test_weights_that_overflow_are_not_saved(data_dir, tmp_path, monkeypatch):
 
 
 def test_non_finite_variable_is_found():
-    from gala_tf import models, train_step
+    from gala_tf import models
+    from gala_tf.training import step
 
     network = models.build_model(
         stage_blocks=(1,), stage_widths=(4,), stem="tiny", image_size=8, attention_units="all"
     )
-    assert train_step.non_finite_variable(network) is None
+    assert step.non_finite_variable(network) is None
     network.get_layer("stage1_block1_gala").additive.assign([np.inf] * 16)
-    assert train_step.non_finite_variable(network) == "stage1_block1_gala/additive"
+    assert step.non_finite_variable(network) == "stage1_block1_gala/additive"
 
 
 def test_the_step_mirrors_the_images_that_the_batch_says():
-    from gala_tf import models, optimizers, train_step
+    from gala_tf import models
+    from gala_tf.training import optimizers, step
 
     network = models.build_model(
         stage_blocks=(1,), stage_widths=(4,), stem="tiny", image_size=8, attention_units="all"
     )
     optimizer = optimizers.make_optimizer(0.0, 0.9, False)  # moves no weight
     optimizer.build(network.trainable_variables)
-    replica_step, columns = train_step.make_replica_step(
+    replica_step, columns = step.make_replica_step(
         network,
         optimizer,
         {"stage1_block1_gala": 8},

@@ -6,7 +6,8 @@ import training_faults
 from failing import FAILURE, in_checkpoints, in_storage
 from training_faults import AREAS, KINDS, Fault
 
-from gala_tf import checkpoints, storage
+from gala_tf.resilience import full_disk
+from gala_tf.runs import checkpoints
 
 # Quick ones, of every area and outcome.
 QUICK = [
@@ -62,9 +63,9 @@ def test_the_judge_tells_a_save_that_gives_up_at_once(monkeypatch):
         try:
             return write()
         except Exception as error:
-            raise storage.StorageError(str(error)) from error
+            raise full_disk.StorageError(str(error)) from error
 
-    monkeypatch.setattr(in_storage.storage, "keep_trying", once)
+    monkeypatch.setattr(in_storage.full_disk, "keep_trying", once)
     verdict = training_faults.judge(Fault("disk full for a while: rolling", 0))
     assert verdict.outcome == FAILURE
 

@@ -15,9 +15,8 @@ from small_data import make_example
 
 from data_prep import verify
 from data_prep.building import encoding
-from data_prep.readers import tfrecord_files
 from data_prep.verification import findings, record_checks, shard_checks
-from gala_tf import reading, records
+from gala_tf.data import reading, records, tfrecord_files
 
 SHARD = "train-00001-of-00003.tfrecord"
 

@@ -11,7 +11,9 @@ import pytest
 from absl import flags
 from PIL import Image
 
-from gala_tf import checkpoints, clickmaps, config, evaluate, records, run_directory, visualize
+from gala_tf import config, evaluate, visualize
+from gala_tf.data import clickmaps, records
+from gala_tf.runs import checkpoints, directory
 
 PANEL, GAP, MARGIN = visualize.PANEL, visualize.GAP, visualize.MARGIN
 LAYERS = [f"stage3_block{block}_gala" for block in range(1, 7)]
@@ -292,8 +294,8 @@ def run_dir(tmp_path_factory):
         stem="small",
         global_batch_size=4,
     )
-    run_directory.start(run_config, info)
-    network = run_directory.build_network(run_config, 2)
+    directory.start(run_config, info)
+    network = directory.build_network(run_config, 2)
     best = checkpoints.Checkpoints(os.path.join(model_dir, "best"), 1, model=network)
     best.save(5, validation={})
     return model_dir
@@ -316,7 +318,7 @@ def test_run_is_drawn_from_its_best_weights(run_dir, monkeypatch):
 
 
 def test_examples_come_whole_and_in_the_order_asked_for(run_dir):
-    run_config, info = run_directory.load(run_dir)
+    run_config, info = directory.load(run_dir)
     geometry = evaluate.eval_geometry(run_config, {"layer": 2})
     rows = [9, 3, 4]  # of two shards
     examples = visualize.read_examples(run_config, info, "test", rows, geometry)

@@ -9,8 +9,8 @@ import google_crc32c
 import numpy as np
 from PIL import Image
 
-from data_prep import geometry
-from gala_tf import clickmaps, records
+from data_prep.maps import geometry
+from gala_tf.data import clickmaps, records
 
 LARGE_SIDE = 128  # pixels, from which on a picture is known by its 4x4 means
 _DIGEST = struct.Struct("<IIHH")

@@ -10,9 +10,8 @@ import re
 from collections.abc import Set
 
 from data_prep.building import shards
-from data_prep.readers import tfrecord_files
-from data_prep.splits import SPLITS
-from gala_tf import records
+from data_prep.sources.splits import SPLITS
+from gala_tf.data import records, tfrecord_files
 
 _SHARD_FILE = re.compile(rf"({'|'.join(SPLITS)})-\d{{5}}-of-\d{{5}}\.tfrecord")
 _BEGUN = "publishing"

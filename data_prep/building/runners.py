@@ -7,8 +7,8 @@ import concurrent.futures
 import time
 from collections.abc import Sequence
 
-from data_prep import workers
 from data_prep.building.shards import ShardJob
+from data_prep.parallel import workers
 
 LOCAL = "local"
 POLL_SECONDS = 0.5

@@ -13,9 +13,9 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from data_prep.building import build_plan, encoding
+from data_prep.building import encoding, plan
 from data_prep.sources import Item
-from gala_tf import records
+from gala_tf.data import records
 
 PLAN = "plan"  # directory of the plan, in the staging directory
 _ROWS = ".rows"
@@ -79,7 +79,7 @@ class ShardJob:
         """
         if self.finished(split, index):
             return
-        items = build_plan.shard_items(os.path.join(self.staging, PLAN), split, index, self.seed)
+        items = plan.shard_items(os.path.join(self.staging, PLAN), split, index, self.seed)
         rows, bad = [], []
         path = self.path(split, index)
         shard = write(path, self._records(items, rows, bad, progress))

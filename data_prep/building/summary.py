@@ -31,7 +31,7 @@ class Tally:
 
     def split(self) -> "records.Split":  # noqa: F821
         """What dataset_info.json says of the split."""
-        from gala_tf import records
+        from gala_tf.data import records
 
         return records.Split(
             examples=self.examples,
@@ -44,7 +44,7 @@ class Tally:
 
 def image_geometry(storage: str, blur: str, tallies: Iterable[Tally]) -> "records.ImageGeometry":  # noqa: F821
     """How large the images came out; warns where a blur in pixels covers more of some."""
-    from gala_tf import records
+    from gala_tf.data import records
 
     heights = min(t.heights[0] for t in tallies), max(t.heights[1] for t in tallies)
     widths = min(t.widths[0] for t in tallies), max(t.widths[1] for t in tallies)

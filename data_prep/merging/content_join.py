@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from data_prep.imagenet_classes import LABEL_ORDERS
 from data_prep.merging import perceptual_hash
+from data_prep.readers.imagenet.imagenet_classes import LABEL_ORDERS
 
 MATCH_DISTANCE = 48  # bits of 255; at most this far is the same picture
 MATCH_MARGIN = 20  # bits; the runner-up must be at least so much further away

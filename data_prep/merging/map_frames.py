@@ -7,7 +7,7 @@ at its centre; what the map does not cover is 0.
 
 import numpy as np
 
-from data_prep import count_maps, geometry
+from data_prep.maps import count_maps, geometry
 
 _EIGHTHS = {"crop": 8, "crop224": 7}  # of the short side; 224 of 256 pixels are 7 of 8
 

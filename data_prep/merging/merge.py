@@ -24,18 +24,14 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from data_prep import geometry, sources
-from data_prep.imagenet_classes import LABEL_ORDERS
-from data_prep.merging import (
-    map_frames,
-    match_report,
-    merge_by_content,
-    merge_pair,
-    perceptual_hash,
-)
+from data_prep import sources
+from data_prep.maps import geometry
+from data_prep.merging import by_content, map_frames, match_report, perceptual_hash
+from data_prep.merging import pair as merge_pair
+from data_prep.readers.imagenet.imagenet_classes import LABEL_ORDERS
 from data_prep.sources import SOURCES, Item, Source, SourceOptions
-from data_prep.splits import SPLITS
-from gala_tf.records import MAX_COUNT, BadImageError, Example
+from data_prep.sources.splits import SPLITS
+from gala_tf.data.records import MAX_COUNT, BadImageError, Example
 
 JOINS = ("auto", "name", "content")
 OPTIONS = ("maps_source", "maps_dir", "join", "match_report", "maps_splits", "accept_doubtful")
@@ -136,7 +132,7 @@ def merge(
     if join == "name":
         frame, labels, notes = _join_by_name(pair, report_path)
     else:
-        frame, labels, notes = merge_by_content.join(
+        frame, labels, notes = by_content.join(
             pair,
             report_path=report_path,
             num_workers=num_workers,

@@ -32,13 +32,13 @@ from collections.abc import Iterator
 import numpy as np
 from absl import logging
 
-from data_prep import clicks, geometry
-from data_prep.dealing import Dealer, in_proportion
-from data_prep.readers import masks
-from data_prep.readers.image_files import read_image, relative_name
+from data_prep.maps import geometry, rasterise
+from data_prep.readers.coco import masks
+from data_prep.readers.images.image_files import read_image, relative_name
 from data_prep.sources import Item, Source, SourceOptions
+from data_prep.sources.dealing import Dealer, in_proportion
 from data_prep.sources.folder import SPLIT_FOLDERS
-from gala_tf.records import Example
+from gala_tf.data.records import Example
 
 EDGES = ("xmin", "ymin", "xmax", "ymax")
 _COLUMNS = ("image", *EDGES, "label", "participant")
@@ -253,7 +253,7 @@ def _read(root, csv_name, relative, item: Item) -> Example:
         image=data,
         label=key["label"],
         participant_maps=tuple(
-            clicks.rasterise_boxes(boxes, height, width) for boxes in people.values()
+            rasterise.rasterise_boxes(boxes, height, width) for boxes in people.values()
         ),
         split=item.split,
     )

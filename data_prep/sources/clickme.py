@@ -3,9 +3,9 @@
 import os
 import re
 
-from data_prep import imagenet_classes
+from data_prep.readers.imagenet import imagenet_classes
 from gala_tf import metrics
-from gala_tf.records import BadImageError
+from gala_tf.data.records import BadImageError
 
 # Of ClickMe's maps, whoever publishes them.
 HUMAN_CEILING = {

@@ -35,14 +35,16 @@ from collections.abc import Iterator
 import numpy as np
 from absl import logging
 
-from data_prep import clicks, geometry, imagenet_classes, splits
-from data_prep.readers import image_files, tfrecord_files
-from data_prep.readers.click_files import read_csv
-from data_prep.readers.click_npz import read_npz
-from data_prep.readers.click_table import ClickTable, Filters, folder_wnid, say, touches
-from data_prep.sources import Item, Source, SourceOptions
+from data_prep.maps import geometry, rasterise
+from data_prep.readers.clicks.click_files import read_csv
+from data_prep.readers.clicks.click_npz import read_npz
+from data_prep.readers.clicks.click_table import ClickTable, Filters, folder_wnid, say, touches
+from data_prep.readers.imagenet import imagenet_classes
+from data_prep.readers.images import image_files
+from data_prep.sources import Item, Source, SourceOptions, splits
 from data_prep.sources.folder import SPLIT_FOLDERS
-from gala_tf.records import BadImageError, Example
+from gala_tf.data import tfrecord_files
+from gala_tf.data.records import BadImageError, Example
 
 GAME_SIDE = 256  # pixels of the game's canvas
 READERS = {".csv": read_csv, ".npz": read_npz}
@@ -294,7 +296,7 @@ def read_item(item: Item, root: str, frame: str, bubble_side: int) -> Example:
         inside = np.asarray([touches(x, y, side, height, width) for x, y in points], bool)
         outside += len(points) - int(inside.sum())
         if inside.any():
-            counts = clicks.rasterise_bubbles(points[inside], side, height, width)
+            counts = rasterise.rasterise_bubbles(points[inside], side, height, width)
             maps.append(_cut_to_square(counts) if frame == "256" else counts)
             placed += int(inside.sum())
     if outside:

@@ -31,11 +31,12 @@ from typing import NamedTuple
 import numpy as np
 from absl import logging
 
-from data_prep import geometry, imagenet_classes, splits
-from data_prep.readers import tfrecord_files
-from data_prep.readers.example_fields import Fields
-from data_prep.sources import Item, Source, SourceOptions, clickme
-from gala_tf.records import BadImageError, Example, decode_image
+from data_prep.maps import geometry
+from data_prep.readers.examples.example_fields import Fields
+from data_prep.readers.imagenet import imagenet_classes
+from data_prep.sources import Item, Source, SourceOptions, clickme, splits
+from gala_tf.data import tfrecord_files
+from gala_tf.data.records import BadImageError, Example, decode_image
 
 SIDE = 256
 KNOWN_SHARDS = {"train": 319, "val": 18}

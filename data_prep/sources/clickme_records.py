@@ -5,10 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from data_prep import clicks, count_maps
-from data_prep.readers import npz_files, tfrecord_files, zip_files
-from data_prep.readers.example_fields import Fields
-from gala_tf.records import BadImageError
+from data_prep.maps import count_maps, rasterise
+from data_prep.readers.archives import npz_files, zip_files
+from data_prep.readers.examples.example_fields import Fields
+from gala_tf.data import tfrecord_files
+from gala_tf.data.records import BadImageError
 
 SIDES = (256, 224)
 MAX_NPZ_BYTES = 2 * 2**20  # the arrays take 1,048,576
@@ -160,7 +161,7 @@ def count_map(record: Record, record_maps: str, name: str) -> np.ndarray | None:
     if box is None:
         return None
     (row0, col0, row1, col1), side = box, len(record.image)
-    return clicks.rasterise_boxes([(col0, row0, col1, row1)], side, side)
+    return rasterise.rasterise_boxes([(col0, row0, col1, row1)], side, side)
 
 
 def _integers(values, name):

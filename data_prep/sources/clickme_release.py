@@ -12,7 +12,7 @@ integers (row0, col0, row1, col1), the maxima exclusive. An NPZ file has the fir
 
 What the files do not say, and how it is read here:
 * The range of image values, 0...1 or 0...255, is detected for each file and checked for each image
-  (`data_prep/readers/float_images.py`). Pixels are rounded to 8 bits.
+  (`data_prep/readers/images/float_images.py`). Pixels are rounded to 8 bits.
 * No map is: no `heatmap`, an empty string, or all zeros with click_count = 0. That is what
   gala_tpu's mask, click_count > 0, leaves out. An empty map is all zeros with click_count > 0, or
   without a count. A map with marks is kept whatever the count: 0 then means unknown.
@@ -35,10 +35,12 @@ from typing import NamedTuple
 import numpy as np
 from absl import logging
 
-from data_prep import imagenet_classes
-from data_prep.readers import float_images, tfrecord_files, zip_files
+from data_prep.readers.archives import zip_files
+from data_prep.readers.imagenet import imagenet_classes
+from data_prep.readers.images import float_images
 from data_prep.sources import Item, Source, SourceOptions, clickme, clickme_records
-from gala_tf.records import BadImageError, Example
+from gala_tf.data import tfrecord_files
+from gala_tf.data.records import BadImageError, Example
 
 SPLITS = {"train": "train", "val": "validation", "test": "test"}
 SAMPLE, MAX_SAMPLE = 8, 64  # images that decide a file's range; looked at for them

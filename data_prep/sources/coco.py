@@ -24,14 +24,14 @@ from collections.abc import Iterator
 
 from absl import logging
 
-from data_prep import clicks, geometry
-from data_prep.dealing import Dealer, in_proportion
-from data_prep.readers import masks
-from data_prep.readers.coco_json import find_files, split_of_name
-from data_prep.readers.coco_store import AnnotationStore, Kept, StoredImage
-from data_prep.readers.image_files import images_folder, read_image
+from data_prep.maps import geometry, rasterise
+from data_prep.readers.coco import masks
+from data_prep.readers.coco.coco_json import find_files, split_of_name
+from data_prep.readers.coco.coco_store import AnnotationStore, Kept, StoredImage
+from data_prep.readers.images.image_files import images_folder, read_image
 from data_prep.sources import Item, Source, SourceOptions
-from gala_tf.records import BadImageError, Example
+from data_prep.sources.dealing import Dealer, in_proportion
+from gala_tf.data.records import BadImageError, Example
 
 
 def load(options: SourceOptions) -> Source:
@@ -200,4 +200,4 @@ def _map(key, shape, height, width):
             boxes.append(masks.pixel_box(box, height, width, where))
         else:
             total = total + masks.object_mask(payload, height, width, where).astype("int32")
-    return clicks.rasterise_boxes(boxes, height, width) if shape == "boxes" else total
+    return rasterise.rasterise_boxes(boxes, height, width) if shape == "boxes" else total

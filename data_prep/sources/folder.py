@@ -23,9 +23,9 @@ from typing import NamedTuple
 
 from absl import logging
 
-from data_prep import count_maps, geometry, splits
-from data_prep.sources import Item, Source, SourceOptions
-from gala_tf.records import Example
+from data_prep.maps import count_maps, geometry
+from data_prep.sources import Item, Source, SourceOptions, splits
+from gala_tf.data.records import Example
 
 SPLIT_FOLDERS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
 _JPEG, _PNG, _NPY = {".jpg", ".jpeg"}, {".png"}, {".npy"}

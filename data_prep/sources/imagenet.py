@@ -29,11 +29,12 @@ from typing import NamedTuple
 
 from absl import logging
 
-from data_prep import imagenet_classes
-from data_prep.readers import imagenet_boxes, open_files, tar_index
-from data_prep.readers import imagenet_ground_truth as ground_truth
+from data_prep.readers.archives import tar_index
+from data_prep.readers.imagenet import imagenet_boxes, imagenet_classes
+from data_prep.readers.imagenet import imagenet_ground_truth as ground_truth
 from data_prep.sources import Item, Source, SourceOptions
-from gala_tf.records import BadImageError, Example
+from gala_tf.data import open_files
+from gala_tf.data.records import BadImageError, Example
 
 MAX_IMAGE_BYTES = 2**26  # the largest of ILSVRC12 has 15 MB
 _TRAIN_TAR, _VAL_TAR = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"

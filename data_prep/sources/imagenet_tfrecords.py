@@ -25,20 +25,13 @@ from typing import NamedTuple
 
 from absl import logging
 
-from data_prep import imagenet_classes
-from data_prep.readers import (
-    example_features,
-    imagenet_boxes,
-    label_evidence,
-    open_files,
-    record_boxes,
-    tfds_files,
-    tfrecord_files,
-)
-from data_prep.readers.example_fields import Fields
-from data_prep.readers.tfrecord_files import DamagedFileError, Span
+from data_prep.readers.examples import example_features, record_boxes, tfds_files
+from data_prep.readers.examples.example_fields import Fields
+from data_prep.readers.imagenet import imagenet_boxes, imagenet_classes, label_evidence
 from data_prep.sources import Item, Source, SourceOptions
-from gala_tf.records import Example
+from gala_tf.data import open_files, tfrecord_files
+from gala_tf.data.records import Example
+from gala_tf.data.tfrecord_files import DamagedFileError, Span
 
 IN_RECORDS = "in_records"  # the value of --boxes
 WHOLE = {"train": 1_281_167, "validation": 50_000}  # images of ILSVRC12

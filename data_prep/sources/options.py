@@ -4,7 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from data_prep.splits import PAPER_PROPORTIONS
+from data_prep.sources.splits import PAPER_PROPORTIONS
 
 
 def _option(default, help, choices=()):

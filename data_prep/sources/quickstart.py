@@ -1,12 +1,11 @@
-"""The built-in data set (`data_prep/quickstart.py`) as a source."""
+"""The built-in data set (`data_prep/sources/quickstart_maker.py`) as a source."""
 
 import functools
 import importlib.util
 from collections.abc import Iterator
 
-from data_prep import quickstart
-from data_prep.sources import Item, Source, SourceOptions
-from gala_tf.records import Example
+from data_prep.sources import Item, Source, SourceOptions, quickstart_maker
+from gala_tf.data.records import Example
 
 
 def load(options: SourceOptions) -> Source:
@@ -21,7 +20,7 @@ def load(options: SourceOptions) -> Source:
             "Install the extra: pip install -e '.[quickstart]'"
         )
     return Source(
-        class_names=tuple(quickstart.CLASS_NAMES),
+        class_names=tuple(quickstart_maker.CLASS_NAMES),
         items=_items(options.seed),
         read=functools.partial(_read, options.seed),
         split_rule=f"made separately for each split, seed {options.seed}",
@@ -29,10 +28,10 @@ def load(options: SourceOptions) -> Source:
 
 
 def _items(seed) -> Iterator[Item]:
-    for split, count in quickstart.IMAGES.items():
+    for split, count in quickstart_maker.IMAGES.items():
         for number in range(count):
-            yield Item(quickstart.image_id(seed, split, number), split, str(number))
+            yield Item(quickstart_maker.image_id(seed, split, number), split, str(number))
 
 
 def _read(seed, item) -> Example:
-    return quickstart.example(seed, item.split, int(item.key))
+    return quickstart_maker.example(seed, item.split, int(item.key))

@@ -40,14 +40,14 @@ from collections.abc import Iterator
 import numpy as np
 from absl import logging
 
-from data_prep import clicks, count_maps, geometry
-from data_prep.readers import mat_files
-from data_prep.readers.coco_json import find_files, split_of_name
-from data_prep.readers.coco_store import AnnotationStore, Kept
-from data_prep.readers.image_files import images_folder, read_image
+from data_prep.maps import count_maps, geometry, rasterise
+from data_prep.readers.archives import mat_files
+from data_prep.readers.coco.coco_json import find_files, split_of_name
+from data_prep.readers.coco.coco_store import AnnotationStore, Kept
+from data_prep.readers.images.image_files import images_folder, read_image
 from data_prep.sources import Item, Source, SourceOptions
 from data_prep.sources.coco import check_size, folder_candidates, keep_object
-from gala_tf.records import BadImageError, Example
+from gala_tf.data.records import BadImageError, Example
 
 UNLABELLED = "unlabelled"
 _FORMS = {
@@ -340,7 +340,7 @@ _READERS = {"json": _read_json, "mat": _read_mat, "maps": _read_maps}
 def _paint(points, side, height, width):
     """A count map of each observer's pixels [N, 2], whole (x, y) from 0."""
     for pixels in points:
-        yield clicks.rasterise_bubbles(pixels + 0.5, side, height, width)
+        yield rasterise.rasterise_bubbles(pixels + 0.5, side, height, width)
 
 
 def _example(item, data, label, maps, points):

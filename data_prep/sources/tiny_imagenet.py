@@ -19,10 +19,10 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from data_prep import clicks, geometry, splits
-from data_prep.readers import image_files
-from data_prep.sources import Item, Source, SourceOptions
-from gala_tf.records import Example
+from data_prep.maps import geometry, rasterise
+from data_prep.readers.images import image_files
+from data_prep.sources import Item, Source, SourceOptions, splits
+from gala_tf.data.records import Example
 
 
 class _Annotation(NamedTuple):
@@ -88,7 +88,7 @@ def _map(name, box, data, where):
             f"{where}, {name!r}: box {tuple(box)} must be xmin <= xmax, ymin <= ymax, pixel "
             f"indices of an image {width} wide and {height} high. Correct its line."
         )
-    return clicks.rasterise_boxes([(xmin, ymin, xmax + 1, ymax + 1)], height, width)
+    return rasterise.rasterise_boxes([(xmin, ymin, xmax + 1, ymax + 1)], height, width)
 
 
 def _read_lines(root, name):

@@ -12,7 +12,7 @@ import numpy as np
 
 from data_prep.verification import alignment
 from data_prep.verification.alignment import Comparison
-from gala_tf import records
+from gala_tf.data import records
 
 # Section 2.1 and section 4.1. What the paper does not print is not here.
 PAPER = {

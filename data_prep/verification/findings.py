@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from data_prep.verification.record_checks import Facts
-from gala_tf import records
+from gala_tf.data import records
 
 # Where a picture is in several splits, the first of these keeps it: training's is the fault.
 KEEPERS = ("test", "validation")

@@ -17,7 +17,7 @@ import numpy as np
 
 from data_prep.building import encoding
 from data_prep.verification import alignment
-from gala_tf import clickmaps, records
+from gala_tf.data import clickmaps, records
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_HEADER = struct.Struct(">IIBB")  # width, height, bit depth, colour type; after 16 bytes

@@ -9,10 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from data_prep.readers import tfrecord_files
 from data_prep.verification import alignment, findings, record_checks
 from data_prep.verification.findings import Fault
-from gala_tf import records
+from gala_tf.data import records, tfrecord_files
 
 ROWS_AT_ONCE = 512  # kept in memory before they go to the file
 

@@ -10,11 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from data_prep.readers import tfrecord_files
 from data_prep.verification import record_checks
 from data_prep.verification.alignment import ONE_COLOR
 from data_prep.verification.contact_sheet import Line, Triplet
-from gala_tf import records
+from gala_tf.data import records, tfrecord_files
 
 CLASSES_PER_PAGE = 10
 COLUMNS = 3

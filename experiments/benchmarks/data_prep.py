@@ -30,12 +30,14 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))  # ahead of this folder, which has a data_prep.py
 
-import jpegs  # noqa: E402
-from source_fixtures import CASES, Case, Photo, jpeg_maps, photos, raw_floats  # noqa: E402
+from parts import jpegs  # noqa: E402
+from parts.source_fixtures import CASES, Case, Photo, jpeg_maps, photos, raw_floats  # noqa: E402
 
 from data_prep import sources  # noqa: E402
-from data_prep.building import build_flags, build_plan, encoding, shards  # noqa: E402
-from gala_tf import records  # noqa: E402
+from data_prep.building import encoding, shards  # noqa: E402
+from data_prep.building import flags as build_flags  # noqa: E402
+from data_prep.building import plan as build_plan  # noqa: E402
+from gala_tf.data import records  # noqa: E402
 
 IMAGES = flags.DEFINE_string("images", "", "Folder of JPEGs; default: cut from scikit-image's.")
 COUNT = flags.DEFINE_integer("count", 200, "Images of each fixture.")

@@ -36,7 +36,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import small_data  # noqa: E402
 
-from gala_tf import profiling, train  # noqa: E402
+from gala_tf import train  # noqa: E402
+from gala_tf.training import profiling  # noqa: E402
 
 LOOPS = flags.DEFINE_list("loops", ["1", "10", "100"], "Values of --steps_per_loop.")
 REPETITIONS = flags.DEFINE_integer("repetitions", 5, "Traces of every row.", lower_bound=1)

@@ -27,12 +27,8 @@ import tempfile
 import time
 from pathlib import Path
 
-import input_data
-import input_peers
-import input_stages
-import jpegs
-import tables
 from absl import app, flags
+from parts import input_data, input_peers, input_stages, jpegs, tables
 
 IMAGES = flags.DEFINE_string("images", "", "Folder of JPEGs; default: scikit-image's photographs.")
 RECORDS = flags.DEFINE_integer("records", 1000, "Records of a data set.", lower_bound=64)
@@ -141,7 +137,7 @@ def main(_) -> None:
         print("this system does not pin processes: the threads run on all cores")
     import tensorflow as tf
 
-    from gala_tf import memory
+    from gala_tf.distribution import memory
 
     memory.keep_freed_memory()  # as training does
     photographs = jpegs.load(IMAGES.value)

@@ -32,8 +32,11 @@ from absl import app, flags
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from gala_tf import comparisons, config, files, plan  # noqa: E402
-from gala_tf import strategy as strategies  # noqa: E402
+from gala_tf import config
+from gala_tf.data import files
+from gala_tf.distribution import strategy as strategies
+from gala_tf.evaluation import significance
+from gala_tf.training import plan
 
 FLAGFILE = Path(__file__).resolve().parents[1] / "quickstart.flags"
 
@@ -65,7 +68,7 @@ def train(run: str, seed: int, steps: int, network_flags: list[str]) -> Curve:
     import keras
     import tensorflow as tf
 
-    from gala_tf.sessions import build_session, training_batches
+    from gala_tf.training.session import build_session, training_batches
 
     keras.utils.clear_session()  # of the run before
     precision = REFERENCE if run == DISTURBED else run
@@ -151,7 +154,7 @@ def compare(losses: dict[str, np.ndarray]) -> dict[str, dict]:
     table = {REFERENCE: {s: (float(v.mean()), float(v.std(ddof=1))) for s, v in first.items()}}
     for run, own in means.items():
         table[run] = {
-            stage: comparisons.mean_interval_over_seeds(own[stage] - first[stage], LEVEL)
+            stage: significance.mean_interval_over_seeds(own[stage] - first[stage], LEVEL)
             for stage in stages
         }
     return table
@@ -184,7 +187,8 @@ def draw(losses: dict[str, np.ndarray], window: int, path: str) -> None:
         (line,) = above.plot(steps, values.mean(0), "--" if run == DISTURBED else "-", label=run)
         if run != REFERENCE:
             bands = [
-                comparisons.mean_interval_over_seeds(column, LEVEL) for column in (values - first).T
+                significance.mean_interval_over_seeds(column, LEVEL)
+                for column in (values - first).T
             ]
             mean, low, high, *_ = zip(*bands, strict=True)
             below.plot(steps, mean, line.get_linestyle(), color=line.get_color())

@@ -14,8 +14,8 @@ The networks run in turn (`workers`), on the GPU where there is one; `tables` ex
 
 import importlib.util
 
-import workers
 from absl import app, flags
+from parts import workers
 
 workers.define_flags()
 

@@ -9,8 +9,8 @@ default images are small, so that a CPU is done in minutes. `model.fit` compiles
 is told not to (`jit_compile="auto"`). `tables` explains the columns; `first` holds the compilation.
 """
 
-import workers
 from absl import app, flags
+from parts import workers
 
 workers.define_flags(image_size=64)
 

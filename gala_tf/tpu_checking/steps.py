@@ -11,8 +11,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from gala_tf import config, evaluate, plan, records, sessions
+from gala_tf import config, evaluate
+from gala_tf.data import records
 from gala_tf.tpu_checking.one_core import OneCore
+from gala_tf.training import plan
+from gala_tf.training import session as sessions
 
 STEPS = ("train", "evaluate")
 

@@ -12,7 +12,7 @@ from formats.imagenet_tfrecords import floats, int64, text
 
 from damage import NAMED, Damage, file, gone, json_file, told_as
 from damage.in_records import setting
-from gala_tf import records
+from gala_tf.data import records
 
 _NAME = "train-00000-of-00002.tfrecord"
 _SHARD = f"data/{_NAME}"

@@ -11,8 +11,9 @@ import small_data
 import tensorflow as tf
 
 from failing import FAILURE, NAMED, Kind
-from gala_tf import sessions, troubles
-from gala_tf import strategy as strategies
+from gala_tf.distribution import strategy as strategies
+from gala_tf.training import non_finite
+from gala_tf.training import session as sessions
 
 STEP = 3  # counted from 1, of the bad batch
 
@@ -69,8 +70,8 @@ def _fail(poison_batch, poison_network):
     if bad_step < 0:
         return None
     try:
-        troubles.raise_non_finite(cfg, built.columns, vector.numpy(), int(bad_step) + 1, 0)
-    except troubles.NonFiniteLossError as error:
+        non_finite.raise_non_finite(cfg, built.columns, vector.numpy(), int(bad_step) + 1, 0)
+    except non_finite.NonFiniteLossError as error:
         return str(error)
 
 

@@ -18,7 +18,8 @@ from failing import (
     noise,
     remove,
 )
-from gala_tf import checkpoints, optimizers
+from gala_tf.runs import checkpoints
+from gala_tf.training import optimizers
 
 FILES = {
     "values": "variables.data-00000-of-00001",

@@ -10,10 +10,12 @@ import zipfile
 import keras
 import numpy as np
 
-from data_prep import count_maps
-from data_prep.readers import click_npz
+from data_prep.maps import count_maps
+from data_prep.readers.clicks import click_npz
 from failing import FAILURE, NAMED, Kind
-from gala_tf import records, run_directory, saved_models
+from gala_tf.data import records
+from gala_tf.explain import saved_models
+from gala_tf.runs import directory
 
 
 class _Touch:
@@ -128,6 +130,6 @@ FAULTS = {
         functools.partial(_json, records.load_info, records.INFO_FILE), (NAMED,)
     ),
     "loaded: run.flags that is a pickle": Kind(
-        functools.partial(_json, run_directory.load, run_directory.FLAGS_FILE), (NAMED,)
+        functools.partial(_json, directory.load, directory.FLAGS_FILE), (NAMED,)
     ),
 }

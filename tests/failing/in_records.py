@@ -11,7 +11,7 @@ import small_data
 import tensorflow as tf
 
 from failing import COUNTED, FAILURE, NAMED, Kind, empty, flip_a_bit, remove
-from gala_tf import bad_records, clickmaps, input_pipeline, reading, records
+from gala_tf.data import bad_records, clickmaps, input_pipeline, reading, records
 
 SHARD = 1  # of the training split's
 EXAMPLES, SHARDS = 60, 12  # 5 records each: less than the tenth that may be left out

@@ -14,7 +14,9 @@ import tensorflow as tf
 from absl import logging
 
 from failing import FAILURE, HARMLESS, NAMED, REPORTED, WAITED, Kind, in_checkpoints, in_records
-from gala_tf import bad_records, checkpoints, files, logs, storage
+from gala_tf.data import bad_records, files
+from gala_tf.resilience import full_disk
+from gala_tf.runs import checkpoints, logs
 
 LONG = "x" * 30_000
 
@@ -51,20 +53,20 @@ class Disk:
 
 @contextlib.contextmanager
 def small_disk(folder, kilobytes=600):
-    disk, retry = Disk(folder / "disk", kilobytes), storage.RETRY_SECONDS
-    storage.RETRY_SECONDS = 0.1
+    disk, retry = Disk(folder / "disk", kilobytes), full_disk.RETRY_SECONDS
+    full_disk.RETRY_SECONDS = 0.1
     try:
         yield disk
     finally:
-        storage.RETRY_SECONDS = retry
+        full_disk.RETRY_SECONDS = retry
         disk.close()
 
 
 def _try(write, directory, patience=0.0, hurried=lambda: False):
     """The message if it is not written, else None."""
     try:
-        storage.keep_trying(write, "what a run writes", str(directory), patience, hurried)
-    except storage.StorageError as error:
+        full_disk.keep_trying(write, "what a run writes", str(directory), patience, hurried)
+    except full_disk.StorageError as error:
         return str(error)
     return None
 
@@ -195,11 +197,11 @@ def _raising(error, times, folder, rng):
         if left:
             raise left.pop()
 
-    retry, storage.RETRY_SECONDS = storage.RETRY_SECONDS, 0.05
+    retry, full_disk.RETRY_SECONDS = full_disk.RETRY_SECONDS, 0.05
     try:
         text = _try(write, folder, 20.0 if times < 5 else 0.2)
     finally:
-        storage.RETRY_SECONDS = retry
+        full_disk.RETRY_SECONDS = retry
     return (WAITED, "") if text is None else (NAMED, text)
 
 

@@ -22,7 +22,10 @@ import small_data
 import tensorflow as tf
 
 from failing import ENDED, FAILURE, HARMLESS, REPORTED, SAVED, Kind
-from gala_tf import checkpoints, evaluate, interruption, logs, stall, train, troubles
+from gala_tf import evaluate, train
+from gala_tf.resilience import interruption, stall
+from gala_tf.runs import checkpoints, logs
+from gala_tf.training import non_finite
 
 ROOT = Path(__file__).resolve().parents[2]
 EXIT_SECONDS = 30  # that a preempted machine has
@@ -30,7 +33,7 @@ EXIT_SECONDS = 30  # that a preempted machine has
 # A process without TensorFlow that does what training does: calls that cannot be interrupted.
 CHILD = """
 import hashlib, signal, sys, time
-from gala_tf import interruption
+from gala_tf.resilience import interruption
 
 interruption.CALL_SECONDS, interruption.POLL_SECONDS = 0.5, 0.05
 
@@ -366,7 +369,7 @@ def _shard_that_hangs(folder, rng):
     probe, stall.PROBE_SECONDS, logs.say = stall.PROBE_SECONDS, 1.0, lines.append
     watched = (train.one_batch(run), "steps 5 to 8", 2.0)
     try:
-        troubles.report_stall(cfg, info, 4, 0, False, *watched)
+        non_finite.report_stall(cfg, info, 4, 0, False, *watched)
     finally:
         stall.PROBE_SECONDS, logs.say = probe, say
         with open(os.open(shard, os.O_RDWR | os.O_NONBLOCK), "wb"):

@@ -1,0 +1,94 @@
+"""Count maps from files and arrays: read, checked, made whole numbers, fitted to their image."""
+
+import numpy as np
+
+from data_prep.maps import geometry
+from data_prep.readers.archives import npz_files
+from gala_tf.data.records import MAX_COUNT, PILLOW_ERRORS, open_image
+
+
+def read_map(path: str) -> np.ndarray:
+    """Reads a map file.
+
+    Returns:
+      Integers [P, H, W] >= 0; P = 1 for a single map.
+
+    Raises:
+      ValueError: not readable, not grey, wrong rank, negative, not finite, or counts whose sum
+        over participants exceeds 65,535.
+    """
+    try:
+        if path.lower().endswith(".npy"):
+            # Mapped: a head that claims more than the file holds must not get that much memory.
+            values = np.array(np.lib.format.open_memmap(path, mode="r"))
+        else:
+            with open_image(path) as image:
+                if image.mode not in ("1", "L", "I", "I;16", "I;16B"):
+                    raise ValueError(f"it is an image of mode {image.mode!r}, not a grey one")
+                values = np.asarray(image)
+    except (*PILLOW_ERRORS, *npz_files.HEADER_ERRORS) as error:
+        raise ValueError(
+            f"Map {path!r} cannot be read: {error}. Expected a grey PNG or an NPY array. If it is "
+            "no map but a second image, rename it."
+        ) from error
+    if values.ndim == 2:
+        values = values[None]
+    if values.ndim != 3 or values.size == 0 or values.dtype.kind not in "buif":
+        raise ValueError(
+            f"Map {path!r} has shape {values.shape} and dtype {values.dtype}, expected numbers "
+            "[height, width], or [participants, height, width]. Save it anew."
+        )
+    return as_counts(values, path)
+
+
+def as_counts(values: np.ndarray, path: str) -> np.ndarray:
+    """Numbers [P, H, W] as integers >= 0 whose sum over P is at most 65,535.
+
+    Whole numbers stay as they are; fractions are scaled, all participants by one factor, which a
+    scale-free loss and a rank correlation do not notice.
+
+    Raises:
+      ValueError: not finite, negative, or whole numbers with a larger sum; `path` names the map.
+    """
+    if values.dtype.kind in "ub" and values.dtype.itemsize <= 2:
+        values = values.astype(np.uint8) if values.dtype == bool else values
+        if sum(int(counts.max()) for counts in values) <= MAX_COUNT:
+            return values  # the usual case, and a quick one
+    if len(values) == 1 and values.dtype.kind == "f":
+        with np.errstate(
+            invalid="ignore"
+        ):  # NaN and whatever else does not fit becomes some number
+            whole = values.astype(np.uint16)
+        if (whole == values).all():  # which is then another; three times faster than to look first
+            return whole.astype(np.int64)
+    if not np.isfinite(values).all() or values.min() < 0:
+        raise ValueError(
+            f"Map {path!r} must be finite and >= 0, got {values.min()}...{values.max()}. Shift or "
+            "clip it first: 0 means that nobody looked there."
+        )
+    if values.dtype.kind == "f" and (values != np.floor(values)).any():
+        # Less half a unit a participant, so that rounding cannot lift the sum above MAX_COUNT.
+        scale = (MAX_COUNT - len(values)) / values.sum(0, dtype=np.float64).max()
+        return np.rint(values * scale).astype(np.int64)
+    total = values.sum(0, dtype=np.float64).max()
+    if total > MAX_COUNT:
+        raise ValueError(
+            f"Map {path!r}: counts sum to {total:.0f} over participants, at most {MAX_COUNT} can "
+            "be kept. Divide them first."
+        )
+    return values.astype(np.int64)
+
+
+def fit_map(counts: np.ndarray, height: int, width: int, path: str) -> np.ndarray:
+    """The map [H', W'] on its image's pixels; ValueError if it has other proportions."""
+    map_height, map_width = counts.shape
+    # Sides are whole numbers: one of the two is within half a pixel of what proportion demands.
+    off_width = abs(map_width - width * map_height / height)
+    off_height = abs(map_height - height * map_width / width)
+    if min(off_width, off_height) > 0.5:
+        raise ValueError(
+            f"Map {path!r} is {map_height}x{map_width}, its image {height}x{width} (height x "
+            "width, as displayed): other proportions, so there is no telling which part of the "
+            "image it covers. Make the map anew for the whole image."
+        )
+    return geometry.resample_counts(counts, height, width)

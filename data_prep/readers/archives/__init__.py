@@ -1,0 +1,1 @@
+"""Files inside tar, zip, npz and MAT archives, read by position."""

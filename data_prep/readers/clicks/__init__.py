@@ -1,0 +1,1 @@
+"""ClickMe's raw clicks in every published form."""

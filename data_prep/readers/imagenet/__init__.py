@@ -1,0 +1,1 @@
+"""ImageNet's own lists: classes, boxes, ground truth."""

@@ -1,0 +1,224 @@
+"""What `data_prep.verify` writes and prints: faults.csv, contact sheets, statistics, a table."""
+
+import csv
+import io
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from data_prep.verification import contact_sheet, dataset_statistics, findings, sheet_choice
+from data_prep.verification.findings import Fault, Near
+from gala_tf.data import records
+
+PRINTED = 20  # faults, and warnings, on the terminal; all of them are in the files
+EXEMPLARS = (3, 6)  # rows, columns of Fig. 2A's picture
+ANIMALS = 398  # of the 1000 classes of ILSVRC12, sorted by WordNet id, the first are animals
+
+
+class Report(NamedTuple):
+    """What `verify` found.
+
+    Attributes:
+      faults: number of faults; 0: the data set is as it should be.
+      first: the first PRINTED of them.
+      warnings: what is no fault, but should be looked at.
+      summary: a table of what the records hold.
+      output_dir: where the files are.
+    """
+
+    faults: int
+    first: list[Fault]
+    warnings: list[str]
+    summary: str
+    output_dir: str
+
+
+def write(
+    data_dir: str,
+    output_dir: str,
+    info: records.DatasetInfo,
+    store: sqlite3.Connection,
+    mean_maps: Mapping[str, np.ndarray],
+    near: list[Near],
+    class_pages: int,
+) -> Report:
+    """Writes all files; returns what is to be printed.
+
+    Args:
+      store: a filled `findings` file.
+      mean_maps: split -> [G, G].
+      near: pairs of pictures nearly the same, in two splits.
+      class_pages: sheets by class, at most; 0: no pictures and no statistics at all.
+    """
+    numbers = dataset_statistics.collect(store, info, mean_maps)
+    summary = format_table(numbers)
+    write_faults(output_dir, findings.all_faults(store))
+    _write_near(output_dir, store, near)
+    if class_pages:
+        _draw(data_dir, output_dir, info, store, near, class_pages)
+        text = json.dumps(numbers, indent=1, ensure_ascii=False) + "\n"
+        _write(output_dir, "statistics.json", text)
+        _write(output_dir, "statistics.png", dataset_statistics.figure(numbers))
+        _write(output_dir, "statistics.md", dataset_statistics.page(numbers, summary))
+    first = [fault for fault, _ in zip(findings.all_faults(store), range(PRINTED), strict=False)]
+    warnings = list(_warnings(store, numbers, near))
+    return Report(findings.count(store, "faults"), first, warnings, summary, output_dir)
+
+
+def _draw(data_dir, output_dir, info, store, near, class_pages):
+    import tensorflow as tf
+
+    # Those of a run before: there may have been more of them.
+    for path in tf.io.gfile.glob(os.path.join(output_dir, "sheet_*.png")):
+        tf.io.gfile.remove(path)
+    for name, page in _sheets(data_dir, info, store, near, class_pages):
+        buffer = io.BytesIO()
+        page.save(buffer, "PNG")
+        _write(output_dir, name, buffer.getvalue())
+
+
+def _write(output_dir, name, content):
+    import tensorflow as tf
+
+    tf.io.gfile.makedirs(output_dir)
+    mode = "wb" if isinstance(content, bytes) else "w"
+    with tf.io.gfile.GFile(os.path.join(output_dir, name), mode) as file:
+        file.write(content)
+
+
+def _write_csv(output_dir, name, head, rows):
+    import tensorflow as tf
+
+    tf.io.gfile.makedirs(output_dir)
+    with tf.io.gfile.GFile(os.path.join(output_dir, name), "w") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(head)
+        writer.writerows(rows)
+
+
+def write_faults(output_dir: str, faults: Iterable[Fault]) -> None:
+    """`faults.csv`: file, record (empty: the file as a whole), reason."""
+    _write_csv(output_dir, "faults.csv", Fault._fields, faults)
+
+
+def _write_near(output_dir, store, near):
+    """`near_duplicates.csv`: pairs in two splits, and the bits of 255 in which codes differ."""
+    head = ("bits", "file", "record", "image_id", "other_file", "other_record", "other_image_id")
+    query = "SELECT file, record, image_id FROM records WHERE rowid = ?"
+
+    def row(rowid):
+        return store.execute(query, (rowid,)).fetchone()
+
+    rows = ((pair.bits, *row(pair.first), *row(pair.second)) for pair in near)
+    _write_csv(output_dir, "near_duplicates.csv", head, rows)
+
+
+# --------------------------------------------------------------------------- pictures
+
+
+def _sheets(data_dir, info, store, near, class_pages) -> Iterator[tuple]:
+    """(file name, Pillow image) of every sheet; one is in memory at a time."""
+
+    def draw(title, subtitle, choice):
+        lines = sheet_choice.lines_of(data_dir, info, choice)
+        return contact_sheet.draw(f"{info.name}: {title}", subtitle, lines)
+
+    explained = "image, its map on the scale of its own largest count, both together"
+    for number, choice in enumerate(sheet_choice.by_class(store, info, class_pages), 1):
+        yield (
+            f"sheet_by_class-{number:02d}.png",
+            draw(f"by class, page {number}", explained, choice),
+        )
+    choice = sheet_choice.by_area(store)
+    yield "sheet_by_map_size.png", draw("by size of the map", explained, choice)
+    choice = sheet_choice.suspicious(store, near)
+    yield "sheet_suspicious.png", draw("everything suspicious", explained, choice)
+    yield "exemplars.png", _exemplars(data_dir, info, store)
+
+
+def _exemplars(data_dir, info, store):
+    """Images as opaque as they were clicked (Fig. 2A), of the images that most people saw."""
+    from data_prep.readers.imagenet import imagenet_classes
+
+    rows, columns = EXEMPLARS
+    kinds = {"images that most participants saw": "1"}
+    if info.class_names in (imagenet_classes.class_names(), imagenet_classes.wnids()):
+        kinds = {"animals": f"label < {ANIMALS}", "non-animals": f"label >= {ANIMALS}"}
+    groups = []
+    for words, where in kinds.items():
+        chosen = sheet_choice.most_seen(store, where, rows * columns // len(kinds))
+        groups.append((words, [sheet_choice.read_triplet(data_dir, info, one) for one in chosen]))
+    return contact_sheet.draw_revealed(f"{info.name}: exemplars, as in Fig. 2A", groups, columns)
+
+
+# --------------------------------------------------------------------------- words
+
+
+def _warnings(store, numbers, near):
+    """What is no fault, but should be looked at."""
+    for comparison in dataset_statistics.comparisons(store):
+        if comparison.warning:
+            yield comparison.warning
+    for words, condition in sheet_choice.SUSPICIOUS.items():
+        found = findings.count(store, "records", condition)
+        if found:
+            yield f"{found:,} records: {words} (sheet_suspicious.png)"
+    repeated = findings.repeated_pictures(store)
+    if repeated:
+        yield f"{repeated:,} records repeat a picture of their own split"
+    if near:
+        yield (
+            f"{len(near):,} pairs of pictures are nearly the same, in two splits "
+            "(near_duplicates.csv)"
+        )
+    for name, split in numbers["splits"].items():
+        missing = split["missing_classes"]
+        if missing:
+            shown = ", ".join(missing[:5]) + (" ..." if len(missing) > 5 else "")
+            yield f"split {name!r} has no image of {len(missing):,} classes: {shown}"
+
+
+def format_table(numbers: dict) -> str:
+    """What the records hold, a line a split."""
+    head = ("split", "images", "with map", "empty", "maps/image", "clicks/map", "classes", "area")
+    lines = [("{:<11}" + "{:>11}" * 7).format(*head)]
+    for name, split in [*numbers["splits"].items(), ("all", numbers["all"])]:
+        per_image, per_map = split["maps_per_image"], split["clicks_per_map"]
+        area = split["area"].get("50%")
+        cells = (
+            f"{split['images']:,}",
+            f"{split['with_clickmap']:,}",
+            f"{split['empty_maps']:,}",
+            "-" if per_image is None else f"{per_image:.2f}",
+            "-" if per_map is None else f"{per_map:.1f}",
+            f"{split['classes']:,}",
+            "-" if area is None else f"{area:.1%}",
+        )
+        lines.append(f"{name:<11}" + "".join(f"{cell:>11}" for cell in cells))
+    return "\n".join(lines)
+
+
+def format_report(report: Report) -> str:
+    """The faults or the table, and where to look."""
+    lines = []
+    for fault in report.first:
+        place = fault.file if fault.record is None else f"{fault.file}, record {fault.record}"
+        lines.append(f"{place}: {fault.reason}")
+    if report.faults > len(report.first):
+        lines.append(f"... and {report.faults - len(report.first):,} more")
+    if report.faults:
+        path = os.path.join(report.output_dir, "faults.csv")
+        lines.append(f"{_faults(report.faults)}; all of them: {path}")
+    if report.summary:
+        lines += [report.summary, *(f"look: {warning}" for warning in report.warnings)]
+        lines.append(f"sheets and statistics: {report.output_dir}")
+    lines.append(f"{_faults(report.faults)}: do not train on it" if report.faults else "no faults")
+    return "\n".join(lines)
+
+
+def _faults(number):
+    return f"{number:,} fault{'s' * (number != 1)}"

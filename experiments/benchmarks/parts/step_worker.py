@@ -1,0 +1,294 @@
+"""The process behind `workers.Worker`: holds one network, and runs so many steps a line of input.
+
+    python step_worker.py '{"kind": "ours", "batch": 8, "image_size": 224, "flags": []}'
+
+First it prints facts about itself, then what each run took, a line of JSON each.
+"""
+
+import contextlib
+import functools
+import importlib.metadata
+import importlib.util
+import json
+import os
+import resource
+import sys
+import tempfile
+import time
+import types
+from collections.abc import Callable
+from pathlib import Path
+
+BENCHMARKS = Path(__file__).resolve().parents[1]
+ROOT = BENCHMARKS.parents[1]
+sys.path[:0] = [str(ROOT), str(BENCHMARKS)]  # as a process of its own it has only its folder's
+
+from parts import flops, made_up_data  # noqa: E402
+
+from gala_tf import config  # noqa: E402
+from gala_tf.distribution import memory  # noqa: E402
+from gala_tf.distribution import strategy as strategies  # noqa: E402
+
+LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 0.01, 0.9, 1e-4  # of all that are compared
+
+
+def make_steps(kind: str, **spec) -> tuple[Callable, int]:
+    """(run(count) -> seconds (wall, cpu), FLOPs a step) of a kind of network.
+
+    Args:
+        kind: `ours` is what `gala_tf.train` runs; `fit` keras.applications' ResNet-50 in
+            `model.fit`; `harmonization` our ResNet-50 with the loss of Fel et al. (2022), from
+            their package.
+        spec: batch, image_size; for the kind: flags of training, jit_compile.
+
+    Raises:
+        ValueError: an unknown kind, or flags that contradict each other.
+    """
+    kinds = {"ours": _ours, "fit": _fit, "harmonization": _harmonization}
+    if kind not in kinds:
+        raise ValueError(f"kind must be one of {', '.join(kinds)}. Received: {kind!r}.")
+    return kinds[kind](**spec)
+
+
+def _session(batch, image_size, flags):
+    """(strategy, what `gala_tf.train` computes with, a data set of two of its batches)."""
+    from gala_tf.training import session as sessions
+
+    directory = tempfile.mkdtemp()
+    # 2 batches fill the data set; crops as the paper's, 7 / 8 of the side.
+    info = made_up_data.build(Path(directory), 2 * batch, round(image_size / 0.875))
+    run_config = config.from_arguments(
+        [
+            f"--data_dir={directory}",
+            f"--image_size={image_size}",
+            f"--global_batch_size={batch}",
+            f"--learning_rate_per_256={LEARNING_RATE * 256 / batch}",
+            "--warmup_epochs=0",
+            f"--momentum={MOMENTUM}",
+            f"--weight_decay={WEIGHT_DECAY}",
+            *flags,
+        ],
+        "the benchmark",
+    )
+    strategy = strategies.make_strategy()
+    session = sessions.build_session(run_config, info, strategy)
+    batches = sessions.training_batches(
+        strategy, run_config, info, session.sizes, session.map_resize, step=0
+    )
+    return strategy, session, made_up_data.repeated(strategy, batches)
+
+
+def _ours(batch, image_size, flags, stride_in_1x1=False):
+    import tensorflow as tf
+
+    from gala_tf import models
+
+    if stride_in_1x1:  # no flag of training: He et al.'s first version, here only to compare
+        models.build_model = functools.partial(models.build_model, stride_in_1x1=True)
+    strategy, session, dataset = _session(batch, image_size, flags)
+    iterator = iter(dataset)
+
+    def run(count):
+        return _timed(lambda: session.train_steps(iterator, tf.constant(count))[0].numpy())
+
+    step = session.replica_step
+    step = getattr(step, "python_function", step)  # of a step for XLA
+    return run, _flops(step, dataset.element_spec)
+
+
+def _fit(batch, image_size, jit_compile, keep_memory=False):
+    """As a user of Keras would write it, and with the regularisation and optimizer of ours."""
+    if keep_memory:  # as ours do
+        memory.keep_freed_memory()
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    network = keras.applications.ResNet50(
+        weights=None,
+        input_shape=(image_size, image_size, 3),
+        classes=made_up_data.CLASSES,
+        classifier_activation=None,
+    )
+    for layer in network.layers:
+        if isinstance(getattr(layer, "kernel", None), keras.Variable):
+            layer.kernel.regularizer = keras.regularizers.L2(WEIGHT_DECAY / 2)
+    network.compile(
+        keras.optimizers.SGD(LEARNING_RATE, momentum=MOMENTUM, nesterov=True),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+        jit_compile=jit_compile,
+    )
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=(2 * batch, image_size, image_size, 3)).astype("float32")
+    labels = rng.integers(made_up_data.CLASSES, size=2 * batch, dtype=np.int32)
+    dataset = tf.data.Dataset.from_tensor_slices((images, labels))
+    dataset = dataset.batch(batch, drop_remainder=True).cache().repeat().prefetch(2)
+
+    class Clock(keras.callbacks.Callback):
+        """From the beginning of the first batch to the end of the last."""
+
+        def on_train_batch_begin(self, batch, logs=None):
+            if batch == 0:
+                self.start = _now()
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.end = _now()
+
+    def run(count):
+        clock = Clock()
+        network.fit(dataset, steps_per_epoch=count, verbose=0, shuffle=False, callbacks=[clock])
+        return clock.end[0] - clock.start[0], clock.end[1] - clock.start[1]
+
+    network.optimizer.build(network.trainable_variables)
+    return run, _flops(lambda x, y: network.train_step((x, y)), *dataset.element_spec)
+
+
+def harmonization_loss():
+    """`harmonizer_loss` of the package of Fel et al.
+
+    Of its `training` alone, for the models beside it need packages of Keras 2.
+
+    Raises:
+        ValueError: the package is not installed.
+    """
+    spec = importlib.util.find_spec("harmonization")
+    if spec is None:
+        raise ValueError("The package `harmonization` is not installed: see supervision.py.")
+    package = types.ModuleType("harmonization")
+    package.__path__, package.__spec__ = list(spec.submodule_search_locations), spec
+    sys.modules["harmonization"] = package
+    from harmonization.training.loss import harmonizer_loss
+
+    return harmonizer_loss
+
+
+def _harmonization(batch, image_size, flags):
+    import keras
+    import tensorflow as tf
+
+    harmonizer_loss = harmonization_loss()
+    strategy, session, dataset = _session(
+        batch, image_size, [*flags, "--attention=none", "--map_loss_weight=0"]
+    )
+    logits = keras.Model(session.network.input, session.network.output["logits"])
+    variables = [v.value for v in logits.trainable_variables]
+
+    class AsInKeras2:
+        """What the function knows as a model: its variables are TensorFlow's."""
+
+        trainable_variables = variables
+
+        def __call__(self, images, training):
+            return logits(images, training=training)
+
+    rows = columns = tf.linspace(0.0, 1.0, image_size)
+    heatmaps = tf.tile((rows[:, None] * columns)[None], [batch, 1, 1])  # at the image's size
+
+    def step(batch):
+        images, labels = batch["image"], batch["label"]
+        gradients = harmonizer_loss(
+            AsInKeras2(),
+            tf.cast(images, tf.float32),
+            tf.ones_like(labels, tf.float32),  # all have maps
+            tf.one_hot(labels, made_up_data.CLASSES),
+            heatmaps,
+            lambda_weights=WEIGHT_DECAY,
+        )
+        session.optimizer.apply(gradients, logits.trainable_variables)
+
+    @tf.function
+    def steps(iterator, count):
+        for _ in tf.range(count):
+            strategy.run(step, args=(next(iterator),))
+
+    iterator = iter(dataset)
+
+    def run(count):
+        return _timed(lambda: steps(iterator, tf.constant(count)))
+
+    return run, _flops(step, dataset.element_spec)
+
+
+def _now():
+    """(wall, CPU time of all threads) in seconds."""
+    return time.perf_counter(), time.process_time()
+
+
+def _timed(work):
+    wall, cpu = _now()
+    work()
+    ended = _now()
+    return ended[0] - wall, ended[1] - cpu
+
+
+def _flops(step, *specs):
+    """FLOPs of a step, traced but never run."""
+    import tensorflow as tf
+
+    return flops.count_flops(tf.function(step).get_concrete_function(*specs).graph)
+
+
+def peak_mib() -> float:
+    """The most memory this process had until now: of the GPU where there is one, else of RAM."""
+    import tensorflow as tf
+
+    if tf.config.list_physical_devices("GPU"):
+        return tf.config.experimental.get_memory_info("GPU:0")["peak"] / 2**20
+    # Kilobytes; bytes on a Mac. (It begins at what the parent had, which is little.)
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def main(spec: dict) -> None:
+    """Runs steps until the input ends."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever else prints must not answer
+
+    def say(answer):
+        print(json.dumps(answer), file=answers, flush=True)
+
+    import tensorflow as tf
+
+    for gpu in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(gpu, True)  # leaves some to the other networks
+    before = peak_mib()
+    run, count = make_steps(**spec)
+    first = run(1)
+    run(1)  # the second still fills caches
+    say(
+        {
+            "flops": count,
+            "first_step_seconds": first[0],
+            "mib_before": before,
+            "device": _device(),
+            "versions": _versions(),
+        }
+    )
+    for line in sys.stdin:
+        wall, cpu = run(int(line))
+        say({"wall": wall / int(line), "cpu": cpu / int(line), "peak_mib": peak_mib()})
+
+
+def _versions():
+    """{package: version} of what computes; TensorFlow's, by whichever build is installed."""
+    import tensorflow as tf
+
+    found = {"tensorflow": tf.__version__}
+    for name in ("keras", "numpy", "harmonization"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
+
+
+def _device():
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        return tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")
+    return f"CPU, {len(os.sched_getaffinity(0))} core(s)"
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))

@@ -1,0 +1,1 @@
+"""Shards on disk and the batches they become: records, sidecar, geometry, pipelines."""

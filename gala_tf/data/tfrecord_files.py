@@ -1,0 +1,117 @@
+"""TFRecord files by position: where each record lies, and one record read from the middle.
+
+A record is framed as: length (uint64), masked CRC-32C of the length (uint32), data, masked CRC-32C
+of the data (uint32), little-endian; https://www.tensorflow.org/tutorials/load_data/tfrecord.
+Reading by position lets many workers share one large file.
+"""
+
+import os
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import google_crc32c
+
+from gala_tf.data.open_files import file_size, open_binary
+from gala_tf.data.records import BadImageError
+
+HEADER = struct.Struct("<QI")
+FOOTER = struct.Struct("<I")
+MAX_RECORD_BYTES = 2**31 - 1  # of a protocol buffer
+
+
+class Span(NamedTuple):
+    """Where a record's data lie in a file, in bytes."""
+
+    offset: int
+    length: int
+
+
+class DamagedFileError(BadImageError):
+    """A TFRecord file that is cut off or altered; the message names file, record and byte."""
+
+
+def masked_crc(data: bytes) -> int:
+    """The checksum as TFRecord files store it: CRC-32C, turned by 15 bits and shifted."""
+    crc = google_crc32c.value(data)
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def _damaged(path, record, offset, why):
+    return DamagedFileError(
+        f"TFRecord file {path!r} is damaged: record {record}, at byte {offset}: {why}. Copy or "
+        "download the file again, or build it again."
+    )
+
+
+def spans(path: str) -> Iterator[Span]:
+    """Where the records of a file lie, in order; the data themselves are not read.
+
+    Raises:
+      DamagedFileError: the file ends inside a record, or a length fails its checksum. A file cut
+        between two records is only a shorter file: compare the number of records with a known one.
+    """
+    size = file_size(path)
+    with open_binary(path) as file:
+        offset = record = 0
+        while offset < size:
+            file.seek(offset)
+            header = file.read(HEADER.size)
+            if len(header) < HEADER.size:
+                why = f"the file ends after {len(header)} bytes of its head"
+                raise _damaged(path, record, offset, why)
+            length, crc = HEADER.unpack(header)
+            if masked_crc(header[:8]) != crc or length > MAX_RECORD_BYTES:
+                why = "its length fails its checksum"
+                if record == 0 and header.startswith(b"\x1f\x8b"):
+                    why = "the file is compressed by gzip; decompress it first (gunzip)"
+                raise _damaged(path, record, offset, why)
+            end = offset + HEADER.size + length + FOOTER.size
+            if end > size:
+                raise _damaged(
+                    path, record, offset, f"it should end at byte {end}, the file ends at {size}"
+                )
+            yield Span(offset + HEADER.size, length)
+            offset, record = end, record + 1
+
+
+def read(path: str, span: Span, record: int | str = "?") -> bytes:
+    """The data of one record, checked.
+
+    Args:
+      record: its number, for the message.
+
+    Raises:
+      DamagedFileError: the file is shorter, or the data fail their checksum.
+    """
+    with open_binary(path) as file:
+        return _read(file, path, span, record)
+
+
+def _read(file, path, span, record):
+    file.seek(span.offset)
+    data = file.read(span.length)
+    footer = file.read(FOOTER.size)  # on its own: cutting it off would copy the data
+    if len(footer) < FOOTER.size:
+        raise _damaged(path, record, span.offset, "the file ends inside it")
+    if FOOTER.unpack(footer)[0] != masked_crc(data):
+        raise _damaged(path, record, span.offset, "its data fail their checksum")
+    return data
+
+
+def records(path: str) -> Iterator[bytes]:
+    """All records of a file, in order, each checked.
+
+    Raises:
+      DamagedFileError: as `spans` and `read`.
+    """
+    with open_binary(path) as file:
+        for record, span in enumerate(spans(path)):
+            yield _read(file, path, span, record)
+
+
+def list_files(pattern: str) -> list[str]:
+    """Files that match a glob pattern, sorted by name; local or gs://."""
+    import tensorflow as tf
+
+    return sorted(tf.io.gfile.glob(pattern), key=os.path.basename)

@@ -1,0 +1,1 @@
+"""Where a program computes: one device or many, one machine or several, and what they agree on."""

@@ -1,0 +1,1 @@
+"""A network over a split, once: predictions, scores, significance, plots."""

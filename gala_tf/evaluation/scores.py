@@ -1,0 +1,206 @@
+"""The numbers of an evaluation: errors, map scores with their ceilings and baselines, the table.
+
+N images, h w the grid of a map, L scored layers
+"""
+
+import dataclasses
+import json
+import math
+import os
+import re
+
+from gala_tf import metrics
+from gala_tf.data import files
+from gala_tf.evaluation import significance
+
+
+def accuracy_numbers(predictions) -> dict[str, float]:
+    """Top-1 and top-5 accuracy in 0..1, and mean cross-entropy in nats.
+
+    Args:
+        predictions: an `evaluate.Predictions`, here and below.
+    """
+    return {
+        "top1": float((predictions.rank < 1).mean()),
+        "top5": float((predictions.rank < 5).mean()),
+        "cross_entropy": float(predictions.cross_entropy.mean()),
+    }
+
+
+def map_numbers(predictions, seed: int = 0) -> dict[str, metrics.MapAgreement]:
+    """{layer: agreement with the human maps}, over the images that have one."""
+    rows = predictions.has_clickmap
+    human = predictions.clickmap[rows]
+    return (
+        {
+            name: metrics.map_agreement(maps[rows], block_sum(human, maps.shape[1]), seed)
+            for name, maps in predictions.maps.items()
+        }
+        if rows.any()
+        else {}
+    )
+
+
+def block_sum(maps, size: int):
+    """Sums over size x size cells, [N, h, w] -> [N, size, size] float64.
+
+    Exact for integer maps where size divides h and w: ties stay ties.
+    """
+    from gala_tf.data import clickmaps
+
+    rows, columns = (
+        clickmaps.resample_matrix(side, size, 0.0, side, "area", dtype="float64").numpy()
+        for side in maps.shape[1:]
+    )
+    return rows @ maps.astype("float64") @ columns.T
+
+
+def validation_numbers(predictions) -> dict[str, float]:
+    """Flat numbers for the log: accuracy, and the Spearman of each layer's map."""
+    maps = map_numbers(predictions)
+    return {
+        **accuracy_numbers(predictions),
+        **{f"spearman/{name}": agreement.spearman for name, agreement in maps.items()},
+    }
+
+
+def results(predictions, ceilings: dict) -> dict:
+    """All numbers of a split, ready for JSON. `ceilings` are from `find_ceilings`."""
+    layers = {}
+    for name, agreement in map_numbers(predictions).items():
+        grid = predictions.maps[name].shape[1]  # maps are compared at grid x grid
+        ceiling = ceilings[grid]["value"]
+        fraction = agreement.spearman / ceiling if ceiling else None
+        layers[name] = {
+            **dataclasses.asdict(agreement),
+            "grid": grid,
+            "fraction_of_ceiling": fraction,
+        }
+    final = list(layers)[-1] if layers else None
+    calibration, _ = significance.expected_calibration_error(
+        predictions.confidence, predictions.rank < 1
+    )
+    return {
+        "examples": len(predictions.label),
+        **accuracy_numbers(predictions),
+        "expected_calibration_error": calibration,  # of 15 bins
+        "maps": layers,
+        "final_layer": final,
+        "human_ceiling": ceilings[layers[final]["grid"]] if final else None,
+    }
+
+
+def find_ceilings(run_config, info, split, geometry, sides) -> dict[int, dict]:
+    """The human ceiling of a split on the grids that `sides` lists, {side: ceiling}.
+
+    Estimated from the split's participants where it has their single maps; else what the data
+    set's authors published, if `dataset_info.json` knows it; else there is none: the reliability of
+    other maps of other images is no ceiling of these.
+
+    Args:
+        run_config, info, split: the run, its data set, the split's name.
+        geometry: from `evaluate.eval_geometry`; participants' maps are cut as the split's are.
+        sides: of the layers' maps.
+
+    Returns:
+        {side: {"value", "estimator", ...}}: the estimator's name, which goes wherever the value
+        goes, says what it is and on which grid and blur. `value` is None for no ceiling.
+    """
+    from gala_tf.data import input_pipeline
+
+    if info.require_split(split).with_participants:
+        cut = {name: geometry[name] for name in ("crop_fraction", "clickmap_blur")}
+        ceilings = {}
+        for side in sorted(set(sides)):
+            maps = input_pipeline.participant_maps(
+                run_config.data_dir, info, split, clickmap_size=side, **cut
+            )
+            ceilings[side] = metrics.human_ceiling(maps, seed=0)
+            ceilings[side]["estimator"] += f", {side}x{side}, blur {run_config.clickmap_blur}"
+        return ceilings
+    known = info.human_ceiling or {
+        "value": None,
+        "estimator": "none: no image has maps of two participants, and none is published for this "
+        f"data set (ClickMe: {metrics.PAPER_HUMAN_CEILING}, Linsley et al. 2019)",
+    }
+    return dict.fromkeys(sides, known)
+
+
+def table(numbers: dict) -> str:
+    """The results as text for a screen."""
+    lines = [
+        f"{numbers['network']}, {numbers['split']} split, {numbers['examples']} images, "
+        f"{numbers['weights']} weights (step {numbers['step']})",
+        f"  top-1 error {100 * (1 - numbers['top1']):6.2f} %    "
+        f"top-5 error {100 * (1 - numbers['top5']):6.2f} %",
+    ]
+    if not numbers["maps"]:
+        return "\n".join(lines)
+
+    def line(name, rho, standard_error, ceiling):
+        columns = [_cell(rho, "8.3f"), _cell(standard_error, "7.3f")]
+        return f"    {name:<25}{''.join(columns)}{_cell(ceiling and 100 * ceiling, '10.1f')}"
+
+    ceiling = numbers["human_ceiling"]
+    final = numbers["maps"][numbers["final_layer"]]
+    relative = (lambda rho: rho / ceiling["value"]) if ceiling["value"] else (lambda rho: None)
+    lines += [
+        f"  agreement with human maps: Spearman on {final['grid']}x{final['grid']}, blur "
+        f"{numbers['clickmap_blur']}, mean over {final['images']} images",
+        "    layer                         rho   s.e.  % of ceiling",
+        *(
+            line(name, m["spearman"], m["standard_error"], m["fraction_of_ceiling"])
+            for name, m in numbers["maps"].items()
+        ),
+        line("centre prior", final["center_prior"], None, relative(final["center_prior"])),
+        line("shuffled (final layer)", final["shuffled"], None, relative(final["shuffled"])),
+        f"    human ceiling {_cell(ceiling['value'], '.3f')}: {ceiling['estimator']}",
+    ]
+    return "\n".join(lines)
+
+
+def _cell(value, form):
+    """A number as text; a dash, as wide, for one that is undefined."""
+    if value is None or math.isnan(value):
+        return "-".rjust(int(form.split(".")[0] or 1))
+    return format(value, form)
+
+
+def result_name(split: str, numbers: dict) -> str:
+    """What files of an evaluation have in their names: `<split>`, and how it differs.
+
+    Numbers of other weights than the best, or under flags that change them, do not replace those:
+    the name says what differs.
+    """
+    changed = [f"{name}={value}" for name, value in numbers["changed_flags"].items()]
+    parts = [split, *([] if numbers["weights"] == "best" else [numbers["weights"]]), *changed]
+    return re.sub(r"[^\w.,=-]+", "_", "-".join(parts))
+
+
+def write_results(model_dir: str, split: str, numbers: dict) -> str:
+    """Writes `results-<result_name>.json` into the run directory; returns its path."""
+    path = os.path.join(model_dir, f"results-{result_name(split, numbers)}.json")
+    text = json.dumps(without_nan(numbers), indent=1, allow_nan=False) + "\n"
+    files.write(path, text)
+    return path
+
+
+def without_nan(numbers):
+    """JSON knows no NaN: an undefined number becomes null."""
+    if isinstance(numbers, dict):
+        return {key: without_nan(value) for key, value in numbers.items()}
+    return None if isinstance(numbers, float) and math.isnan(numbers) else numbers
+
+
+def network_name(run_config) -> str:
+    """The network in the paper's words, e.g. "GALA-ResNet-50 w/ maps"."""
+    prefix = {"none": "", "se": "SE-", "gala": "GALA-"}.get(
+        run_config.attention, f"{run_config.attention}-"
+    )
+    blocks = ",".join(map(str, run_config.stage_blocks))
+    size = f"({blocks})" if blocks else str(run_config.depth)
+    if run_config.map_loss_weight > 0:
+        suffix = {"clickmaps": " w/ maps", "boxes": " w/ b. boxes"}[run_config.map_source]
+    else:
+        suffix = " no maps" if run_config.attention == "gala" else ""
+    return f"{prefix}ResNet-{size}{suffix}"

@@ -1,0 +1,1 @@
+"""Any Keras network, seen from inside: saved models, their parts, gradient explanations."""

@@ -1,0 +1,1 @@
+"""The paper's rows, tables and figures: published numbers, sweeps, report, Figure 4."""

@@ -1,0 +1,233 @@
+"""Which row of the paper's tables a run belongs to, and which runs are repetitions of one another.
+
+A run's row follows from its flags alone, never from where it lies. Runs that differ in nothing but
+`--seed` are one line of a table.
+"""
+
+import dataclasses
+
+from gala_tf import config
+from gala_tf.paper.rows import ROWS
+
+REFERENCE = "gala_clickmaps"  # what the paper's stars compare every other row with
+
+
+def row_of(run_config: config.Config) -> str:
+    """The key in ROWS of the network that the flags describe.
+
+    Its size does not matter: a miniature of GALA-ResNet-50 is in its row.
+
+    Raises:
+        ValueError: the paper has no such network.
+    """
+    has_maps = run_config.map_loss_weight > 0
+    deciding = ("attention", "map_source", "map_target") if has_maps else ("attention",)
+    for key, row in ROWS.items():
+        agrees = all(getattr(run_config, name) == row.flags[name] for name in deciding)
+        if agrees and row.has_maps == has_maps:
+            return key
+    raise ValueError(
+        f"No row of the paper's tables has --attention={run_config.attention} "
+        f"--map_loss_weight={run_config.map_loss_weight:g} --map_target={run_config.map_target} "
+        f"--map_source={run_config.map_source}; they have "
+        f"{', '.join(row.name for row in ROWS.values())}."
+    )
+
+
+NO_ROW = "no row of the paper"
+
+
+def words_of(run_config: config.Config) -> str:
+    """The name of a run's row; NO_ROW if it has none."""
+    try:
+        return row_name(row_of(run_config))
+    except ValueError:
+        return NO_ROW
+
+
+def without_idle_flags(run_config: config.Config) -> config.Config:
+    """The same network and training, with flags that have no effect in it at their defaults."""
+    default = config.Config()
+    idle = []
+    if run_config.map_loss_weight == 0:
+        idle += ["map_source", "map_target", "map_resize"]
+    if run_config.attention == "none":
+        idle += ["reduction_ratio", "saliency_bias"]
+    if run_config.attention == "se":
+        idle += ["saliency_bias"]
+    return dataclasses.replace(run_config, **{name: getattr(default, name) for name in idle})
+
+
+def flags_of(run_config: config.Config) -> dict:
+    """{flag: value} of all that decides a run's result, except its seed."""
+    active = without_idle_flags(run_config)
+    return {
+        field.name: getattr(active, field.name)
+        for field in dataclasses.fields(active)
+        if not field.metadata["same_result"] and field.name != "seed"
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """Runs that differ in nothing but their seeds, in the order of these.
+
+    Attributes:
+        row: a key of ROWS; for a network that the paper has not, its name.
+        label: the row's name, and flags in which lines of the same row differ.
+        flags: from `flags_of`.
+        runs: of `report_runs.Run`, finished, at least one.
+    """
+
+    row: str
+    label: str
+    flags: dict
+    runs: tuple
+
+    @property
+    def map_loss_weight(self) -> float:
+        return self.flags["map_loss_weight"]
+
+
+def make_lines(runs) -> tuple[list[Line], list[tuple]]:
+    """Finished runs of one data set as lines, and the repetitions among them.
+
+    Two runs of the same flags and seed are the same experiment made twice: the second one would
+    make an interval over seeds too short. It is left out, and returned to be listed.
+
+    Args:
+        runs: of `report_runs.Run`, in a fixed order.
+
+    Returns:
+        (lines in the order of ROWS, then of flags; [(run left out, run that stands for it)]).
+    """
+    groups, repeated = {}, []
+    for run in runs:
+        try:
+            row = row_of(run.config)
+        except ValueError:
+            row = run.results["network"]
+        flags = flags_of(run.config)
+        group = groups.setdefault((row, tuple(flags.items())), {})
+        if run.config.seed in group:
+            repeated.append((run, group[run.config.seed]))
+        else:
+            group[run.config.seed] = run
+    order = list(ROWS)
+
+    def place(item):
+        row, flags = item[0]
+        known = order.index(row) if row in ROWS else len(order)
+        return known, row, [(name, _sortable(value)) for name, value in flags]
+
+    lines = []
+    for (row, flags), group in sorted(groups.items(), key=place):
+        members = tuple(group[seed] for seed in sorted(group))
+        lines.append(Line(row, row_name(row), dict(flags), members))
+    return with_labels(lines), repeated
+
+
+def row_name(row: str) -> str:
+    """The paper's name of a key; a network that the paper has not is called what it is."""
+    return ROWS[row].name if row in ROWS else row
+
+
+def _sortable(value):
+    return (0, value, "") if isinstance(value, (int, float)) else (1, 0, str(value))
+
+
+def with_labels(lines) -> list[Line]:
+    """The lines, each called after its row; where several share one, with the flags they differ in.
+
+    Two rows of the same name would be two numbers that nobody can tell apart.
+    """
+    labelled = []
+    for line in lines:
+        alike = [other for other in lines if other.row == line.row]
+        differ = [name for name in line.flags if len({str(x.flags[name]) for x in alike}) > 1]
+        parts = [f"--{name}={flag_text(line.flags[name])}" for name in differ]
+        label = row_name(line.row) + (f" ({' '.join(parts)})" if parts else "")
+        labelled.append(dataclasses.replace(line, label=label))
+    return labelled
+
+
+def flag_text(value) -> str:
+    """A flag's value as it is written on a command line."""
+    if isinstance(value, tuple):
+        return ",".join(str(item) for item in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def choose_lambdas(lines, table_lambda: float | None):
+    """The lines that stand in the tables: of each sweep of lambda, one; others are in Figure 7.
+
+    Where lines differ in nothing but `--map_loss_weight`, the one with the highest mean validation
+    top-1 stands for them (the paper's rule: "weights that optimized accuracy on the validation
+    ClickMe dataset"), the smallest lambda among equals. The test split has no say.
+
+    Args:
+        lines: of one data set.
+        table_lambda: taken instead, where it is among them.
+
+    Returns:
+        (lines for the tables, sentences that say what was chosen, and why).
+
+    Raises:
+        ValueError: `table_lambda` is not among a sweep's, or validation was not logged.
+    """
+    sweeps = {}
+    for line in lines:
+        others = [(name, value) for name, value in line.flags.items() if name != "map_loss_weight"]
+        sweeps.setdefault((line.row, tuple(others)), []).append(line)
+    chosen, reasons = [], []
+    for (row, _), sweep in sweeps.items():
+        if len(sweep) == 1:
+            chosen += sweep
+            continue
+        values = [line.map_loss_weight for line in sweep]
+        listed = ", ".join(f"{value:g}" for value in values)
+        if table_lambda is not None:
+            if table_lambda not in values:
+                raise ValueError(
+                    f"--table_lambda={table_lambda:g}: {row_name(row)} was run with "
+                    f"--map_loss_weight={listed}. Give one of these, or none."
+                )
+            best, why = values.index(table_lambda), "as --table_lambda says"
+        else:
+            scores = [_mean_validation(line) for line in sweep]
+            best = max(range(len(sweep)), key=lambda i: (scores[i], -values[i]))
+            why = (
+                "the highest mean validation top-1 ("
+                + ", ".join(f"{v:g}: {100 * s:.1f} %" for v, s in zip(values, scores, strict=True))
+                + ")"
+            )
+        chosen.append(sweep[best])
+        reasons.append(
+            f"{row_name(row)} was run with lambda = {listed}; the tables show lambda = "
+            f"{values[best]:g}, {why}."
+        )
+    return with_labels(chosen), reasons
+
+
+def _mean_validation(line):
+    for run in line.runs:
+        if run.validation_top1 is None:
+            raise ValueError(
+                f"Run {run.name!r} has no validation top-1 in metrics.jsonl, by which the lambda "
+                "of the tables is chosen. Copy that file, or say --table_lambda=..."
+            )
+    return sum(run.validation_top1 for run in line.runs) / len(line.runs)
+
+
+def nearest_reference(line, lines) -> Line | None:
+    """The GALA w/ ClickMe line that a line is compared with: fewest other flags differ.
+
+    None if there is none, or the line is itself one.
+    """
+    references = [other for other in lines if other.row == REFERENCE]
+    if not references or line.row == REFERENCE:
+        return None
+    return min(
+        references,
+        key=lambda other: sum(str(other.flags[n]) != str(line.flags[n]) for n in line.flags),
+    )

@@ -1,0 +1,249 @@
+"""Reads what runs left behind: the raw material of a report. Nothing is computed here.
+
+A run is a directory with `run.flags`. One without results of the split is unfinished: it is listed,
+never left out in silence.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from gala_tf import config
+from gala_tf.data import records
+from gala_tf.evaluation import per_image
+from gala_tf.runs import directory as run_directory
+from gala_tf.runs import logs
+
+DEPTH = 5  # levels of directories below --runs that are searched
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One run directory.
+
+    Attributes:
+        name: the last parts of the directory's path, enough to tell it from other runs.
+        directory: where it is; never printed on a page, which may go elsewhere.
+        config, info: its flags, and the data set that it was trained on.
+        split: that its results are of.
+        results: of `results-<split>.json`; None: unfinished.
+        images: columns of `per_image-<split>.csv` (`per_image.load`), or None.
+        environment: of `environment.json`, an entry a session; may be empty.
+        validation_top1: of the best weights, 0..1; None if nothing was logged.
+        seconds: of training, without validation, summed from `metrics.jsonl`; None if not logged.
+        picture: PNG bytes of `figures/attention-<split>.png`, or None.
+        missing: names of files that are not there.
+    """
+
+    name: str
+    directory: str
+    config: config.Config
+    info: records.DatasetInfo
+    split: str
+    results: dict | None
+    images: dict[str, Any] | None
+    environment: list
+    validation_top1: float | None
+    seconds: float | None
+    picture: bytes | None
+    missing: tuple[str, ...]
+
+    @property
+    def data_set(self) -> str:
+        """Eight hexadecimal digits that two data sets share only if they are the same shards."""
+        return data_set_digest(self.info)
+
+
+def data_set_digest(info: records.DatasetInfo) -> str:
+    """SHA-256 over class names and the shards' own hashes, its first eight hexadecimal digits."""
+    shards = [
+        (split, shard.file, shard.sha256)
+        for split, part in sorted(info.splits.items())
+        for shard in part.shards
+    ]
+    text = json.dumps([info.class_names, shards])
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def find_run_directories(patterns: Sequence[str]) -> list[str]:
+    """Run directories that the patterns name, or that lie below such, each once, sorted.
+
+    Args:
+        patterns: directories (local or gs://); `*`, `?` and `[...]` are understood.
+
+    Raises:
+        ValueError: a pattern that matches nothing, or nothing with a run in it.
+    """
+    import tensorflow as tf
+
+    found = set()
+    for pattern in patterns:
+        pattern = pattern.strip().rstrip("/")
+        if any(sign in pattern for sign in "*?["):
+            places = tf.io.gfile.glob(pattern)
+        else:
+            places = [pattern] if pattern and tf.io.gfile.exists(pattern) else []
+        runs = {run for place in places for run in _runs_below(place, DEPTH)}
+        if not runs:
+            what = "holds no run" if places else "does not exist"
+            raise ValueError(
+                f"--runs={pattern}: {what}. A run is a directory with {run_directory.FLAGS_FILE}, "
+                "as `python -m gala_tf.train --model_dir=...` writes it."
+            )
+        found |= runs
+    if not found:
+        raise ValueError("--runs is empty: give run directories, or directories of them.")
+    return sorted(found)
+
+
+def _runs_below(place, depth):
+    import tensorflow as tf
+
+    if not tf.io.gfile.isdir(place):
+        return set()
+    if tf.io.gfile.exists(os.path.join(place, run_directory.FLAGS_FILE)):
+        return {place}
+    if depth == 0:
+        return set()
+    names = sorted(name.rstrip("/") for name in tf.io.gfile.listdir(place))
+    return {run for name in names for run in _runs_below(os.path.join(place, name), depth - 1)}
+
+
+def read_runs(directories: Sequence[str], split: str = "") -> list[Run]:
+    """Every run, in the order of the directories.
+
+    Args:
+        directories: from `find_run_directories`.
+        split: whose results are read; empty: `test` where a run's data set has it, else
+            `validation` (ILSVRC12: Tables 2 and 4).
+
+    Raises:
+        ValueError: a file that cannot be understood, or results of another data set than the run's.
+    """
+    names = short_names(directories)
+    return [_read_run(place, names[place], split) for place in directories]
+
+
+def short_names(directories: Sequence[str]) -> dict[str, str]:
+    """{directory: its last parts}, as few as tell all apart: never a whole path of this machine."""
+    parts = {place: place.rstrip("/").split("/") for place in directories}
+    longest = max(map(len, parts.values()))
+    for count in range(1, longest + 1):
+        names = {place: "/".join(words[-count:]) for place, words in parts.items()}
+        if len(set(names.values())) == len(names):
+            break
+    return names
+
+
+def _read_run(place, name, split):
+    run_config, info = run_directory.load(place)
+    split = split or ("test" if "test" in info.splits else run_config.validation_split)
+    if split not in info.splits:
+        raise ValueError(
+            f"--split={split}: the data set of run {name!r} has {', '.join(sorted(info.splits))}."
+        )
+    wanted = {
+        "results": f"results-{split}.json",
+        "images": f"per_image-{split}.csv",
+        "environment": run_directory.ENVIRONMENT_FILE,
+        "metrics": "metrics.jsonl",
+        "picture": f"figures/attention-{split}.png",
+    }
+    content = {key: _read(os.path.join(place, file)) for key, file in wanted.items()}
+    results = _json(content["results"], place, wanted["results"])
+    if results is not None:
+        check_results(results, os.path.join(place, wanted["results"]), info, split)
+    images = None
+    if results is not None and content["images"] is not None:
+        images = _read_images(os.path.join(place, wanted["images"]), results)
+    validation, seconds = read_metrics(place, run_config)
+    return Run(
+        name=name,
+        directory=place,
+        config=run_config,
+        info=info,
+        split=split,
+        results=results,
+        images=images,
+        environment=_json(content["environment"], place, wanted["environment"]) or [],
+        validation_top1=validation,
+        seconds=seconds,
+        picture=content["picture"],
+        missing=tuple(wanted[key] for key, value in content.items() if value is None),
+    )
+
+
+def _read(path):
+    import tensorflow as tf
+
+    if not tf.io.gfile.exists(path):
+        return None
+    with tf.io.gfile.GFile(path, "rb") as file:
+        return file.read()
+
+
+def _json(content, place, file):
+    if content is None:
+        return None
+    try:
+        return json.loads(content)
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(
+            f"{os.path.join(place, file)} is not JSON ({error}). Evaluate the run again, or leave "
+            "it out of --runs."
+        ) from error
+
+
+NEEDED = ("network", "split", "examples", "top1", "top5", "maps", "final_layer", "human_ceiling")
+
+
+def check_results(results, path: str, info: records.DatasetInfo, split: str) -> None:
+    """ValueError unless results are those of a run's own data set, in the form of `scores`."""
+    missing = [name for name in NEEDED if not isinstance(results, dict) or name not in results]
+    if missing:
+        raise ValueError(
+            f"{path} has no {', '.join(missing)}: another program wrote it. Evaluate the run again "
+            "with `python -m gala_tf.evaluate`."
+        )
+    expected = (info.name, split, info.require_split(split).examples)
+    found = (results.get("data_set", info.name), results["split"], results["examples"])
+    if found != expected:
+        raise ValueError(
+            f"{path} is of data set {found[0]!r}, split {found[1]!r}, {found[2]} images; the run's "
+            f"own is {expected[0]!r}, {expected[1]!r}, {expected[2]}. Numbers of other images are "
+            "not mixed with it; evaluate the run on its own data set."
+        )
+
+
+def _read_images(path, results):
+    """The per-image file's columns, once they are known to be of the same evaluation."""
+    columns = per_image.load(path)
+    layer, hits = results["final_layer"], columns["rank"] < 1
+    agree = len(hits) == results["examples"] and abs(hits.mean() - results["top1"]) < 1e-9
+    if not agree or (layer and per_image.SPEARMAN + layer not in columns):
+        raise ValueError(
+            f"{path} ({len(hits)} images, top-1 {hits.mean():.4f}) is of another evaluation than "
+            f"the results beside it ({results['examples']} images, top-1 {results['top1']:.4f}, "
+            f"final layer {layer}). Evaluate the run again: that writes both."
+        )
+    return columns
+
+
+def read_metrics(place: str, run_config: config.Config) -> tuple[float | None, float | None]:
+    """(highest validation top-1, seconds of training) of a run's log; None for what is not in it.
+
+    The highest is that of the weights in `best/`, by which they were chosen.
+    """
+    best, seconds, last = None, 0.0, 0
+    lines = logs.read_metrics(place)
+    for line in lines:
+        if line["kind"] == run_config.validation_split and "top1" in line:
+            best = max(line["top1"], -1.0 if best is None else best)
+        elif line["kind"] == "train" and "images_per_second" in line:
+            images = (line["step"] - last) * run_config.global_batch_size
+            seconds += images / line["images_per_second"]
+            last = line["step"]
+    return best, seconds or None

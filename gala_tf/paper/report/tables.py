@@ -1,0 +1,299 @@
+"""Tables of a report: ours beside the published numbers, each with its n and its interval."""
+
+import math
+
+from gala_tf.paper import published
+from gala_tf.paper.report import numbers as statistics
+from gala_tf.paper.report.lines import REFERENCE, ROWS, row_name
+from gala_tf.paper.report.page import Table
+
+DASH = "–"
+STAR_P = 0.01  # the paper's: "denotes p < 0.01"
+METRICS = {"top1_error": "top-1 error, %", "top5_error": "top-5 error, %", "maps": "maps"}
+
+# --------------------------------------------------------------------------- cells
+
+
+def cell(interval, digits: int = 1) -> str:
+    """ "mean [low, high]"; a dash for what is not defined."""
+    if interval is None or math.isnan(interval.mean):
+        return DASH
+    mean = _number(interval.mean, digits)
+    if math.isnan(interval.low):
+        return f"{mean} [no interval]"
+    return f"{mean} [{_number(interval.low, digits)}, {_number(interval.high, digits)}]"
+
+
+def _number(value, digits):
+    text = f"{value:.{digits}f}"
+    return text.lstrip("-") if float(text) == 0 else text  # no -0.0
+
+
+def p_cell(p: float | None) -> str:
+    """A p, with the paper's star below 0.01."""
+    if p is None:
+        return DASH
+    text = "< 0.0001" if p < 0.00005 else f"{p:.4f}"
+    return text + (" *" if p < STAR_P else "")
+
+
+def counts(line) -> str:
+    """Seeds and images of a line."""
+    seeds, images = len(line.runs), line.runs[0].results["examples"]
+    return f"{seeds} seed{'s' * (seeds > 1)} × {images:,} images"
+
+
+# --------------------------------------------------------------------------- the paper's tables
+
+
+def paper_table(numbers, lines, compared, unfinished, relative: bool, same_data: bool) -> Table:
+    """One of the paper's tables, its rows in its order; rows of other networks follow.
+
+    Args:
+        numbers: of the tables shown as one, ascending: (1, 3), (2,) or (4,); the last one has all
+            rows.
+        lines: ours, one data set's.
+        compared: {label: Paired} of the lines that were tested.
+        unfinished: {row: number of unfinished runs}.
+        relative: map scores in % of the human ceiling; else Spearman.
+        same_data: our data is the paper's.
+    """
+    paper = published.table(numbers[-1])
+    has_maps = numbers != (2,) and (any("maps" in row for row in paper.values()) or bool(lines))
+    metrics = [name for name in METRICS if name != "maps" or has_maps]
+    data = published.document()["tables"][str(numbers[-1])]["data_set"]
+    heads = {**METRICS, "maps": "maps, % of human ceiling" if relative else "maps, Spearman"}
+    columns = ["network", "table", "n"]
+    for metric in metrics:
+        columns += [heads[metric], f"published ({data}{'' if same_data else ': other data'})"]
+    others = list(dict.fromkeys(line.row for line in lines if line.row not in paper))
+    rows = []
+    for row in (*paper, *others):
+        where = ", ".join(str(n) for n in numbers if row in published.table(n)) or DASH
+        ours = [line for line in lines if line.row == row]
+        waiting = unfinished.get(row, 0)
+        for line in ours:
+            n = counts(line) + (f" ({waiting} unfinished)" if waiting else "")
+            cells = [line.label, where, n]
+            for metric in metrics:
+                value = cell(_value(line, metric, relative), digits_of(metric, relative))
+                cells += [
+                    value + _star(compared.get(line.label), metric),
+                    _published(numbers, row, metric),
+                ]
+            rows.append(tuple(cells))
+        if not ours:
+            state = f"{waiting} unfinished" if waiting else "not run"
+            cells = [row_name(row), where, state]
+            for metric in metrics:
+                cells += [DASH, _published(numbers, row, metric)]
+            rows.append(tuple(cells))
+    return Table(tuple(columns), tuple(rows))
+
+
+def digits_of(metric: str, relative: bool) -> int:
+    """Decimals that a number is given with."""
+    return 3 if metric == "maps" and not relative else 1
+
+
+def _value(line, metric, relative):
+    if metric == "maps":
+        return statistics.map_score(line, relative)
+    return statistics.error(line, {"top1_error": 1, "top5_error": 5}[metric])
+
+
+def _published(numbers, row, metric):
+    entry = published.document()["tables"][str(numbers[-1])]["rows"].get(row)
+    if entry is None or metric not in entry["values"]:
+        return DASH
+    reference = (entry.get("reference") or {}).get(metric)
+    quoted = f" (reference {reference:.2f})" if reference is not None else ""
+    return f"{entry['values'][metric]:.2f}{quoted}"
+
+
+def _star(paired, metric):
+    if paired is None:
+        return ""
+    p = {"top1_error": paired.p_top1, "top5_error": paired.p_top5, "maps": paired.p_maps}[metric]
+    return " *" if p is not None and p < STAR_P else ""
+
+
+def errors_tests(compared) -> Table:
+    """Paired tests of errors; `compared` is {label: (Paired, label of the reference)}."""
+    rows = []
+    for label, (paired, reference) in compared.items():
+        mcnemar = ", ".join(f"{seed}: {p_cell(p)}" for seed, p in paired.mcnemar.items())
+        rows.append(
+            (
+                label,
+                reference,
+                f"{paired.images:,} images; {paired.seeds[0]} and {paired.seeds[1]} seeds",
+                cell(paired.top1),
+                p_cell(paired.p_top1),
+                p_cell(paired.p_top5),
+                mcnemar or "no seed in common",
+                f"{cell(paired.over_seeds)}, n = {paired.over_seeds.n} pairs"
+                if paired.over_seeds
+                else "fewer than two pairs of seeds",
+            )
+        )
+    return Table(
+        (
+            "network",
+            "compared with",
+            "n",
+            "top-1 error, difference in points [95 % bootstrap over images]",
+            "p, permutation, top-1",
+            "p, permutation, top-5",
+            "p, McNemar exact, top-1, by seed",
+            "difference in points over pairs of seeds [95 % Student t]",
+        ),
+        tuple(rows),
+    )
+
+
+def maps_tests(compared) -> Table:
+    """Paired tests of map scores, as `errors_tests`."""
+    rows = [
+        (
+            label,
+            reference,
+            f"{paired.map_images:,} images; {paired.seeds[0]} and {paired.seeds[1]} seeds",
+            cell(paired.maps, 3),
+            p_cell(paired.p_maps),
+        )
+        for label, (paired, reference) in compared.items()
+    ]
+    return Table(
+        (
+            "network",
+            "compared with",
+            "n",
+            "Spearman, difference [95 % bootstrap over images]",
+            "p, permutation",
+        ),
+        tuple(rows),
+    )
+
+
+# --------------------------------------------------------------------------- maps, lambda, images
+
+
+def maps_table(lines, relative: bool) -> Table:
+    """The final layer's score with its baselines, in Spearman and in % of the ceiling."""
+    rows = []
+    for line in lines:
+        cells = [line.label, counts(line), line.runs[0].results["final_layer"] or DASH]
+        cells.append(cell(statistics.map_score(line, False), 3))
+        if relative:
+            cells.append(cell(statistics.map_score(line, True)))
+        for name in ("shuffled", "center_prior"):
+            value = statistics.baseline([line], name, False)
+            cells.append(cell(value, 3) if name == "shuffled" else _mean(value, 3))
+        rows.append(tuple(cells))
+    columns = ["network", "n", "layer", "Spearman"]
+    columns += ["% of human ceiling"] if relative else []
+    columns += ["shuffled: other images' human maps", "centre prior"]
+    return Table(tuple(columns), tuple(rows))
+
+
+def _mean(interval, digits):
+    return DASH if interval is None else _number(interval.mean, digits)
+
+
+def lambda_table(sweep, relative: bool) -> Table:
+    """The numbers of Figure 7; the published ones of its caption beside them."""
+    caption = {}
+    for value in published.values():
+        if value.where == "Figure 7":
+            caption.setdefault(value.row, f"{value.value:.2f}")
+    rows, shown = [], set()
+    for line in sweep:
+        name = f"{line.map_loss_weight:g}"
+        quoted = DASH if line.row in shown and line.row == REFERENCE else caption.get(line.row)
+        shown.add(line.row)
+        if line.row == REFERENCE and quoted != DASH:
+            quoted = f"{quoted} (lambda not given)"
+        score = statistics.map_score(line, relative)
+        rows.append(
+            (
+                name,
+                counts(line),
+                cell(statistics.error(line, 1)),
+                cell(score, digits_of("maps", relative)),
+                quoted or DASH,
+            )
+        )
+    unit = "% of human ceiling" if relative else "Spearman"
+    columns = ("lambda", "n", "top-1 error, %", f"maps, {unit}", "published maps, % of ceiling")
+    return Table(columns, tuple(rows))
+
+
+def layers_table(lines, numbers, relative: bool) -> Table:
+    """Map score of each scored layer; `numbers` as in `report_figures.layers`."""
+    places = sorted({number for part in numbers for number in part.values()})
+    rows = []
+    for place in places:
+        cells = [f"{place}"]
+        for line, part in zip(lines, numbers, strict=True):
+            name = next((name for name, number in part.items() if number == place), None)
+            score = statistics.map_score(line, relative, name) if name else None
+            cells.append(cell(score, digits_of("maps", relative)))
+        rows.append(tuple(cells))
+    return Table(("layer", *(f"{line.label}, {counts(line)}" for line in lines)), tuple(rows))
+
+
+def classes_table(lines, by_class) -> Table:
+    """Top-1 error of every class in %, classes by name."""
+    images = lines[0].runs[0].images["class_name"]
+    rows = []
+    for name in by_class[0]:
+        n = int((images == name).sum())
+        rows.append((name, f"{n}", *(cell(part[name]) for part in by_class)))
+    return Table(("class", "images", *(_with_seeds(line) for line in lines)), tuple(rows))
+
+
+def _with_seeds(line):
+    return f"{line.label}, {len(line.runs)} seed{'s' * (len(line.runs) > 1)}"
+
+
+def calibration_table(lines, tables) -> Table:
+    """Expected calibration error of each line."""
+    rows = []
+    for line, (error, bins) in zip(lines, tables, strict=True):
+        note = f"{bins.undefined} without a confidence" if bins.undefined else DASH
+        rows.append((line.label, counts(line), cell(error), note))
+    return Table(("network", "n", "ECE, %, 15 bins", "images left out"), tuple(rows))
+
+
+def fifths_table(lines, fifths) -> Table:
+    """Accuracy in fifths of the images by their map score."""
+    rows = []
+    for line, parts in zip(lines, fifths, strict=True):
+        cells = [f"{cell(rate)} at {score:.2f}, n = {n}" for score, rate, n in parts]
+        if cells:
+            rows.append((_with_seeds(line), *cells))
+    names = ("lowest fifth", "second", "third", "fourth", "highest fifth")
+    return Table(("network: top-1 accuracy, % at mean Spearman", *names), tuple(rows))
+
+
+def order_sentences(lines, relative: bool) -> list[str]:
+    """The order in which rows come out, and the paper's, best first."""
+    sentences = []
+    paper = published.table(3)
+    for metric, words in (("top1_error", "top-1 error"), ("maps", "map score")):
+        sign = -1 if metric == "maps" else 1
+        values = [(line, _value(line, metric, relative)) for line in lines]
+        values = [(line, value.mean) for line, value in values if value is not None]
+        values.sort(key=lambda pair: sign * pair[1])
+        if len(values) < 2:
+            continue
+        digits = digits_of(metric, relative)
+        ours = ", ".join(f"{line.label} {_number(value, digits)}" for line, value in values)
+        known = sorted(
+            {line.row for line, _ in values if line.row in paper},
+            key=lambda row: sign * paper[row][metric],
+        )
+        theirs = ", ".join(f"{ROWS[row].name} {paper[row][metric]:.2f}" for row in known)
+        sentences.append(f"Order by {words}, best first: {ours}. The paper's: {theirs}.")
+    return sentences

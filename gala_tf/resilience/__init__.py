@@ -1,0 +1,1 @@
+"""What goes wrong outside: interruption, a full disk, steps that hang."""

@@ -1,0 +1,220 @@
+"""The run directory: what a run was, so that it can be resumed, evaluated and told from others.
+
+run.flags           every flag; `--flagfile=` of it launches the run again
+environment.json    one entry a session: versions, devices, git commit, command
+dataset_info.json   the data set's sidecar, as it was
+metrics.jsonl, events.out.tfevents.*   what was measured (logs.py)
+checkpoints/, best/                    weights (checkpoints.py)
+figures/, results-*.json               what evaluation left
+"""
+
+import dataclasses
+import datetime
+import json
+import os
+import platform
+import subprocess
+import sys
+import zlib
+
+from gala_tf import config
+from gala_tf.data import files, records
+from gala_tf.runs import checkpoints
+
+FLAGS_FILE = "run.flags"
+ENVIRONMENT_FILE = "environment.json"
+
+
+def check(run_config: config.Config, info: records.DatasetInfo) -> None:
+    """Makes sure that a run in `model_dir`, if there is one, is this one. Writes nothing.
+
+    Raises:
+        ValueError: the run there had other flags, or another data set; names each.
+    """
+    import tensorflow as tf
+
+    flags_path = os.path.join(run_config.model_dir, FLAGS_FILE)
+    if not tf.io.gfile.exists(flags_path) or run_config.allow_flag_changes:
+        return
+    began_with, began_on = load(run_config.model_dir)
+    changed = config.changed_flags(began_with, run_config)
+    if changed:
+        listed = "; ".join(
+            f"--{name}: was {old!r}, is {new!r}" for name, (old, new) in changed.items()
+        )
+        raise ValueError(
+            f"--model_dir={run_config.model_dir} holds a run with other flags ({listed}). Use "
+            "another --model_dir, the old flags, or --allow_flag_changes if this is meant."
+        )
+    if began_on != info:
+        raise ValueError(
+            f"--data_dir={run_config.data_dir} holds another data set than the one that the run in "
+            f"--model_dir={run_config.model_dir} began with (its {records.INFO_FILE}). Use another "
+            "--model_dir, or --allow_flag_changes if this is meant."
+        )
+
+
+def start(run_config: config.Config, info: records.DatasetInfo) -> None:
+    """Creates `model_dir` if need be, and writes down flags, data set and environment."""
+    import tensorflow as tf
+
+    model_dir = run_config.model_dir
+    tf.io.gfile.makedirs(model_dir)
+    session, path = _environment(), os.path.join(model_dir, ENVIRONMENT_FILE)
+    sessions = _sessions(path) if tf.io.gfile.exists(path) else []
+    flags_path = os.path.join(model_dir, FLAGS_FILE)
+    if tf.io.gfile.exists(flags_path):
+        began_with, _ = load(model_dir)
+        session["changed_flags"] = config.changed_flags(began_with, run_config)
+    files.write(path, json.dumps([*sessions, session], indent=1))
+    records.save_info(model_dir, info)
+    # Last: a directory with run.flags has all the rest. These wishes are this session's alone.
+    lasting = dataclasses.replace(
+        run_config, allow_flag_changes=False, stop_after_steps=0, profile_steps=()
+    )
+    files.write(flags_path, config.to_flagfile(lasting))
+
+
+def identity(run_config: config.Config, info: records.DatasetInfo) -> dict:
+    """{what: value} that must be the same wherever this run computes: flags, data, versions."""
+    import keras
+    import tensorflow as tf
+
+    import gala_tf
+
+    flags_ = {
+        f"--{field.name}": repr(getattr(run_config, field.name))
+        for field in dataclasses.fields(run_config)
+        if not field.metadata["same_result"]
+    }
+    data = json.dumps(dataclasses.asdict(info), sort_keys=True)
+    return {
+        **flags_,
+        f"the data set ({records.INFO_FILE})": f"{info.name} {zlib.crc32(data.encode()):08x}",
+        "versions": f"gala_tf {gala_tf.__version__}, TensorFlow {tf.__version__}, "
+        f"Keras {keras.__version__}",
+    }
+
+
+def load(model_dir: str, overrides: tuple[str, ...] = ()):
+    """The (Config, DatasetInfo) of the run in `model_dir`; `overrides` are `--name=value` each.
+
+    Raises:
+        ValueError: there is no run.
+    """
+    import tensorflow as tf
+
+    path = os.path.join(model_dir, FLAGS_FILE)
+    if not tf.io.gfile.exists(path):
+        raise ValueError(
+            f"--model_dir={model_dir}: no {FLAGS_FILE} there, so no run. Give the directory that "
+            "`python -m gala_tf.train --model_dir=...` wrote."
+        )
+    arguments = [*_read(path).splitlines(), *overrides]
+    return config.from_arguments(arguments, path), records.load_info(model_dir)
+
+
+def build_network(run_config: config.Config, num_classes: int):
+    """The network that the flags describe, with fresh weights from `--seed`."""
+    import keras
+
+    from gala_tf import models
+
+    keras.utils.set_random_seed(run_config.seed)
+    keras.config.set_dtype_policy(run_config.precision)
+    return models.build_model(
+        attention=run_config.attention,
+        attention_units=run_config.attention_units,
+        reduction_ratio=run_config.reduction_ratio,
+        saliency_bias=run_config.saliency_bias,
+        depth=run_config.depth,
+        stage_blocks=run_config.stage_blocks,
+        stage_widths=run_config.stage_widths,
+        width_multiplier=run_config.width_multiplier,
+        version=run_config.version,
+        stem=run_config.stem,
+        image_size=run_config.image_size,
+        num_classes=num_classes,
+        zero_init_residual=run_config.zero_init_residual,
+        batch_norm_momentum=run_config.batch_norm_momentum,
+        synchronized_batch_norm=run_config.synchronized_batch_norm,
+    )
+
+
+WEIGHTS = {"best": "best", "newest": "checkpoints"}  # which: its directory in the run's
+
+
+def load_network(model_dir: str, which: str = "best", overrides: tuple[str, ...] = ()):
+    """(Config, DatasetInfo, network with trained weights, step) of a finished or running run.
+
+    Args:
+        model_dir: the run directory.
+        which: `best` (highest validation top-1, the paper's choice) or `newest`.
+        overrides: flags that change, `--name=value` each.
+
+    Raises:
+        ValueError: no run, no checkpoint, or a damaged one.
+    """
+    run_config, info = load(model_dir, overrides)
+    return run_config, info, *trained_network(model_dir, which, run_config, info)
+
+
+def trained_network(model_dir: str, which: str, run_config: config.Config, info):
+    """(trained network, step) of a run that `load` has read already; errors as `load_network`."""
+    network = build_network(run_config, info.num_classes)
+    facts = checkpoints.read_weights(network, os.path.join(model_dir, WEIGHTS[which]))
+    return network, facts["step"]
+
+
+def _environment():
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    import gala_tf
+
+    try:
+        commit = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+            capture_output=True,
+            text=True,
+            cwd=os.path.dirname(__file__),
+            check=True,
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        commit = None  # installed from a wheel, or no git
+    return {
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "command": sys.argv,
+        "git_commit": commit,
+        "versions": {
+            "gala_tf": gala_tf.__version__,
+            "python": platform.python_version(),
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+            "numpy": np.__version__,
+        },
+        "devices": [device.name for device in tf.config.list_logical_devices()],
+        "machine": platform.platform(),
+    }
+
+
+def _sessions(path):
+    """What `environment.json` lists so far."""
+    try:
+        sessions = json.loads(_read(path))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is damaged ({error}). Move it away, and start again.") from error
+    return sessions if isinstance(sessions, list) else [sessions]
+
+
+def _read(path):
+    import tensorflow as tf
+
+    try:
+        with tf.io.gfile.GFile(path) as file:
+            return file.read()
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path} is damaged: it is no text ({error}). Restore it, or use another --model_dir."
+        ) from error
