@@ -4,7 +4,7 @@ import shutil
 
 import numpy as np
 from fake_trees import write_image
-from formats import clickme_clicks, clickme_harmonization, clickme_release
+from faults.formats import clickme_clicks, clickme_harmonization, clickme_release
 
 
 def pixels(seed: int, side: int = 256) -> np.ndarray:

@@ -2,8 +2,8 @@
 
     python experiments/benchmarks/data_prep.py --images=DIR_OF_JPEGS --json=data_prep.json
 
-Each source's fixture is written as the format's own writer did (tests/formats), with the same
-photographs (`source_fixtures.py`), and built in this process. All times are CPU times of this
+Each source's fixture is written as the format's own writer did (tests/faults/formats), with the
+same photographs (`source_fixtures.py`), and built in this process. All times are CPU times of this
 process, which a busy machine disturbs little. Rows are comparable with their limits, not with other
 machines:
 

@@ -9,7 +9,7 @@ for squeeze-and-excitation). "None" for no attention is the absence of a layer: 
 functional model cannot return None.
 
 To add a block: write `layers/mine.py`, add one line to ATTENTION; the tests in
-`tests/test_layers.py` pick it up from the table.
+`tests/gala_tf/layers/test_layers.py` pick it up from the table.
 """
 
 from gala_tf.layers.batch_norm import BatchNorm

@@ -7,7 +7,7 @@ class SummedSGD(keras.optimizers.SGD):
     """`keras.optimizers.SGD` for gradients already summed over replicas.
 
     The training step sums them itself, once, because it reports their norms; Keras would sum
-    again. `tests/test_optimizers.py` fails if a new Keras stops honouring this override.
+    again. `test_optimizers.py` fails if a new Keras stops honouring this override.
 
     Args:
         one_kernel: update each variable by one kernel, which reads and writes it once. Keras

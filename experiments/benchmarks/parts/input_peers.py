@@ -25,7 +25,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[3]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from formats import clickme_harmonization, clickme_release  # noqa: E402
+from faults.formats import clickme_harmonization, clickme_release  # noqa: E402
 
 from gala_tf.data import records  # noqa: E402
 

@@ -17,7 +17,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[3]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from formats import (  # noqa: E402
+from faults.formats import (  # noqa: E402
     boxes,
     clickme_clicks,
     clickme_harmonization,
