@@ -158,7 +158,7 @@ def _publish(flag_values, command, source, plan, job):
     import tensorflow as tf
 
     from data_prep.building import duplicates, publishing, summary
-    from gala_tf.data import records
+    from gala_tf.data import dataset_info
 
     def rows(split):
         for index in range(plan.shards[split]):
@@ -198,7 +198,7 @@ def _publish(flag_values, command, source, plan, job):
         shard = publishing.move(contents, job.staging, flag_values.output_dir, left_out)
         tally = tallies.setdefault(split, summary.Tally(len(source.class_names)))
         tally.add(shard, [row for row in contents.rows if row.image_id not in left_out])
-    info = records.DatasetInfo(
+    info = dataset_info.DatasetInfo(
         name=flag_values.name or flag_values.source,
         class_names=source.class_names,
         splits={split: tally.split() for split, tally in tallies.items()},
@@ -214,7 +214,7 @@ def _publish(flag_values, command, source, plan, job):
         tool_version=build_flags.tool_version(),
     )
     summary.say_coverage(tallies, source.class_names)
-    records.save_info(flag_values.output_dir, info)
+    dataset_info.save_info(flag_values.output_dir, info)
     tf.io.gfile.rmtree(job.staging)
     return info
 

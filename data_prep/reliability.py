@@ -96,10 +96,11 @@ def run(flag_values: flags.FlagValues, command_line: str) -> dict:
     """
     from data_prep.raters import figure
     from data_prep.raters.maps import View
-    from gala_tf.data import records
+    from gala_tf.data import dataset_info
+    from gala_tf.data.files import write as write_file
 
     _check_flags(flag_values)
-    info = records.load_info(flag_values.data_dir)
+    info = dataset_info.load_info(flag_values.data_dir)
     view = View(flag_values.blur or info.clickmap_blur, flag_values.grid, flag_values.crop_fraction)
     with _workers(flag_values.num_workers) as run_all:
         measure = _between if flag_values.other else _within
@@ -122,10 +123,8 @@ def run(flag_values: flags.FlagValues, command_line: str) -> dict:
     directory = flag_values.output_dir or os.path.join(flag_values.data_dir, "reliability")
     path = os.path.join(directory, FILES[bool(flag_values.other)])
     picture = figure.draw({name: one for name, (one, _) in found.items()})
-    records.write_file(path + ".png", picture)
-    records.write_file(
-        path + ".json", json.dumps(results, indent=1, allow_nan=False).encode() + b"\n"
-    )
+    write_file(path + ".png", picture)
+    write_file(path + ".json", json.dumps(results, indent=1, allow_nan=False).encode() + b"\n")
     print(f"wrote {path}.json and {path}.png")
     if flag_values.store:
         reliability_results.store(flag_values.data_dir, results, flag_values.store)
@@ -230,9 +229,9 @@ def _within(flag_values, info, view, run_all):
 def _between(flag_values, info, view, run_all):
     """The same of the maps of two data sets."""
     from data_prep.raters import maps
-    from gala_tf.data import records
+    from gala_tf.data import dataset_info
 
-    other = records.load_info(flag_values.other)
+    other = dataset_info.load_info(flag_values.other)
     _check_frames(view, info, other)
     shared = {
         "feature": maps.SUM,

@@ -24,7 +24,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from gala_tf.data import records, tfrecord_files
+from gala_tf.data import dataset_info, records, tfrecord_files
 
 _FEATURES = (
     "image/encoded",
@@ -69,12 +69,12 @@ class GalaClickmaps(tfds.core.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager):
         data_dir = os.fspath(dl_manager.manual_dir)
-        info = records.load_info(data_dir)
+        info = dataset_info.load_info(data_dir)
         self.info.features["label"].names = list(info.class_names)
         return {split: self._generate_examples(data_dir, info, split) for split in info.splits}
 
     def _generate_examples(self, data_dir, info, split):
-        for path in records.check_shards(data_dir, info, split):
+        for path in dataset_info.check_shards(data_dir, info, split):
             for serialized in tfrecord_files.records(path):
                 parsed = records.parse_example(serialized, _FEATURES)
                 record = {name: tensor.numpy() for name, tensor in parsed.items()}

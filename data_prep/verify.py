@@ -18,7 +18,7 @@ from data_prep.verification import report as verification_report
 from data_prep.verification.findings import Fault
 from data_prep.verification.report import Report
 from gala_tf import command
-from gala_tf.data import records
+from gala_tf.data import dataset_info
 
 
 def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
@@ -106,11 +106,11 @@ def verify(
             raise ValueError(f"--{name} must be at least 1, got {value}.")
     output_dir = output_dir or os.path.join(data_dir, "verify")
     try:
-        info = records.load_info(data_dir)
+        info = dataset_info.load_info(data_dir)
         check_names(info)
     except ValueError as error:
         # Nothing can be read without it. (Where there is no directory, none is made.)
-        fault = Fault(records.INFO_FILE, None, str(error))
+        fault = Fault(dataset_info.INFO_FILE, None, str(error))
         if tf.io.gfile.isdir(data_dir):
             verification_report.write_faults(output_dir, [fault])
         return Report(1, [fault], [], "", output_dir)
@@ -125,14 +125,16 @@ def verify(
     return report
 
 
-def check_names(info: records.DatasetInfo) -> None:
+def check_names(info: dataset_info.DatasetInfo) -> None:
     """ValueError if the sidecar names files outside of its directory, or one twice."""
     names = [shard.file for split in info.splits.values() for shard in split.shards]
     for name in names:
         if os.path.basename(name) != name or "\\" in name or name in ("", ".", ".."):
-            raise ValueError(f"{records.INFO_FILE} names the shard {name!r}, which is no file name")
+            raise ValueError(
+                f"{dataset_info.INFO_FILE} names the shard {name!r}, which is no file name"
+            )
     if len(set(names)) < len(names):
-        raise ValueError(f"{records.INFO_FILE} names a shard twice: {sorted(names)[:10]} ...")
+        raise ValueError(f"{dataset_info.INFO_FILE} names a shard twice: {sorted(names)[:10]} ...")
 
 
 # --------------------------------------------------------------------------- shards
@@ -219,8 +221,8 @@ def _check_in_worker(job):
 
 def _check_across(data_dir, info, store):
     """Faults that no single record shows; pairs that are nearly the same, in two splits."""
-    unlisted = records.unlisted_shards(data_dir, info)
-    findings.add_faults(store, [Fault(name, None, records.UNLISTED) for name in unlisted])
+    unlisted = dataset_info.unlisted_shards(data_dir, info)
+    findings.add_faults(store, [Fault(name, None, dataset_info.UNLISTED) for name in unlisted])
     findings.add_faults(store, findings.repeated_ids(store))
     findings.add_faults(store, findings.across_splits(store))
     findings.add_faults(store, list(findings.against_sidecar(store, info)))

@@ -20,7 +20,7 @@ import sys
 from absl import flags
 
 from gala_tf import command, config
-from gala_tf.data import records
+from gala_tf.data import dataset_info
 from gala_tf.distribution import consensus
 from gala_tf.evaluation import scores
 
@@ -126,7 +126,7 @@ class Evaluator:
             raise ValueError(
                 f"Evaluation of split {self.split!r} must see each of {self.examples} images once, "
                 f"but saw {len(order)} ({len(np.unique(index[order]))} different). The shards do "
-                f"not match {records.INFO_FILE}; build the data set again."
+                f"not match {dataset_info.INFO_FILE}; build the data set again."
             )
         columns = tf.nest.map_structure(lambda x: x[order], columns)
         columns["has_clickmap"] = columns["has_clickmap"] > 0
@@ -243,9 +243,9 @@ def evaluate_run(model_dir: str, split: str, which: str, overrides=(), strategy=
     here = ("--tpu=", "--cpu_devices=1", *overrides)  # training may have been elsewhere
     run_config, trained_on = directory.load(model_dir, here)
     changed = config.changed_flags(directory.load(model_dir)[0], run_config)
-    info = records.load_info(run_config.data_dir)
+    info = dataset_info.load_info(run_config.data_dir)
     check_classes(trained_on, info, run_config.data_dir)
-    records.check_shards(run_config.data_dir, info, split)
+    dataset_info.check_shards(run_config.data_dir, info, split)
     strategy = strategy or make_strategy(
         run_config.tpu, run_config.tpu_zone, run_config.gcp_project, run_config.cpu_devices
     )

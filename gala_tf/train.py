@@ -21,7 +21,7 @@ from typing import Any
 from absl import flags
 
 from gala_tf import command, config
-from gala_tf.data import records
+from gala_tf.data import dataset_info
 from gala_tf.distribution import consensus
 from gala_tf.resilience import full_disk, interruption, stall
 from gala_tf.training import non_finite, plan
@@ -52,7 +52,7 @@ class Run:
     """What a run consists of while its process lasts."""
 
     config: config.Config
-    info: records.DatasetInfo
+    info: dataset_info.DatasetInfo
     strategy: Any
     session: sessions.Session
     evaluator: Any  # of the validation split

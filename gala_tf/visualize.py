@@ -246,16 +246,16 @@ def draw_run(
         ValueError: no run or weights, no such split or layer, or a damaged data set.
     """
     from gala_tf import evaluate
-    from gala_tf.data import records
+    from gala_tf.data import dataset_info
     from gala_tf.distribution.strategy import make_strategy
     from gala_tf.runs import directory
 
     if num_images < 1:
         raise ValueError(f"--num_images must be positive. Received: {num_images}.")
     run_config, trained_on = directory.load(model_dir, overrides)
-    info = records.load_info(run_config.data_dir)
+    info = dataset_info.load_info(run_config.data_dir)
     evaluate.check_classes(trained_on, info, run_config.data_dir)
-    records.check_shards(run_config.data_dir, info, split)
+    dataset_info.check_shards(run_config.data_dir, info, split)
     strategy = make_strategy()  # this machine's: the one that trained may be far away
     with strategy.scope():
         network, _ = directory.trained_network(model_dir, "best", run_config, trained_on)

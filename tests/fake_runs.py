@@ -9,7 +9,7 @@ import json
 import numpy as np
 
 from gala_tf import config, evaluate
-from gala_tf.data import records
+from gala_tf.data import dataset_info
 from gala_tf.evaluation import per_image, scores
 from gala_tf.paper import rows
 from gala_tf.runs import directory as run_directory
@@ -21,20 +21,20 @@ LAYERS = ("stage3_block1", "stage3_block2")
 def data_set(name="fake", seed=0, images=IMAGES, command="by hand"):
     """A `records.DatasetInfo` whose shards' hashes differ with `seed`."""
     splits = {
-        split: records.Split(
+        split: dataset_info.Split(
             count,
             count,
             count,
             len(CLASSES),
-            (records.Shard(f"{split}.tfrecord", count, 9, f"{seed}-{split}"),),
+            (dataset_info.Shard(f"{split}.tfrecord", count, 9, f"{seed}-{split}"),),
         )
         for split, count in (("train", 200), ("validation", 40), ("test", images))
     }
-    return records.DatasetInfo(
+    return dataset_info.DatasetInfo(
         name=name,
         class_names=CLASSES,
         splits=splits,
-        image=records.ImageGeometry("square", 32, 32, 32, 32),
+        image=dataset_info.ImageGeometry("square", 32, 32, 32, 32),
         clickmap_blur="box:5",
         clickmap_grid=16,
         human_ceiling=None,
@@ -102,7 +102,7 @@ def write_run(
     info = info or data_set()
     directory.mkdir(parents=True)
     made = run_config(row, map_loss_weight, seed, model_dir=str(directory), **dict(changes))
-    records.save_info(str(directory), info)
+    dataset_info.save_info(str(directory), info)
     (directory / run_directory.FLAGS_FILE).write_text(config.to_flagfile(made))
     versions = {"gala_tf": "0.0", "tensorflow": "2.0", "keras": "3.0"}
     session = {"started": "2000-01-01", "git_commit": "abc", "versions": versions}

@@ -12,7 +12,7 @@ from PIL import Image
 from data_prep import build_tfrecords
 from data_prep.building import flags as build_flags
 from data_prep.sources import SourceOptions
-from gala_tf.data import records
+from gala_tf.data import dataset_info, records
 
 
 def write_image(path, seed, height=24, width=32, mode="RGB", orientation=None):
@@ -80,11 +80,11 @@ def build(output_dir, *arguments, **options):
 
 def read(directory, info=None):
     """Split -> parsed records, in order, as NumPy."""
-    info = info or records.load_info(str(directory))
+    info = info or dataset_info.load_info(str(directory))
     return {
         split: [
             {name: value.numpy() for name, value in records.parse_example(serialized).items()}
-            for path in records.check_shards(str(directory), info, split)
+            for path in dataset_info.check_shards(str(directory), info, split)
             for serialized in tf.data.TFRecordDataset(path)
         ]
         for split in info.splits

@@ -11,7 +11,7 @@ from PIL import Image
 
 from data_prep.building import encoding
 from gala_tf import config
-from gala_tf.data import records
+from gala_tf.data import dataset_info, records
 
 SIZE = 32
 COLORS = np.array([[220, 40, 40], [40, 200, 40], [50, 70, 230], [220, 200, 40]])
@@ -62,24 +62,24 @@ def build(directory, counts=COUNTS, shards=3):
     for split, count in counts.items():
         encoded = [encoding.encode(make_example(i, split), storage) for i in range(count)]
         written = tuple(
-            records.write_shard(
-                str(directory / records.shard_name(split, shard, shards)),
+            dataset_info.write_shard(
+                str(directory / dataset_info.shard_name(split, shard, shards)),
                 [item.serialized for item in encoded[shard::shards]],
             )
             for shard in range(shards)
         )
-        splits[split] = records.Split(
+        splits[split] = dataset_info.Split(
             examples=count,
             with_clickmap=sum(item.has_clickmap for item in encoded),
             with_participants=sum(item.participants > 1 for item in encoded),
             classes=len({item.label for item in encoded}),
             shards=written,
         )
-    info = records.DatasetInfo(
+    info = dataset_info.DatasetInfo(
         name="squares",
         class_names=("red", "green", "blue", "yellow"),
         splits=splits,
-        image=records.ImageGeometry("original", SIZE, SIZE, SIZE, SIZE),
+        image=dataset_info.ImageGeometry("original", SIZE, SIZE, SIZE, SIZE),
         clickmap_blur="box:5",
         clickmap_grid=16,
         human_ceiling=None,
@@ -88,7 +88,7 @@ def build(directory, counts=COUNTS, shards=3):
         command="by hand",
         tool_version="test",
     )
-    records.save_info(str(directory), info)
+    dataset_info.save_info(str(directory), info)
     return info
 
 

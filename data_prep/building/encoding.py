@@ -11,6 +11,7 @@ from PIL import Image
 
 from data_prep.maps import geometry
 from gala_tf.data import clickmaps, records
+from gala_tf.data.images import decode_image
 
 LARGE_SIDE = 128  # pixels, from which on a picture is known by its 4x4 means
 _DIGEST = struct.Struct("<IIHH")
@@ -50,7 +51,7 @@ def encode(example: records.Example, storage: Storage) -> Encoded:
     Raises:
       records.BadImageError: the image is damaged. ValueError: its maps do not fit it.
     """
-    image = records.decode_image(example.image, example.image_id)
+    image = decode_image(example.image, example.image_id)
     digest = pixel_digest(image)
     if storage.image_storage == "square":
         # Before the maps are cut: those of the whole image must fit the whole image.

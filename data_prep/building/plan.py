@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from data_prep.sources import Item, splits
-from gala_tf.data import records
+from gala_tf.data.files import write as write_file
 
 FLUSH_ITEMS = 100_000  # kept in memory before they are written
 NAMES_AT_ONCE = 500_000  # kept in memory while looking for a name that comes twice
@@ -80,7 +80,7 @@ def make(
             name = _items_file(split, index)
             copy(os.path.join(local, name), os.path.join(directory, name))
     text = json.dumps(dataclasses.asdict(plan), indent=1)
-    records.write_file(os.path.join(directory, _SUMMARY), text)
+    write_file(os.path.join(directory, _SUMMARY), text)
     return plan
 
 

@@ -11,7 +11,7 @@ from collections.abc import Set
 
 from data_prep.building import shards
 from data_prep.sources.splits import SPLITS
-from gala_tf.data import records, tfrecord_files
+from gala_tf.data import dataset_info, tfrecord_files
 
 _SHARD_FILE = re.compile(rf"({'|'.join(SPLITS)})-\d{{5}}-of-\d{{5}}\.tfrecord")
 _BEGUN = "publishing"
@@ -35,7 +35,9 @@ def clear(staging: str, output_dir: str) -> None:
 
     if begun(staging):
         return
-    for name in sorted(_data_set_files(output_dir), key=lambda name: name != records.INFO_FILE):
+    for name in sorted(
+        _data_set_files(output_dir), key=lambda name: name != dataset_info.INFO_FILE
+    ):
         tf.io.gfile.remove(os.path.join(output_dir, name))
     with tf.io.gfile.GFile(os.path.join(staging, _BEGUN), "w") as file:
         file.write("finished shards are being moved to the directory above\n")
@@ -43,7 +45,7 @@ def clear(staging: str, output_dir: str) -> None:
 
 def move(
     contents: shards.ShardContents, staging: str, output_dir: str, left_out: Set[str]
-) -> records.Shard:
+) -> dataset_info.Shard:
     """Puts one shard in its place, without the images in `left_out`; twice is as good as once."""
     import tensorflow as tf
 
@@ -70,5 +72,5 @@ def _data_set_files(output_dir):
     return [
         name
         for name in tf.io.gfile.listdir(output_dir)
-        if name == records.INFO_FILE or _SHARD_FILE.fullmatch(name)
+        if name == dataset_info.INFO_FILE or _SHARD_FILE.fullmatch(name)
     ]

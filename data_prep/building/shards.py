@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 from data_prep.building import encoding, plan
 from data_prep.sources import Item
-from gala_tf.data import records
+from gala_tf.data import dataset_info, records
+from gala_tf.data.images import BadImageError
 
 PLAN = "plan"  # directory of the plan, in the staging directory
 _ROWS = ".rows"
@@ -36,7 +37,7 @@ class Row(NamedTuple):
 class ShardContents(NamedTuple):
     """A finished shard: the file, its records, and why which images were left out."""
 
-    shard: records.Shard
+    shard: dataset_info.Shard
     rows: list[Row]
     bad: list[str]
 
@@ -63,7 +64,7 @@ class ShardJob:
 
     def path(self, split: str, index: int) -> str:
         """Where a shard lies once it is whole."""
-        name = records.shard_name(split, index, self.shards[split])
+        name = dataset_info.shard_name(split, index, self.shards[split])
         return os.path.join(self.staging, name)
 
     def finished(self, split: str, index: int) -> bool:
@@ -89,7 +90,7 @@ class ShardJob:
         for item in items:
             try:
                 encoded = self._encode(item)
-            except records.BadImageError as error:
+            except BadImageError as error:
                 if self.on_bad_image == "fail":
                     raise ValueError(
                         f"{error} Or pass --on_bad_image=skip to leave it out."
@@ -127,9 +128,9 @@ class ShardJob:
             encoded = encoding.encode(example, self.storage)
         except ValueError as error:
             # The image may be one record of a large file, which only the source's key names.
-            bad = isinstance(error, records.BadImageError)
+            bad = isinstance(error, BadImageError)
             text = f"{error} The source lists it as {item.key:.300}."
-            raise (records.BadImageError if bad else ValueError)(text) from error
+            raise (BadImageError if bad else ValueError)(text) from error
         if encoded.label >= self.classes:
             raise ValueError(
                 f"{item.image_id!r}: label {encoded.label}, but there are only {self.classes} "
@@ -144,18 +145,18 @@ class ShardJob:
         with tf.io.gfile.GFile(self.path(split, index) + _ROWS) as file:
             head = json.loads(file.readline())
             rows = [Row(*json.loads(line)) for line in file]
-        return ShardContents(records.Shard(**head["shard"]), rows, head["bad"])
+        return ShardContents(dataset_info.Shard(**head["shard"]), rows, head["bad"])
 
 
-def write(path: str, serialized: Iterable[bytes]) -> records.Shard:
+def write(path: str, serialized: Iterable[bytes]) -> dataset_info.Shard:
     """`records.write_shard`; into a bucket by way of a local file, so that it appears whole."""
     if "://" not in path:
-        return records.write_shard(path, serialized)
+        return dataset_info.write_shard(path, serialized)
     import tensorflow as tf
 
     with tempfile.TemporaryDirectory() as local:
         file = os.path.join(local, os.path.basename(path))
-        shard = records.write_shard(file, serialized)
+        shard = dataset_info.write_shard(file, serialized)
         tf.io.gfile.copy(file, path, overwrite=True)
     return shard
 

@@ -31,9 +31,9 @@ class Tally:
 
     def split(self) -> "records.Split":  # noqa: F821
         """What dataset_info.json says of the split."""
-        from gala_tf.data import records
+        from gala_tf.data import dataset_info
 
-        return records.Split(
+        return dataset_info.Split(
             examples=self.examples,
             with_clickmap=self.with_clickmap,
             with_participants=self.with_participants,
@@ -44,11 +44,11 @@ class Tally:
 
 def image_geometry(storage: str, blur: str, tallies: Iterable[Tally]) -> "records.ImageGeometry":  # noqa: F821
     """How large the images came out; warns where a blur in pixels covers more of some."""
-    from gala_tf.data import records
+    from gala_tf.data import dataset_info
 
     heights = min(t.heights[0] for t in tallies), max(t.heights[1] for t in tallies)
     widths = min(t.widths[0] for t in tallies), max(t.widths[1] for t in tallies)
-    geometry = records.ImageGeometry(storage, *heights, *widths)
+    geometry = dataset_info.ImageGeometry(storage, *heights, *widths)
     varied = heights[0] < heights[1] or widths[0] < widths[1]
     if varied and blur != "none" and any(t.with_clickmap for t in tallies):
         logging.warning(

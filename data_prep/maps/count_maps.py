@@ -4,7 +4,8 @@ import numpy as np
 
 from data_prep.maps import geometry
 from data_prep.readers.archives import npz_files
-from gala_tf.data.records import MAX_COUNT, PILLOW_ERRORS, open_image
+from gala_tf.data.images import PILLOW_ERRORS, open_image
+from gala_tf.data.records import MAX_COUNT
 
 
 def read_map(path: str) -> np.ndarray:

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from gala_tf.data import records
+from gala_tf.data.images import IMAGE_FORMATS, PILLOW_ERRORS, BadImageError
 
 
 def displayed_size(data: bytes, name: str) -> tuple[int, int]:
@@ -22,10 +23,10 @@ def displayed_size(data: bytes, name: str) -> tuple[int, int]:
       records.BadImageError: not an image. (Damage behind the header is not seen here.)
     """
     try:
-        image = Image.open(io.BytesIO(data), formats=records.IMAGE_FORMATS)
+        image = Image.open(io.BytesIO(data), formats=IMAGE_FORMATS)
         sideways = image.getexif().get(0x0112, 1) >= 5  # orientations 5...8 swap the axes
-    except records.PILLOW_ERRORS as error:
-        raise records.BadImageError(f"Image {name!r} cannot be opened: {error}.") from error
+    except PILLOW_ERRORS as error:
+        raise BadImageError(f"Image {name!r} cannot be opened: {error}.") from error
     return (image.width, image.height) if sideways else (image.height, image.width)
 
 

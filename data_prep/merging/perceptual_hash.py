@@ -32,7 +32,7 @@ import io
 import numpy as np
 from PIL import Image, ImageOps
 
-from gala_tf.data.records import IMAGE_FORMATS, PILLOW_ERRORS, BadImageError, decode_image
+from gala_tf.data.images import IMAGE_FORMATS, PILLOW_ERRORS, BadImageError, decode_image
 
 FRAMES = ("crop", "crop224", "squash")
 WORDS = 4  # uint64 a code

@@ -15,7 +15,8 @@ import numpy as np
 from data_prep.merging import perceptual_hash
 from data_prep.parallel import workers
 from data_prep.sources import Item
-from gala_tf.data.records import BadImageError, Example
+from gala_tf.data.images import BadImageError
+from gala_tf.data.records import Example
 
 FINE, DAMAGED, WITHOUT_MAP = 0, 1, 2  # Hashes.state
 BLOCK, CHUNK = 4096, 32  # images in a file of the cache, and in a worker's task

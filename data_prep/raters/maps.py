@@ -15,7 +15,7 @@ import numpy as np
 
 from data_prep.raters.estimators import BETWEEN_DATA_SETS, ESTIMATORS, block_correlations
 from data_prep.sources.splits import seeded_rank
-from gala_tf.data import records
+from gala_tf.data import dataset_info, records
 
 PARTICIPANTS, SUM = "clickmap/by_participant", "clickmap/counts"
 
@@ -93,7 +93,7 @@ def _parsed(task: ShardTask) -> Iterator[dict]:
     if read != task.examples:
         raise ValueError(
             f"Shard {task.path!r} holds {read} records, expected {task.examples} "
-            f"({records.INFO_FILE}). Copy it again, or build the data set again."
+            f"({dataset_info.INFO_FILE}). Copy it again, or build the data set again."
         )
 
 
@@ -143,13 +143,15 @@ def read_hashes(task: ShardTask) -> np.ndarray:
     return np.array(hashes, np.uint64)
 
 
-def shard_tasks(data_dir: str, info: records.DatasetInfo, splits: Sequence[str], **fields) -> list:
+def shard_tasks(
+    data_dir: str, info: dataset_info.DatasetInfo, splits: Sequence[str], **fields
+) -> list:
     """One `ShardTask` for every shard of the splits; ValueError for a missing or damaged one."""
     return [
         ShardTask(path, shard.examples, **fields)
         for split in splits
         for path, shard in zip(
-            records.check_shards(data_dir, info, split), info.splits[split].shards, strict=True
+            dataset_info.check_shards(data_dir, info, split), info.splits[split].shards, strict=True
         )
     ]
 

@@ -36,7 +36,7 @@ def store(data_dir: str, results: dict, name: str) -> None:
     Raises:
       ValueError: it is undefined.
     """
-    from gala_tf.data import records
+    from gala_tf.data import dataset_info
 
     one = results["estimators"][name]
     if one["value"] is None:
@@ -49,12 +49,12 @@ def store(data_dir: str, results: dict, name: str) -> None:
     ceiling = {key: one[key] for key in kept[:2]}
     ceiling["source"] = f"this data set's participants: {results['command']}"
     ceiling |= {key: one[key] for key in kept[2:]} | {key: results[key] for key in settings}
-    info = records.load_info(data_dir)  # as it is now, after what may have been an hour
+    info = dataset_info.load_info(data_dir)  # as it is now, after what may have been an hour
     if info.human_ceiling:
         old = info.human_ceiling
         print(f"replaces the human ceiling {old.get('value')}: {old.get('estimator')}")
-    records.save_info(data_dir, dataclasses.replace(info, human_ceiling=ceiling))
-    print(f"stored {name} as the human ceiling in {records.INFO_FILE}")
+    dataset_info.save_info(data_dir, dataclasses.replace(info, human_ceiling=ceiling))
+    print(f"stored {name} as the human ceiling in {dataset_info.INFO_FILE}")
 
 
 def format_table(results: dict) -> str:

@@ -5,7 +5,7 @@ import re
 
 from data_prep.readers.imagenet import imagenet_classes
 from gala_tf import metrics
-from gala_tf.data.records import BadImageError
+from gala_tf.data.images import BadImageError
 
 # Of ClickMe's maps, whoever publishes them.
 HUMAN_CEILING = {

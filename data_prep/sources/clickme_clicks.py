@@ -44,7 +44,8 @@ from data_prep.readers.images import image_files
 from data_prep.sources import Item, Source, SourceOptions, splits
 from data_prep.sources.folder import SPLIT_FOLDERS
 from gala_tf.data import tfrecord_files
-from gala_tf.data.records import BadImageError, Example
+from gala_tf.data.images import BadImageError
+from gala_tf.data.records import Example
 
 GAME_SIDE = 256  # pixels of the game's canvas
 READERS = {".csv": read_csv, ".npz": read_npz}

@@ -36,7 +36,8 @@ from data_prep.readers.examples.example_fields import Fields
 from data_prep.readers.imagenet import imagenet_classes
 from data_prep.sources import Item, Source, SourceOptions, clickme, splits
 from gala_tf.data import tfrecord_files
-from gala_tf.data.records import BadImageError, Example, decode_image
+from gala_tf.data.images import BadImageError, decode_image
+from gala_tf.data.records import Example
 
 SIDE = 256
 KNOWN_SHARDS = {"train": 319, "val": 18}

@@ -9,7 +9,7 @@ from data_prep.maps import count_maps, rasterise
 from data_prep.readers.archives import npz_files, zip_files
 from data_prep.readers.examples.example_fields import Fields
 from gala_tf.data import tfrecord_files
-from gala_tf.data.records import BadImageError
+from gala_tf.data.images import BadImageError
 
 SIDES = (256, 224)
 MAX_NPZ_BYTES = 2 * 2**20  # the arrays take 1,048,576

@@ -40,7 +40,8 @@ from data_prep.readers.imagenet import imagenet_classes
 from data_prep.readers.images import float_images
 from data_prep.sources import Item, Source, SourceOptions, clickme, clickme_records
 from gala_tf.data import tfrecord_files
-from gala_tf.data.records import BadImageError, Example
+from gala_tf.data.images import BadImageError
+from gala_tf.data.records import Example
 
 SPLITS = {"train": "train", "val": "validation", "test": "test"}
 SAMPLE, MAX_SAMPLE = 8, 64  # images that decide a file's range; looked at for them

@@ -31,7 +31,8 @@ from data_prep.readers.coco.coco_store import AnnotationStore, Kept, StoredImage
 from data_prep.readers.images.image_files import images_folder, read_image
 from data_prep.sources import Item, Source, SourceOptions
 from data_prep.sources.dealing import Dealer, in_proportion
-from gala_tf.data.records import BadImageError, Example
+from gala_tf.data.images import BadImageError
+from gala_tf.data.records import Example
 
 
 def load(options: SourceOptions) -> Source:

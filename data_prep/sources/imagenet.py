@@ -34,7 +34,8 @@ from data_prep.readers.imagenet import imagenet_boxes, imagenet_classes
 from data_prep.readers.imagenet import imagenet_ground_truth as ground_truth
 from data_prep.sources import Item, Source, SourceOptions
 from gala_tf.data import open_files
-from gala_tf.data.records import BadImageError, Example
+from gala_tf.data.images import BadImageError
+from gala_tf.data.records import Example
 
 MAX_IMAGE_BYTES = 2**26  # the largest of ILSVRC12 has 15 MB
 _TRAIN_TAR, _VAL_TAR = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"

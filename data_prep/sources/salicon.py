@@ -47,7 +47,8 @@ from data_prep.readers.coco.coco_store import AnnotationStore, Kept
 from data_prep.readers.images.image_files import images_folder, read_image
 from data_prep.sources import Item, Source, SourceOptions
 from data_prep.sources.coco import check_size, folder_candidates, keep_object
-from gala_tf.data.records import BadImageError, Example
+from gala_tf.data.images import BadImageError
+from gala_tf.data.records import Example
 
 UNLABELLED = "unlabelled"
 _FORMS = {

@@ -12,7 +12,7 @@ import numpy as np
 
 from data_prep.verification import alignment
 from data_prep.verification.alignment import Comparison
-from gala_tf.data import records
+from gala_tf.data import dataset_info
 
 # Section 2.1 and section 4.1. What the paper does not print is not here.
 PAPER = {
@@ -29,7 +29,7 @@ AREA_BINS = 40
 
 
 def collect(
-    store: sqlite3.Connection, info: records.DatasetInfo, mean_maps: Mapping[str, np.ndarray]
+    store: sqlite3.Connection, info: dataset_info.DatasetInfo, mean_maps: Mapping[str, np.ndarray]
 ) -> dict[str, Any]:
     """All statistics, as JSON takes them.
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from data_prep.verification.record_checks import Facts
-from gala_tf.data import records
+from gala_tf.data import dataset_info
 
 # Where a picture is in several splits, the first of these keeps it: training's is the fault.
 KEEPERS = ("test", "validation")
@@ -62,7 +62,7 @@ def join(store: sqlite3.Connection, path: str) -> None:
 def all_faults(store: sqlite3.Connection) -> Iterator[Fault]:
     """All faults; those of the data set first, then shard after shard, in order of records."""
     query = "SELECT * FROM faults ORDER BY file != ?, file, record IS NOT NULL, record, rowid"
-    return map(Fault._make, store.execute(query, (records.INFO_FILE,)))
+    return map(Fault._make, store.execute(query, (dataset_info.INFO_FILE,)))
 
 
 def count(store: sqlite3.Connection, table: str, where: str = "1", *values) -> int:
@@ -157,7 +157,7 @@ def _near_pairs(group, hamming):
             yield Near(a[4], b[4], int(distances[i, j]))
 
 
-def against_sidecar(store: sqlite3.Connection, info: records.DatasetInfo) -> Iterator[Fault]:
+def against_sidecar(store: sqlite3.Connection, info: dataset_info.DatasetInfo) -> Iterator[Fault]:
     """Counts and sizes that the sidecar claims and the records do not bear out.
 
     Only for splits without other faults: a record that cannot be read counts for nothing.
@@ -177,7 +177,7 @@ def against_sidecar(store: sqlite3.Connection, info: records.DatasetInfo) -> Ite
         for field, got in zip(fields, found, strict=True):
             if int(got) != getattr(split, field):
                 claim = f"split {name!r}: {field} is {getattr(split, field)}"
-                yield Fault(records.INFO_FILE, None, f"{claim}, its records hold {int(got)}")
+                yield Fault(dataset_info.INFO_FILE, None, f"{claim}, its records hold {int(got)}")
     if not clean:
         return
     query = "SELECT MIN(height), MAX(height), MIN(width), MAX(width) FROM records"
@@ -186,7 +186,7 @@ def against_sidecar(store: sqlite3.Connection, info: records.DatasetInfo) -> Ite
     claim = (image.min_height, image.max_height, image.min_width, image.max_width)
     if found != claim:
         yield Fault(
-            records.INFO_FILE,
+            dataset_info.INFO_FILE,
             None,
             f"image (least and greatest height, width) is {claim}, its records hold {found}",
         )

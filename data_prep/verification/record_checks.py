@@ -17,7 +17,8 @@ import numpy as np
 
 from data_prep.building import encoding
 from data_prep.verification import alignment
-from gala_tf.data import clickmaps, records
+from gala_tf.data import clickmaps, dataset_info, records
+from gala_tf.data.images import PILLOW_ERRORS
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_HEADER = struct.Struct(">IIBB")  # width, height, bit depth, colour type; after 16 bytes
@@ -81,7 +82,7 @@ class Expectation:
     blur_sample: int = BLUR_SAMPLE
 
     @classmethod
-    def of(cls, info: records.DatasetInfo, blur_sample: int = BLUR_SAMPLE) -> "Expectation":
+    def of(cls, info: dataset_info.DatasetInfo, blur_sample: int = BLUR_SAMPLE) -> "Expectation":
         """What a data set's description says; `blur_sample` as of the class."""
         image = info.image
         return cls(
@@ -141,9 +142,9 @@ def _values(serialized):
         return None, [f"it is not a tf.train.Example ({error})"]
     if "schema_version" in features:
         version = list(features["schema_version"].int64_list.value)
-        if version != [records.SCHEMA_VERSION]:
+        if version != [dataset_info.SCHEMA_VERSION]:
             # No other complaint is of use: another schema has other features.
-            return None, [records.wrong_version(version[0] if len(version) == 1 else version)]
+            return None, [dataset_info.wrong_version(version[0] if len(version) == 1 else version)]
     reasons, values = [], {}
     for name in features.keys() - records.FEATURES.keys():
         reasons.append(f"feature {name!r} is not of the schema")
@@ -195,7 +196,7 @@ def _decode_image(values, expected):
         return None, (
             f"image of {shape[0]}x{shape[1]} pixels (height x width), expected heights "
             f"{ranges[0][0]}...{ranges[0][1]} and widths {ranges[1][0]}...{ranges[1][1]} "
-            f"({records.INFO_FILE})"
+            f"({dataset_info.INFO_FILE})"
         )
     found = jpeg_shape(data)
     if found is None:
@@ -243,7 +244,7 @@ def _is_turned(data):
         return False
     try:
         return Image.open(io.BytesIO(data)).getexif().get(0x0112, 1) != 1
-    except records.PILLOW_ERRORS:
+    except PILLOW_ERRORS:
         return False  # TensorFlow's decoder is the one that counts
 
 

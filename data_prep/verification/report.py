@@ -12,7 +12,7 @@ import numpy as np
 
 from data_prep.verification import contact_sheet, dataset_statistics, findings, sheet_choice
 from data_prep.verification.findings import Fault, Near
-from gala_tf.data import records
+from gala_tf.data import dataset_info
 
 PRINTED = 20  # faults, and warnings, on the terminal; all of them are in the files
 EXEMPLARS = (3, 6)  # rows, columns of Fig. 2A's picture
@@ -40,7 +40,7 @@ class Report(NamedTuple):
 def write(
     data_dir: str,
     output_dir: str,
-    info: records.DatasetInfo,
+    info: dataset_info.DatasetInfo,
     store: sqlite3.Connection,
     mean_maps: Mapping[str, np.ndarray],
     near: list[Near],

@@ -11,7 +11,7 @@ import numpy as np
 
 from data_prep.verification import alignment, findings, record_checks
 from data_prep.verification.findings import Fault
-from gala_tf.data import records, tfrecord_files
+from gala_tf.data import dataset_info, tfrecord_files
 
 ROWS_AT_ONCE = 512  # kept in memory before they go to the file
 
@@ -21,7 +21,7 @@ class Job(NamedTuple):
 
     data_dir: str
     split: str
-    shard: records.Shard
+    shard: dataset_info.Shard
     expected: record_checks.Expectation
     store: str
 
@@ -49,7 +49,7 @@ def check(job: Job, advance: Callable[[int], None] = lambda records: None) -> Ou
     path = os.path.join(job.data_dir, job.shard.file)
     found = tf.io.gfile.stat(path).length if tf.io.gfile.exists(path) else None
     if found != job.shard.bytes:
-        reason = records.wrong_size(job.shard, found)
+        reason = dataset_info.wrong_size(job.shard, found)
         findings.add_faults(store, [Fault(job.shard.file, None, reason)])
     if found is not None:
         with _local(path) as local:
@@ -81,7 +81,7 @@ def _check_digest(store, shard, path):
     if digest != shard.sha256:
         reason = (
             f"its SHA-256 is {digest[:12]}..., expected {shard.sha256[:12]}... "
-            f"({records.INFO_FILE}): it was altered, or is of another data set"
+            f"({dataset_info.INFO_FILE}): it was altered, or is of another data set"
         )
         findings.add_faults(store, [Fault(shard.file, None, reason)])
 
@@ -110,15 +110,15 @@ def _check_all(store, job, path, outcome, advance):
             rows.clear()
         advance(1)
     findings.add_facts(store, rows)
-    if read and reason == records.CUT_OFF:
+    if read and reason == dataset_info.CUT_OFF:
         read -= 1  # whole ones
     if not (read and reason == LOST) and read != job.shard.examples:
-        count = records.wrong_count(job.shard, read)
+        count = dataset_info.wrong_count(job.shard, read)
         findings.add_faults(store, [Fault(file_name, read, count)])
     return outcome._replace(maps=maps)
 
 
-LOST = f"{records.ALTERED}, so that those after it cannot be found"
+LOST = f"{dataset_info.ALTERED}, so that those after it cannot be found"
 
 
 def _pieces(path):
@@ -129,12 +129,12 @@ def _pieces(path):
             span = next(spans, None)
         except tfrecord_files.DamagedFileError as error:
             lost = "fails its checksum" in str(error)
-            yield (0, 0), None, LOST if lost else records.CUT_OFF
+            yield (0, 0), None, LOST if lost else dataset_info.CUT_OFF
             return
         if span is None:
             return
         try:
             data, reason = tfrecord_files.read(path, span), ""
         except tfrecord_files.DamagedFileError:
-            data, reason = None, records.ALTERED
+            data, reason = None, dataset_info.ALTERED
         yield span, data, reason

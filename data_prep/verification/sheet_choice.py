@@ -13,7 +13,7 @@ import numpy as np
 from data_prep.verification import record_checks
 from data_prep.verification.alignment import ONE_COLOR
 from data_prep.verification.contact_sheet import Line, Triplet
-from gala_tf.data import records, tfrecord_files
+from gala_tf.data import dataset_info, records, tfrecord_files
 
 CLASSES_PER_PAGE = 10
 COLUMNS = 3
@@ -56,7 +56,7 @@ def _query(store, where, *values):
     return [Chosen._make(row) for row in store.execute(f"SELECT {_COLUMNS} {where}", values)]
 
 
-def read_triplet(data_dir: str, info: records.DatasetInfo, chosen: Chosen) -> Triplet:
+def read_triplet(data_dir: str, info: dataset_info.DatasetInfo, chosen: Chosen) -> Triplet:
     """The record's picture and map, as far as they can be decoded."""
     import tensorflow as tf
 
@@ -83,7 +83,9 @@ def read_triplet(data_dir: str, info: records.DatasetInfo, chosen: Chosen) -> Tr
 # --------------------------------------------------------------------------- what is shown
 
 
-def by_class(store: sqlite3.Connection, info: records.DatasetInfo, pages: int) -> Iterator[list]:
+def by_class(
+    store: sqlite3.Connection, info: dataset_info.DatasetInfo, pages: int
+) -> Iterator[list]:
     """Pages of (title, chosen): a line a class, spread over all classes if there are many."""
     labels = [row[0] for row in store.execute("SELECT DISTINCT label FROM records ORDER BY label")]
     most = pages * CLASSES_PER_PAGE
@@ -166,7 +168,7 @@ def _wrap(words, width=19):
     return tuple(textwrap.wrap(words, width))
 
 
-def lines_of(data_dir: str, info: records.DatasetInfo, choice: list) -> list[Line]:
+def lines_of(data_dir: str, info: dataset_info.DatasetInfo, choice: list) -> list[Line]:
     """The choice, read."""
     return [
         Line(title, [read_triplet(data_dir, info, chosen) for chosen in row])

@@ -38,6 +38,7 @@ from data_prep.building import encoding, shards  # noqa: E402
 from data_prep.building import flags as build_flags  # noqa: E402
 from data_prep.building import plan as build_plan  # noqa: E402
 from gala_tf.data import records  # noqa: E402
+from gala_tf.data.images import decode_image, to_jpeg  # noqa: E402
 
 IMAGES = flags.DEFINE_string("images", "", "Folder of JPEGs; default: cut from scikit-image's.")
 COUNT = flags.DEFINE_integer("count", 200, "Images of each fixture.")
@@ -112,7 +113,7 @@ def _each(work, examples, *arguments):
 
 
 def _decode(example):
-    return records.decode_image(example.image, example.image_id)
+    return decode_image(example.image, example.image_id)
 
 
 def _codecs(example, storage):
@@ -120,7 +121,7 @@ def _codecs(example, storage):
     if storage.image_storage == "square" and image.size != (256, 256):
         image, data = image.resize((256, 256), Image.Resampling.BICUBIC), None
     if data is None or isinstance(data, np.ndarray):
-        records.to_jpeg(image)
+        to_jpeg(image)
     for counts in example.participant_maps:
         records.encode_counts(counts)
     if len(example.participant_maps) > 1:

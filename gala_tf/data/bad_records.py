@@ -23,7 +23,7 @@ from typing import NamedTuple
 import google_crc32c
 import tensorflow as tf
 
-from gala_tf.data import files, records
+from gala_tf.data import dataset_info, files, records
 
 HEADER, FOOTER = struct.Struct("<QI"), struct.Struct("<I")
 LISTED = 5  # bad records in a message; all are in bad_records.json
@@ -66,7 +66,7 @@ class LeftOut:
 # --------------------------------------------------------------------------- finding
 
 
-def find(data_dir: str, info: records.DatasetInfo, split: str) -> list[BadRecord]:
+def find(data_dir: str, info: dataset_info.DatasetInfo, split: str) -> list[BadRecord]:
     """Reads and decodes a whole split; returns all records that cannot be used, in order.
 
     Raises:
@@ -78,9 +78,9 @@ def find(data_dir: str, info: records.DatasetInfo, split: str) -> list[BadRecord
         path = os.path.join(data_dir, shard.file)
         offsets, end, reason = _frames(path)
         if len(offsets) > shard.examples:
-            why = records.refusal(path, None, records.wrong_count(shard, len(offsets)))
-            raise ValueError(f"{why}. {records.remedy(info)}")
-        reason = reason or records.wrong_count(shard, len(offsets))  # cut between two records
+            why = dataset_info.refusal(path, None, dataset_info.wrong_count(shard, len(offsets)))
+            raise ValueError(f"{why}. {dataset_info.remedy(info)}")
+        reason = reason or dataset_info.wrong_count(shard, len(offsets))  # cut between two records
         for number in range(len(offsets), shard.examples):
             bad.append((len(framed), number, end, reason))
             reason = BEHIND if reason != GONE else GONE
@@ -104,13 +104,13 @@ def _frames(path):
             file.seek(offset)
             header = file.read(HEADER.size)
             if len(header) < HEADER.size:
-                return offsets, offset, records.CUT_OFF
+                return offsets, offset, dataset_info.CUT_OFF
             length, checksum = HEADER.unpack(header)
             if _masked_crc(header[:8]) != checksum:
-                return offsets, offset, records.ALTERED
+                return offsets, offset, dataset_info.ALTERED
             end = offset + HEADER.size + length + FOOTER.size
             if end > size:
-                return offsets, offset, records.CUT_OFF
+                return offsets, offset, dataset_info.CUT_OFF
             offsets.append(offset)
             offset = end
     return offsets, offset, None
@@ -150,7 +150,7 @@ def _unusable(framed, info):
             first = start[1] if shard == start[0] else 0
             for number, data in enumerate(_read(path, offsets[first:]), first):
                 if data is None:
-                    reasons[shard, number] = records.ALTERED
+                    reasons[shard, number] = dataset_info.ALTERED
                 else:
                     own.append((shard, number))
                     yield data
@@ -164,10 +164,10 @@ def _unusable(framed, info):
         try:
             for version, label, _ in decoded:
                 shard, number = sent.popleft()
-                if version != records.SCHEMA_VERSION:
-                    why = records.wrong_version(int(version))
-                    text = records.refusal(framed[shard][0], number, why)
-                    raise ValueError(f"{text}. {records.remedy(info)}")
+                if version != dataset_info.SCHEMA_VERSION:
+                    why = dataset_info.wrong_version(int(version))
+                    text = dataset_info.refusal(framed[shard][0], number, why)
+                    raise ValueError(f"{text}. {dataset_info.remedy(info)}")
                 if not 0 <= label < info.num_classes:
                     reasons[shard, number] = OUTSIDE.format(int(label), info.num_classes - 1)
             return reasons
@@ -201,7 +201,7 @@ def _decode(serialized):
         return record["image/class/label"], tf.size(image) + tf.size(counts)
 
     # Another schema may lack what this one needs: its version is the better message.
-    known = tf.equal(version, records.SCHEMA_VERSION)
+    known = tf.equal(version, dataset_info.SCHEMA_VERSION)
     unknown = tf.constant(0, tf.int64), tf.constant(0)
     label, size = tf.cond(known, decode_all, lambda: unknown)
     return version, label, size
@@ -210,36 +210,36 @@ def _decode(serialized):
 # --------------------------------------------------------------------------- naming
 
 
-def describe(data_dir: str, info: records.DatasetInfo, bad: list[BadRecord]) -> str:
+def describe(data_dir: str, info: dataset_info.DatasetInfo, bad: list[BadRecord]) -> str:
     """The first few of some bad records and the number of all, and what can be done."""
     lines = [
-        f"{records.refusal(os.path.join(data_dir, one.file), one.record, one.reason)}; byte "
+        f"{dataset_info.refusal(os.path.join(data_dir, one.file), one.record, one.reason)}; byte "
         f"{one.offset}"
         for one in bad[:LISTED]
     ]
     if len(bad) > LISTED:
         lines.append(f"and {len(bad) - LISTED} more")
-    return f"{'. '.join(lines)}. {records.remedy(info)}"
+    return f"{'. '.join(lines)}. {dataset_info.remedy(info)}"
 
 
 # --------------------------------------------------------------------------- leaving out
 
 
-def check_share(info: records.DatasetInfo, split: str, bad: list[BadRecord]) -> None:
+def check_share(info: dataset_info.DatasetInfo, split: str, bad: list[BadRecord]) -> None:
     """ValueError if so many records are bad that this is no longer the same data set."""
     examples = info.require_split(split).examples
     if len(bad) > MOST * examples:
         raise ValueError(
             f"{len(bad)} of {examples} records of split {split!r} cannot be read, the first: "
             f"{bad[0].file}, record {bad[0].record}: {bad[0].reason}. --on_bad_record=skip leaves "
-            f"out at most {MOST:.0%}. Is the disk still there? {records.remedy(info)}"
+            f"out at most {MOST:.0%}. Is the disk still there? {dataset_info.remedy(info)}"
         )
 
 
 def leave_out(
     model_dir: str,
     data_dir: str,
-    info: records.DatasetInfo,
+    info: dataset_info.DatasetInfo,
     split: str,
     bad: list[BadRecord],
     start_example: int,

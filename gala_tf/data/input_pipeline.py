@@ -25,7 +25,7 @@ import os
 
 import tensorflow as tf
 
-from gala_tf.data import bad_records, preprocessing, reading, records
+from gala_tf.data import bad_records, dataset_info, preprocessing, reading, records
 
 BLOCK = 64  # records that are parsed, and drawn windows for, by one call
 PREFETCHED = 2  # batches, beside those that are being filled
@@ -339,7 +339,7 @@ def eval_steps(info, split, batch_size, pipelines=1, replicas=1):
 
 def image_ids(data_dir, info, split):
     """The names of a split's images; `image_index` counts in this list. Reads the whole split."""
-    paths = records.check_shards(data_dir, info, split)
+    paths = dataset_info.check_shards(data_dir, info, split)
     dataset = tf.data.TFRecordDataset(paths).map(
         lambda serialized: records.parse_example(serialized, ["image/id"])["image/id"]
     )
@@ -356,7 +356,7 @@ def participant_maps(data_dir, info, split, *, clickmap_size, clickmap_blur, cro
     Raises:
         ValueError: an unknown split, a missing or damaged shard.
     """
-    paths = records.check_shards(data_dir, info, split)
+    paths = dataset_info.check_shards(data_dir, info, split)
 
     def cut_all(serialized):
         names = ["image/height", "image/width", "clickmap/by_participant"]

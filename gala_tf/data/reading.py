@@ -7,7 +7,7 @@ import contextlib
 
 import tensorflow as tf
 
-from gala_tf.data import bad_records, clickmaps, preprocessing, records
+from gala_tf.data import bad_records, clickmaps, dataset_info, preprocessing, records
 
 MAP_SOURCES = ("clickmaps", "boxes")
 IMAGE_FEATURES = ("image/encoded", "image/height", "image/width", "image/class/label")
@@ -64,7 +64,7 @@ def shards(data_dir, info, split, bad=()):
         ValueError: an unknown split, a missing or damaged shard.
     """
     found, start = [], 0
-    paths = records.check_shards(data_dir, info, split, bad)
+    paths = dataset_info.check_shards(data_dir, info, split, bad)
     for path, shard in zip(paths, info.splits[split].shards, strict=True):
         found.append((path, start, shard.examples))
         start += shard.examples
@@ -121,7 +121,7 @@ def parse(serialized, names, classes):
         tf.errors.InvalidArgumentError: one is not; `named_records` says of which record.
     """
     record = records.parse_example(serialized, [*names, "schema_version"])
-    sound = tf.equal(record.pop("schema_version"), records.SCHEMA_VERSION)
+    sound = tf.equal(record.pop("schema_version"), dataset_info.SCHEMA_VERSION)
     if "image/class/label" in record:
         label = record["image/class/label"]
         sound &= (label >= 0) & (label < classes)

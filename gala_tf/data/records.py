@@ -47,78 +47,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from gala_tf.data.dataset_info import (
-    ALTERED,
-    CUT_OFF,
-    INFO_FILE,
-    SCHEMA_VERSION,
-    UNLISTED,
-    DatasetInfo,
-    ImageGeometry,
-    Shard,
-    Split,
-    check_shards,
-    load_info,
-    refusal,
-    remedy,
-    save_info,
-    shard_name,
-    unlisted_shards,
-    write_shard,
-    wrong_count,
-    wrong_size,
-    wrong_version,
-)
-from gala_tf.data.files import write as write_file
-from gala_tf.data.images import (
-    IMAGE_FORMATS,
-    PILLOW_ERRORS,
-    BadImageError,
-    decode_image,
-    open_image,
-    to_jpeg,
-)
-
-__all__ = [  # the schema of a record, that of a data set, and image files
-    "ALTERED",
-    "CUT_OFF",
-    "FEATURES",
-    "IMAGE_FORMATS",
-    "INFO_FILE",
-    "MAX_COUNT",
-    "PILLOW_ERRORS",
-    "SCHEMA_VERSION",
-    "UNLISTED",
-    "BadImageError",
-    "DatasetInfo",
-    "Example",
-    "Feature",
-    "ImageGeometry",
-    "Shard",
-    "Split",
-    "check_maps",
-    "check_shards",
-    "decode_blurred",
-    "decode_counts",
-    "decode_image",
-    "encode_counts",
-    "encode_example",
-    "load_info",
-    "open_image",
-    "parse_example",
-    "refusal",
-    "remedy",
-    "save_info",
-    "shard_name",
-    "sum_maps",
-    "to_jpeg",
-    "unlisted_shards",
-    "write_file",
-    "write_shard",
-    "wrong_count",
-    "wrong_size",
-    "wrong_version",
-]
+from gala_tf.data.dataset_info import SCHEMA_VERSION
+from gala_tf.data.images import decode_image, to_jpeg
 
 MAX_COUNT = 65_535  # in a count map: the most that 16 bits hold
 

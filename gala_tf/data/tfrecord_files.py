@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import google_crc32c
 
+from gala_tf.data.images import BadImageError
 from gala_tf.data.open_files import file_size, open_binary
-from gala_tf.data.records import BadImageError
 
 HEADER = struct.Struct("<QI")
 FOOTER = struct.Struct("<I")

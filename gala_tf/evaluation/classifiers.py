@@ -15,7 +15,7 @@ import re
 from absl import flags
 
 from gala_tf import command
-from gala_tf.data import files, records
+from gala_tf.data import dataset_info, files
 from gala_tf.evaluation import protocols, scores
 from gala_tf.explain import saved_models
 
@@ -147,8 +147,8 @@ def evaluate_model(request: Request) -> dict:
 
     check(request)
     explanations.parse_kind(request.maps)
-    info = records.load_info(request.data_dir)
-    records.check_shards(request.data_dir, info, request.split)
+    info = dataset_info.load_info(request.data_dir)
+    dataset_info.check_shards(request.data_dir, info, request.split)
     network = saved_models.load_model(request.model)
     size = saved_models.input_size(network, request.image_size)
     saved_models.check_classes(network, size, info, request.data_dir)

@@ -16,7 +16,7 @@ import dataclasses
 import numpy as np
 
 from gala_tf import config
-from gala_tf.data import clickmaps, records
+from gala_tf.data import clickmaps, dataset_info, records
 from gala_tf.evaluation import harmonization, scores
 
 NAMES = ("paper", "harmonization")
@@ -36,7 +36,7 @@ class Data:
     """
 
     data_dir: str
-    info: records.DatasetInfo
+    info: dataset_info.DatasetInfo
     split: str
     image_size: int
     batch_size: int = 32
@@ -132,7 +132,7 @@ def harmonization_batches(data: Data):
         }
 
     return (
-        tf.data.TFRecordDataset(records.check_shards(data.data_dir, data.info, data.split))
+        tf.data.TFRecordDataset(dataset_info.check_shards(data.data_dir, data.info, data.split))
         .enumerate()
         .map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
         .batch(data.batch_size)
@@ -211,7 +211,7 @@ def _predictions(columns, data, of_paper):
         raise ValueError(
             f"Evaluation of split {data.split!r} must see each of {data.examples} images once, but "
             f"saw {len(index)} ({len(np.unique(index))} different). The shards do not match "
-            f"{records.INFO_FILE}; build the data set again."
+            f"{dataset_info.INFO_FILE}; build the data set again."
         )
     scored = {} if of_paper else columns.pop("maps")
     return evaluate.Predictions(**{"maps": {}, **columns}), scored

@@ -18,14 +18,14 @@ import sys
 import zlib
 
 from gala_tf import config
-from gala_tf.data import files, records
+from gala_tf.data import dataset_info, files
 from gala_tf.runs import checkpoints
 
 FLAGS_FILE = "run.flags"
 ENVIRONMENT_FILE = "environment.json"
 
 
-def check(run_config: config.Config, info: records.DatasetInfo) -> None:
+def check(run_config: config.Config, info: dataset_info.DatasetInfo) -> None:
     """Makes sure that a run in `model_dir`, if there is one, is this one. Writes nothing.
 
     Raises:
@@ -49,12 +49,12 @@ def check(run_config: config.Config, info: records.DatasetInfo) -> None:
     if began_on != info:
         raise ValueError(
             f"--data_dir={run_config.data_dir} holds another data set than the one that the run in "
-            f"--model_dir={run_config.model_dir} began with (its {records.INFO_FILE}). Use another "
-            "--model_dir, or --allow_flag_changes if this is meant."
+            f"--model_dir={run_config.model_dir} began with (its {dataset_info.INFO_FILE}). Use "
+            "another --model_dir, or --allow_flag_changes if this is meant."
         )
 
 
-def start(run_config: config.Config, info: records.DatasetInfo) -> None:
+def start(run_config: config.Config, info: dataset_info.DatasetInfo) -> None:
     """Creates `model_dir` if need be, and writes down flags, data set and environment."""
     import tensorflow as tf
 
@@ -67,7 +67,7 @@ def start(run_config: config.Config, info: records.DatasetInfo) -> None:
         began_with, _ = load(model_dir)
         session["changed_flags"] = config.changed_flags(began_with, run_config)
     files.write(path, json.dumps([*sessions, session], indent=1))
-    records.save_info(model_dir, info)
+    dataset_info.save_info(model_dir, info)
     # Last: a directory with run.flags has all the rest. These wishes are this session's alone.
     lasting = dataclasses.replace(
         run_config, allow_flag_changes=False, stop_after_steps=0, profile_steps=()
@@ -75,7 +75,7 @@ def start(run_config: config.Config, info: records.DatasetInfo) -> None:
     files.write(flags_path, config.to_flagfile(lasting))
 
 
-def identity(run_config: config.Config, info: records.DatasetInfo) -> dict:
+def identity(run_config: config.Config, info: dataset_info.DatasetInfo) -> dict:
     """{what: value} that must be the same wherever this run computes: flags, data, versions."""
     import keras
     import tensorflow as tf
@@ -90,7 +90,7 @@ def identity(run_config: config.Config, info: records.DatasetInfo) -> dict:
     data = json.dumps(dataclasses.asdict(info), sort_keys=True)
     return {
         **flags_,
-        f"the data set ({records.INFO_FILE})": f"{info.name} {zlib.crc32(data.encode()):08x}",
+        f"the data set ({dataset_info.INFO_FILE})": f"{info.name} {zlib.crc32(data.encode()):08x}",
         "versions": f"gala_tf {gala_tf.__version__}, TensorFlow {tf.__version__}, "
         f"Keras {keras.__version__}",
     }
@@ -111,7 +111,7 @@ def load(model_dir: str, overrides: tuple[str, ...] = ()):
             "`python -m gala_tf.train --model_dir=...` wrote."
         )
     arguments = [*_read(path).splitlines(), *overrides]
-    return config.from_arguments(arguments, path), records.load_info(model_dir)
+    return config.from_arguments(arguments, path), dataset_info.load_info(model_dir)
 
 
 def build_network(run_config: config.Config, num_classes: int):

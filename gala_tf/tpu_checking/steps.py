@@ -12,7 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from gala_tf import config, evaluate
-from gala_tf.data import records
+from gala_tf.data import dataset_info
 from gala_tf.tpu_checking.one_core import OneCore
 from gala_tf.training import plan
 from gala_tf.training import session as sessions
@@ -65,7 +65,7 @@ def trace(
 def _data_set(run_config, num_classes, directory):
     """(Config, DatasetInfo): of `--data_dir`, or of shards that only look like some."""
     data_dir = run_config.data_dir
-    if data_dir and tf.io.gfile.exists(os.path.join(data_dir, records.INFO_FILE)):
+    if data_dir and tf.io.gfile.exists(os.path.join(data_dir, dataset_info.INFO_FILE)):
         return run_config, plan.prepare_data(run_config)
     # Nothing is read from it: the pipelines are built for the shapes of their batches.
     run_config = dataclasses.replace(run_config, data_dir=directory)
@@ -82,14 +82,14 @@ def placeholder_data_set(directory: str, run_config: config.Config, num_classes:
     side = round(run_config.image_size / run_config.crop_fraction)
     splits = {}
     for split in {run_config.train_split, run_config.validation_split}:
-        path = os.path.join(directory, records.shard_name(split, 0, 1))
-        shard = dataclasses.replace(records.write_shard(path, [b""]), examples=examples)
-        splits[split] = records.Split(examples, examples, 0, num_classes, (shard,))
-    return records.DatasetInfo(
+        path = os.path.join(directory, dataset_info.shard_name(split, 0, 1))
+        shard = dataclasses.replace(dataset_info.write_shard(path, [b""]), examples=examples)
+        splits[split] = dataset_info.Split(examples, examples, 0, num_classes, (shard,))
+    return dataset_info.DatasetInfo(
         name="placeholder",
         class_names=tuple(map(str, range(num_classes))),
         splits=splits,
-        image=records.ImageGeometry("square", side, side, side, side),
+        image=dataset_info.ImageGeometry("square", side, side, side, side),
         clickmap_blur=run_config.clickmap_blur,
         clickmap_grid=32,
         human_ceiling=None,

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from gala_tf import config
-from gala_tf.data import records
+from gala_tf.data import dataset_info
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Plan:
         )
 
 
-def prepare_data(run_config: config.Config, hosts: int = 1) -> records.DatasetInfo:
+def prepare_data(run_config: config.Config, hosts: int = 1) -> dataset_info.DatasetInfo:
     """The data set's sidecar, once its shards are known to be there; built first if it may be.
 
     Args:
@@ -64,7 +64,7 @@ def prepare_data(run_config: config.Config, hosts: int = 1) -> records.DatasetIn
                     "--tpu=local, which takes local paths, too."
                 )
     if run_config.build_data_with and not tf.io.gfile.exists(
-        os.path.join(data_dir, records.INFO_FILE)
+        os.path.join(data_dir, dataset_info.INFO_FILE)
     ):
         # The one place where training reaches for data_prep: as a command, not as an import.
         arguments = [
@@ -84,12 +84,12 @@ def prepare_data(run_config: config.Config, hosts: int = 1) -> records.DatasetIn
                 f"--build_data_with={run_config.build_data_with}: building {data_dir} failed, for "
                 "the reason above."
             )
-    info = records.load_info(data_dir)
+    info = dataset_info.load_info(data_dir)
     splits = {run_config.train_split, run_config.validation_split, run_config.test_split}
     # What a run has found bad, and reads from copies, need not be as it was built.
     known = {file for one in bad_records.load(run_config.model_dir) for file in one.copies}
     for split in sorted(splits - {""}):
-        records.check_shards(data_dir, info, split, known)
+        dataset_info.check_shards(data_dir, info, split, known)
     examples_by_host(info, run_config.train_split, hosts)
     if (
         run_config.map_loss_weight > 0
@@ -114,7 +114,7 @@ def prepare_data(run_config: config.Config, hosts: int = 1) -> records.DatasetIn
 
 
 def make_plan(
-    run_config: config.Config, info: records.DatasetInfo, replicas: int, hosts: int = 1
+    run_config: config.Config, info: dataset_info.DatasetInfo, replicas: int, hosts: int = 1
 ) -> Plan:
     """How many steps there are and when to validate.
 
@@ -156,7 +156,7 @@ def make_plan(
     )
 
 
-def examples_by_host(info: records.DatasetInfo, split: str, hosts: int) -> list[int]:
+def examples_by_host(info: dataset_info.DatasetInfo, split: str, hosts: int) -> list[int]:
     """How many examples of a split each host has to itself: host i reads shards i, i + hosts, ...
 
     Raises:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gala_tf import config
-from gala_tf.data import records
+from gala_tf.data import dataset_info
 from gala_tf.training import plan
 
 
@@ -25,7 +25,7 @@ class Session:
     average_statistics: Callable
 
 
-def build_session(run_config: config.Config, info: records.DatasetInfo, strategy) -> Session:
+def build_session(run_config: config.Config, info: dataset_info.DatasetInfo, strategy) -> Session:
     """Builds network, optimizer and steps, every variable in the strategy's scope.
 
     From here on the process keeps the memory that it frees (`memory`).

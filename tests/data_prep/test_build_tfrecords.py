@@ -13,7 +13,8 @@ from PIL import Image
 
 from data_prep.building import encoding, publishing, shards, summary
 from data_prep.sources import SOURCES, SourceOptions, folder, load_source
-from gala_tf.data import clickmaps, records
+from gala_tf.data import clickmaps, dataset_info, records
+from gala_tf.data.images import BadImageError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -29,7 +30,7 @@ def tree(tmp_path):
 
 def test_folder_builds_what_the_tree_holds(tree, tmp_path):
     info = build(tmp_path / "out", source="folder", input_dir=tree, split_proportions="2,1,1")
-    assert records.load_info(str(tmp_path / "out")) == info
+    assert dataset_info.load_info(str(tmp_path / "out")) == info
     assert info.class_names == ("ant", "bee", "cat")
     found = read(tmp_path / "out")
     assert {split: len(rows) for split, rows in found.items()} == {
@@ -76,7 +77,7 @@ def test_every_shard_has_every_class(tree, tmp_path):
     info = build(
         tmp_path / "out", source="folder", input_dir=tree, num_shards=3, split_proportions="1,0,0"
     )
-    for path in records.check_shards(str(tmp_path / "out"), info, "train"):
+    for path in dataset_info.check_shards(str(tmp_path / "out"), info, "train"):
         labels = [
             int(records.parse_example(s)["image/class/label"])
             for s in tf.data.TFRecordDataset(path)
@@ -99,8 +100,8 @@ def test_a_remote_output_gets_the_same_shards(tree, tmp_path):
     remote = "ram://records/out"
     info = build(remote, source="folder", input_dir=tree)
     assert info == build(tmp_path / "out", source="folder", input_dir=tree)
-    assert records.load_info(remote) == info
-    assert len(records.check_shards(remote, info, "train")) == 8
+    assert dataset_info.load_info(remote) == info
+    assert len(dataset_info.check_shards(remote, info, "train")) == 8
     assert not tf.io.gfile.exists(remote + "/.building")
 
 
@@ -120,7 +121,7 @@ def test_square_storage(tree, tmp_path):
         square_size=16,
         clickmap_blur="box:3",
     )
-    assert info.image == records.ImageGeometry("square", 16, 16, 16, 16)
+    assert info.image == dataset_info.ImageGeometry("square", 16, 16, 16, 16)
     for row in read(tmp_path / "out")["train"]:
         assert records.decode_counts(row["clickmap/counts"] or b"", 16, 16).shape == (16, 16)
         assert tf.io.decode_jpeg(row["image/encoded"]).shape == (16, 16, 3)
@@ -195,7 +196,7 @@ def test_finished_shards_are_kept_and_not_made_again(tree, tmp_path, monkeypatch
     def fails_in_the_last(example, storage):
         made.append(example.image_id)
         if broken and len(made) > 16:
-            raise records.BadImageError(f"Image {example.image_id!r} cannot be decoded: bad")
+            raise BadImageError(f"Image {example.image_id!r} cannot be decoded: bad")
         return encode(example, storage)
 
     monkeypatch.setattr(encoding, "encode", fails_in_the_last)

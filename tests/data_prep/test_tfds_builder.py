@@ -12,7 +12,7 @@ import small_data  # noqa: E402
 from fake_trees import read  # noqa: E402
 
 from data_prep import tfds_builder  # noqa: E402
-from gala_tf.data import records  # noqa: E402
+from gala_tf.data import dataset_info, records  # noqa: E402
 
 
 class GalaClickmapsTest(tfds.testing.DatasetBuilderTestCase):
@@ -26,7 +26,7 @@ class GalaClickmapsTest(tfds.testing.DatasetBuilderTestCase):
     @classmethod
     def setUpClass(cls):
         cls.EXAMPLE_DIR = cls.make_data_set()
-        info = records.load_info(str(cls.EXAMPLE_DIR))
+        info = dataset_info.load_info(str(cls.EXAMPLE_DIR))
         cls.SPLITS = {name: split.examples for name, split in info.splits.items()}
         super().setUpClass()
 
@@ -46,7 +46,7 @@ def test_examples_are_those_of_the_shards(data_dir, tmp_path):
     builder = tfds_builder.GalaClickmaps(data_dir=str(tmp_path))
     config = tfds.download.DownloadConfig(manual_dir=str(data_dir))
     builder.download_and_prepare(download_config=config)
-    info = records.load_info(str(data_dir))
+    info = dataset_info.load_info(str(data_dir))
     assert tuple(builder.info.features["label"].names) == info.class_names
     expected = {row["image/id"].decode(): row for row in read(data_dir)["train"]}
     found = list(tfds.as_numpy(builder.as_dataset(split="train")))

@@ -38,7 +38,7 @@ from faults.trees import FINISHED, TREES
 from time_limit import HangError, limited
 
 from data_prep import verify
-from gala_tf.data import records, tfrecord_files
+from gala_tf.data import dataset_info, records, tfrecord_files
 
 SECONDS = 20  # more is a hang; a build of a tree takes a tenth of a second
 MAX_MEMORY = 400  # MB that a build may take on top; a bomb claims a gigabyte at least
@@ -138,10 +138,10 @@ def _verify(data_dir, out):
 
 
 def _records(directory):
-    info = records.load_info(str(directory))
+    info = dataset_info.load_info(str(directory))
     found = {}
     for split in info.splits:
-        for path in records.check_shards(str(directory), info, split):
+        for path in dataset_info.check_shards(str(directory), info, split):
             for data in tfrecord_files.records(path):
                 example = tf.train.Example.FromString(data)
                 name = example.features.feature["image/id"].bytes_list.value[0].decode()

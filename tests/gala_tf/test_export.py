@@ -12,7 +12,7 @@ import tensorflow as tf
 from absl import flags
 
 from gala_tf import config, export, losses, models
-from gala_tf.data import records
+from gala_tf.data import dataset_info
 from gala_tf.runs import checkpoints
 from gala_tf.runs import directory as run_directory
 
@@ -263,11 +263,11 @@ def test_names_must_be_as_many_as_classes(tmp_path):
 def run_dir(tmp_path):
     """A run with different best and newest weights: logit biases 1 and 2."""
     model_dir = str(tmp_path / "run")
-    info = records.DatasetInfo(
+    info = dataset_info.DatasetInfo(
         name="tiny",
         class_names=NAMES,
         splits={},
-        image=records.ImageGeometry("original", SIZE, SIZE, SIZE, SIZE),
+        image=dataset_info.ImageGeometry("original", SIZE, SIZE, SIZE, SIZE),
         clickmap_blur="none",
         clickmap_grid=4,
         human_ceiling=None,

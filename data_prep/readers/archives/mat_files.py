@@ -6,7 +6,7 @@ import zlib
 
 import numpy as np
 
-from gala_tf.data.records import BadImageError
+from gala_tf.data.images import BadImageError
 
 MAX_BYTES = 1 << 26  # of a file, and of what any of its variables unpacks to
 _COMPRESSED = 15  # miCOMPRESSED, in MathWorks' "MAT-File Format"

@@ -7,7 +7,7 @@ import zlib
 
 import numpy as np
 
-from gala_tf.data.records import BadImageError
+from gala_tf.data.images import BadImageError
 
 MAX_HEADER_BYTES = 10_000  # of an NPY file: what NumPy itself takes to be safe
 

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from gala_tf.data.records import BadImageError
+from gala_tf.data.images import BadImageError
 
 _END = struct.Struct("<4s4H2LH")  # end of central directory
 _LOCATOR64 = struct.Struct("<4sLQL")

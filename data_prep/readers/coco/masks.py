@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from gala_tf.data.records import BadImageError
+from gala_tf.data.images import BadImageError
 
 MAX_CROSSINGS = 1 << 22  # of a polygon's edges with rows of pixels: 32 MB an array
 

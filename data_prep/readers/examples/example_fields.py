@@ -4,7 +4,7 @@ TensorFlow's own parser wants one fixed schema and reports neither; published re
 which features they have, and leave some out.
 """
 
-from gala_tf.data.records import BadImageError
+from gala_tf.data.images import BadImageError
 
 
 class Fields:

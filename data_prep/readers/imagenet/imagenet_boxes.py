@@ -22,7 +22,7 @@ from absl import logging
 from PIL import Image
 
 from data_prep.maps import rasterise
-from gala_tf.data.records import IMAGE_FORMATS, PILLOW_ERRORS, BadImageError
+from gala_tf.data.images import IMAGE_FORMATS, PILLOW_ERRORS, BadImageError
 
 MAX_XML_BYTES = 2**20  # of one image's; the largest have some 30 kB
 _NAME_BYTES = 64

@@ -6,7 +6,7 @@ the archive as 0...255. So a file's range is guessed from some of its images and
 
 import numpy as np
 
-from gala_tf.data.records import BadImageError
+from gala_tf.data.images import BadImageError
 
 UNIT, BYTE = 1, 255  # the two ranges, by their upper end
 _SLACK = 1.001  # float rounding above the upper end; less than half a grey level

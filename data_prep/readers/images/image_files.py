@@ -3,7 +3,7 @@
 import os
 import posixpath
 
-from gala_tf.data.records import BadImageError
+from gala_tf.data.images import BadImageError
 
 
 def relative_name(name, where: str) -> str:

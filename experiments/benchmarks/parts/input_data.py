@@ -11,7 +11,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from data_prep.building import encoding  # noqa: E402
 from data_prep.maps import rasterise
-from gala_tf.data import records
+from gala_tf.data import dataset_info, records
+from gala_tf.data.images import decode_image
 
 BATCH = 64
 SHARDS = 8
@@ -22,7 +23,7 @@ class Data(NamedTuple):
     """A data set of one split, `train`, that repeats its distinct images."""
 
     directory: str
-    info: records.DatasetInfo
+    info: dataset_info.DatasetInfo
     distinct: int  # the first so many records, shard by shard in turn, are all there are
 
     @property
@@ -33,7 +34,7 @@ class Data(NamedTuple):
     @property
     def paths(self) -> list[str]:
         """Of its shards."""
-        return records.check_shards(self.directory, self.info, "train")
+        return dataset_info.check_shards(self.directory, self.info, "train")
 
     def messages(self) -> list[bytes]:
         """The distinct records, serialised."""
@@ -45,7 +46,7 @@ class Data(NamedTuple):
 
 
 def _encode(number, file, storage):
-    image = records.decode_image(file, str(number))
+    image = decode_image(file, str(number))
     rng = np.random.default_rng(number)
     size = image.width, image.height
     maps = tuple(
@@ -71,14 +72,16 @@ def build(photos: list[bytes], root: Path, storage: str, examples: int) -> Data:
     how = encoding.Storage(storage, 256, "box:49", 64)
     encoded = [_encode(number, file, how) for number, file in enumerate(photos)]
     shards = tuple(
-        records.write_shard(
-            str(directory / records.shard_name("train", shard, SHARDS)),
+        dataset_info.write_shard(
+            str(directory / dataset_info.shard_name("train", shard, SHARDS)),
             (encoded[i % len(encoded)].serialized for i in range(shard, examples, SHARDS)),
         )
         for shard in range(SHARDS)
     )
     heights, widths = ([getattr(e, side) for e in encoded] for side in ("height", "width"))
-    image = records.ImageGeometry(storage, min(heights), max(heights), min(widths), max(widths))
-    split = records.Split(examples, examples, examples, len(photos), shards)
+    image = dataset_info.ImageGeometry(
+        storage, min(heights), max(heights), min(widths), max(widths)
+    )
+    split = dataset_info.Split(examples, examples, examples, len(photos), shards)
     info = save_info(directory, "photographs", len(photos), split, image)
     return Data(str(directory), info, min(len(photos), examples))

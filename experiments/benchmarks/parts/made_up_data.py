@@ -14,12 +14,12 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from data_prep.building import encoding  # noqa: E402
-from gala_tf.data import records
+from gala_tf.data import dataset_info, records
 
 CLASSES = 1000
 
 
-def build(directory: Path, images: int, side: int) -> records.DatasetInfo:
+def build(directory: Path, images: int, side: int) -> dataset_info.DatasetInfo:
     """Writes one shard of square noise, each image with the map of one participant."""
     storage = encoding.Storage("original", 0, "box:49", 64)
     written, rng = [], np.random.default_rng(0)
@@ -32,13 +32,15 @@ def build(directory: Path, images: int, side: int) -> records.DatasetInfo:
         label = int(rng.integers(CLASSES))
         example = records.Example(f"train/{i}", file.getvalue(), label, (counts,), split="train")
         written.append(encoding.encode(example, storage).serialized)
-    shard = records.write_shard(str(directory / records.shard_name("train", 0, 1)), written)
-    split = records.Split(images, images, 0, CLASSES, (shard,))
-    geometry = records.ImageGeometry("original", side, side, side, side)
+    shard = dataset_info.write_shard(
+        str(directory / dataset_info.shard_name("train", 0, 1)), written
+    )
+    split = dataset_info.Split(images, images, 0, CLASSES, (shard,))
+    geometry = dataset_info.ImageGeometry("original", side, side, side, side)
     return save_info(directory, "noise", CLASSES, split, geometry)
 
 
-def save_info(directory: Path, name: str, classes: int, split, image) -> records.DatasetInfo:
+def save_info(directory: Path, name: str, classes: int, split, image) -> dataset_info.DatasetInfo:
     """Writes and returns the sidecar of a data set with a `records.Split` to train on alone.
 
     Args:
@@ -48,7 +50,7 @@ def save_info(directory: Path, name: str, classes: int, split, image) -> records
         split: the split.
         image: a `records.ImageGeometry`.
     """
-    info = records.DatasetInfo(
+    info = dataset_info.DatasetInfo(
         name=name,
         class_names=tuple(f"class{i}" for i in range(classes)),
         splits={"train": split},
@@ -61,7 +63,7 @@ def save_info(directory: Path, name: str, classes: int, split, image) -> records
         command="a benchmark",
         tool_version="benchmark",
     )
-    records.save_info(str(directory), info)
+    dataset_info.save_info(str(directory), info)
     return info
 
 

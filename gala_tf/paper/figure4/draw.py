@@ -89,14 +89,14 @@ def draw_4a(
             split or an empty one, a damaged data set.
     """
     from gala_tf import evaluate
-    from gala_tf.data import records
+    from gala_tf.data import dataset_info
 
     _check_count(num_images)
     if data_dir:
         overrides = (f"--data_dir={data_dir}", *overrides)
     first, second = (open_run(directory, overrides) for directory in (model_dir, reference_dir))
     check_pair(first, second, data_dir)
-    run_config, info = first.run_config, records.load_info(first.run_config.data_dir)
+    run_config, info = first.run_config, dataset_info.load_info(first.run_config.data_dir)
     evaluate.check_classes(first.trained_on, info, run_config.data_dir)
     geometry = evaluate.eval_geometry(run_config, first.sizes)
     rows = choose_rows(run_config, info, split, num_images, geometry)
@@ -246,10 +246,10 @@ def draw_4b(
 def _examples_of(trained, data_dir, split, num_images):
     """Images [N, S, S, 3] of a data set of any classes, their class names, and its DatasetInfo."""
     from gala_tf import evaluate
-    from gala_tf.data import records
+    from gala_tf.data import dataset_info
 
     run_config = dataclasses.replace(trained.run_config, data_dir=data_dir)
-    info = records.load_info(data_dir)
+    info = dataset_info.load_info(data_dir)
     geometry = evaluate.eval_geometry(run_config, trained.sizes)
     rows = choose_rows(run_config, info, split, num_images, geometry)
     examples = visualize.read_examples(run_config, info, split, rows, geometry)

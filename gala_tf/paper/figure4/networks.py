@@ -131,7 +131,7 @@ def choose_rows(run_config, info, split, num_images, geometry) -> np.ndarray:
     Raises:
         ValueError: no such split, an empty one, a damaged shard.
     """
-    from gala_tf.data import input_pipeline, reading, records
+    from gala_tf.data import dataset_info, input_pipeline, reading
 
     entry = info.require_split(split)
     if not entry.examples:
@@ -139,7 +139,7 @@ def choose_rows(run_config, info, split, num_images, geometry) -> np.ndarray:
             f"--split={split}: that split of {run_config.data_dir} has no images. It has "
             f"{ {name: part.examples for name, part in info.splits.items()} }."
         )
-    records.check_shards(run_config.data_dir, info, split)
+    dataset_info.check_shards(run_config.data_dir, info, split)
     has_clickmap = np.ones(entry.examples, bool)
     if 0 < entry.with_clickmap < entry.examples:  # only then does it take a pass to know which
         dataset = input_pipeline.make_eval_dataset(

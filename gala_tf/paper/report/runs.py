@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gala_tf import config
-from gala_tf.data import records
+from gala_tf.data import dataset_info
 from gala_tf.evaluation import per_image
 from gala_tf.runs import directory as run_directory
 from gala_tf.runs import logs
@@ -41,7 +41,7 @@ class Run:
     name: str
     directory: str
     config: config.Config
-    info: records.DatasetInfo
+    info: dataset_info.DatasetInfo
     split: str
     results: dict | None
     images: dict[str, Any] | None
@@ -57,7 +57,7 @@ class Run:
         return data_set_digest(self.info)
 
 
-def data_set_digest(info: records.DatasetInfo) -> str:
+def data_set_digest(info: dataset_info.DatasetInfo) -> str:
     """SHA-256 over class names and the shards' own hashes, its first eight hexadecimal digits."""
     shards = [
         (split, shard.file, shard.sha256)
@@ -200,7 +200,7 @@ def _json(content, place, file):
 NEEDED = ("network", "split", "examples", "top1", "top5", "maps", "final_layer", "human_ceiling")
 
 
-def check_results(results, path: str, info: records.DatasetInfo, split: str) -> None:
+def check_results(results, path: str, info: dataset_info.DatasetInfo, split: str) -> None:
     """ValueError unless results are those of a run's own data set, in the form of `scores`."""
     missing = [name for name in NEEDED if not isinstance(results, dict) or name not in results]
     if missing:

@@ -11,6 +11,7 @@ from scipy import ndimage
 from data_prep.building import encoding
 from data_prep.maps import geometry
 from gala_tf.data import records
+from gala_tf.data.images import decode_image
 
 
 def test_square_finds_the_same_place_in_image_and_map():
@@ -22,7 +23,7 @@ def test_square_finds_the_same_place_in_image_and_map():
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
     example = records.Example("a", buffer.getvalue(), 0, (marked,))
-    square, image = geometry.square_example(example, records.decode_image(example.image, "a"), 128)
+    square, image = geometry.square_example(example, decode_image(example.image, "a"), 128)
     seen = np.asarray(image)[..., 0] > 127
     (found,) = square.participant_maps
     assert found.shape == seen.shape == (128, 128)
@@ -38,7 +39,7 @@ def test_square_finds_the_same_place_in_image_and_map():
 def test_a_square_jpeg_of_the_right_size_is_left_alone(tmp_path):
     write_image(tmp_path / "a.jpg", 0, 64, 64)
     example = records.Example("a", (tmp_path / "a.jpg").read_bytes(), 0)
-    image = records.decode_image(example.image, "a")
+    image = decode_image(example.image, "a")
     same, same_image = geometry.square_example(example, image, 64)
     assert same is example and same_image is image
 
@@ -80,6 +81,6 @@ def test_a_picture_is_known_by_its_pixels(side):
         assert encoding.pixel_digest(Image.fromarray(other)) != digest
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
-    assert encoding.pixel_digest(records.decode_image(buffer.getvalue(), "a")) == digest
+    assert encoding.pixel_digest(decode_image(buffer.getvalue(), "a")) == digest
     turned = Image.fromarray(np.ascontiguousarray(pixels[::-1]))
     assert encoding.pixel_digest(turned) != digest

@@ -16,6 +16,7 @@ from data_prep.merging import content_join, map_frames, merge, pair, source_hash
 from data_prep.readers.imagenet.imagenet_classes import LABEL_ORDERS
 from data_prep.sources import Item, Source, SourceOptions
 from gala_tf.data import records
+from gala_tf.data.images import BadImageError, decode_image
 
 NAMES = ("ant", "bee", "cat")
 SIZES = ((150, 200), (210, 160), (180, 180))
@@ -32,7 +33,7 @@ def read_map(root, item):
     """Maps: the key names an NPZ file of image, maps [P, h, w], label and clicks."""
     with np.load(root / item.key, allow_pickle=False) as arrays:
         if arrays["image"].shape == (1,):
-            raise records.BadImageError(f"{item.image_id!r} is damaged")
+            raise BadImageError(f"{item.image_id!r} is damaged")
         return records.Example(
             item.image_id,
             arrays["image"] if arrays["image"].size else b"",
@@ -234,7 +235,7 @@ def test_doubtful_matches_are_reported_and_joined_on_demand(world, tmp_path, cap
 def test_damaged_map_records(world, capsys):
     world.add_map(0)
     world.add_map(1, picture=np.zeros(1, np.uint8))
-    with pytest.raises(records.BadImageError, match="'archive/1' is damaged"):
+    with pytest.raises(BadImageError, match="'archive/1' is damaged"):
         world.merge()
     world.merge(on_bad_image="skip")
     assert "1 damaged" in capsys.readouterr().out
@@ -497,6 +498,6 @@ def test_the_archive_on_class_folders(tmp_path, capsys):
         example = found[f"{wnids[number % 3]}/{number}.JPEG"]
         assert len(example.participant_maps) == (number < 4) and example.label == number % 3
         if number < 4:  # --image_storage=square gives the archive's own map back
-            image = records.decode_image(example.image, "x")
+            image = decode_image(example.image, "x")
             square, _ = geometry.square_example(example, image, 256)
             np.testing.assert_array_equal(square.participant_maps[0], counts(number))

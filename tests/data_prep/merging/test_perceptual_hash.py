@@ -8,7 +8,7 @@ from photographs import Resampling, central_square, jpeg, photograph, squashed
 from PIL import Image
 
 from data_prep.merging import perceptual_hash as ph
-from gala_tf.data.records import BadImageError
+from gala_tf.data.images import BadImageError
 
 
 def codes(data):

@@ -18,7 +18,7 @@ from data_prep.raters import maps as reliability_maps
 from data_prep.raters.estimators import BETWEEN_DATA_SETS, ESTIMATORS
 from data_prep.sources import quickstart_maker
 from gala_tf import metrics
-from gala_tf.data import clickmaps, input_pipeline, records
+from gala_tf.data import clickmaps, dataset_info, input_pipeline, records
 from gala_tf.evaluation import scores
 
 PIXELS = 200  # of simulated maps
@@ -246,18 +246,18 @@ def write(directory, images, shards=2, sizes=(24, 24), blur="box:5", **changes):
         grid = np.zeros((4, 4), np.uint8) if len(maps) else None
         serialized.append(records.encode_example(example, blurred=grid, box=box))
     written = tuple(
-        records.write_shard(
-            str(directory / records.shard_name("test", i, shards)), serialized[i::shards]
+        dataset_info.write_shard(
+            str(directory / dataset_info.shard_name("test", i, shards)), serialized[i::shards]
         )
         for i in range(shards)
     )
     frames = [np.shape(maps[0]) for maps in images.values() if len(maps)] + [sizes]
     heights, widths = zip(*frames, strict=True)
-    info = records.DatasetInfo(
+    info = dataset_info.DatasetInfo(
         name=directory.name,
         class_names=("one",),
         splits={
-            "test": records.Split(
+            "test": dataset_info.Split(
                 examples=len(images),
                 with_clickmap=sum(len(maps) > 0 for maps in images.values()),
                 with_participants=sum(len(maps) > 1 for maps in images.values()),
@@ -265,7 +265,7 @@ def write(directory, images, shards=2, sizes=(24, 24), blur="box:5", **changes):
                 shards=written,
             )
         },
-        image=records.ImageGeometry(
+        image=dataset_info.ImageGeometry(
             "original", min(heights), max(heights), min(widths), max(widths)
         ),
         clickmap_blur=blur,
@@ -276,8 +276,8 @@ def write(directory, images, shards=2, sizes=(24, 24), blur="box:5", **changes):
         command="by hand",
         tool_version="test",
     )
-    records.save_info(str(directory), dataclasses.replace(info, **changes))
-    return records.load_info(str(directory))
+    dataset_info.save_info(str(directory), dataclasses.replace(info, **changes))
+    return dataset_info.load_info(str(directory))
 
 
 def clicked(rng, participants, shape=(24, 24)):
@@ -492,7 +492,7 @@ def test_stored_ceiling_is_what_evaluation_takes(tmp_path, capsys):
     info = write(tmp_path, {f"{i}.png": clicked(rng, 3) for i in range(12)})
     found = run(tmp_path, store="split_half", grid=3, crop_fraction=1.0)
     one = found["estimators"]["split_half"]
-    stored = records.load_info(str(tmp_path))
+    stored = dataset_info.load_info(str(tmp_path))
     assert dataclasses.replace(stored, human_ceiling=None) == info
     ceiling = stored.human_ceiling
     for key in ("value", "estimator", "interval", "null", "p", "images", "participants"):
@@ -505,7 +505,7 @@ def test_stored_ceiling_is_what_evaluation_takes(tmp_path, capsys):
     assert scores.find_ceilings(None, bare, "test", {}, [7, 14]) == {7: ceiling, 14: ceiling}
     run(tmp_path, store="two_participants")
     assert f"replaces the human ceiling {one['value']}: split-half" in capsys.readouterr().out
-    again = records.load_info(str(tmp_path)).human_ceiling
+    again = dataset_info.load_info(str(tmp_path)).human_ceiling
     assert again["grid"] is None and again["estimator"].endswith("every pixel, blur box:5")
 
 
@@ -513,7 +513,7 @@ def test_an_undefined_ceiling_is_not_stored(tmp_path):
     write(tmp_path, {f"{i}.png": [np.ones((24, 24), np.int64)] * 2 for i in range(3)}, blur="none")
     with pytest.raises(ValueError, match="--store=split_half: its value is undefined"):
         run(tmp_path, store="split_half")
-    assert records.load_info(str(tmp_path)).human_ceiling is None
+    assert dataset_info.load_info(str(tmp_path)).human_ceiling is None
     text = (tmp_path / "reliability" / "reliability.json").read_text()
     assert json.loads(text)["estimators"]["split_half"]["value"] is None
 
@@ -575,7 +575,7 @@ def damaged(directory, content):
         *info.splits["test"].shards[1:],
     )
     split = dataclasses.replace(info.splits["test"], shards=shards)
-    records.save_info(str(directory), dataclasses.replace(info, splits={"test": split}))
+    dataset_info.save_info(str(directory), dataclasses.replace(info, splits={"test": split}))
 
 
 def rewrite(path, change):

@@ -5,7 +5,7 @@ import pytest
 from faults.formats import coco as written
 
 from data_prep.readers.coco import masks
-from gala_tf.data.records import BadImageError
+from gala_tf.data.images import BadImageError
 
 
 def drawn(*rows):

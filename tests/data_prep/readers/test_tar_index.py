@@ -9,7 +9,7 @@ import pytest
 from faults.formats import imagenet as fake
 
 from data_prep.readers.archives import tar_index
-from gala_tf.data.records import BadImageError
+from gala_tf.data.images import BadImageError
 
 FILES = {"a.JPEG": b"a" * 700, "b.JPEG": b"", "c.JPEG": b"c" * 512}
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from data_prep.readers.archives import npz_files, zip_files
-from gala_tf.data.records import BadImageError
+from gala_tf.data.images import BadImageError
 
 CONTENTS = {"a/0.npz": b"zero" * 300, "a/1.npz": b"", "a/ä.txt": bytes(range(256)) * 9}
 

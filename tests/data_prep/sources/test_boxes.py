@@ -9,7 +9,7 @@ from faults.formats.boxes import write_boxes
 
 from data_prep.sources import boxes
 from data_prep.sources.splits import assign_splits
-from gala_tf.data.records import BadImageError
+from gala_tf.data.images import BadImageError
 
 ROWS = [
     ("cat/a.jpg", 1, 2, 4, 5, "cat"),

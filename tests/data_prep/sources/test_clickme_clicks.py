@@ -15,7 +15,7 @@ from data_prep.maps import rasterise
 from data_prep.readers.clicks import click_files, click_npz, click_table
 from data_prep.readers.imagenet import imagenet_classes
 from data_prep.sources import SOURCES, Item, SourceOptions, clickme_clicks, splits
-from gala_tf.data.records import BadImageError
+from gala_tf.data.images import BadImageError
 
 POINTS = [(10, 20), (30, 40), (50, 60)]
 
@@ -561,12 +561,12 @@ def test_game_frame_of_a_256_image_is_the_identity(tmp_path):
 def test_game_frame_agrees_with_preparing_first(tmp_path, height, width):
     """Painting on the original and then cropping gives what painting on the crop does, nearly."""
     from data_prep.maps import geometry
-    from gala_tf.data import records
+    from gala_tf.data.images import decode_image
 
     picture(tmp_path / "a.jpg", height, width)
     points = np.random.default_rng(1).uniform(0, 256, (74, 2)).tolist()
     example = clickme_clicks.read_item(item([points]), str(tmp_path), "256", 14)
-    image = records.decode_image(example.image, "a")
+    image = decode_image(example.image, "a")
     (square,) = geometry.square_example(example, image, 256)[0].participant_maps
     expected = rasterise.rasterise_bubbles(points, 14, 256, 256)
     assert np.corrcoef(square.ravel(), expected.ravel())[0, 1] > 0.95

@@ -12,7 +12,7 @@ from faults.formats import clickme_harmonization as formats
 from PIL import Image
 
 from data_prep.sources import SourceOptions, clickme_harmonization
-from gala_tf.data.records import BadImageError
+from gala_tf.data.images import BadImageError
 
 SIDE = 256
 

@@ -13,7 +13,7 @@ from faults.formats import clickme_release as formats
 
 from data_prep.sources import SourceOptions, clickme_release
 from gala_tf.data import records
-from gala_tf.data.records import BadImageError
+from gala_tf.data.images import BadImageError, decode_image
 
 SIDE = 256
 
@@ -497,6 +497,6 @@ def test_through_the_builder(tmp_path):
     for row in [row for rows in found.values() for row in rows]:
         counts = records.decode_counts(row["clickmap/counts"], SIDE, SIDE)
         np.testing.assert_array_equal(counts, heatmap())
-        image = np.asarray(records.decode_image(row["image/encoded"], "image"), np.float64)
+        image = np.asarray(decode_image(row["image/encoded"], "image"), np.float64)
         assert np.abs(image - pixels(row["image/class/label"])).mean() < 12  # JPEG
         assert row["clickmap/clicks"] == 5

@@ -8,7 +8,7 @@ from fake_trees import assert_travels, build, options, read, write_image
 from faults.formats import coco as written
 
 from data_prep.sources import coco
-from gala_tf.data.records import BadImageError
+from gala_tf.data.images import BadImageError
 
 CATEGORIES = [written.category(18, "dog"), written.category(1, "person")]
 SQUARE = [[2.0, 3.0, 6.0, 3.0, 6.0, 8.0, 2.0, 8.0]]  # x 2...6, y 3...8: 20 pixels

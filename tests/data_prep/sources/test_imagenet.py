@@ -16,7 +16,7 @@ from PIL import Image
 from data_prep import sources
 from data_prep.readers.imagenet import imagenet_boxes, imagenet_classes, imagenet_ground_truth
 from data_prep.sources import imagenet
-from gala_tf.data.records import BadImageError
+from gala_tf.data.images import BadImageError
 
 WNIDS = imagenet_classes.wnids()
 TRAIN = {

@@ -15,7 +15,7 @@ from faults.formats import imagenet_tfrecords as fmt
 from data_prep.readers.examples import tfds_files
 from data_prep.readers.imagenet import imagenet_classes
 from data_prep.sources import imagenet_tfrecords as source
-from gala_tf.data.records import BadImageError
+from gala_tf.data.images import BadImageError
 
 WNIDS = list(imagenet_classes.wnids())
 SYNSETS = [WNIDS[label] for label in (0, 1, 65, 999)]

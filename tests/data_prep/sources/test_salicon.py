@@ -12,7 +12,7 @@ from scipy.io import savemat
 
 from data_prep.readers.archives import mat_files
 from data_prep.sources import salicon
-from gala_tf.data.records import BadImageError
+from gala_tf.data.images import BadImageError
 
 SIZE = (24, 32)
 WORKERS = [

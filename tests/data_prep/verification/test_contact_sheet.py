@@ -17,7 +17,7 @@ from data_prep.verification import (
 )
 from data_prep.verification.contact_sheet import PANEL, Line, Triplet
 from data_prep.verification.record_checks import Facts
-from gala_tf.data import records
+from gala_tf.data import dataset_info
 
 GREY = np.full((20, 40, 3), 100, np.uint8)
 
@@ -57,9 +57,9 @@ def store_of(*rows):
 
 
 def info_of(classes=("cat", "dog", "owl")):
-    split = records.Split(0, 0, 0, 0, ())
-    geometry = records.ImageGeometry("original", 1, 1, 1, 1)
-    return records.DatasetInfo(
+    split = dataset_info.Split(0, 0, 0, 0, ())
+    geometry = dataset_info.ImageGeometry("original", 1, 1, 1, 1)
+    return dataset_info.DatasetInfo(
         "pets",
         tuple(classes),
         {"train": split, "test": split},

@@ -16,7 +16,7 @@ from small_data import make_example
 from data_prep import verify
 from data_prep.building import encoding
 from data_prep.verification import findings, record_checks, shard_checks
-from gala_tf.data import reading, records, tfrecord_files
+from gala_tf.data import dataset_info, reading, records, tfrecord_files
 
 SHARD = "train-00001-of-00003.tfrecord"
 
@@ -45,14 +45,14 @@ def serialized_records(directory, file=SHARD):
 
 def rewrite(directory, serialized, file=SHARD):
     """A shard with other records, and a sidecar that agrees with it as a file."""
-    shard = records.write_shard(str(directory / file), serialized)
-    info = records.load_info(str(directory))
+    shard = dataset_info.write_shard(str(directory / file), serialized)
+    info = dataset_info.load_info(str(directory))
     split = info.splits["train"]
     shards = tuple(shard if old.file == file else old for old in split.shards)
     total = sum(one.examples for one in shards)
     split = dataclasses.replace(split, shards=shards, examples=total)
     info = dataclasses.replace(info, splits={**info.splits, "train": split})
-    records.save_info(str(directory), info)
+    dataset_info.save_info(str(directory), info)
     return info
 
 
@@ -103,7 +103,7 @@ def test_the_command_exits_with_1_and_prints_file_record_and_reason(copy):
     command = [sys.executable, "-m", "data_prep.verify", str(copy), "--num_workers=1", "--nosheets"]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 1, result.stderr[-2000:]
-    assert f"{SHARD}, record 12: {records.ALTERED}" in result.stdout
+    assert f"{SHARD}, record 12: {dataset_info.ALTERED}" in result.stdout
     assert "2 faults" in result.stdout and "faults.csv" in result.stdout
 
 
@@ -126,9 +126,9 @@ def test_the_directory_is_the_first_or_last_argument(arguments, named):
 
 def refused(directory, split="train"):
     """Training's words about a split, or ""."""
-    info = records.load_info(str(directory))
+    info = dataset_info.load_info(str(directory))
     try:
-        records.check_shards(str(directory), info, split)  # before training
+        dataset_info.check_shards(str(directory), info, split)  # before training
         reading.check_records(str(directory), info, split)  # while training
     except ValueError as error:
         return str(error)
@@ -141,19 +141,21 @@ def spans(directory):
 
 def with_size(directory):
     """The sidecar takes the shard as it is now: only its records can tell."""
-    info = records.load_info(str(directory))
+    info = dataset_info.load_info(str(directory))
     split = info.splits["train"]
     size = os.path.getsize(directory / SHARD)
     shards = tuple(
         dataclasses.replace(s, bytes=size) if s.file == SHARD else s for s in split.shards
     )
     split = dataclasses.replace(split, shards=shards)
-    records.save_info(
+    dataset_info.save_info(
         str(directory), dataclasses.replace(info, splits={**info.splits, "train": split})
     )
 
 
-@pytest.mark.parametrize("extra, reason", [(0, ""), (7, records.CUT_OFF), (60, records.CUT_OFF)])
+@pytest.mark.parametrize(
+    "extra, reason", [(0, ""), (7, dataset_info.CUT_OFF), (60, dataset_info.CUT_OFF)]
+)
 def test_a_truncated_shard(copy, extra, reason):
     end = spans(copy)[3].offset + spans(copy)[3].length + 4
     os.truncate(copy / SHARD, end + extra)  # behind record 3, in the head of 4, inside of 4
@@ -172,21 +174,22 @@ def test_a_flipped_byte_in_the_data_and_in_a_length(copy):
     (copy / SHARD).write_bytes(data)
     found = faults(copy)
     assert [fault[:2] for fault in found] == [(SHARD, None), (SHARD, 5)]
-    assert "SHA-256" in found[0][2] and found[1][2] == records.ALTERED
+    assert "SHA-256" in found[0][2] and found[1][2] == dataset_info.ALTERED
     assert f"Record 5 of shard {str(copy / SHARD)!r} cannot be read: {found[1][2]}" in refused(copy)
     data[spans(copy)[2].offset - 12] ^= 4
     (copy / SHARD).write_bytes(data)
     found = faults(copy)
-    assert found[1][:2] == (SHARD, 2) and found[1][2].startswith(records.ALTERED)
-    assert f"Record 2 of shard {str(copy / SHARD)!r} cannot be read: {records.ALTERED}" in refused(
-        copy
+    assert found[1][:2] == (SHARD, 2) and found[1][2].startswith(dataset_info.ALTERED)
+    assert (
+        f"Record 2 of shard {str(copy / SHARD)!r} cannot be read: {dataset_info.ALTERED}"
+        in refused(copy)
     )
 
 
 def test_every_flipped_byte_is_found(copy):
     """Seeded sample; with the digest and without (the sidecar's is made to agree)."""
     original = (copy / SHARD).read_bytes()
-    info = records.load_info(str(copy))
+    info = dataset_info.load_info(str(copy))
     shard = next(s for s in info.splits["train"].shards if s.file == SHARD)
     expected = record_checks.Expectation.of(info)
     rng = np.random.default_rng(0)
@@ -202,7 +205,10 @@ def test_every_flipped_byte_is_found(copy):
         assert found[0].record is None and "SHA-256" in found[0].reason
         at = max(i for i, span in enumerate(spans_of(original)) if span.offset - 12 <= place)
         assert (found[1].file, found[1].record) == (SHARD, at), place
-        assert found[1].reason.startswith(records.ALTERED) or found[1].reason == records.CUT_OFF
+        assert (
+            found[1].reason.startswith(dataset_info.ALTERED)
+            or found[1].reason == dataset_info.CUT_OFF
+        )
 
 
 def spans_of(data):
@@ -223,8 +229,10 @@ def test_a_missing_shard(copy):
 
 def test_an_extra_shard(copy):
     shutil.copy(copy / SHARD, copy / "train-00003-of-00004.tfrecord")
-    assert faults(copy) == [("train-00003-of-00004.tfrecord", None, records.UNLISTED)]
-    assert f"train-00003-of-00004.tfrecord' cannot be read: {records.UNLISTED}" in refused(copy)
+    assert faults(copy) == [("train-00003-of-00004.tfrecord", None, dataset_info.UNLISTED)]
+    assert f"train-00003-of-00004.tfrecord' cannot be read: {dataset_info.UNLISTED}" in refused(
+        copy
+    )
 
 
 def test_a_shard_of_another_data_set(copy):
@@ -235,7 +243,7 @@ def test_a_shard_of_another_data_set(copy):
         )
         for i in range(13)
     ]
-    records.write_shard(str(copy / SHARD), [item.serialized for item in others])
+    dataset_info.write_shard(str(copy / SHARD), [item.serialized for item in others])
     with_size(copy)
     found = faults(copy)
     assert found[0][:2] == (SHARD, None) and "is of another data set" in found[0][2]
@@ -260,7 +268,7 @@ def test_no_sidecar_or_a_broken_one(copy, text):
     (found,) = faults(copy)
     assert found[:2] == ("dataset_info.json", None)
     with pytest.raises(ValueError) as error:
-        records.load_info(str(copy))
+        dataset_info.load_info(str(copy))
     assert str(error.value) == found[2]
 
 
@@ -277,11 +285,11 @@ def test_a_sidecar_that_names_files_elsewhere(copy):
 
 
 def test_counts_that_the_records_do_not_bear_out(copy):
-    info = records.load_info(str(copy))
+    info = dataset_info.load_info(str(copy))
     split = dataclasses.replace(info.splits["test"], with_clickmap=9, classes=1)
     image = dataclasses.replace(info.image, max_height=33)
     info = dataclasses.replace(info, splits={**info.splits, "test": split}, image=image)
-    records.save_info(str(copy), info)
+    dataset_info.save_info(str(copy), info)
     reasons = [fault[2] for fault in faults(copy)]
     assert reasons == [
         "split 'test': with_clickmap is 9, its records hold 10",
@@ -401,7 +409,7 @@ def test_the_same_picture_in_two_splits_and_an_id_used_twice(copy):
     example = tf.train.Example.FromString(other)
     example.features.feature["image/id"].bytes_list.value[0] = b"train/other"
     rewrite(copy, [*serialized[:11], example.SerializeToString(), serialized[0]])
-    info = records.load_info(str(copy))
+    info = dataset_info.load_info(str(copy))
     found = [fault for fault in faults(copy) if fault[0] != "dataset_info.json"]
     assert info.splits["train"].examples == 40
     assert found == [

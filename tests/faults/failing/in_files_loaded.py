@@ -13,7 +13,7 @@ from faults.failing import FAILURE, NAMED, Kind
 
 from data_prep.maps import count_maps
 from data_prep.readers.clicks import click_npz
-from gala_tf.data import records
+from gala_tf.data import dataset_info
 from gala_tf.explain import saved_models
 from gala_tf.runs import directory
 
@@ -127,7 +127,7 @@ FAULTS = {
     "loaded: clicks of Python objects": Kind(_clicks, (NAMED,)),
     "loaded: map of Python objects": Kind(_map, (NAMED,)),
     "loaded: dataset_info.json that is a pickle": Kind(
-        functools.partial(_json, records.load_info, records.INFO_FILE), (NAMED,)
+        functools.partial(_json, dataset_info.load_info, dataset_info.INFO_FILE), (NAMED,)
     ),
     "loaded: run.flags that is a pickle": Kind(
         functools.partial(_json, directory.load, directory.FLAGS_FILE), (NAMED,)

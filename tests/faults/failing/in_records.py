@@ -11,7 +11,7 @@ import small_data
 import tensorflow as tf
 from faults.failing import COUNTED, FAILURE, NAMED, Kind, empty, flip_a_bit, remove
 
-from gala_tf.data import bad_records, clickmaps, input_pipeline, reading, records
+from gala_tf.data import bad_records, clickmaps, dataset_info, input_pipeline, reading
 
 SHARD = 1  # of the training split's
 EXAMPLES, SHARDS = 60, 12  # 5 records each: less than the tenth that may be left out
@@ -56,8 +56,8 @@ def images():
     folder, info = data_set()
     found = {}
     for shard in info.splits["train"].shards:
-        split = records.Split(shard.examples, 0, 0, 0, (shard,))
-        rest = records.Split(0, 0, 0, 0, info.splits["train"].shards)  # so that all are listed
+        split = dataset_info.Split(shard.examples, 0, 0, 0, (shard,))
+        rest = dataset_info.Split(0, 0, 0, 0, info.splits["train"].shards)  # so that all are listed
         only = dataclasses.replace(info, splits={"train": split, "rest": rest})
         in_order = digests(batches(folder, only, shuffle_buffer=1), shard.examples)
         found |= {(shard.file, number): digest for number, digest in enumerate(in_order)}

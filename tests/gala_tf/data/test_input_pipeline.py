@@ -10,7 +10,7 @@ import tensorflow as tf
 from PIL import Image
 
 from gala_tf import metrics
-from gala_tf.data import clickmaps, input_pipeline, reading, records
+from gala_tf.data import clickmaps, dataset_info, input_pipeline, reading, records
 
 HEIGHT, WIDTH, GRID = 40, 48, 10
 SHARDS = ((0, 1, 2, 3, 4), (5, 6, 7), (8, 9, 10, 11))  # the images in each
@@ -50,17 +50,18 @@ def encode(index):
 
 def write_data_set(directory, shards):
     written = tuple(
-        records.write_shard(
-            str(directory / records.shard_name("train", number, len(shards))), map(encode, indices)
+        dataset_info.write_shard(
+            str(directory / dataset_info.shard_name("train", number, len(shards))),
+            map(encode, indices),
         )
         for number, indices in enumerate(shards)
     )
     examples = sum(shard.examples for shard in written)
-    return records.DatasetInfo(
+    return dataset_info.DatasetInfo(
         name="tiny",
         class_names=("a", "b", "c", "d"),
-        splits={"train": records.Split(examples, 0, 0, 4, written)},
-        image=records.ImageGeometry("original", HEIGHT, HEIGHT, WIDTH, WIDTH),
+        splits={"train": dataset_info.Split(examples, 0, 0, 4, written)},
+        image=dataset_info.ImageGeometry("original", HEIGHT, HEIGHT, WIDTH, WIDTH),
         clickmap_blur="box:5",
         clickmap_grid=GRID,
         human_ceiling=None,
@@ -286,8 +287,8 @@ def test_a_remote_file_system_is_read_as_a_local_one(data):
     tf.io.gfile.makedirs(bucket)
     for name in tf.io.gfile.listdir(directory):
         tf.io.gfile.copy(f"{directory}/{name}", f"{bucket}/{name}", overwrite=True)
-    records.save_info(bucket, info)
-    remote = (bucket, records.load_info(bucket))
+    dataset_info.save_info(bucket, info)
+    remote = (bucket, dataset_info.load_info(bucket))
     assert_equal(take(train_dataset(remote), 5), take(train_dataset(data), 5))
     assert_equal(take(eval_dataset(remote), -1), take(eval_dataset(data), -1))
     reading.check_records(*remote, "train")
@@ -397,7 +398,7 @@ def damaged(tmp_path):
     example = tf.train.Example.FromString(serialized[2])
     jpeg = example.features.feature["image/encoded"].bytes_list
     jpeg.value[0] = jpeg.value[0][:-200]
-    shard = records.write_shard(path, [*serialized[:2], example.SerializeToString()])
+    shard = dataset_info.write_shard(path, [*serialized[:2], example.SerializeToString()])
     split = info.splits["train"]
     split = dataclasses.replace(split, shards=(shard, *split.shards[1:]))
     return str(tmp_path), dataclasses.replace(info, splits={"train": split})
@@ -422,7 +423,7 @@ def with_another_version(data, directory, *, without=()):
     for name in without:
         del example.features.feature[name]
     serialized[1] = example.SerializeToString()
-    shard = records.write_shard(path, serialized)
+    shard = dataset_info.write_shard(path, serialized)
     split = info.splits["train"]
     split = dataclasses.replace(split, shards=(split.shards[0], shard, *split.shards[2:]))
     return str(directory), dataclasses.replace(info, splits={"train": split})
@@ -446,7 +447,7 @@ def test_a_record_of_another_schema_version_stops_a_run(data, tmp_path):
             take(dataset, 20)
 
 
-@pytest.mark.parametrize("cut, reason", [(5, records.CUT_OFF), (0, records.ALTERED)])
+@pytest.mark.parametrize("cut, reason", [(5, dataset_info.CUT_OFF), (0, dataset_info.ALTERED)])
 def test_check_records_says_how_a_file_is_damaged(data, tmp_path, cut, reason):
     directory, info = data
     shutil.copytree(directory, tmp_path / "copy")

@@ -9,7 +9,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from gala_tf.data import records
+from gala_tf.data import dataset_info, records
+from gala_tf.data.images import BadImageError, decode_image, to_jpeg
 
 HEIGHT, WIDTH = 20, 30
 
@@ -56,7 +57,7 @@ def test_every_feature_survives_the_round_trip():
     assert (int(parsed["image/height"]), int(parsed["image/width"])) == (HEIGHT, WIDTH)
     assert int(parsed["clickmap/participants"]) == 3
     assert int(parsed["clickmap/clicks"]) == 41
-    assert int(parsed["schema_version"]) == records.SCHEMA_VERSION
+    assert int(parsed["schema_version"]) == dataset_info.SCHEMA_VERSION
     np.testing.assert_array_equal(parsed["clickmap/box"], [0.0, 0.25, 1.0, 0.5])
     decode = records.decode_counts
     np.testing.assert_array_equal(decode(parsed["clickmap/counts"], HEIGHT, WIDTH), sum(maps))
@@ -163,7 +164,7 @@ def test_parse_only_what_is_named():
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 def test_plain_jpegs_keep_their_bytes(mode):
     data = _file(mode)
-    assert records.to_jpeg(records.decode_image(data, "a"), data) == data
+    assert to_jpeg(decode_image(data, "a"), data) == data
 
 
 @pytest.mark.parametrize(
@@ -180,8 +181,8 @@ def test_plain_jpegs_keep_their_bytes(mode):
 )
 def test_other_files_become_jpegs_of_the_same_picture(mode, kind):
     data = _file(mode, kind)
-    image = records.decode_image(data, "a")
-    jpeg = records.to_jpeg(image, data)
+    image = decode_image(data, "a")
+    jpeg = to_jpeg(image, data)
     assert jpeg != data
     # The op that training uses, which takes nothing but JPEG.
     decoded = tf.io.decode_and_crop_jpeg(jpeg, [2, 3, 10, 12], channels=3).numpy()
@@ -219,43 +220,43 @@ def test_exif_orientation_is_applied(orientation):
     "data", [b"", b"hello", _file()[:-200], _file("RGB", "PNG")[:-200], _file()[:20]]
 )
 def test_damaged_images_are_named(data):
-    with pytest.raises(records.BadImageError, match=f"'cat/a.jpg'.*{len(data)} bytes.*Fetch"):
-        records.decode_image(data, "cat/a.jpg")
+    with pytest.raises(BadImageError, match=f"'cat/a.jpg'.*{len(data)} bytes.*Fetch"):
+        decode_image(data, "cat/a.jpg")
 
 
 def test_altered_bytes_that_pillow_would_take():
     """A PNG's checksums, and a JPEG's end, which TensorFlow's decoder demands."""
     data = bytearray(_file("RGB", "PNG"))
     data[data.index(b"IEND") - 5] ^= 1  # the checksum of the pixels alone
-    with pytest.raises(records.BadImageError, match="'a'.*broken PNG file"):
-        records.decode_image(bytes(data), "a")
+    with pytest.raises(BadImageError, match="'a'.*broken PNG file"):
+        decode_image(bytes(data), "a")
     data = bytearray(_file())
     data[-1] = 0xE0
     with pytest.raises(tf.errors.InvalidArgumentError):
         tf.io.decode_jpeg(bytes(data))
-    with pytest.raises(records.BadImageError, match="'a'.*no end marker"):
-        records.decode_image(bytes(data), "a")
+    with pytest.raises(BadImageError, match="'a'.*no end marker"):
+        decode_image(bytes(data), "a")
     # What follows the end does not matter, nor do markers inside of a thumbnail.
     exif = b"Exif\0\0" + _file(height=8, width=8)
     app1 = b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif
     with_thumbnail = _file()[:2] + app1 + _file()[2:] + b"tail"
-    assert records.decode_image(with_thumbnail, "a").size == (WIDTH, HEIGHT)
-    records.decode_image(_file(mode="L"), "a")
+    assert decode_image(with_thumbnail, "a").size == (WIDTH, HEIGHT)
+    decode_image(_file(mode="L"), "a")
 
 
 def test_no_program_runs_for_an_image(monkeypatch):
     """PostScript, which Pillow would hand to Ghostscript, is no image whatever its name."""
     monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *_, **__: pytest.fail("it ran"))
     data = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 32 24\n%%EndComments\nshowpage\n%%EOF\n"
-    with pytest.raises(records.BadImageError, match="'a'.*cannot identify"):
-        records.decode_image(data, "a")
+    with pytest.raises(BadImageError, match="'a'.*cannot identify"):
+        decode_image(data, "a")
 
 
 def test_sixteen_bit_images_are_refused_rather_than_clipped():
     buffer = io.BytesIO()
     Image.fromarray(_counts(60_000).astype(np.uint16)).save(buffer, "PNG")
-    with pytest.raises(records.BadImageError, match="'a'.*mode 'I.*8 bits.*Convert"):
-        records.decode_image(buffer.getvalue(), "a")
+    with pytest.raises(BadImageError, match="'a'.*mode 'I.*8 bits.*Convert"):
+        decode_image(buffer.getvalue(), "a")
 
 
 # --- errors of encode_example
@@ -298,14 +299,18 @@ def data_set(tmp_path):
     """Two shards of one split, described."""
     payload = [records.encode_example(records.Example(f"{i}", _file(), 0)) for i in range(3)]
     shards = (
-        records.write_shard(str(tmp_path / records.shard_name("train", 0, 2)), payload[:2]),
-        records.write_shard(str(tmp_path / records.shard_name("train", 1, 2)), payload[2:]),
+        dataset_info.write_shard(
+            str(tmp_path / dataset_info.shard_name("train", 0, 2)), payload[:2]
+        ),
+        dataset_info.write_shard(
+            str(tmp_path / dataset_info.shard_name("train", 1, 2)), payload[2:]
+        ),
     )
-    info = records.DatasetInfo(
+    info = dataset_info.DatasetInfo(
         name="toy",
         class_names=("cat", "Hündin"),
-        splits={"train": records.Split(3, 2, 1, 2, shards)},
-        image=records.ImageGeometry("original", HEIGHT, HEIGHT, WIDTH, WIDTH),
+        splits={"train": dataset_info.Split(3, 2, 1, 2, shards)},
+        image=dataset_info.ImageGeometry("original", HEIGHT, HEIGHT, WIDTH, WIDTH),
         clickmap_blur="box:49",
         clickmap_grid=4,
         human_ceiling={"value": 0.5, "estimator": "pairs", "source": "a paper"},
@@ -314,19 +319,19 @@ def data_set(tmp_path):
         command="python -m data_prep.build_tfrecords --source=toy",
         tool_version="toy 1",
     )
-    records.save_info(str(tmp_path), info)
+    dataset_info.save_info(str(tmp_path), info)
     return str(tmp_path), info
 
 
 def test_info_survives_the_round_trip(data_set):
     directory, info = data_set
-    assert records.load_info(directory) == info
+    assert dataset_info.load_info(directory) == info
     assert info.num_classes == 2 and info.label_base == 0
 
 
 def test_shards_hold_what_they_say(data_set):
     directory, info = data_set
-    paths = records.check_shards(directory, info, "train")
+    paths = dataset_info.check_shards(directory, info, "train")
     assert [path.rsplit("/")[-1] for path in paths] == [
         "train-00000-of-00002.tfrecord",
         "train-00001-of-00002.tfrecord",
@@ -341,14 +346,14 @@ def test_unfinished_shards_are_not_left_under_their_name(tmp_path):
         raise RuntimeError("stop")
 
     with pytest.raises(RuntimeError):
-        records.write_shard(str(tmp_path / "train"), broken())
+        dataset_info.write_shard(str(tmp_path / "train"), broken())
     assert not (tmp_path / "train").exists()
 
 
 def test_missing_cut_and_unknown_shards_are_named(data_set):
     directory, info = data_set
     with pytest.raises(ValueError, match=r"'toy' has no split 'test'; it has \['train'\]"):
-        records.check_shards(directory, info, "test")
+        dataset_info.check_shards(directory, info, "test")
     shard = info.splits["train"].shards[0]
     path = f"{directory}/{shard.file}"
     with open(path, "rb+") as file:
@@ -356,14 +361,14 @@ def test_missing_cut_and_unknown_shards_are_named(data_set):
     with pytest.raises(
         ValueError, match=f"{shard.file}.*expected {shard.bytes} bytes.*got {shard.bytes - 1} bytes"
     ):
-        records.check_shards(directory, info, "train")
+        dataset_info.check_shards(directory, info, "train")
     tf.io.gfile.remove(path)
     with pytest.raises(ValueError, match="no such file.*build the data set again: python -m"):
-        records.check_shards(directory, info, "train")
+        dataset_info.check_shards(directory, info, "train")
 
 
 def _edit(directory, change):
-    path = f"{directory}/{records.INFO_FILE}"
+    path = f"{directory}/{dataset_info.INFO_FILE}"
     with open(path, encoding="utf-8") as file:
         fields = json.load(file)
     change(fields)
@@ -388,13 +393,13 @@ def test_a_description_that_is_off_is_refused(data_set, change, message):
     directory, _ = data_set
     _edit(directory, change)
     with pytest.raises(ValueError, match=message):
-        records.load_info(directory)
+        dataset_info.load_info(directory)
 
 
 def test_no_description_or_no_json(tmp_path):
     with pytest.raises(ValueError, match="No data set at .*build_tfrecords --source"):
-        records.load_info(str(tmp_path))
+        dataset_info.load_info(str(tmp_path))
     for content in (b"{", b"\xff", b"[" * 200_000):
-        (tmp_path / records.INFO_FILE).write_bytes(content)
-        with pytest.raises(ValueError, match=f"{records.INFO_FILE}' is not JSON"):
-            records.load_info(str(tmp_path))
+        (tmp_path / dataset_info.INFO_FILE).write_bytes(content)
+        with pytest.raises(ValueError, match=f"{dataset_info.INFO_FILE}' is not JSON"):
+            dataset_info.load_info(str(tmp_path))

@@ -8,7 +8,7 @@ import small_data
 import tensorflow as tf
 
 from gala_tf import train
-from gala_tf.data import records
+from gala_tf.data import dataset_info
 from gala_tf.distribution import cluster, strategy
 from gala_tf.runs import directory
 from gala_tf.training import plan
@@ -98,7 +98,7 @@ def test_a_cluster_excludes_other_hardware_flags(flags):
 
 
 def test_every_host_needs_shards_of_its_own(data_dir):
-    info = records.load_info(str(data_dir))  # 40 images in shards of 14, 13 and 13
+    info = dataset_info.load_info(str(data_dir))  # 40 images in shards of 14, 13 and 13
     assert plan.examples_by_host(info, "train", 1) == [40]
     assert plan.examples_by_host(info, "train", 2) == [27, 13]
     with pytest.raises(ValueError, match="'train' of squares leaves host 3 of 4 .* --num_shards=4"):
@@ -127,7 +127,7 @@ def test_a_run_resumes_on_as_many_hosts_as_it_began():
 
 
 def test_what_must_be_the_same_everywhere(data_dir):
-    info = records.load_info(str(data_dir))
+    info = dataset_info.load_info(str(data_dir))
     one, other = (
         directory.identity(small_data.small_config(data_dir, "RUN", **changes), info)
         for changes in ({}, {"momentum": 0.8, "steps_per_loop": 7})

@@ -13,7 +13,7 @@ import tensorflow as tf
 from scipy import special, stats
 
 from gala_tf import evaluate
-from gala_tf.data import records
+from gala_tf.data import dataset_info, records
 from gala_tf.evaluation import classifiers, harmonization, per_image, protocols, scores
 from gala_tf.explain import saved_models
 from gala_tf.runs import directory as run_directory
@@ -63,7 +63,7 @@ def evaluated(path, data_dir, directory, **changes):
 
 
 def data(data_dir, size, **changes):
-    info = records.load_info(str(data_dir))
+    info = dataset_info.load_info(str(data_dir))
     return protocols.Data(str(data_dir), info, "test", size, clickmap_blur=BLUR, **changes)
 
 
@@ -73,7 +73,7 @@ def data(data_dir, size, **changes):
 def test_attention_by_the_papers_convention_equals_evaluate(gala, data_dir, tmp_path, capsys):
     network, path = gala
     run_config = small_data.small_config(data_dir, "unused")
-    info = records.load_info(str(data_dir))
+    info = dataset_info.load_info(str(data_dir))
     strategy = tf.distribute.get_strategy()
     evaluator = evaluate.Evaluator(strategy, network, run_config, info, "test")
     predictions = evaluator.run()
@@ -157,10 +157,14 @@ def test_images_of_256_pixels_are_prepared_as_published(tmp_path):
         box=(0, 0, 1, 1),
     )
     small_data.build(tmp_path, {"test": 1}, shards=1)
-    shard = records.write_shard(str(tmp_path / records.shard_name("test", 0, 1)), [encoded])
-    info = records.load_info(str(tmp_path))
-    split = records.Split(1, 1, 0, 1, (shard,))
-    records.save_info(str(tmp_path), info.__class__(**{**vars(info), "splits": {"test": split}}))
+    shard = dataset_info.write_shard(
+        str(tmp_path / dataset_info.shard_name("test", 0, 1)), [encoded]
+    )
+    info = dataset_info.load_info(str(tmp_path))
+    split = dataset_info.Split(1, 1, 0, 1, (shard,))
+    dataset_info.save_info(
+        str(tmp_path), info.__class__(**{**vars(info), "splits": {"test": split}})
+    )
     (batch,) = protocols.harmonization_batches(data(tmp_path, 224))
     jpeg = tf.io.parse_single_example(
         encoded, {"image/encoded": tf.io.FixedLenFeature([], tf.string)}

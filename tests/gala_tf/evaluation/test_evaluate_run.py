@@ -16,7 +16,7 @@ from PIL import Image
 from scipy import ndimage, stats
 
 from gala_tf import evaluate
-from gala_tf.data import input_pipeline, records
+from gala_tf.data import dataset_info, input_pipeline
 from gala_tf.evaluation import per_image, scores
 from gala_tf.runs import checkpoints, directory
 
@@ -26,7 +26,7 @@ LAYERS = {"stage1_block1_gala": 14, "stage2_block1_gala": 7}  # and the side of 
 def build(data_dir, **changes):
     """(strategy, network, Config, DatasetInfo), with weights as if trained a little."""
     run_config = small_data.small_config(data_dir, "unused", **changes)
-    info = records.load_info(str(data_dir))
+    info = dataset_info.load_info(str(data_dir))
     strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
     with strategy.scope():
         network = directory.build_network(run_config, info.num_classes)
@@ -72,7 +72,7 @@ def blurred_crop(counts):
 @pytest.fixture(scope="module")
 def by_hand(data_dir):
     """The test split in the order of its files: image, label, map [28, 28], participants' maps."""
-    info, images = records.load_info(str(data_dir)), []
+    info, images = dataset_info.load_info(str(data_dir)), []
     for shard in info.splits["test"].shards:
         for serialized in tf.data.TFRecordDataset(str(data_dir / shard.file)).as_numpy_iterator():
             feature = tf.train.Example.FromString(serialized).features.feature

@@ -12,7 +12,7 @@ from absl import flags
 from PIL import Image
 
 from gala_tf import config, evaluate, visualize
-from gala_tf.data import clickmaps, records
+from gala_tf.data import clickmaps, dataset_info, records
 from gala_tf.runs import checkpoints, directory
 
 PANEL, GAP, MARGIN = visualize.PANEL, visualize.GAP, visualize.MARGIN
@@ -264,16 +264,16 @@ def run_dir(tmp_path_factory):
     """A run whose best weights are those it began with, on ten images in two shards."""
     data_dir, model_dir = (str(tmp_path_factory.mktemp(name)) for name in ("data", "run"))
     shards = tuple(
-        records.write_shard(
-            os.path.join(data_dir, records.shard_name("test", n, 2)), map(encode, indices)
+        dataset_info.write_shard(
+            os.path.join(data_dir, dataset_info.shard_name("test", n, 2)), map(encode, indices)
         )
         for n, indices in enumerate([range(6), range(6, 10)])
     )
-    info = records.DatasetInfo(
+    info = dataset_info.DatasetInfo(
         name="tiny",
         class_names=("cat", "dog"),
-        splits={"test": records.Split(10, 9, 0, 2, shards)},
-        image=records.ImageGeometry("original", 36, 36, 40, 40),
+        splits={"test": dataset_info.Split(10, 9, 0, 2, shards)},
+        image=dataset_info.ImageGeometry("original", 36, 36, 40, 40),
         clickmap_blur="box:5",
         clickmap_grid=4,
         human_ceiling=None,
@@ -282,7 +282,7 @@ def run_dir(tmp_path_factory):
         command="rebuild",
         tool_version="test",
     )
-    records.save_info(data_dir, info)
+    dataset_info.save_info(data_dir, info)
     run_config = config.Config(
         data_dir=data_dir,
         model_dir=model_dir,

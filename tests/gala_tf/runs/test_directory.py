@@ -11,7 +11,7 @@ import pytest
 import small_data
 
 from gala_tf import config
-from gala_tf.data import records
+from gala_tf.data import dataset_info
 from gala_tf.runs import checkpoints
 from gala_tf.runs import directory as run_directory
 
@@ -20,7 +20,7 @@ from gala_tf.runs import directory as run_directory
 def run(data_dir, tmp_path):
     """A run that has started: (Config, DatasetInfo)."""
     run_config = small_data.small_config(data_dir, tmp_path / "deep" / "run")
-    info = records.load_info(run_config.data_dir)
+    info = dataset_info.load_info(run_config.data_dir)
     run_directory.start(run_config, info)
     return run_config, info
 
@@ -111,7 +111,7 @@ def test_allowing_changes_is_a_wish_of_one_session(run):
 
 def test_check_of_a_new_directory_writes_nothing(data_dir, tmp_path):
     run_config = small_data.small_config(data_dir, tmp_path / "new")
-    run_directory.check(run_config, records.load_info(str(data_dir)))
+    run_directory.check(run_config, dataset_info.load_info(str(data_dir)))
     assert not os.path.exists(run_config.model_dir)
 
 

@@ -13,7 +13,7 @@ import small_data
 import tensorflow as tf
 
 from gala_tf import losses
-from gala_tf.data import clickmaps, input_pipeline, records
+from gala_tf.data import clickmaps, dataset_info, input_pipeline
 from gala_tf.distribution.strategy import make_strategy
 from gala_tf.tpu_checking import (
     cache,
@@ -140,7 +140,7 @@ def test_what_is_compiled_is_what_train_runs(data_dir, tmp_path):
     """The vector of a step, and what it does to every weight, on one CPU."""
     # As for a TPU: elsewhere another, equivalent update of the weights is faster.
     run_config = small_data.small_config(data_dir, tmp_path, **SMALLEST, tpu="local")
-    strategy, info = make_strategy(), records.load_info(str(data_dir))
+    strategy, info = make_strategy(), dataset_info.load_info(str(data_dir))
     session = sessions.build_session(run_config, info, strategy)
     batches = sessions.training_batches(
         strategy, run_config, info, session.sizes, session.map_resize, step=0
@@ -171,7 +171,7 @@ def test_batches_without_a_data_set_are_those_of_one(data_dir, tmp_path):
         clickmap_blur=clickmaps.parse_blur("box:5"),
     )
     info = steps.placeholder_data_set(str(tmp_path), run_config, 4)
-    real = records.load_info(str(data_dir))
+    real = dataset_info.load_info(str(data_dir))
     for make, split in (
         (input_pipeline.make_train_dataset, "train"),
         (input_pipeline.make_eval_dataset, "validation"),

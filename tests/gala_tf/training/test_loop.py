@@ -16,7 +16,7 @@ import tensorflow as tf
 from run_weights import assert_same_weights, weights
 
 from gala_tf import train
-from gala_tf.data import records
+from gala_tf.data import dataset_info
 from gala_tf.runs import checkpoints, directory, logs
 from gala_tf.training import plan
 
@@ -65,7 +65,7 @@ def test_run_directory_is_complete(finished):
     assert stored["examples"] == 13 and stored["human_ceiling"]["images"] == 10
     again, info = directory.load(run_config.model_dir)
     assert again == run_config
-    assert info == records.load_info(run_config.data_dir)
+    assert info == dataset_info.load_info(run_config.data_dir)
 
 
 def test_log_holds_what_a_reader_needs(finished):
@@ -273,7 +273,7 @@ def test_jit_compile_computes_the_same(data_dir, tmp_path, precision):
 
 
 def test_batch_that_does_not_divide_is_refused(data_dir):
-    info = records.load_info(str(data_dir))
+    info = dataset_info.load_info(str(data_dir))
     with pytest.raises(
         ValueError, match="--global_batch_size=10 .* by the 4 replicas; use 8 or 12"
     ):
@@ -288,10 +288,10 @@ def test_damaged_data_is_refused(tmp_path):
 
 
 def test_maps_wanted_but_none_there_is_refused(data_dir, tmp_path, monkeypatch):
-    info = records.load_info(str(data_dir))
+    info = dataset_info.load_info(str(data_dir))
     bare = dataclasses.replace(info.splits["train"], with_clickmap=0)
     bare = dataclasses.replace(info, splits={**info.splits, "train": bare})
-    monkeypatch.setattr(records, "load_info", lambda _: bare)
+    monkeypatch.setattr(dataset_info, "load_info", lambda _: bare)
     refused(
         "no image of split 'train' .* has a click map",
         small_data.small_config(data_dir, tmp_path / "run"),
@@ -307,7 +307,7 @@ def test_changed_flags_are_refused_by_name(finished):
     allowed = dataclasses.replace(changed, allow_flag_changes=True, seed=0, test_split="")
     train.train_and_evaluate(allowed)  # is finished already: nothing to do
     assert directory.load(run_config.model_dir)[0].momentum == 0.8
-    directory.start(run_config, records.load_info(run_config.data_dir))  # as it was
+    directory.start(run_config, dataset_info.load_info(run_config.data_dir))  # as it was
 
 
 def test_another_data_set_is_refused(finished, tmp_path):

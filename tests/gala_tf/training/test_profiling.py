@@ -8,7 +8,7 @@ import tensorflow as tf
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
 from gala_tf import config, train
-from gala_tf.data import records
+from gala_tf.data import dataset_info
 from gala_tf.training import plan, profiling
 
 
@@ -22,7 +22,7 @@ def test_steps_that_make_no_sense_are_refused(steps):
 
 
 def test_steps_after_the_end_are_refused(data_dir):
-    info = records.load_info(str(data_dir))  # 40 images, 15 steps of 8
+    info = dataset_info.load_info(str(data_dir))  # 40 images, 15 steps of 8
     length = plan.make_plan(small_data.small_config(data_dir, "", profile_steps=(9, 15)), info, 1)
     assert length.cuts == (8, 15)
     for changes in (dict(profile_steps=(9, 16)), dict(profile_steps=(9, 12), stop_after_steps=11)):

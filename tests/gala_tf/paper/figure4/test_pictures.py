@@ -13,7 +13,7 @@ from absl import flags
 from PIL import Image
 
 from gala_tf import config, evaluate, figures
-from gala_tf.data import input_pipeline, records
+from gala_tf.data import dataset_info, input_pipeline
 from gala_tf.paper.figure4 import draw as figure4_runs
 from gala_tf.paper.figure4 import networks, pictures
 from gala_tf.pictures import panels
@@ -255,7 +255,7 @@ def make_run(data_dir, model_dir, info, **changes):
 @pytest.fixture(scope="module")
 def runs(data_dir, tmp_path_factory):
     """Two small networks of other seeds on one data set."""
-    root, info = tmp_path_factory.mktemp("runs"), records.load_info(str(data_dir))
+    root, info = tmp_path_factory.mktemp("runs"), dataset_info.load_info(str(data_dir))
     return [
         make_run(data_dir, root / "maps", info),
         make_run(data_dir, root / "none", info, seed=1, map_loss_weight=0.0),
@@ -325,7 +325,7 @@ def opened(info, **changes):
 
 
 def test_runs_that_cannot_be_compared_are_refused(data_dir):
-    info = records.load_info(str(data_dir))
+    info = dataset_info.load_info(str(data_dir))
     ours, check = opened(info), figure4_runs.check_pair
     check(ours, opened(info, seed=1, map_loss_weight=0.0), "")
     other = opened(dataclasses.replace(info, class_names=info.class_names[::-1]))
@@ -344,7 +344,7 @@ def test_runs_that_cannot_be_compared_are_refused(data_dir):
 
 @pytest.mark.parametrize("attention", ["none", "se"])
 def test_network_without_attention_maps_is_refused(data_dir, tmp_path, attention):
-    info = records.load_info(str(data_dir))
+    info = dataset_info.load_info(str(data_dir))
     run = make_run(data_dir, tmp_path, info, attention=attention)
     with pytest.raises(ValueError, match=rf"--attention={attention}\) has no attention map"):
         networks.open_run(run)
@@ -355,9 +355,9 @@ def test_wrong_run_data_set_or_number_is_refused(runs, data_dir, tmp_path):
         draw([str(tmp_path), runs[0]], tmp_path)
     with pytest.raises(ValueError, match="--num_images must be positive"):
         draw(runs, tmp_path, num_images=0)
-    info = records.load_info(str(data_dir))
+    info = dataset_info.load_info(str(data_dir))
     other_classes = dataclasses.replace(info, class_names=info.class_names[::-1])
-    records.save_info(str(tmp_path), other_classes)
+    dataset_info.save_info(str(tmp_path), other_classes)
     with pytest.raises(ValueError, match="--data_dir=.* has other classes, or another order"):
         draw(runs, tmp_path, data_dir=str(tmp_path))
 
@@ -365,7 +365,7 @@ def test_wrong_run_data_set_or_number_is_refused(runs, data_dir, tmp_path):
 def choose(data_dir, split="test", count=99):
     run_config = small_data.small_config(data_dir, "run")
     geometry = evaluate.eval_geometry(run_config, {"layer": 14})
-    info = records.load_info(str(data_dir))
+    info = dataset_info.load_info(str(data_dir))
     return networks.choose_rows(run_config, info, split, count, geometry)
 
 
@@ -378,7 +378,7 @@ def test_split_that_is_not_there_or_empty_is_refused(data_dir, tmp_path):
 
 
 def test_images_are_chosen_among_those_with_a_map(data_dir):
-    ids = input_pipeline.image_ids(str(data_dir), records.load_info(str(data_dir)), "test")
+    ids = input_pipeline.image_ids(str(data_dir), dataset_info.load_info(str(data_dir)), "test")
     numbers = [int(name.split("/")[1]) for name in ids]
     with_map = [row for row, number in enumerate(numbers) if number % 5]
     assert choose(data_dir).tolist() == with_map
@@ -442,14 +442,14 @@ def test_folder_is_drawn_zero_shot_and_finer_at_larger_size(runs, folder, tmp_pa
 
 
 def test_data_set_of_other_classes_is_drawn(runs, data_dir, tmp_path, monkeypatch):
-    info = records.load_info(str(data_dir))
+    info = dataset_info.load_info(str(data_dir))
     for shard in info.splits["test"].shards:
         os.symlink(data_dir / shard.file, tmp_path / shard.file)
     names = ("cat", "dog", "zebra", "gnu", "person")
     other = dataclasses.replace(
         info, name="coco", class_names=names, splits={"test": info.splits["test"]}
     )
-    records.save_info(str(tmp_path), other)
+    dataset_info.save_info(str(tmp_path), other)
     drawn = []
     monkeypatch.setattr(
         pictures, "picture_b", lambda *a: drawn.append(a) or np.zeros((4, 4, 3), np.uint8)

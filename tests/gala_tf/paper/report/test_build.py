@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from gala_tf import report
+from gala_tf.data import dataset_info
 from gala_tf.evaluation import per_image
 from gala_tf.paper import published
 from gala_tf.paper.report import contents, runs
@@ -217,7 +218,7 @@ def test_data_sets_are_never_mixed(tmp_path):
 def thousand(name, images, maps):
     info = fake_runs.data_set(name)
     classes = tuple(f"class {i}" for i in range(1000))
-    train = fake_runs.records.Split(images, maps, 0, 1000, ())
+    train = dataset_info.Split(images, maps, 0, 1000, ())
     splits = {"train": train}
     return dataclasses.replace(info, class_names=classes, splits=splits)
 
