@@ -14,8 +14,8 @@ from scipy import stats
 
 from data_prep import reliability
 from data_prep.raters import estimators
-from data_prep.raters import results as reliability_results
 from data_prep.raters import maps as reliability_maps
+from data_prep.raters import results as reliability_results
 from data_prep.raters.estimators import BETWEEN_DATA_SETS, ESTIMATORS
 from data_prep.sources import quickstart
 from gala_tf import metrics
