@@ -37,7 +37,7 @@ def main() -> None:
 # --------------------------------------------------------------------------- building
 
 
-def build(flag_values: flags.FlagValues, command: str) -> "records.DatasetInfo":  # noqa: F821
+def build(flag_values: flags.FlagValues, command: str) -> "dataset_info.DatasetInfo":  # noqa: F821
     """Builds the data set that the flags describe, and returns its description.
 
     Raises:

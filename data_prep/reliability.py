@@ -94,7 +94,6 @@ def run(flag_values: flags.FlagValues, command_line: str) -> dict:
     Raises:
       ValueError: a flag is wrong, the data set is damaged, or it has no maps to compare.
     """
-    from data_prep.raters import figure
     from data_prep.raters.maps import View
     from gala_tf.data import dataset_info
     from gala_tf.data.files import write as write_file
@@ -122,7 +121,7 @@ def run(flag_values: flags.FlagValues, command_line: str) -> dict:
     }
     directory = flag_values.output_dir or os.path.join(flag_values.data_dir, "reliability")
     path = os.path.join(directory, FILES[bool(flag_values.other)])
-    picture = figure.draw({name: one for name, (one, _) in found.items()})
+    picture = reliability_results.draw({name: one for name, (one, _) in found.items()})
     write_file(path + ".png", picture)
     write_file(path + ".json", json.dumps(results, indent=1, allow_nan=False).encode() + b"\n")
     print(f"wrote {path}.json and {path}.png")

@@ -19,7 +19,7 @@ LAYERS = ("stage3_block1", "stage3_block2")
 
 
 def data_set(name="fake", seed=0, images=IMAGES, command="by hand"):
-    """A `records.DatasetInfo` whose shards' hashes differ with `seed`."""
+    """A `dataset_info.DatasetInfo` whose shards' hashes differ with `seed`."""
     splits = {
         split: dataset_info.Split(
             count,

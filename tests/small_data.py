@@ -11,7 +11,7 @@ from PIL import Image
 
 from data_prep.building import encoding
 from gala_tf import config
-from gala_tf.data import dataset_info, records
+from gala_tf.data import dataset_info, schema, tfrecord_files
 
 SIZE = 32
 COLORS = np.array([[220, 40, 40], [40, 200, 40], [50, 70, 230], [220, 200, 40]])
@@ -52,17 +52,17 @@ def make_example(index, split):
         y, x = np.maximum([top, left] + shift, 0)
         counts[y : y + 12, x : x + 12] = rng.integers(1, 4)
         maps.append(counts)
-    return records.Example(f"{split}/{index}", file.getvalue(), label, tuple(maps), split=split)
+    return schema.Example(f"{split}/{index}", file.getvalue(), label, tuple(maps), split=split)
 
 
 def build(directory, counts=COUNTS, shards=3):
-    """Writes the data set into `directory`; returns its `records.DatasetInfo`."""
+    """Writes the data set into `directory`; returns its `dataset_info.DatasetInfo`."""
     storage = encoding.Storage("original", 0, "box:5", 16)
     splits = {}
     for split, count in counts.items():
         encoded = [encoding.encode(make_example(i, split), storage) for i in range(count)]
         written = tuple(
-            dataset_info.write_shard(
+            tfrecord_files.write_shard(
                 str(directory / dataset_info.shard_name(split, shard, shards)),
                 [item.serialized for item in encoded[shard::shards]],
             )

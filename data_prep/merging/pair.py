@@ -12,7 +12,7 @@ from data_prep.merging import perceptual_hash, source_hashes
 from data_prep.readers.imagenet import imagenet_classes
 from data_prep.sources import Item, Source
 from gala_tf.data.images import BadImageError
-from gala_tf.data.records import Example
+from gala_tf.data.schema import Example
 
 MIN_CORRELATION = 0.9  # of 32x32 grey thumbnails, the last check of every pair
 

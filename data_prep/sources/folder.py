@@ -25,7 +25,7 @@ from absl import logging
 
 from data_prep.maps import count_maps, geometry
 from data_prep.sources import Item, Source, SourceOptions, splits
-from gala_tf.data.records import Example
+from gala_tf.data.schema import Example
 
 SPLIT_FOLDERS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
 _JPEG, _PNG, _NPY = {".jpg", ".jpeg"}, {".png"}, {".npy"}

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from data_prep.verification import alignment
 from data_prep.verification.alignment import Comparison
@@ -154,8 +155,6 @@ def comparisons(store: sqlite3.Connection) -> list[Comparison]:
 
 def figure(statistics: Mapping[str, Any]) -> bytes:
     """PNG of the distributions: participants, clicks, areas, labels, and the mean map."""
-    from matplotlib.figure import Figure
-
     page = Figure(figsize=(13, 7.4), dpi=100, layout="constrained")
     axes = page.subplots(2, 3).ravel()
     _bars(axes[0], statistics["participants_per_image"], "participants", "Participants an image")

@@ -14,10 +14,12 @@ from typing import NamedTuple
 
 import google_crc32c
 import numpy as np
+import tensorflow as tf
+from PIL import Image
 
 from data_prep.building import encoding
 from data_prep.verification import alignment
-from gala_tf.data import clickmaps, dataset_info, records
+from gala_tf.data import clickmaps, dataset_info, schema
 from gala_tf.data.images import PILLOW_ERRORS
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -72,7 +74,7 @@ class Facts(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Expectation:
-    """What the sidecar says about every record; see `records.DatasetInfo`."""
+    """What the sidecar says about every record; see `dataset_info.DatasetInfo`."""
 
     num_classes: int
     heights: tuple[int, int]  # smallest, largest
@@ -134,8 +136,6 @@ def inspect(serialized: bytes, expected: Expectation) -> Inspection:
 
 def _values(serialized):
     """Feature name -> value, and what is wrong with the record's form."""
-    import tensorflow as tf
-
     try:
         features = tf.train.Example.FromString(serialized).features.feature
     except Exception as error:  # DecodeError; TensorFlow does not offer it
@@ -146,9 +146,9 @@ def _values(serialized):
             # No other complaint is of use: another schema has other features.
             return None, [dataset_info.wrong_version(version[0] if len(version) == 1 else version)]
     reasons, values = [], {}
-    for name in features.keys() - records.FEATURES.keys():
+    for name in features.keys() - schema.FEATURES.keys():
         reasons.append(f"feature {name!r} is not of the schema")
-    for name, feature in records.FEATURES.items():
+    for name, feature in schema.FEATURES.items():
         if name not in features:
             reasons.append(f"feature {name!r} is missing")
             continue
@@ -163,7 +163,7 @@ def _values(serialized):
             reasons.append(f"feature {name!r} has {len(value)} values, expected {wanted}")
         else:
             values[name] = value[0] if feature.shape == () else value
-    whole = len(values) == len(records.FEATURES)
+    whole = len(values) == len(schema.FEATURES)
     return (values if whole else None), sorted(reasons)
 
 
@@ -188,8 +188,6 @@ def _check_numbers(values, expected):
 
 def _decode_image(values, expected):
     """uint8 [H, W, 3], or None and why not."""
-    import tensorflow as tf
-
     data, shape = values["image/encoded"], (values["image/height"], values["image/width"])
     ranges = (expected.heights, expected.widths)
     if not all(low <= size <= high for size, (low, high) in zip(shape, ranges, strict=True)):
@@ -216,8 +214,6 @@ def _decode_image(values, expected):
 
 @functools.lru_cache(maxsize=512)
 def _window(shape):
-    import tensorflow as tf
-
     return tf.constant([0, 0, *shape], tf.int32)
 
 
@@ -238,8 +234,6 @@ def jpeg_shape(data: bytes) -> tuple[int, int, int] | None:
 
 
 def _is_turned(data):
-    from PIL import Image
-
     if data.find(b"Exif\0\0", 0, 65_536) < 0:
         return False
     try:
@@ -279,8 +273,6 @@ def _check_maps(values, expected):
 
 def decode_counts(png: bytes, shape: tuple[int, int]):
     """A count map as training decodes it: uint8 or uint16 [H, W] and "", or None and why not."""
-    import tensorflow as tf
-
     if len(png) < 26 or not png.startswith(PNG_SIGNATURE):
         return None, "not a PNG file" if png else "missing, but there are participants"
     width, height, depth, color = PNG_HEADER.unpack_from(png, 16)

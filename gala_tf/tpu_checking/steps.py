@@ -12,7 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from gala_tf import config, evaluate
-from gala_tf.data import dataset_info
+from gala_tf.data import dataset_info, tfrecord_files
 from gala_tf.tpu_checking.one_core import OneCore
 from gala_tf.training import plan
 from gala_tf.training import session as sessions
@@ -83,7 +83,7 @@ def placeholder_data_set(directory: str, run_config: config.Config, num_classes:
     splits = {}
     for split in {run_config.train_split, run_config.validation_split}:
         path = os.path.join(directory, dataset_info.shard_name(split, 0, 1))
-        shard = dataclasses.replace(dataset_info.write_shard(path, [b""]), examples=examples)
+        shard = dataclasses.replace(tfrecord_files.write_shard(path, [b""]), examples=examples)
         splits[split] = dataset_info.Split(examples, examples, 0, num_classes, (shard,))
     return dataset_info.DatasetInfo(
         name="placeholder",

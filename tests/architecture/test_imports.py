@@ -21,7 +21,7 @@ LIGHT = [
     "gala_tf.data.dataset_info",
     "gala_tf.data.files",
     "gala_tf.data.images",
-    "gala_tf.data.records",
+    "gala_tf.data.schema",
     "gala_tf.distribution.cluster",
     "gala_tf.distribution.consensus",
     "gala_tf.distribution.strategy",
@@ -157,7 +157,6 @@ def test_importing_touches_no_device_and_reads_no_file(tmp_path):
     """And modules that --help needs leave TensorFlow alone. In a directory of its own."""
     # Of the extras [quickstart] and [tfds].
     optional = {
-        "data_prep.sources.quickstart_maker",
         "data_prep.sources.quickstart",
         "data_prep.tfds_builder",
     }

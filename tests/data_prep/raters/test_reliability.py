@@ -13,22 +13,23 @@ from PIL import Image
 from scipy import stats
 
 from data_prep import reliability
-from data_prep.raters import estimators, figure
+from data_prep.raters import estimators
 from data_prep.raters import maps as reliability_maps
+from data_prep.raters import results as reliability_results
 from data_prep.raters.estimators import BETWEEN_DATA_SETS, ESTIMATORS
-from data_prep.sources import quickstart_maker
+from data_prep.sources import quickstart
 from gala_tf import metrics
-from gala_tf.data import clickmaps, dataset_info, input_pipeline, records
+from gala_tf.data import clickmaps, dataset_info, input_pipeline, records, schema, tfrecord_files
 from gala_tf.evaluation import scores
 
 PIXELS = 200  # of simulated maps
-DRAW = figure.draw
+DRAW = reliability_results.draw
 
 
 @pytest.fixture(autouse=True)
 def no_figure(monkeypatch):
     """Drawing takes longer than measuring; one test does it."""
-    monkeypatch.setattr(figure, "draw", lambda found: b"")
+    monkeypatch.setattr(reliability_results, "draw", lambda found: b"")
 
 
 # --------------------------------------------------------------------------- known answers
@@ -239,14 +240,14 @@ def write(directory, images, shards=2, sizes=(24, 24), blur="box:5", **changes):
     serialized = []
     for image_id, maps in images.items():
         shape = maps[0].shape if len(maps) else sizes
-        example = records.Example(
+        example = schema.Example(
             image_id, np.zeros((*shape, 3), np.uint8), 0, tuple(maps), split="test"
         )
         box = clickmaps.extent_box(sum(maps)) or (0, 0, 0, 0) if len(maps) else None
         grid = np.zeros((4, 4), np.uint8) if len(maps) else None
         serialized.append(records.encode_example(example, blurred=grid, box=box))
     written = tuple(
-        dataset_info.write_shard(
+        tfrecord_files.write_shard(
             str(directory / dataset_info.shard_name("test", i, shards)), serialized[i::shards]
         )
         for i in range(shards)
@@ -358,7 +359,7 @@ def test_a_map_is_cut_as_evaluation_cuts_it(tmp_path, shape, blur, fraction):
 
 
 def test_all_estimators_of_varied_participants(tmp_path, monkeypatch):
-    monkeypatch.setattr(figure, "draw", DRAW)
+    monkeypatch.setattr(reliability_results, "draw", DRAW)
     rng = np.random.default_rng(0)
     images = {f"{i}.png": clicked(rng, 2 + i % 4) for i in range(40)}
     images["alone.png"] = clicked(rng, 1)
@@ -380,7 +381,7 @@ def test_all_estimators_of_varied_participants(tmp_path, monkeypatch):
         assert picture.width > picture.height
     text = reliability.reliability_results.format_table(found)
     assert "0.58" in text and all(name in text for name in ESTIMATORS)
-    monkeypatch.setattr(figure, "draw", lambda found: b"")
+    monkeypatch.setattr(reliability_results, "draw", lambda found: b"")
     # Another distribution over shards changes nothing, another seed does.
     write(tmp_path / "again", dict(reversed(images.items())), shards=5)
     assert run(tmp_path / "again")["estimators"] == found["estimators"]
@@ -423,7 +424,7 @@ def test_numbers_do_not_depend_on_workers(tmp_path):
 
 def test_quickstart_participants(tmp_path):
     """The data set's own documentation: 0.54 over 300 images, null 0.01."""
-    made = quickstart_maker.examples(seed=0, train=0, validation=0, test=60)
+    made = quickstart.examples(seed=0, train=0, validation=0, test=60)
     images = {example.image_id: example.participant_maps for example in made}
     write(tmp_path, images, sizes=(64, 64), blur="box:13")
     one = run(tmp_path, estimators="two_participants", bootstrap=300)["estimators"]

@@ -45,7 +45,7 @@ def serialized_records(directory, file=SHARD):
 
 def rewrite(directory, serialized, file=SHARD):
     """A shard with other records, and a sidecar that agrees with it as a file."""
-    shard = dataset_info.write_shard(str(directory / file), serialized)
+    shard = tfrecord_files.write_shard(str(directory / file), serialized)
     info = dataset_info.load_info(str(directory))
     split = info.splits["train"]
     shards = tuple(shard if old.file == file else old for old in split.shards)
@@ -243,7 +243,7 @@ def test_a_shard_of_another_data_set(copy):
         )
         for i in range(13)
     ]
-    dataset_info.write_shard(str(copy / SHARD), [item.serialized for item in others])
+    tfrecord_files.write_shard(str(copy / SHARD), [item.serialized for item in others])
     with_size(copy)
     found = faults(copy)
     assert found[0][:2] == (SHARD, None) and "is of another data set" in found[0][2]
