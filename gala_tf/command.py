@@ -19,6 +19,7 @@ import importlib.metadata
 import importlib.util
 import os
 import sys
+import types
 import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -99,7 +100,7 @@ def define_flags(
         default = _default(field)
         if default is dataclasses.MISSING:
             default, named["required"] = None, True
-        form = typing.get_origin(field.type) or field.type
+        form = _form(field)
         if form is tuple:
             default = [str(item) for item in default]
         if about["choices"] and form is str:
@@ -116,7 +117,7 @@ def from_flags(kind: type, flag_values: flags.FlagValues = flags.FLAGS) -> Any:
     values = {}
     for field in dataclasses.fields(kind):
         value = flag_values[field.name].value
-        values[field.name] = _items(field, value) if _is_tuple(field) else value
+        values[field.name] = _items(field, value) if _form(field) is tuple else value
     return kind(**values)
 
 
@@ -177,8 +178,10 @@ def _default(field):
     return field.default
 
 
-def _is_tuple(field):
-    return typing.get_origin(field.type) is tuple
+def _form(field):
+    """The key of _DEFINE: tuple of tuple[int, ...], str of `str | None`."""
+    form = typing.get_origin(field.type) or field.type
+    return typing.get_args(field.type)[0] if form is types.UnionType else form
 
 
 def _items(field, words):
@@ -224,6 +227,7 @@ def run(
     tensorflow: bool = True,
     positional: str = "",
     doc: str = "",
+    more: str = "",
 ) -> None:
     """Parses the flags, or prints help, and calls `main`; ends the process.
 
@@ -235,6 +239,7 @@ def run(
         tensorflow: whether `main` needs it, so that its installation is looked at first.
         positional: the flag that an argument without a name is the value of.
         doc: what --help begins with; by default the docstring of the command's file.
+        more: what --help says next, before the flags.
     """
 
     def start(_):
@@ -252,15 +257,15 @@ def run(
             sys.exit(f"error: {error} (--verbosity=1 shows where)")
 
     doc = doc or sys.modules["__main__"].__doc__ or ""
-    app.run(start, flags_parser=lambda arguments: _parse(arguments, doc, positional))
+    app.run(start, flags_parser=lambda arguments: _parse(arguments, doc, more, positional))
 
 
-def _parse(arguments, doc, positional):
+def _parse(arguments, doc, more, positional):
     """Parses `flags.FLAGS`; or prints help, or an error in one line, and ends the process."""
     program, *words = arguments
     for word in words[: words.index("--")] if "--" in words else words:
         if word in ("-h", "-help", "--help", "--helpshort", "-helpfull", "--helpfull"):
-            print(help_page.page(doc, flags.FLAGS, full=word.endswith("full")), end="")
+            print(help_page.page(doc, flags.FLAGS, more, full=word.endswith("full")), end="")
             sys.exit(0)
     flags.FLAGS.set_gnu_getopt()  # an argument without a name may stand before flags
     try:

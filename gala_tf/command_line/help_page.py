@@ -14,16 +14,17 @@ _ALWAYS = """\
 """
 
 
-def page(doc: str, flag_values: flags.FlagValues, full: bool = False) -> str:
+def page(doc: str, flag_values: flags.FlagValues, more: str = "", full: bool = False) -> str:
     """The whole text.
 
     Args:
         doc: the command's docstring; the short page has its first line and its examples.
+        more: text between that and the flags.
         full: all paragraphs of it, all flags, and their whole help texts.
     """
     own = own_flags(flag_values)
     listed = [flag for flag in own if full or is_shown(flag)]
-    parts = [description(doc, full)]
+    parts = [description(doc, full), *([more] if more else [])]
     for group in groups(listed):
         lines = [entry(flag, full) for flag in listed if group_of(flag) == group]
         title = group[:1].upper() + group[1:] if group else "Flags"
@@ -31,9 +32,9 @@ def page(doc: str, flag_values: flags.FlagValues, full: bool = False) -> str:
     parts.append("All commands:\n" + _ALWAYS.rstrip())
     hidden = len(own) - len(listed)
     if not full:
-        more = f"{hidden} more flags, and all of every text" if hidden else "All of every text"
+        rest = f"{hidden} more flags, and all of every text" if hidden else "All of every text"
         parts.append(
-            f"--name=value shows a default; of choices (a|b|c) it is the first.\n{more}: --helpfull"
+            f"--name=value shows a default; of choices (a|b|c) it is the first.\n{rest}: --helpfull"
         )
     return "\n\n".join(parts) + "\n"
 
@@ -131,13 +132,10 @@ def groups(listed: Iterable[flags.Flag]) -> list[str]:
 
 def entry(flag: flags.Flag, full: bool = False) -> str:
     """`--name=default  help`, in two lines; with `full` in as many as it takes."""
-    texts = [_help(flag)]
-    if not full:  # as many whole sentences as fit
-        sentences = re.split(r"(?<=[.;])\s+", texts[0])
-        texts = [" ".join(sentences[:n]) for n in range(len(sentences), 0, -1)]
+    texts = [_help(flag)] if full else _shorter_and_shorter(_help(flag))
     for text in texts:
         lines = textwrap.wrap(
-            f"{label(flag)}  {text.rstrip(';')}",
+            f"{label(flag)}  {text}",
             WIDTH,
             initial_indent="  ",
             subsequent_indent="      ",
@@ -147,6 +145,13 @@ def entry(flag: flags.Flag, full: bool = False) -> str:
         if full or len(lines) <= _LINES:
             break
     return "\n".join(lines)
+
+
+def _shorter_and_shorter(text):
+    """A help text, and what is left of it cut after a sentence or before a semicolon."""
+    ends = [m.end() for m in re.finditer(r"\.(?= )|(?=; )", text)]
+    outside = [end for end in ends if text.count("(", 0, end) == text.count(")", 0, end)]
+    return [text, *(text[:end] for end in reversed(outside))]
 
 
 def label(flag: flags.Flag) -> str:
@@ -170,5 +175,6 @@ def needed(flag: flags.Flag) -> bool:
 
 
 def _help(flag):
-    # absl writes an enum's choices before its help, where the label has them already.
-    return re.sub(r"^<[^>]*>: ", "", " ".join((flag.help or "").split()))
+    # absl adds an enum's choices, which the label has, and how a flag is repeated.
+    text = " ".join((flag.help or "").split())
+    return re.sub(r"^<[^>]*>: |; repeat this option to specify a list of values$", "", text)
