@@ -103,13 +103,13 @@ def define_flags(
         form = _form(field)
         if form is tuple:
             default = [str(item) for item in default]
-        if about["choices"] and form is str:
+        if about.get("choices") and form is str:
             flags.DEFINE_enum(field.name, default, list(about["choices"]), **named)
         else:
             _DEFINE[form](field.name, default, **named)
         declared = flag_values[field.name]
-        declared.group = about["group"]  # read by `help_page`
-        declared.shown = about["shown"] if shown is None else field.name in shown
+        declared.group = about.get("group", "")  # read by `help_page`
+        declared.shown = about.get("shown", True) if shown is None else field.name in shown
 
 
 def from_flags(kind: type, flag_values: flags.FlagValues = flags.FLAGS) -> Any:

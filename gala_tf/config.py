@@ -9,7 +9,7 @@ values stand where the paper is silent; "ours" is a choice of this project.
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from absl import flags
@@ -292,9 +292,11 @@ def names() -> list[str]:
     return [field.name for field in dataclasses.fields(Config)]
 
 
-def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
-    """Declares one absl flag per field of Config."""
-    command.define_flags(Config, flag_values)
+def define_flags(
+    flag_values: flags.FlagValues = flags.FLAGS, shown: Collection[str] | None = None
+) -> None:
+    """Declares one absl flag per field of Config; `shown` names those that --help lists."""
+    command.define_flags(Config, flag_values, shown=shown)
 
 
 def from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Config:

@@ -25,7 +25,6 @@ import io
 import logging
 import re
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
@@ -38,6 +37,7 @@ from faults.trees import FINISHED, TREES
 from time_limit import HangError, limited
 
 from data_prep.verification import dataset_checks
+from gala_tf import command
 from gala_tf.data import dataset_info, records, tfrecord_files
 
 SECONDS = 20  # more is a hang; a build of a tree takes a tenth of a second
@@ -318,4 +318,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.run(main)
