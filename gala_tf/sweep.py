@@ -345,7 +345,6 @@ def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
 
 
 if __name__ == "__main__":
-    config.define_flags()
-    flags.adopt_module_key_flags(config)
     define_flags()
+    config.define_flags(shown=("data_dir", "build_data_with", "map_loss_weight"))
     command.run(main, (ValueError, FailedRunsError))

@@ -243,7 +243,6 @@ def main():
 
 
 if __name__ == "__main__":
-    config.define_flags()
-    flags.adopt_module_key_flags(config)
     define_flags()
+    config.define_flags(shown=("global_batch_size", "precision", "attention", "image_size"))
     command.run(main)

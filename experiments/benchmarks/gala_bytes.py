@@ -16,9 +16,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from absl import app, flags  # noqa: E402
+from absl import flags  # noqa: E402
 
-from gala_tf import config  # noqa: E402
+from gala_tf import command, config  # noqa: E402
 from gala_tf.tpu_checking import cache, environment, verdicts  # noqa: E402
 
 TOPOLOGY = flags.DEFINE_string("topology", "v3:2x2x1", "As for tpu_check.")
@@ -174,7 +174,7 @@ def measure(formulation: str, where, kept) -> dict:
     return {"formulation": formulation, **found}
 
 
-def main(_):
+def main():
     """Compiles every formulation; prints a table."""
     where = environment.find(ENVIRONMENT.value or environment.default_directory())
     if where is None:
@@ -205,4 +205,4 @@ if __name__ == "__main__":
         with open(sys.argv[1]) as file:
             lower(json.load(file))
     else:
-        app.run(main)
+        command.run(main)

@@ -13,8 +13,8 @@ from absl import flags
 from PIL import Image
 from scipy import stats
 
-from data_prep import reliability
-from data_prep.raters import estimators
+from data_prep.raters import estimators, report
+from data_prep.raters import flags as reliability_flags
 from data_prep.raters import maps as reliability_maps
 from data_prep.raters import results as reliability_results
 from data_prep.raters.estimators import BETWEEN_DATA_SETS, ESTIMATORS
@@ -283,10 +283,10 @@ def clicked(rng, participants, shape=(24, 24)):
 
 def run(directory, **options):
     flag_values = flags.FlagValues()
-    reliability.define_flags(flag_values)
+    reliability_flags.define(flag_values)
     options = {"data_dir": directory, "bootstrap": 50, "permutations": 19} | options
     flag_values(["x", *(f"--{name}={value}" for name, value in options.items())])
-    return reliability.run(flag_values, "the command")
+    return report.run(flag_values, "the command")
 
 
 @pytest.fixture(scope="module")
@@ -367,7 +367,7 @@ def test_all_estimators_of_varied_participants(tmp_path, monkeypatch):
     assert json.loads((directory / "reliability.json").read_text()) == found
     with Image.open(directory / "reliability.png") as picture:
         assert picture.width > picture.height
-    text = reliability.reliability_results.format_table(found)
+    text = reliability_results.format_table(found)
     assert "0.58" in text and all(name in text for name in ESTIMATORS)
     monkeypatch.setattr(reliability_results, "draw", lambda found: b"")
     # Another distribution over shards changes nothing, another seed does.
@@ -446,7 +446,7 @@ def test_two_data_sets(tmp_path):
     assert one["value"] == pytest.approx(np.mean(expected), abs=1e-12)
     assert one["images"] == 12 and one["p"] == 0.05
     assert (tmp_path / "here" / "reliability" / "comparison.json").exists()
-    assert "0.59" in reliability.reliability_results.format_table(found)
+    assert "0.59" in reliability_results.format_table(found)
     back = run(tmp_path / "there", other=tmp_path / "here", blur="box:7")
     assert back["estimators"]["between_data_sets"]["value"] == pytest.approx(one["value"])
     few = run(tmp_path / "here", other=tmp_path / "there", max_images=4)
@@ -611,11 +611,5 @@ def test_damaged_records_are_named(tmp_path, content, message):
 @pytest.mark.slow
 def test_a_worker_that_dies_is_an_error_not_a_wait():
     with pytest.raises(ValueError, match="worker process died.*--num_workers than 2"):
-        with reliability._workers(2) as run_all:
+        with report.workers_of(2) as run_all:
             list(run_all(os._exit, [1, 1]))
-
-
-def test_the_directory_may_come_first():
-    assert reliability.directory_first(["x", "d", "--grid=7"]) == ["x", "--data_dir=d", "--grid=7"]
-    assert reliability.directory_first(["x", "--grid=7"]) == ["x", "--grid=7"]
-    assert reliability.directory_first(["x"]) == ["x"]
