@@ -17,9 +17,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
-    path.relative_to(ROOT)
-    for path in [*ROOT.glob("*.md"), *ROOT.rglob("README.md")]
-    if not {".venv", "build"} & set(path.parts) and path.name != "CHANGELOG.md"
+    {Path("README.md"), Path("CONTRIBUTING.md")}
+    | {
+        path.relative_to(ROOT)
+        for top in ("gala_tf", "data_prep", "experiments", "tests")
+        for path in (ROOT / top).rglob("README.md")
+    }
 )
 BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^ *```$", re.M | re.S)
 PROGRAMS = ["python", "python3", "pip", "pre-commit", "ruff", "codespell", "lint-imports", "mypy"]
@@ -165,9 +168,9 @@ def check(words):
 def test_every_command_parses(page, tmp_path):
     lines = []
     for script in [*blocks(page, "sh"), *spans(page)]:
-        for words in calls(script, tmp_path):
-            if (line := check(words)) is not None:
-                lines.append(line)
+        lines += [line for words in calls(script, tmp_path) if (line := check(words))]
+    # Of lines that differ in numbers alone, as those of a loop over seeds, one.
+    lines = list({re.sub(r"\d+", "0", " ".join(line)): line for line in lines}.values())
     if lines:
         failed = [
             f"{' '.join(line)}\n{said}"
