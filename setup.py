@@ -11,6 +11,13 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "gala_tf/__init__.py").read_text()).group(1)
+TEST = [
+    "pytest>=8",
+    "pytest-cov>=5",
+    "pytest-xdist>=3.5",
+    "hypothesis>=6.100",
+    "ruff>=0.6",
+]
 
 setup(
     name="gala_tf",
@@ -22,8 +29,10 @@ setup(
     python_requires=">=3.11,<3.14",  # as far as TensorFlow has wheels
     packages=find_packages(include=["gala_tf*", "data_prep*"]),
     package_data={
+        "data_prep": ["py.typed"],
         "data_prep.readers.imagenet": ["*.tsv"],
         "data_prep.verification": ["*.jinja"],
+        "gala_tf": ["py.typed"],
         "gala_tf.paper": ["*.json"],
     },
     install_requires=[
@@ -53,12 +62,14 @@ setup(
         "quickstart": ["scikit-image>=0.24"],  # whose wheel holds the photographs
         # Building data sets on many machines (--runner).
         "beam": ["apache-beam>=2.60"],
-        "test": [
-            "pytest>=8",
-            "pytest-cov>=5",
-            "pytest-xdist>=3.5",
-            "hypothesis>=6.100",
-            "ruff>=0.6",
+        "test": TEST,
+        # What .ci/run runs beside the tests, and pre-commit, which runs some of it before a commit.
+        "dev": [
+            *TEST,
+            "codespell>=2.3",
+            "import-linter>=2.5",
+            "mypy>=1.13",
+            "pre-commit>=4",
         ],
     },
 )

@@ -1,1 +1,4 @@
-"""One pool of worker processes for all commands."""
+"""One pool of worker processes for all commands.
+
+workers.py  how they start, and how they end
+"""

@@ -4,8 +4,8 @@
 
 SciPy is called once an image, as evaluations usually do. Both run in turn on the same maps, so
 that a busy machine disturbs both; the speed-up is the median over repetitions of their ratio, and
-the spread its least and greatest. CPU times of this process, in microseconds an image. The issue's
-targets: 20 times SciPy's speed at 14x14, never slower at 224x224. Differences are checked, too.
+the spread its least and greatest. CPU times of this process, in microseconds an image.
+Targets: 20 times SciPy's speed at 14x14, never slower at 224x224. Differences are checked, too.
 """
 
 import json

@@ -9,8 +9,8 @@ measures that). Its units have their stride in the first 1x1 convolution, ours i
 costs 6 % more FLOPs; one row has ours where Keras' are. Our training keeps the memory that it frees
 (`gala_tf.distribution.memory`); one row has Keras do so, too.
 
-The issue's targets: our ResNet-50 at least 1.3 times as fast as keras.applications', and GALA with
-maps within 1.15 of our ResNet-50.
+Targets: our ResNet-50 at least 1.3 times as fast as keras.applications', and GALA with maps within
+1.15 of our ResNet-50.
 """
 
 from absl import flags

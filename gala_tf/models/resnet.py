@@ -93,7 +93,10 @@ def layer_number(name: str, stage_blocks: Sequence[int], unit: str = "bottleneck
         stage_blocks: units in each stage.
         unit: `bottleneck` (three convolutions) or `basic` (two).
     """
-    stage, block = map(int, re.match(r"stage(\d+)_block(\d+)", name).groups())
+    found = re.match(r"stage(\d+)_block(\d+)", name)
+    if not found:
+        raise ValueError(f"{name!r} names no unit, such as stage3_block1.")
+    stage, block = map(int, found.groups())
     units = sum(stage_blocks[: stage - 1]) + block
     return units * (3 if unit == "bottleneck" else 2)
 

@@ -1,1 +1,4 @@
-"""What people look at: panels, overlays, grids of attention."""
+"""What people look at.
+
+panels.py  panels, colours, fonts and scales that pictures of maps are put together from
+"""

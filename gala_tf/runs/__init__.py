@@ -1,1 +1,6 @@
-"""What a run leaves on disk: flags, environment, checkpoints, logs."""
+"""What a run leaves on disk.
+
+directory.py    flags, environment, and what tells two runs apart
+checkpoints.py  checkpoints that are either whole or not there
+logs.py         metrics.jsonl, TensorBoard, one line of progress
+"""
