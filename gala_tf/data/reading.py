@@ -29,8 +29,7 @@ def check_records(data_dir, info, split):
 def named_records(data_dir, info, split, left_out=()):
     """While it lasts, an error of reading a split becomes one that names shard and record.
 
-    Args:
-        left_out: `bad_records.LeftOut` of what is not read anyhow.
+    `left_out`: a `left_out.LeftOut` a restart so far; what the last one lists is not read anyhow.
 
     Raises:
         bad_records.BadRecordsError: a ValueError; `.bad` are all bad records of the split. An error

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from absl import logging
+from tensorflow import errors
 
 RETRY_SECONDS = 10.0  # between two attempts
 POLL_SECONDS = 0.2  # in which an interruption is noticed
@@ -66,8 +67,6 @@ def keep_trying(
 
 def is_about_storage(error: Exception) -> bool:
     """Whether an error means that files cannot be written now: full, out of reach, not allowed."""
-    from tensorflow import errors
-
     kinds = (
         OSError,
         errors.AbortedError,

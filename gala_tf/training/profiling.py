@@ -6,6 +6,8 @@ devices that it drives itself: not the hosts of a TPU that is given by name.
 
 from collections.abc import Callable
 
+import tensorflow as tf
+
 CALL = "training steps"  # the event that spans one call from the host; its step_num: steps before
 
 
@@ -32,8 +34,6 @@ class Profile:
 
     def at(self, step: int) -> None:
         """To be called whenever a call to the device may begin or has ended."""
-        import tensorflow as tf
-
         if self._first and step == self._first - 1:
             tf.profiler.experimental.start(self._directory)
             self._running = True
@@ -46,14 +46,10 @@ class Profile:
 
     def call(self, step: int):
         """A context that marks one call to the device, which begins after `step` steps."""
-        import tensorflow as tf
-
         return tf.profiler.experimental.Trace(CALL, step_num=step, _r=1)
 
     def close(self) -> None:
         """Ends a trace under way, writing what there is of it."""
-        import tensorflow as tf
-
         if self._running:
             self._running = False
             tf.profiler.experimental.stop()

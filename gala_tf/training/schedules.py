@@ -5,6 +5,10 @@ from collections.abc import Sequence
 
 import keras
 from keras import ops
+from keras.optimizers.schedules import LearningRateSchedule
+
+from gala_tf import config
+from gala_tf.training.plan import Plan
 
 
 def _warm_up(step, warmup_steps, rate):
@@ -13,7 +17,7 @@ def _warm_up(step, warmup_steps, rate):
 
 
 @keras.saving.register_keras_serializable("gala_tf")
-class PiecewiseConstant(keras.optimizers.schedules.LearningRateSchedule):
+class PiecewiseConstant(LearningRateSchedule):
     """The paper's schedule (Appendix): the rate times `factor` after each boundary.
 
     Args:
@@ -45,7 +49,7 @@ class PiecewiseConstant(keras.optimizers.schedules.LearningRateSchedule):
 
 
 @keras.saving.register_keras_serializable("gala_tf")
-class Cosine(keras.optimizers.schedules.LearningRateSchedule):
+class Cosine(LearningRateSchedule):
     """Half a cosine from `base_rate` at the end of warm-up to 0 at `total_steps`.
 
     Args:
@@ -76,3 +80,13 @@ class Cosine(keras.optimizers.schedules.LearningRateSchedule):
             "total_steps": self.total_steps,
             "warmup_steps": self.warmup_steps,
         }
+
+
+def make_schedule(run_config: config.Config, plan: Plan) -> LearningRateSchedule:
+    """The learning rate by step; its base scales with the batch."""
+    base = run_config.learning_rate_per_256 * run_config.global_batch_size / 256
+    warmup = round(run_config.warmup_epochs * plan.steps_per_epoch)
+    if run_config.schedule == "cosine":
+        return Cosine(base, plan.total_steps, warmup)
+    boundaries = [round(epoch * plan.steps_per_epoch) for epoch in run_config.decay_epochs]
+    return PiecewiseConstant(base, boundaries, run_config.decay_factor, warmup)
