@@ -89,7 +89,7 @@ def report(
     `saved` is the step of the newest checkpoint; `first` says that no step of this session has
     ended yet.
     """
-    silent = silent_files([os.path.join(data_dir, file) for file in files])
+    silent = silent_files([os.path.join(data_dir, file) for file in files], PROBE_SECONDS)
     if silent:
         more = ", ..." if len(silent) > LISTED else ""
         why = f"reading: no answer from {', '.join(silent[:LISTED])}{more}"
@@ -104,7 +104,7 @@ def report(
     )
 
 
-def silent_files(paths: Sequence[str], seconds: float = PROBE_SECONDS) -> list[str]:
+def silent_files(paths: Sequence[str], seconds: float) -> list[str]:
     """Those of some files, local or gs://, whose first bytes do not come within `seconds`."""
     silent = []
     for start in range(0, len(paths), FILES_AT_ONCE):

@@ -40,7 +40,7 @@ class Guards(contextlib.ExitStack):
         return self
 
     @contextlib.contextmanager
-    def session(self, state: State):
+    def training(self, state: State):
         """Around training from one checkpoint on: progress and the profile end with it."""
         steps = self._cfg.profile_steps if consensus.is_chief(self._run.strategy) else ()
         self._pace = interruption.Pace()

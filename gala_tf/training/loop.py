@@ -49,21 +49,22 @@ def train(run: Run, guards: Guards, end: int) -> dict:
     """Trains from the newest checkpoint to step `end`; returns the facts of the last one."""
     cfg, session, length = run.config, run.session, run.session.length
     state = resume(run, guards)
-    with guards.session(state):
+    with guards.training(state):
         while True:
-            if state.facts["validation_due"]:  # first: it may be what a session left to do
+            if state.facts["validation_due"]:  # first: it may be what an ended process left
                 validate(run, guards, state)
             guards.end_if_asked(state)
             if state.step >= end:
                 return state.facts
 
             before, began, sums = state.step, time.monotonic(), 0.0
-            stop = min(end, length.next_stop(before, cfg.steps_per_loop))
+            stop = min(end, length.next_stop(before, cfg.steps_per_loop))  # to log, perhaps to save
             saved = state.facts["step"]
             while state.step < stop and not guards.asked:
                 count = guards.steps_at_once(stop - state.step)
                 with guards.call(state, count):
                     steps = session.train_steps(state.batches, tf.constant(count))
+                    # Waits for the device, so that what fails in these steps fails here.
                     non_finite.check_steps(cfg, session.layout, steps, state.step, saved)
                     sums += steps.sums.numpy()
                 state.step += count

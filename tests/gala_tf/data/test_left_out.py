@@ -104,3 +104,16 @@ def test_training_skips_bad_records_and_resumes_bit_for_bit(tmp_path, capsys, mo
     assert_same_weights(weights(whole.model_dir), weights(parts.model_dir))
     steps = [facts["step"] for _, facts in checkpoints.complete(f"{whole.model_dir}/checkpoints")]
     assert steps[-1] == 45 and np.all(np.diff(steps) > 0)
+
+
+@pytest.mark.slow
+def test_a_bad_record_of_validation_ends_the_run(tmp_path):
+    """Every image of it must be seen: --on_bad_record=skip is about training."""
+    info = small_data.build(tmp_path, {"train": 40, "validation": 12}, 2)
+    shard = tmp_path / info.splits["validation"].shards[1].file
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    run_config = small_data.small_config(tmp_path, tmp_path / "run", on_bad_record="skip")
+    with pytest.raises(ValueError, match=rf"[Rr]ecord \d+ of shard '.*{shard.name}'"):
+        loop.train_and_evaluate(run_config)
