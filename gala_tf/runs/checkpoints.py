@@ -24,12 +24,10 @@ PREFIX = "variables"
 
 
 class Checkpoints:
-    """The newest few checkpoints under one directory.
+    """The newest `keep` checkpoints under one directory, local or gs://.
 
-    Args:
-        directory: where they lie, one sub-directory each; local or gs://.
-        keep: how many remain; older ones are deleted once a newer one is whole.
-        objects: what is saved, by name: model, optimizer, tf.Variables.
+    Older ones are deleted once a newer one is whole. `objects` is what is saved, by name: model,
+    optimizer, tf.Variables.
     """
 
     def __init__(self, directory: str, keep: int, **objects):
@@ -39,11 +37,8 @@ class Checkpoints:
     def save(self, step: int, **facts) -> str:
         """Writes a checkpoint of `step`, then deletes what is too old; returns its path.
 
-        If it cannot be written, what there is of it is deleted, and the older ones stay.
-
-        Args:
-            step: training steps done.
-            facts: JSON values kept in `complete.json`, such as the validation accuracy.
+        `facts` are JSON values kept in `complete.json`, such as the validation accuracy. If it
+        cannot be written, what there is of it is deleted, and the older ones stay.
         """
         path = os.path.join(self.directory, f"step-{step:08d}")
         if tf.io.gfile.exists(path):  # what a killed run left, or the same step again

@@ -20,11 +20,9 @@ class MetricLog:
     Each line of `metrics.jsonl` is one JSON object: `step`, `kind` (`train` or the split's name)
     and the numbers.
 
-    Args:
-        model_dir: the run directory.
-        start_step: where this session begins; lines of later steps, left by a session that was
-            killed after its last checkpoint, are removed, since they will be written again.
-        again: a kind whose line of `start_step` itself will be written again.
+    Lines of steps after `start_step`, left by a process that was killed after its last checkpoint,
+    are removed, since they will be written again; so is the line of `start_step` itself of the kind
+    `again`.
     """
 
     def __init__(self, model_dir: str, start_step: int, again: str = ""):

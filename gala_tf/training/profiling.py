@@ -12,13 +12,9 @@ CALL = "training steps"  # the event that spans one call from the host; its step
 
 
 class Profile:
-    """Starts a trace when `first - 1` steps are done, and writes it when `last` are.
+    """Traces `steps`, (first, last) counted from 1, into the run directory; empty traces nothing.
 
-    Args:
-        directory: the run directory, local or gs://.
-        steps: (first, last), both traced, counted from 1; empty traces nothing.
-        step: steps done when the session begins.
-        say: takes a line of text.
+    `step` steps are done when the process begins.
     """
 
     def __init__(
@@ -33,7 +29,7 @@ class Profile:
             )
 
     def at(self, step: int) -> None:
-        """To be called whenever a call to the device may begin or has ended."""
+        """Starts or ends the trace: call it before and after each call to the device."""
         if self._first and step == self._first - 1:
             tf.profiler.experimental.start(self._directory)
             self._running = True

@@ -20,11 +20,8 @@ def _warm_up(step, warmup_steps, rate):
 class PiecewiseConstant(LearningRateSchedule):
     """The paper's schedule (Appendix): the rate times `factor` after each boundary.
 
-    Args:
-        base_rate: the rate after warm-up and before the first boundary.
-        boundaries: steps, ascending; from each on, one more `factor` applies.
-        factor: 1/10 in the paper.
-        warmup_steps: length of the linear warm-up; 0 for none.
+    `boundaries` are steps, ascending; `factor` is 1/10 in the paper. The rate rises linearly to
+    `base_rate` in the first `warmup_steps`.
     """
 
     def __init__(self, base_rate: float, boundaries: Sequence[int], factor: float, warmup_steps=0):
@@ -50,13 +47,7 @@ class PiecewiseConstant(LearningRateSchedule):
 
 @keras.saving.register_keras_serializable("gala_tf")
 class Cosine(LearningRateSchedule):
-    """Half a cosine from `base_rate` at the end of warm-up to 0 at `total_steps`.
-
-    Args:
-        base_rate: the rate at the end of warm-up.
-        total_steps: where the rate reaches 0.
-        warmup_steps: length of the linear warm-up; 0 for none.
-    """
+    """Half a cosine from `base_rate` at the end of a linear warm-up to 0 at `total_steps`."""
 
     def __init__(self, base_rate: float, total_steps: int, warmup_steps=0):
         if warmup_steps >= total_steps:
