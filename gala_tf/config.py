@@ -233,7 +233,7 @@ class Config:
     )
     stall_timeout_seconds: float = _run(
         300.0,
-        "Report, with the stage that stalls, steps that take longer; 0 = never.",
+        "Report steps that take longer, with shards that do not answer; 0 = never.",
         same_result=True,
         within=NOT_NEGATIVE,
         shown=False,

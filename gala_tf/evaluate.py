@@ -21,7 +21,6 @@ from absl import flags
 
 from gala_tf import command, config
 from gala_tf.data import dataset_info
-from gala_tf.distribution import consensus
 from gala_tf.evaluation import scores
 
 
@@ -236,6 +235,7 @@ def evaluate_run(model_dir: str, split: str, which: str, overrides=(), strategy=
         ValueError: no run, no such split, damaged data, or data of other classes than the run's.
     """
     from gala_tf.data import input_pipeline
+    from gala_tf.distribution import consensus
     from gala_tf.distribution.strategy import make_strategy
     from gala_tf.evaluation import per_image
     from gala_tf.runs import directory

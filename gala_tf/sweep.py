@@ -184,12 +184,12 @@ def prepare_data(unfinished: Sequence[Run], begun: Sequence[Run]) -> None:
         ValueError: no data set, or another than the one that a run of the sweep began with.
     """
     from gala_tf.runs import directory
-    from gala_tf.training import plan
+    from gala_tf.training import checks
 
-    # What plan checks depends on the run only through whether it has maps.
+    # What is checked depends on the run only through whether it has maps.
     kinds = {run.config.map_loss_weight > 0: run for run in unfinished}
     for run in kinds.values():
-        info = plan.prepare_data(run.config)
+        info = checks.prepare_data(run.config)
     for run in begun:
         directory.check(run.config, info)
 

@@ -13,7 +13,7 @@ import numpy as np
 from absl import app, flags
 
 from gala_tf import config
-from gala_tf.training import plan
+from gala_tf.training import checks
 from gala_tf.training import session as sessions
 
 Device = collections.namedtuple("Device", "name")
@@ -56,7 +56,7 @@ def main(_):
     from gala_tf import evaluate
 
     run_config = config.from_flags()
-    info = plan.prepare_data(run_config)
+    info = checks.prepare_data(run_config)
     strategy = fake_tpu_strategy(flags.FLAGS.cores)
     session = sessions.build_session(run_config, info, strategy)
     iterator = iter(

@@ -2,7 +2,7 @@
 
     python experiments/benchmarks/host_time.py --json=host_time.json
 
-Trains the tests' smallest network with GALA, through `train.train_and_evaluate` with
+Trains the tests' smallest network with GALA, through `train_and_evaluate` with
 `--profile_steps`, on whatever `--tpu` or this machine offers, and reads the traces (xplane.pb; no
 package beyond TensorFlow). The smallest network, because its steps are the shortest: the host's
 share is an upper bound for any other.
@@ -34,8 +34,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import small_data  # noqa: E402
 
-from gala_tf import command, train  # noqa: E402
+from gala_tf import command  # noqa: E402
 from gala_tf.training import profiling  # noqa: E402
+from gala_tf.training.loop import train_and_evaluate  # noqa: E402
 
 LOOPS = flags.DEFINE_list("loops", ["1", "10", "100"], "Values of --steps_per_loop.")
 REPETITIONS = flags.DEFINE_integer("repetitions", 5, "Traces of every row.", lower_bound=1)
@@ -130,7 +131,7 @@ def measure(data_dir: str, loop: int, steps: int) -> dict:
             epochs=2.0 * last,  # no validation before the end
             eval_every_epochs=2.0 * last,
         )
-        train.train_and_evaluate(run_config)
+        train_and_evaluate(run_config)
         (path,) = glob.glob(f"{model_dir}/plugins/profile/*/*.xplane.pb")
         return read_trace(path, steps)
 

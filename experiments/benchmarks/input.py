@@ -139,9 +139,9 @@ def main() -> None:
         print("this system does not pin processes: the threads run on all cores")
     import tensorflow as tf
 
-    from gala_tf.distribution import memory
+    from gala_tf.distribution import strategy
 
-    memory.keep_freed_memory()  # as training does
+    strategy.keep_freed_memory()  # as training does
     photographs = jpegs.load(IMAGES.value)
     results = {
         "tensorflow": tf.__version__,

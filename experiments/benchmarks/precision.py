@@ -36,7 +36,7 @@ from gala_tf import command, config
 from gala_tf.data import files
 from gala_tf.distribution import strategy as strategies
 from gala_tf.evaluation import significance
-from gala_tf.training import plan
+from gala_tf.training import checks
 
 FLAGFILE = Path(__file__).resolve().parents[1] / "quickstart.flags"
 
@@ -76,7 +76,7 @@ def train(run: str, seed: int, steps: int, network_flags: list[str]) -> Curve:
         [f"--flagfile={FLAGFILE}", *network_flags, f"--precision={precision}", f"--seed={seed}"],
         "the benchmark",
     )
-    info = plan.prepare_data(run_config)
+    info = checks.prepare_data(run_config)
     strategy = strategies.make_strategy()
     session = build_session(run_config, info, strategy)
     if run == DISTURBED:
@@ -90,8 +90,8 @@ def train(run: str, seed: int, steps: int, network_flags: list[str]) -> Curve:
     losses = []
     for _ in range(steps):
         vector, _, _ = session.train_steps(iterator, tf.constant(1))
-        scalars, _, _ = session.columns.split(vector.numpy())
-        losses.append(float(scalars["loss"]))
+        parts = session.layout.unpack(vector.numpy())
+        losses.append(session.layout.named_scalars(parts)["loss"])
     # Of the optimizer inside the loss scaling, where there is one: it counts what it applied.
     inner = getattr(session.optimizer, "inner_optimizer", session.optimizer)
     return Curve(losses, steps - int(inner.iterations))

@@ -1,35 +1,25 @@
-"""Records that cannot be read: finding all of them, naming them, and leaving them out.
+"""Records that cannot be read: finding all of them, and naming them.
 
 tf.data names neither file nor record when it fails, and its `ignore_errors` drops records without
 a count. So nothing is dropped while reading. When an error stops a run, the whole split is read
-once more, record by record, and every bad one is named by shard, number and byte. To go on without
-them, the good records of a bad shard are copied to the run directory and read from there: the same
-on every restart, and nobody's data are touched.
+once more, record by record, and every bad one is named by shard, number and byte. `left_out` lets
+a run go on without them.
 
-A record in a TFRecord file is: length (uint64), its checksum (uint32), data, their checksum
-(uint32), little-endian; https://www.tensorflow.org/tutorials/load_data/tfrecord. If only data are
-altered, the next record can be found. If a length is, or the file ends early, the rest is lost.
+If only the data of a record are altered, the next one can be found. If a length is, or the file
+ends early, the rest of the file is lost.
 """
 
 import collections
-import dataclasses
-import json
 import os
 import re
-import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import google_crc32c
 import tensorflow as tf
 
-from gala_tf.data import dataset_info, files, records
+from gala_tf.data import dataset_info, records, tfrecord_files
 
-HEADER, FOOTER = struct.Struct("<QI"), struct.Struct("<I")
 LISTED = 5  # bad records in a message; all are in bad_records.json
-MOST = 0.1  # of a split that may be left out: more is a disk that is gone, not a bad record
-FILE = "bad_records.json"
-FOLDER = "good_records"  # of the run directory: copies of bad shards without their bad records
 # TensorFlow quotes a record that is no tf.train.Example as if its bytes were text.
 UNDECODABLE = (tf.errors.InvalidArgumentError, UnicodeDecodeError)
 GONE = "no such file"
@@ -54,15 +44,6 @@ class BadRecordsError(ValueError):
         self.bad = bad
 
 
-@dataclasses.dataclass(frozen=True)
-class LeftOut:
-    """Bad records that training passes over from `start_example` on."""
-
-    start_example: int  # examples that all replicas had taken when the list was made
-    records: tuple[BadRecord, ...]
-    copies: dict[str, tuple[str, int]]  # bad shard: path of its good records, their number
-
-
 # --------------------------------------------------------------------------- finding
 
 
@@ -76,67 +57,49 @@ def find(data_dir: str, info: dataset_info.DatasetInfo, split: str) -> list[BadR
     bad, framed = [], []
     for shard in info.require_split(split).shards:
         path = os.path.join(data_dir, shard.file)
-        offsets, end, reason = _frames(path)
-        if len(offsets) > shard.examples:
-            why = dataset_info.refusal(path, None, dataset_info.wrong_count(shard, len(offsets)))
+        spans, end, reason = whole_records(path)
+        if len(spans) > shard.examples:
+            why = dataset_info.refusal(path, None, dataset_info.wrong_count(shard, len(spans)))
             raise ValueError(f"{why}. {dataset_info.remedy(info)}")
-        reason = reason or dataset_info.wrong_count(shard, len(offsets))  # cut between two records
-        for number in range(len(offsets), shard.examples):
+        reason = reason or dataset_info.wrong_count(shard, len(spans))  # cut between two records
+        for number in range(len(spans), shard.examples):
             bad.append((len(framed), number, end, reason))
             reason = BEHIND if reason != GONE else GONE
-        framed.append((path, offsets))
-    bad += [(i, n, framed[i][1][n], why) for (i, n), why in _unusable(framed, info).items()]
+        framed.append((path, spans))
+    for (i, number), why in _unusable(framed, info).items():
+        begins = framed[i][1][number].offset - tfrecord_files.HEADER.size
+        bad.append((i, number, begins, why))
     return [BadRecord(os.path.basename(framed[i][0]), *rest) for i, *rest in sorted(bad)]
 
 
-def _open(path):
-    # Locally Python's own file: TensorFlow's reads much more than is asked for after a seek.
-    return open(path, "rb") if "://" not in path else tf.io.gfile.GFile(path, "rb")
-
-
-def _frames(path):
-    """(bytes at which whole records begin, byte where that ends, why it ends there or None)."""
+def whole_records(path: str) -> tuple[list[tfrecord_files.Span], int, str | None]:
+    """(places of the records that can be found, byte where that ends, why there, or None)."""
     if not tf.io.gfile.exists(path):
         return [], 0, GONE
-    size, offsets, offset = tf.io.gfile.stat(path).length, [], 0
-    with _open(path) as file:
-        while offset < size:
-            file.seek(offset)
-            header = file.read(HEADER.size)
-            if len(header) < HEADER.size:
-                return offsets, offset, dataset_info.CUT_OFF
-            length, checksum = HEADER.unpack(header)
-            if _masked_crc(header[:8]) != checksum:
-                return offsets, offset, dataset_info.ALTERED
-            end = offset + HEADER.size + length + FOOTER.size
-            if end > size:
-                return offsets, offset, dataset_info.CUT_OFF
-            offsets.append(offset)
-            offset = end
-    return offsets, offset, None
+    spans, reason = [], None
+    try:
+        for span in tfrecord_files.spans(path):
+            spans.append(span)
+    except tfrecord_files.DamagedFileError as error:
+        altered = "fails its checksum" in str(error)
+        reason = dataset_info.ALTERED if altered else dataset_info.CUT_OFF
+    end = spans[-1].offset + spans[-1].length + tfrecord_files.FOOTER.size if spans else 0
+    return spans, end, reason
 
 
-def _read(path, offsets) -> Iterator[bytes | None]:
-    """The data of the records at these bytes; None for those that fail their checksum."""
-    with _open(path) as file:
-        for offset in offsets:
-            file.seek(offset)
-            length, _ = HEADER.unpack(file.read(HEADER.size))
-            data = file.read(length)
-            whole = FOOTER.unpack(file.read(FOOTER.size))[0] == _masked_crc(data)
-            yield data if whole else None
-
-
-def _masked_crc(data):
-    crc = google_crc32c.value(data)
-    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+def _data(path, spans) -> Iterator[bytes | None]:
+    """The data of records; None for those that fail their checksum."""
+    for span in spans:
+        try:
+            yield tfrecord_files.read(path, span)
+        except tfrecord_files.DamagedFileError:
+            yield None
 
 
 def _unusable(framed, info):
     """{(shard, number): reason} of records that fail their checksum or cannot be decoded.
 
-    Args:
-        framed: (path, bytes at which its records begin) of every shard.
+    `framed`: (path, places of its records) of every shard.
     """
     reasons, start, sent = {}, (0, 0), collections.deque()
 
@@ -144,11 +107,9 @@ def _unusable(framed, info):
         nonlocal sent
         own = sent = collections.deque()  # what was sent, and has not come back yet
         for shard in range(start[0], len(framed)):
-            path, offsets = framed[shard]
-            if not offsets:  # the file may be gone
-                continue
+            path, spans = framed[shard]
             first = start[1] if shard == start[0] else 0
-            for number, data in enumerate(_read(path, offsets[first:]), first):
+            for number, data in enumerate(_data(path, spans[first:]), first):
                 if data is None:
                     reasons[shard, number] = dataset_info.ALTERED
                 else:
@@ -220,109 +181,3 @@ def describe(data_dir: str, info: dataset_info.DatasetInfo, bad: list[BadRecord]
     if len(bad) > LISTED:
         lines.append(f"and {len(bad) - LISTED} more")
     return f"{'. '.join(lines)}. {dataset_info.remedy(info)}"
-
-
-# --------------------------------------------------------------------------- leaving out
-
-
-def check_share(info: dataset_info.DatasetInfo, split: str, bad: list[BadRecord]) -> None:
-    """ValueError if so many records are bad that this is no longer the same data set."""
-    examples = info.require_split(split).examples
-    if len(bad) > MOST * examples:
-        raise ValueError(
-            f"{len(bad)} of {examples} records of split {split!r} cannot be read, the first: "
-            f"{bad[0].file}, record {bad[0].record}: {bad[0].reason}. --on_bad_record=skip leaves "
-            f"out at most {MOST:.0%}. Is the disk still there? {dataset_info.remedy(info)}"
-        )
-
-
-def leave_out(
-    model_dir: str,
-    data_dir: str,
-    info: dataset_info.DatasetInfo,
-    split: str,
-    bad: list[BadRecord],
-    start_example: int,
-) -> tuple[LeftOut, ...]:
-    """Copies the good records of bad shards to the run directory; returns all lists so far.
-
-    Args:
-        bad: all bad records of the split.
-        start_example: from where the run goes on without them; lists of later restarts are void.
-
-    Raises:
-        ValueError: too many are bad (`check_share`).
-    """
-    check_share(info, split, bad)
-    copies = {}
-    for shard in info.splits[split].shards:
-        own = {one.record for one in bad if one.file == shard.file}
-        if not own:
-            continue
-        path = os.path.join(model_dir, FOLDER, f"{start_example:012d}", shard.file)
-        count = shard.examples - len(own)
-        if count:
-            tf.io.gfile.makedirs(os.path.dirname(path))
-            offsets, _, _ = _frames(os.path.join(data_dir, shard.file))
-            good = [offset for number, offset in enumerate(offsets) if number not in own]
-            with tf.io.TFRecordWriter(path) as writer:
-                for data in _read(os.path.join(data_dir, shard.file), good):
-                    writer.write(data)
-            files.to_disk(path)
-        copies[shard.file] = (path, count)
-    earlier = [one for one in load(model_dir) if one.start_example < start_example]
-    left_out = (*earlier, LeftOut(start_example, tuple(bad), copies))
-    lists = [dataclasses.asdict(one) for one in left_out]
-    files.write(os.path.join(model_dir, FILE), json.dumps(lists, indent=1))
-    return left_out
-
-
-def load(model_dir: str) -> tuple[LeftOut, ...]:
-    """What a run has left out so far, a list for each time it found some; empty if nothing.
-
-    Raises:
-        ValueError: the file is damaged.
-    """
-    path = os.path.join(model_dir, FILE)
-    if not tf.io.gfile.exists(path):
-        return ()
-    try:
-        with tf.io.gfile.GFile(path) as file:
-            return tuple(
-                LeftOut(
-                    one["start_example"],
-                    tuple(BadRecord(*record) for record in one["records"]),
-                    {name: (copy, count) for name, (copy, count) in one["copies"].items()},
-                )
-                for one in json.loads(file.read())
-            )
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"{path} is damaged ({error}). It says which records the run leaves out; without it "
-            "the run cannot go on as it began. Restore it, or use another --model_dir."
-        ) from error
-
-
-def count(left_out: tuple[LeftOut, ...], start_example: int) -> int:
-    """How many records a run passes over that goes on from `start_example`."""
-    made = [one for one in left_out if one.start_example <= start_example]
-    return len(made[-1].records) if made else 0
-
-
-def position(start_example: int, counts: list[int], starts: list[int]) -> tuple[int, int]:
-    """Where a pipeline stands: (epochs finished, records of the next one already taken).
-
-    Every list of bad records ends epochs of the old length and begins those of a new one, where the
-    pipeline stood: no image is taken again because the number of images changed.
-
-    Args:
-        start_example: examples that the pipeline has yielded.
-        counts: records of an epoch, without any list and then with each.
-        starts: `start_example` of each list, ascending.
-    """
-    shift, examples = 0, counts[0]
-    for start, count in zip(starts, counts[1:], strict=True):
-        epoch, taken = divmod(start + shift, examples)
-        shift = epoch * count + min(taken, count) - start
-        examples = count
-    return divmod(start_example + shift, examples)

@@ -21,11 +21,14 @@ larger ones some, drawn anew, are left out.
 Dimension letters: B batch, S side of the image, h side of the map, P participants.
 """
 
+import dataclasses
 import os
+from typing import NamedTuple
 
 import tensorflow as tf
 
-from gala_tf.data import bad_records, dataset_info, preprocessing, reading, records
+from gala_tf.data import clickmaps, dataset_info, preprocessing, reading, records
+from gala_tf.data.left_out import LeftOut, position
 
 BLOCK = 64  # records that are parsed, and drawn windows for, by one call
 PREFETCHED = 2  # batches, beside those that are being filled
@@ -37,135 +40,171 @@ CROPS = ("paper", "inception", "center")
 # --------------------------------------------------------------------------- training
 
 
+@dataclasses.dataclass(frozen=True)
+class View:
+    """What a training example shows of a stored image, and of its click map."""
+
+    image_size: int  # S, pixels
+    clickmap_size: int  # h, pixels
+    clickmap_blur: clickmaps.Blur  # in pixels of the stored image
+    clickmap_resize: str = "bicubic"  # or "bilinear" or "area"
+    map_source: str = "clickmaps"  # or "boxes": the blurred rectangle that spans each
+    crop: str = "paper"  # one of CROPS; see `preprocessing`
+    crop_fraction: float = 0.875  # side of the paper's and the central crop / short side
+    flip: bool = True  # mirror half of the images, and their maps with them
+
+
+@dataclasses.dataclass(frozen=True)
+class Order:
+    """Which examples come when, from where on."""
+
+    seed: int = 0  # of order and augmentation
+    shuffle_buffer: int = 10_000  # records (undecoded) among which the next one is drawn
+    start_example: int = 0  # examples already taken, by all replicas of all pipelines together
+    # Of all restarts so far, in order; the last one is read by, the others say where in its epoch
+    # the run stood when each was made.
+    left_out: tuple[LeftOut, ...] = ()
+
+    def known(self) -> list[LeftOut]:
+        """The lists made up to here: a run that fell back behind one will make it again."""
+        return [one for one in self.left_out if one.start_example <= self.start_example]
+
+
 def make_train_dataset(
-    data_dir,
-    info,
-    split,
+    data_dir: str,
+    info: dataset_info.DatasetInfo,
+    split: str,
+    view: View,
+    order: Order,
     *,
-    batch_size,
-    image_size,
-    clickmap_size,
-    clickmap_blur,
-    clickmap_resize="bicubic",
-    map_source="clickmaps",
-    crop="paper",
-    crop_fraction=0.875,
-    flip=True,
-    seed=0,
-    start_example=0,
-    shuffle_buffer=10_000,
-    left_out=(),
-    input_context=None,
-):
-    """An endless dataset of training batches.
+    batch_size: int,
+    input_context: tf.distribute.InputContext | None = None,
+) -> tf.data.Dataset:
+    """An endless dataset of training batches, of one replica's `batch_size` each.
 
     What it yields depends on these arguments alone, not on the program's global seed. Epochs
     follow each other without a gap: each image comes once an epoch, and a batch may hold the end
-    of one epoch and the beginning of the next. Restarted at `start_example` it goes on, bit for
-    bit, as if it had never stopped; the records skipped on the way are read but not decoded.
-
-    Args:
-        data_dir: the directory of the shards.
-        info: its `dataset_info.DatasetInfo`.
-        split: name of a split.
-        batch_size: B, of one replica.
-        image_size: S, pixels.
-        clickmap_size: h, pixels.
-        clickmap_blur: a `clickmaps.Blur`, in pixels of the stored image.
-        clickmap_resize: "bilinear", "bicubic" or "area".
-        map_source: "clickmaps", or "boxes" for the blurred rectangle that spans each.
-        crop: "paper", "inception" or "center"; see `preprocessing`.
-        crop_fraction: side of the paper's and of the central crop / short side of the image.
-        flip: mirror half of the images, and their maps with them.
-        seed: of order and augmentation.
-        start_example: examples already taken, by all replicas of all pipelines together.
-        shuffle_buffer: records (undecoded) among which the next one is drawn.
-        left_out: `bad_records.LeftOut` of all restarts so far, in order; the last one is read by,
-            the others say where in its epoch the run stood when each was made.
-        input_context: a `tf.distribute.InputContext`; None is a single pipeline.
+    of one epoch and the beginning of the next. Restarted at `order.start_example` it goes on, bit
+    for bit, as if it had never stopped; the records skipped on the way are read but not decoded.
 
     Raises:
         ValueError: an unknown choice or split, a missing or damaged shard, a split without
             examples, fewer shards than pipelines.
     """
-    reading.check_choice("crop", crop, CROPS)
-    map_features, read_clickmap = reading.clickmap_reader(info, map_source, clickmap_blur)
+    reading.check_choice("crop", view.crop, CROPS)
     pipeline, pipelines, _ = reading.pipeline_numbers(input_context)
-    # Those that lie ahead, of a run that restarts before them, will be found again.
-    left_out = [one for one in left_out if one.start_example <= start_example]
-    shards, counts = _own_shards(data_dir, info, split, left_out, pipeline, pipelines)
-    starts = [one.start_example // pipelines for one in left_out]
-    # Blocks are counted from the last restart, and read whole: what is drawn does not depend on
-    # where in a block training stops.
-    base = starts[-1] if starts else 0
-    block, used = divmod(start_example // pipelines - base, BLOCK)
-    epoch, taken = bad_records.position(base + block * BLOCK, counts, starts)
+    shards, counts = _own_shards(data_dir, info, split, order.known(), pipeline, pipelines)
+    start = _Start.of(order, counts, pipelines)
+    stream = _fold_in(_fold_in((order.seed, 0), AUGMENTATION_STREAM), start.base)
+    examples = _Examples(info, view, stream, pipeline, pipelines)
+    return (
+        _shuffled_epochs(shards, order.seed, start.epoch, order.shuffle_buffer, counts[-1])
+        .skip(start.taken)  # ahead of all decoding
+        .batch(BLOCK, drop_remainder=True)
+        .enumerate(start.block)
+        .map(examples.draw)
+        .unbatch()
+        .skip(start.used)
+        .map(examples.cut, num_parallel_calls=os.cpu_count())  # nearly all of the work
+        .batch(batch_size, drop_remainder=True)  # static shapes; an endless stream has no remainder
+        .map(examples.finish)
+        .prefetch(PREFETCHED)
+        .with_options(training_options())
+    )
 
-    resize = reading.resize_method(info, crop, crop_fraction, image_size)
-    stream = _fold_in(_fold_in((seed, 0), AUGMENTATION_STREAM), base)
-    # Stored grids are all of one size: a batch of them is cut at once, at a fraction of the cost.
-    in_batches = map_features == ["clickmap/blurred"]
 
-    def cut_clickmap(record):
-        counts, blur = read_clickmap(record)
+class _Start(NamedTuple):
+    """Where in its stream of records a pipeline begins."""
+
+    base: int  # example from which blocks are counted: the last restart without some records
+    epoch: int
+    taken: int  # records of that epoch that earlier blocks have read
+    block: int
+    used: int  # records of that block that are already trained on
+
+    @classmethod
+    def of(cls, order, counts, pipelines):
+        """`counts`: records of an epoch, without any list of what is left out, and with each."""
+        starts = [one.start_example // pipelines for one in order.known()]
+        base = starts[-1] if starts else 0
+        # Blocks are read whole, so that what is drawn does not depend on where in one the
+        # training stops.
+        block, used = divmod(order.start_example // pipelines - base, BLOCK)
+        epoch, taken = position(base + block * BLOCK, counts, starts)
+        return cls(base, epoch, taken, block, used)
+
+
+class _Examples:
+    """From serialised records to a batch, in three stages: draw, cut, finish."""
+
+    def __init__(self, info, view, stream, pipeline, pipelines):
+        self.view, self.classes = view, info.num_classes
+        self.stream = stream  # seed [2] of augmentation
+        self.pipeline, self.pipelines = pipeline, pipelines
+        self.map_features, self.read_clickmap = reading.clickmap_reader(
+            info, view.map_source, view.clickmap_blur
+        )
+        self.resize = reading.resize_method(info, view.crop, view.crop_fraction, view.image_size)
+        # Stored grids are all of one size: a batch of them is cut at once, at a fraction of the
+        # cost.
+        self.maps_in_batches = self.map_features == ["clickmap/blurred"]
+
+    def draw(self, number, serialized):
+        """Records [BLOCK] parsed, with a window and a mirror flag each.
+
+        In blocks, because such small operations cost as much for one record as for many.
+        """
+        view = self.view
+        # Numbered among the blocks of all pipelines: no two share a seed.
+        seed = _fold_in(self.stream, number * self.pipelines + self.pipeline)
+        names = [*reading.IMAGE_FEATURES, *self.map_features]
+        record = reading.parse(serialized, names, self.classes)
+        shape = reading.image_shape(record)
+        if view.crop == "paper":
+            record["window"] = preprocessing.paper_window(seed, *shape, view.crop_fraction)
+        elif view.crop == "inception":  # TensorFlow draws it image by image, in `cut`
+            record["seed"] = preprocessing.split_seed(seed, BLOCK)
+        else:
+            record["window"] = preprocessing.center_window(*shape, view.crop_fraction)
+        flips = preprocessing.random_flip(seed, [BLOCK]) if view.flip else tf.zeros([BLOCK], bool)
+        record["mirrored"] = flips
+        return record
+
+    def cut(self, record):
+        """(image uint8 [S, S, 3], the rest of what `finish` needs) of one record."""
+        if self.view.crop == "inception":
+            record["window"] = preprocessing.inception_window(
+                record.pop("seed"), *reading.image_shape(record)
+            )
+        encoded = record.pop("image/encoded")
+        image = preprocessing.cut_image(
+            encoded, record["window"], self.view.image_size, self.resize
+        )
+        if not self.maps_in_batches:
+            record["clickmap"] = self._cut_clickmap(record)
+            kept = ("image/class/label", "mirrored", "clickmap")  # of one shape in all records
+            record = {name: record[name] for name in kept}
+        return image, record
+
+    def finish(self, image, record):
+        """A batch as the module's docstring lists it."""
+        in_batches = self.maps_in_batches
+        clickmap = self._cut_clickmap(record) if in_batches else record["clickmap"]
+        mirrored = tf.cast(record["mirrored"], tf.float32)
+        return {**reading.example(image, record, clickmap), "mirrored": mirrored}
+
+    def _cut_clickmap(self, record):
+        """float32 [h, h, 1] of one record, or [B, h, h, 1] of a batch."""
+        counts, blur = self.read_clickmap(record)
         return preprocessing.cut_clickmap(
             counts,
             record["window"],
             record["mirrored"],
             reading.image_shape(record),
-            clickmap_size,
-            clickmap_resize,
+            self.view.clickmap_size,
+            self.view.clickmap_resize,
             blur,
         )
-
-    def draw(number, serialized):  # [BLOCK]: an operation costs as much for one as for many
-        # Numbered among the blocks of all pipelines: no two share a seed.
-        block_seed = _fold_in(stream, number * pipelines + pipeline)
-        names = [*reading.IMAGE_FEATURES, *map_features]
-        record = reading.parse(serialized, names, info.num_classes)
-        shape = reading.image_shape(record)
-        if crop == "paper":
-            record["window"] = preprocessing.paper_window(block_seed, *shape, crop_fraction)
-        elif crop == "inception":  # drawn image by image
-            record["seed"] = preprocessing.split_seed(block_seed, BLOCK)
-        else:
-            record["window"] = preprocessing.center_window(*shape, crop_fraction)
-        flips = preprocessing.random_flip(block_seed, [BLOCK]) if flip else tf.zeros([BLOCK], bool)
-        record["mirrored"] = flips
-        return record
-
-    def cut(record):
-        if crop == "inception":
-            record["window"] = preprocessing.inception_window(
-                record.pop("seed"), *reading.image_shape(record)
-            )
-        encoded = record.pop("image/encoded")
-        image = preprocessing.cut_image(encoded, record["window"], image_size, resize)
-        if not in_batches:
-            record["clickmap"] = cut_clickmap(record)
-            kept = ("image/class/label", "mirrored", "clickmap")  # of one shape in all records
-            record = {name: record[name] for name in kept}
-        return image, record
-
-    def finish(image, record):
-        clickmap = cut_clickmap(record) if in_batches else record["clickmap"]
-        mirrored = tf.cast(record["mirrored"], tf.float32)
-        return {**reading.example(image, record, clickmap), "mirrored": mirrored}
-
-    return (
-        _shuffled_epochs(shards, seed, epoch, shuffle_buffer, counts[-1])
-        .skip(taken)  # ahead of all decoding
-        .batch(BLOCK, drop_remainder=True)
-        .enumerate(block)
-        .map(draw)
-        .unbatch()
-        .skip(used)
-        .map(cut, num_parallel_calls=os.cpu_count())  # nearly all of the work
-        .batch(batch_size, drop_remainder=True)  # static shapes; an endless stream has no remainder
-        .map(finish)
-        .prefetch(PREFETCHED)
-        .with_options(training_options())
-    )
 
 
 def training_options() -> tf.data.Options:

@@ -34,10 +34,8 @@ def paper_window(seed, height, width, crop_fraction):
     It lies anywhere in the central square of the short side: for 256x256 and 0.875 a 224 crop at
     offsets 0 to 32, both included.
 
-    Args:
-        seed: int tensor [2].
-        height, width: of the stored image, int32 tensors or ints; or of many images, int32 [B].
-        crop_fraction: side of the crop / short side of the image, in (0, 1].
+    `height` and `width` are of one stored image, or of many, int32 [B]; `crop_fraction` is the side
+    of the crop / short side of the image, in (0, 1].
     """
     side, short = _square_side(height, width, crop_fraction)
     places = tf.cast(short - side + 1, tf.float32)[..., None]
@@ -95,14 +93,10 @@ def mirror(images, mirrored):
 
 
 def cut_image(encoded, window, image_size, resize="bilinear"):
-    """Decodes only the window of a JPEG and resizes it: uint8 [S, S, 3].
+    """Decodes only the window of a JPEG, RGB or grey, and resizes it: uint8 [S, S, 3].
 
-    Args:
-        encoded: scalar string tensor, a JPEG file, RGB or grey.
-        window: int32 [4].
-        image_size: S.
-        resize: "bilinear" or "bicubic", antialiased, which changes nothing in a window of S x S
-            pixels; None where all windows are, which is cheaper than asking each.
+    `resize` is "bilinear" or "bicubic", antialiased, which changes nothing in a window of S x S
+    pixels; None where all windows are, which is cheaper than asking each.
     """
     image = tf.io.decode_and_crop_jpeg(
         encoded,

@@ -1,7 +1,4 @@
-"""Reading a split: which shards, how a record is parsed and its map read, what names a bad record.
-
-What training and evaluation share (`input_pipeline`).
-"""
+"""What training and evaluation share in reading a split: its shards, its records, their maps."""
 
 import contextlib
 
@@ -29,8 +26,7 @@ def check_records(data_dir, info, split):
 def named_records(data_dir, info, split, left_out=()):
     """While it lasts, an error of reading a split becomes one that names shard and record.
 
-    Args:
-        left_out: `bad_records.LeftOut` of what is not read anyhow.
+    `left_out`: a `left_out.LeftOut` a restart so far; what the last one lists is not read anyhow.
 
     Raises:
         bad_records.BadRecordsError: a ValueError; `.bad` are all bad records of the split. An error
@@ -57,8 +53,7 @@ def named_records(data_dir, info, split, left_out=()):
 def shards(data_dir, info, split, bad=()):
     """A split's files, in order: [(path, place of its first example in the split, examples)].
 
-    Args:
-        bad: names of shards that need not be as the sidecar says.
+    Shards named in `bad` need not be as the sidecar says.
 
     Raises:
         ValueError: an unknown split, a missing or damaged shard.
@@ -81,16 +76,10 @@ def pipeline_numbers(input_context):
 
 
 def clickmap_reader(info, map_source, blur, exact=False):
-    """How a map is read: the features of a record that hold it, and a function of the record.
+    """How a map is read: (names of the features that hold it, function of a record).
 
-    Args:
-        info: a `dataset_info.DatasetInfo`.
-        map_source: of MAP_SOURCES.
-        blur: the `clickmaps.Blur` asked for.
-        exact: from integer counts in any case, not from the small blurred grid.
-
-    Returns:
-        (names, function): function(record) -> (map [H, W] or [B, G, G], the blur still due).
+    function(record) -> (map [H, W] or [B, G, G], the blur still due of the `blur` asked for).
+    `exact`: from integer counts in any case, not from the small blurred grid.
 
     Raises:
         ValueError: an unknown map source.
@@ -152,10 +141,7 @@ def image_shape(record):
 def example(image, record, clickmap):
     """The entries that batches of training and evaluation share, of one example or of a batch.
 
-    Args:
-        image: passed on.
-        record: holds its label.
-        clickmap: float32 [..., h, h, 1], which may still be empty, negative or not finite.
+    `clickmap`, float32 [..., h, h, 1], may still be empty, negative or not finite.
     """
     clickmap = tf.maximum(clickmap, 0.0)  # bicubic kernels undershoot
     pixels = [-3, -2, -1]

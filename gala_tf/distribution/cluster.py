@@ -16,6 +16,8 @@ import os
 import sys
 from collections.abc import Mapping
 
+import tensorflow as tf
+
 VARIABLE = "TF_CONFIG"
 TASK_TYPES = ("chief", "worker")
 CONNECT_SECONDS = 600.0  # until all tasks must have been started
@@ -78,18 +80,12 @@ def connect(cluster: Cluster, seconds: float = CONNECT_SECONDS):
     """A `tf.distribute.MultiWorkerMirroredStrategy` of all tasks, once all have been started.
 
     Gradients go through NCCL between GPUs, else through TensorFlow's own ring. Call it before
-    anything else touches a device. If some task is not there in time, the process ends with a
+    anything else touches a device. If some task is not there in `seconds`, the process ends with a
     message: TensorFlow would wait for ever, and not even SIGTERM would end it.
-
-    Args:
-        cluster: from `from_environment`.
-        seconds: how long to wait.
 
     Raises:
         ValueError: this task cannot be served at its address.
     """
-    import tensorflow as tf
-
     communication = tf.distribute.experimental.CommunicationImplementation
     gpus = tf.config.list_physical_devices("GPU")
     options = tf.distribute.experimental.CommunicationOptions(
@@ -110,7 +106,6 @@ def connect(cluster: Cluster, seconds: float = CONNECT_SECONDS):
 
 def _first_meeting(strategy):
     """The first sum over all tasks: returns when all are there, with as many devices each."""
-    import tensorflow as tf
 
     @tf.function
     def meet():

@@ -11,6 +11,9 @@ import json
 import time
 from typing import Any
 
+import numpy as np
+import tensorflow as tf
+
 from gala_tf.distribution import cluster
 
 DIRECTORY_SECONDS = 90.0  # a network file system may show a new file a minute late
@@ -33,11 +36,13 @@ def is_chief(strategy) -> bool:
     return group is None or group.place == 0
 
 
+def is_alone(strategy) -> bool:
+    """Whether this process drives all replicas itself."""
+    return _group(strategy) is None
+
+
 def exchange(strategy, value: Any) -> list:
     """The values of all workers, in the order of their places; returns when all have called it."""
-    import numpy as np
-    import tensorflow as tf
-
     if _group(strategy) is None:
         return [value]
     gather = _make_gather(strategy)
@@ -52,10 +57,7 @@ def exchange(strategy, value: Any) -> list:
 def agree(strategy, facts: dict[str, Any], remedy: str) -> None:
     """ValueError, on all workers, unless all bring the same `facts`; names what differs, and where.
 
-    Args:
-        strategy: the `tf.distribute` strategy.
-        facts: {what: JSON value}.
-        remedy: what to do, a sentence.
+    `facts` is {what: JSON value}; `remedy`, a sentence, says what to do.
     """
     everywhere = exchange(strategy, facts)
     if all(theirs == everywhere[0] for theirs in everywhere):
@@ -73,10 +75,8 @@ def agree(strategy, facts: dict[str, Any], remedy: str) -> None:
 def agree_on_directory(strategy, path: str, seconds: float = DIRECTORY_SECONDS) -> None:
     """ValueError, on all workers, unless the file that the chief wrote to `path` reaches them all.
 
-    Args:
-        strategy: the `tf.distribute` strategy.
-        path: a file in the run directory, written by the chief before it calls this.
-        seconds: how long a worker waits for it.
+    `path` is in the run directory, and written before the chief calls this; a worker waits so many
+    `seconds` for it.
     """
     written = exchange(strategy, _digest(path) if is_chief(strategy) else None)[0]
     if written is None:  # a single process
@@ -108,8 +108,6 @@ def named_losses():
     Raises:
         LostWorkerError: from TensorFlow's error, where there are several workers.
     """
-    import tensorflow as tf
-
     try:
         yield
     except (
@@ -140,8 +138,6 @@ def named_losses():
 @functools.cache
 def _make_gather(strategy):
     """A function: vector of any length -> the vectors of all workers, one after the other."""
-    import tensorflow as tf
-
     # Traced once: without an own graph, TensorFlow would make one a call.
     return tf.function(
         lambda vector: strategy.gather(vector, axis=0),
@@ -151,8 +147,6 @@ def _make_gather(strategy):
 
 def _group(strategy):
     """The Cluster of a strategy that spans several processes, else None."""
-    import tensorflow as tf
-
     if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return cluster.from_environment()
     return None
@@ -160,8 +154,6 @@ def _group(strategy):
 
 def _digest(path):
     """A hash of a file's bytes; None if it is not there."""
-    import tensorflow as tf
-
     if not tf.io.gfile.exists(path):
         return None
     with tf.io.gfile.GFile(path, "rb") as file:

@@ -15,7 +15,7 @@ from gala_tf.models.resnet import (
     scaled_widths,
 )
 
-__all__ = ["build_model", "decayed_kernels", "layer_number", "stage_layout"]
+__all__ = ["build_model", "decayed_kernels", "layer_number", "parameters", "stage_layout"]
 
 
 def stage_layout(depth: int, stage_blocks: Sequence[int] = ()) -> tuple[str, tuple[int, ...]]:
@@ -82,3 +82,12 @@ def build_model(
         attention_units=attention_units,
         **resnet_arguments,
     )
+
+
+def parameters() -> set[str]:
+    """Names of all that `build_model` takes: flags of the same names describe a network."""
+    named = {
+        *inspect.signature(build_model).parameters,
+        *inspect.signature(build_resnet).parameters,
+    }
+    return named - {"resnet_arguments"}

@@ -1,17 +1,7 @@
 """ResNets (He et al. 2016) with a slot for an attention layer in every residual unit.
 
-    unit, version 1 (post-activation)           unit, version 2 (pre-activation)
-
-    x ---+-- conv1x1 BN ReLU                     x -- BN ReLU --+-- conv1x1 BN ReLU
-         |   conv3x3 BN ReLU  (has the stride)   |              |   conv3x3 BN ReLU
-         |   conv1x1 BN                          |   (shortcut) |   conv1x1
-         |   [attention]                         |              |   [attention]
-         +------ add                             +----------- add
-                 ReLU
-
-The attention layer sits on "the final activity in a dense path of a residual layer", before the
-shortcut is added (section 3.2). Layer names (`stage3_block1_gala`) are API: checkpoints, plots
-and logs refer to them, and `tests/golden/` guards them.
+The units are drawn in `residual_units`. Layer names (`stage3_block1_gala`) are API: checkpoints,
+plots and logs refer to them, and `tests/golden/` guards them.
 
     B batch, H W space, C channels, K classes
 """
@@ -22,8 +12,7 @@ from collections.abc import Callable, Sequence
 import keras
 import numpy as np
 
-from gala_tf.layers.batch_norm import BatchNorm
-from gala_tf.layers.squeeze_excite import scaled_normal
+from gala_tf.models.residual_units import EXPANSION, STEMS, Layers
 
 # depth: (kind of unit, units in stages 1 to 4)
 DEPTHS = {
@@ -35,18 +24,6 @@ DEPTHS = {
     200: ("bottleneck", (3, 24, 36, 3)),
 }
 STAGE_WIDTHS = (64, 128, 256, 512)
-EXPANSION = {"basic": 1, "bottleneck": 4}  # channels at a unit's end / its width
-
-# stem: (kernel, stride, whether a 3x3 max-pooling of stride 2 follows)
-STEMS = {
-    "imagenet": (7, 2, True),  # 224 px -> 56
-    "small": (3, 2, False),  # 64 px -> 32
-    "tiny": (3, 1, False),  # 32 px -> 32
-}
-
-# Pixel values 0..255 -> about zero mean and unit variance (ImageNet's training set, RGB).
-PIXEL_MEAN = (0.485 * 255, 0.456 * 255, 0.406 * 255)
-PIXEL_STD = (0.229 * 255, 0.224 * 255, 0.225 * 255)
 
 
 def unit_names(stage_blocks: Sequence[int]) -> list[str]:
@@ -151,6 +128,36 @@ def build_resnet(
     Raises:
         ValueError: an argument out of its choices, or a unit that does not exist.
     """
+    _check(unit, stage_blocks, stage_widths, version, stem, zero_init_residual)
+    layers = Layers(
+        unit=unit,
+        version=version,
+        slots=select_units(attention_units, stage_blocks),
+        make_attention=make_attention,
+        attention_suffix=attention_suffix,
+        zero_init_residual=zero_init_residual,
+        batch_norm=dict(
+            momentum=batch_norm_momentum,
+            epsilon=batch_norm_epsilon,
+            synchronized=synchronized_batch_norm,
+        ),
+        stride_in_1x1=stride_in_1x1,
+    )
+    images = keras.Input((image_size, image_size, 3), name="image")
+    x = layers.stem(images, stem, stage_widths[0])
+    for stage, (blocks, width) in enumerate(zip(stage_blocks, stage_widths, strict=True), start=1):
+        for block in range(1, blocks + 1):
+            stride = 2 if block == 1 and stage > 1 else 1
+            x = layers.residual_unit(x, width, stride, f"stage{stage}_block{block}")
+    outputs = {
+        "logits": layers.head(x, num_classes),
+        "attention": layers.attention,
+        "activity": layers.activity,
+    }
+    return keras.Model(images, outputs, name=name)
+
+
+def _check(unit, stage_blocks, stage_widths, version, stem, zero_init_residual):
     if version not in ("v1", "v2"):
         raise ValueError(f"version must be 'v1' or 'v2'. Received: {version!r}.")
     if version == "v2" and zero_init_residual:
@@ -167,115 +174,6 @@ def build_resnet(
             "stage_blocks and stage_widths must name the same number of stages. "
             f"Received: {tuple(stage_blocks)} and {tuple(stage_widths)}."
         )
-    slots = select_units(attention_units, stage_blocks)
-
-    def conv(x, filters, kernel, stride, name):
-        return keras.layers.Conv2D(
-            filters,
-            kernel,
-            stride,
-            padding="same" if stride == 1 else "valid",
-            use_bias=False,
-            kernel_initializer=scaled_normal(),
-            name=name,
-        )(x if stride == 1 or kernel == 1 else pad(x, kernel, name))
-
-    def pad(x, kernel, name):
-        # Symmetric, as in the original networks; TensorFlow's SAME pads a strided convolution on
-        # one side only, which shifts its output by half a pixel.
-        return keras.layers.ZeroPadding2D(kernel // 2, name=f"{name}_pad")(x)
-
-    def norm(x, name, gamma="ones"):
-        return BatchNorm(
-            momentum=batch_norm_momentum,
-            epsilon=batch_norm_epsilon,
-            gamma_initializer=gamma,
-            synchronized=synchronized_batch_norm,
-            name=name,
-        )(x)
-
-    def relu(x, name):
-        return keras.layers.ReLU(name=name)(x)
-
-    def norm_relu(x, name):
-        return relu(norm(x, f"{name}_bn"), f"{name}_relu")
-
-    def dense_path(x, width, stride, name):
-        """The unit's convolutions, each with its BN and ReLU but the last; and the last's name."""
-        if unit == "basic":
-            x = norm_relu(conv(x, width, 3, stride, f"{name}_conv1"), f"{name}_conv1")
-            return conv(x, width, 3, 1, f"{name}_conv2"), f"{name}_conv2"
-        first, second = (stride, 1) if stride_in_1x1 else (1, stride)
-        x = norm_relu(conv(x, width, 1, first, f"{name}_conv1"), f"{name}_conv1")
-        x = norm_relu(conv(x, width, 3, second, f"{name}_conv2"), f"{name}_conv2")
-        return conv(x, width * EXPANSION[unit], 1, 1, f"{name}_conv3"), f"{name}_conv3"
-
-    attention, activity = {}, {}
-
-    def attend(x, name):
-        """The slot: gates the dense path's final activity and keeps both by name."""
-        if name not in slots:
-            return x
-        if make_attention is not None:
-            layer_name = f"{name}_{attention_suffix}"
-            x, attention[layer_name] = make_attention(layer_name)(x)
-        activity[name] = x
-        return x
-
-    def residual_unit(x, width, stride, name):
-        """One unit: [B, H, W, C] -> [B, H / stride, W / stride, width * expansion]."""
-        channels = width * EXPANSION[unit]
-        has_projection = stride > 1 or x.shape[-1] != channels
-        if version == "v1":
-            residual, last = dense_path(x, width, stride, name)
-            gated = make_attention is not None and name in slots
-            gamma = "zeros" if zero_init_residual and not gated else "ones"
-            residual = norm(residual, f"{last}_bn", gamma)
-            if has_projection:
-                x = conv(x, channels, 1, stride, f"{name}_shortcut")
-                x = norm(x, f"{name}_shortcut_bn")
-            x = keras.layers.Add(name=f"{name}_add")([x, attend(residual, name)])
-            return relu(x, f"{name}_relu")
-        preactivation = norm_relu(x, f"{name}_pre")
-        residual, _ = dense_path(preactivation, width, stride, name)
-        if has_projection:
-            x = conv(preactivation, channels, 1, stride, f"{name}_shortcut")
-        return keras.layers.Add(name=f"{name}_add")([x, attend(residual, name)])
-
-    # --- stem
-    images = keras.Input((image_size, image_size, 3), name="image")
-    x = keras.layers.Rescaling(
-        scale=[float(1 / std) for std in PIXEL_STD],
-        offset=[float(-mean / std) for mean, std in zip(PIXEL_MEAN, PIXEL_STD, strict=True)],
-        dtype="float32",  # 0..255 is exact in bfloat16, its centred value is not
-        name="normalise",
-    )(images)
-    kernel, stride, max_pool = STEMS[stem]
-    x = conv(x, stage_widths[0], kernel, stride, "stem_conv")
-    if version == "v1":
-        x = norm_relu(x, "stem")
-    if max_pool:
-        x = pad(x, 3, "stem_pool")
-        x = keras.layers.MaxPooling2D(3, 2, name="stem_pool")(x)
-
-    # --- stages
-    for stage, (blocks, width) in enumerate(zip(stage_blocks, stage_widths, strict=True), start=1):
-        for block in range(1, blocks + 1):
-            stride = 2 if block == 1 and stage > 1 else 1
-            x = residual_unit(x, width, stride, f"stage{stage}_block{block}")
-
-    # --- head
-    if version == "v2":
-        x = norm_relu(x, "head")
-    x = keras.layers.GlobalAveragePooling2D(name="head_pool")(x)  # [B, C]
-    logits = keras.layers.Dense(
-        num_classes,
-        kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
-        dtype="float32",  # softmax in float32 under every precision policy
-        name="logits",
-    )(x)  # [B, K]
-    outputs = {"logits": logits, "attention": attention, "activity": activity}
-    return keras.Model(images, outputs, name=name)
 
 
 def scaled_widths(widths: Sequence[int], multiplier: float) -> tuple[int, ...]:

@@ -1,1 +1,6 @@
-"""What goes wrong outside: interruption, a full disk, steps that hang."""
+"""What can go wrong outside of the program.
+
+interruption  signals and the notice of preemption: save, then end
+full_disk     writing where there may be no room for a while
+stall         steps that do not end
+"""

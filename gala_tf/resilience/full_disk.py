@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from absl import logging
+from tensorflow import errors
 
 RETRY_SECONDS = 10.0  # between two attempts
 POLL_SECONDS = 0.2  # in which an interruption is noticed
@@ -30,15 +31,11 @@ def keep_trying(
     hurried: Callable[[], bool] = lambda: False,
     left: str = "",
 ) -> Any:
-    """What `write()` returns, once it succeeds.
+    """What `write()` returns, once it succeeds; it is tried again for `patience` seconds.
 
-    Args:
-        write: may be called several times; leaves nothing half-written behind when it fails.
-        what: what it writes, in words.
-        directory: where; its file system's free space is reported.
-        patience: seconds for which it is tried again.
-        hurried: whether to give up after one more attempt, since the process must end.
-        left: what is not lost, a sentence for the error.
+    `write` leaves nothing half-written behind when it fails. `hurried` says whether to give up
+    after one more attempt, since the process must end. The error names `what` could not be written,
+    the free space of the `directory`, and, in a sentence, what is `left`.
 
     Raises:
         StorageError: it failed to the end. Errors that are not about storage pass as they are.
@@ -66,8 +63,6 @@ def keep_trying(
 
 def is_about_storage(error: Exception) -> bool:
     """Whether an error means that files cannot be written now: full, out of reach, not allowed."""
-    from tensorflow import errors
-
     kinds = (
         OSError,
         errors.AbortedError,

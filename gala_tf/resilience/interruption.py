@@ -42,11 +42,8 @@ class Watch:
     """While it lasts, a signal or notice asks for an end instead of making one.
 
     Until `begin` is called there is nothing to save, and a signal ends the process at once. Outside
-    of the main thread, where Python allows no handlers, only the notice is watched.
-
-    Args:
-        say: takes a line of text.
-        notice: `auto` watches the metadata server on Google Compute Engine; `none` does not.
+    of the main thread, where Python allows no handlers, only the notice is watched: with `notice`
+    `auto`, by the metadata server of Google Compute Engine.
     """
 
     def __init__(self, say: Callable[[str], None], notice: str = "auto"):

@@ -14,6 +14,7 @@ import os
 import re
 import zlib
 
+import tensorflow as tf
 from absl import logging
 
 from gala_tf.data import files
@@ -23,31 +24,22 @@ PREFIX = "variables"
 
 
 class Checkpoints:
-    """The newest few checkpoints under one directory.
+    """The newest `keep` checkpoints under one directory, local or gs://.
 
-    Args:
-        directory: where they lie, one sub-directory each; local or gs://.
-        keep: how many remain; older ones are deleted once a newer one is whole.
-        objects: what is saved, by name: model, optimizer, tf.Variables.
+    Older ones are deleted once a newer one is whole. `objects` is what is saved, by name: model,
+    optimizer, tf.Variables.
     """
 
     def __init__(self, directory: str, keep: int, **objects):
-        import tensorflow as tf
-
         self.directory, self.keep = directory, keep
         self._checkpoint = tf.train.Checkpoint(**objects)
 
     def save(self, step: int, **facts) -> str:
         """Writes a checkpoint of `step`, then deletes what is too old; returns its path.
 
-        If it cannot be written, what there is of it is deleted, and the older ones stay.
-
-        Args:
-            step: training steps done.
-            facts: JSON values kept in `complete.json`, such as the validation accuracy.
+        `facts` are JSON values kept in `complete.json`, such as the validation accuracy. If it
+        cannot be written, what there is of it is deleted, and the older ones stay.
         """
-        import tensorflow as tf
-
         path = os.path.join(self.directory, f"step-{step:08d}")
         if tf.io.gfile.exists(path):  # what a killed run left, or the same step again
             tf.io.gfile.rmtree(path)
@@ -105,8 +97,6 @@ class Checkpoints:
         return None
 
     def _delete_old(self, newest):
-        import tensorflow as tf
-
         whole = [path for path, _ in complete(self.directory)]
         # By age, except that what was just written stays: after a fall-back to an older
         # checkpoint, a damaged newer one must not push it out.
@@ -117,8 +107,6 @@ class Checkpoints:
 
 def complete(directory: str) -> list[tuple[str, dict]]:
     """All whole checkpoints under `directory`, oldest first: (path, facts)."""
-    import tensorflow as tf
-
     found = []
     for path in _listed(directory):
         marker = os.path.join(path, MARKER)
@@ -135,15 +123,11 @@ def complete(directory: str) -> list[tuple[str, dict]]:
 
 def _unfinished(directory):
     """Paths of checkpoints whose writing was interrupted."""
-    import tensorflow as tf
-
     return [p for p in _listed(directory) if not tf.io.gfile.exists(os.path.join(p, MARKER))]
 
 
 def _listed(directory):
     """Paths of checkpoints, whole or not, oldest first; none where there is no directory."""
-    import tensorflow as tf
-
     if not tf.io.gfile.isdir(directory):
         return []
     names = sorted(name.rstrip("/") for name in tf.io.gfile.listdir(directory))
@@ -159,15 +143,11 @@ def _write_marker(path, facts):
 
 def _read_marker(marker):
     """The facts of a `complete.json`; ValueError if it is damaged."""
-    import tensorflow as tf
-
     with tf.io.gfile.GFile(marker, "rb") as file:
         facts = json.loads(file.read())  # ValueError, too, of bytes that are not UTF-8
     if not isinstance(facts, dict) or not isinstance(facts.get("files"), dict):
         raise ValueError("it does not say which files there are")
-    # Those of version 0.1 have none.
-    expected = facts.pop("checksum", None)
-    if expected not in (None, _checksum(facts)):
+    if facts.pop("checksum", None) != _checksum(facts):
         raise ValueError("it fails its checksum")
     if facts.get("step") != int(os.path.basename(os.path.dirname(marker)).removeprefix("step-")):
         raise ValueError(f"it is of step {facts.get('step')}")
@@ -180,8 +160,6 @@ def _checksum(facts):
 
 def check_files(path: str, facts: dict) -> None:
     """ValueError naming the first file of a checkpoint that is missing or of another size."""
-    import tensorflow as tf
-
     for name, expected in facts["files"].items():
         file = os.path.join(path, name)
         got = tf.io.gfile.stat(file).length if tf.io.gfile.exists(file) else "no such file"
@@ -195,8 +173,6 @@ def read_weights(model, directory: str) -> dict:
     Raises:
         ValueError: there is none, it is damaged, or it is of another network.
     """
-    import tensorflow as tf
-
     found = complete(directory)
     if not found:
         raise ValueError(
@@ -225,16 +201,14 @@ def _is_damage(error: Exception) -> bool:
     Not where the storage is out of reach for a while: that must stop the run, or a sound checkpoint
     would be taken for a damaged one, and deleted.
     """
-    from tensorflow import errors
-
     passing = (
-        errors.AbortedError,
-        errors.CancelledError,
-        errors.DeadlineExceededError,
-        errors.PermissionDeniedError,
-        errors.ResourceExhaustedError,
-        errors.UnauthenticatedError,
-        errors.UnavailableError,
+        tf.errors.AbortedError,
+        tf.errors.CancelledError,
+        tf.errors.DeadlineExceededError,
+        tf.errors.PermissionDeniedError,
+        tf.errors.ResourceExhaustedError,
+        tf.errors.UnauthenticatedError,
+        tf.errors.UnavailableError,
     )
-    damaged = (errors.OpError, AssertionError, ValueError)
+    damaged = (tf.errors.OpError, AssertionError, ValueError)
     return isinstance(error, damaged) and not isinstance(error, passing)

@@ -122,23 +122,9 @@ def build_network(run_config: config.Config, num_classes: int):
 
     keras.utils.set_random_seed(run_config.seed)
     keras.config.set_dtype_policy(run_config.precision)
-    return models.build_model(
-        attention=run_config.attention,
-        attention_units=run_config.attention_units,
-        reduction_ratio=run_config.reduction_ratio,
-        saliency_bias=run_config.saliency_bias,
-        depth=run_config.depth,
-        stage_blocks=run_config.stage_blocks,
-        stage_widths=run_config.stage_widths,
-        width_multiplier=run_config.width_multiplier,
-        version=run_config.version,
-        stem=run_config.stem,
-        image_size=run_config.image_size,
-        num_classes=num_classes,
-        zero_init_residual=run_config.zero_init_residual,
-        batch_norm_momentum=run_config.batch_norm_momentum,
-        synchronized_batch_norm=run_config.synchronized_batch_norm,
-    )
+    named = (field.name for field in dataclasses.fields(run_config))
+    described = {name: getattr(run_config, name) for name in named if name in models.parameters()}
+    return models.build_model(num_classes=num_classes, **described)
 
 
 WEIGHTS = {"best": "best", "newest": "checkpoints"}  # which: its directory in the run's

@@ -4,6 +4,7 @@ import json
 import math
 import os
 
+import tensorflow as tf
 import tqdm
 from absl import logging
 
@@ -19,11 +20,9 @@ class MetricLog:
     Each line of `metrics.jsonl` is one JSON object: `step`, `kind` (`train` or the split's name)
     and the numbers.
 
-    Args:
-        model_dir: the run directory.
-        start_step: where this session begins; lines of later steps, left by a session that was
-            killed after its last checkpoint, are removed, since they will be written again.
-        again: a kind whose line of `start_step` itself will be written again.
+    Lines of steps after `start_step`, left by a process that was killed after its last checkpoint,
+    are removed, since they will be written again; so is the line of `start_step` itself of the kind
+    `again`.
     """
 
     def __init__(self, model_dir: str, start_step: int, again: str = ""):
@@ -42,8 +41,6 @@ class MetricLog:
         Raises:
             OSError, tf.errors.OpError: `metrics.jsonl` cannot be written, and is as it was.
         """
-        import tensorflow as tf
-
         numbers = {name: value for name, value in numbers.items() if math.isfinite(value)}
         files.append(self.path, json.dumps({"step": step, "kind": kind, **numbers}) + "\n")
 
@@ -55,14 +52,10 @@ class MetricLog:
 
     def write_image(self, step: int, name: str, image) -> None:
         """Shows `image`, uint8 [H, W, 3], in TensorBoard."""
-        import tensorflow as tf
-
         self._summarise(step, lambda: tf.summary.image(name, image[None]))
 
     def _summarise(self, step, show):
         """Calls `show` for TensorBoard, which may fail: `metrics.jsonl` is the record."""
-        import tensorflow as tf
-
         try:
             if self._summaries is None:
                 self._summaries = tf.summary.create_file_writer(self.directory)
@@ -77,8 +70,6 @@ class MetricLog:
 
 def read_metrics(model_dir: str) -> list[dict]:
     """The lines of a run's `metrics.jsonl`; a last line that a kill cut short is left out."""
-    import tensorflow as tf
-
     path = os.path.join(model_dir, "metrics.jsonl")
     if not tf.io.gfile.exists(path):
         return []

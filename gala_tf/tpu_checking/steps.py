@@ -14,7 +14,7 @@ import tensorflow as tf
 from gala_tf import config, evaluate
 from gala_tf.data import dataset_info, tfrecord_files
 from gala_tf.tpu_checking.one_core import OneCore
-from gala_tf.training import plan
+from gala_tf.training import checks
 from gala_tf.training import session as sessions
 
 STEPS = ("train", "evaluate")
@@ -66,7 +66,7 @@ def _data_set(run_config, num_classes, directory):
     """(Config, DatasetInfo): of `--data_dir`, or of shards that only look like some."""
     data_dir = run_config.data_dir
     if data_dir and tf.io.gfile.exists(os.path.join(data_dir, dataset_info.INFO_FILE)):
-        return run_config, plan.prepare_data(run_config)
+        return run_config, checks.prepare_data(run_config)
     # Nothing is read from it: the pipelines are built for the shapes of their batches.
     run_config = dataclasses.replace(run_config, data_dir=directory)
     return run_config, placeholder_data_set(directory, run_config, num_classes)

@@ -1,1 +1,13 @@
-"""The training loop and what it is made of."""
+"""Training: the loop, what it computes with, and what stands around it.
+
+loop          batch, step, log, save, validate
+run, resume   what a run consists of, and where it stands
+checks        what is refused before anything costly
+plan          how long a run is: when it validates and saves
+session       network, optimizer, compiled steps, and the batches that feed them
+step          one step: Eq. 1, gradients, update; `step_vector` is what it reports
+guards        signals, stalls, full disks and other machines, around the loop
+skipping      --on_bad_record=skip, around that
+non_finite    whether data or optimisation are at fault, and where it began
+optimizers, schedules, profiling
+"""

@@ -1,78 +1,93 @@
-"""What a run says when it goes wrong: a loss that is not finite, a stage that stalls."""
+"""A loss that is not finite, a batch that is unsound: which of the two, and where it began."""
 
-import os
+import numpy as np
 
-from gala_tf.resilience import stall
-from gala_tf.runs import logs
+from gala_tf import config
+from gala_tf.training.step import Steps
+from gala_tf.training.step_vector import Layout
 
 
 class NonFiniteLossError(RuntimeError):
     """The loss is no longer finite, or a batch is unsound; the message says which, and where."""
 
 
-def remedy(run_config, last_step: int) -> str:
-    """What to do about a loss that is not finite, and what is left."""
-    return (
-        f"The newest checkpoint in {run_config.model_dir} is of step {last_step}, from before "
-        "(0: there is none). Try a lower --learning_rate_per_256 or --map_loss_weight, or a longer "
-        "--warmup_epochs, in a new --model_dir, or from that step with --allow_flag_changes."
-    )
+def check_steps(
+    run_config: config.Config, layout: Layout, steps: Steps, done: int, saved: int
+) -> None:
+    """NonFiniteLossError if one of these steps was bad; tells faults of the data from others.
 
-
-def raise_non_finite(run_config, columns, vector, step: int, saved: int) -> None:
-    """NonFiniteLossError that tells faults of the data from faults of the optimisation.
-
-    Args:
-        run_config: the flags.
-        columns: names of the vector's entries (`train_step.Columns`).
-        vector: [columns.width], of the first bad step.
-        step: counted from 1.
-        saved: step of the newest checkpoint.
+    Waits for the device. `done` steps were trained before, the newest checkpoint is of `saved`.
     """
-    from gala_tf.training import step as train_step
-
-    unsound = train_step.explain_unsound(columns, vector)
+    bad_step = int(steps.bad_step)
+    if bad_step < 0:
+        return
+    number, vector = done + bad_step + 1, np.asarray(steps.bad_vector)
+    unsound = explain_unsound(layout, vector)
     if unsound:
         raise NonFiniteLossError(
-            f"The data are at fault at step {step}, not the optimisation: its batch has {unsound}. "
-            f"`python -m data_prep.verify {run_config.data_dir}` checks every record. The newest "
-            f"checkpoint in {run_config.model_dir} is of step {saved}, from before (0: none)."
+            f"The data are at fault at step {number}, not the optimisation: its batch has "
+            f"{unsound}. `python -m data_prep.verify {run_config.data_dir}` checks every record. "
+            f"The newest checkpoint in {run_config.model_dir} is of step {saved}, from before "
+            "(0: none)."
         )
-    reason = train_step.explain_non_finite(columns, vector)
     raise NonFiniteLossError(
-        f"The loss is not finite at step {step}, and the optimisation is at fault, not the data "
-        f"(labels are in range, maps finite): {reason}. {remedy(run_config, saved)}"
+        f"The loss is not finite at step {number}, and the optimisation is at fault, not the data "
+        f"(labels are in range, maps finite): {explain_non_finite(layout, vector)}. "
+        f"{_remedy(run_config, saved)}"
     )
 
 
-def report_stall(run_config, info, step, saved, first, one_batch, what, seconds) -> None:
-    """Says which stage stalls; the watchdog calls it.
+def check_variables(run_config: config.Config, network, step: int, saved: int) -> None:
+    """NonFiniteLossError if an update overflowed, though loss and gradients were finite."""
+    variable = non_finite_variable(network)
+    if variable:
+        advice = _remedy(run_config, saved)
+        raise NonFiniteLossError(f"{variable} is not finite after step {step}. {advice}")
 
-    Args:
-        run_config: the flags.
-        info: the data set.
-        step: steps done.
-        saved: step of the newest checkpoint.
-        first: whether no step of the session is done yet.
-        one_batch: reads, decodes and augments one image.
-        what: goes on for so many `seconds`.
+
+def non_finite_variable(network) -> str | None:
+    """The path of a variable that holds a NaN or an infinity, or None."""
+    paths = (v.path for v in network.variables if not np.all(np.isfinite(v.numpy())))
+    return next(paths, None)
+
+
+def explain_unsound(layout: Layout, vector: np.ndarray) -> str:
+    """What is wrong with a step's batch, in words; empty if nothing is."""
+    wrong = zip(layout.unpack(vector).unsound, layout.checks, strict=True)
+    return ", ".join(f"{count:.0f} x {name}" for count, name in wrong if count > 0.5)
+
+
+def explain_non_finite(layout: Layout, vector: np.ndarray) -> str:
+    """Where a step's loss stopped being finite, in words.
+
+    The first batch normalisation in forward order whose statistics are not finite tells between
+    which layers the activity broke; if all are finite, the losses themselves tell.
     """
-    import tensorflow as tf
+    parts = layout.unpack(vector)
+    broken = [i for i, ok in enumerate(parts.finite) if not ok > 0.5]
+    if broken and broken[0] > 0:
+        where = (
+            f"activity is not finite at layer {layout.norms[broken[0]]!r}, "
+            f"but still finite at {layout.norms[broken[0] - 1]!r} before it"
+        )
+    elif broken:
+        where = f"activity is not finite at the first layer, {layout.norms[0]!r}"
+    else:
+        scalars = layout.named_scalars(parts).items()
+        broken_losses = [name for name, value in scalars if not abs(value) < float("inf")]
+        where = f"all activity is finite, but not {', '.join(broken_losses) or 'the gradient'}"
+    squares = zip(parts.squared_norms, layout.variables, strict=True)
+    finite_squares = [(square, name) for square, name in squares if square < float("inf")]
+    if finite_squares:
+        square, name = max(finite_squares)
+        where += f"; the largest gradient that is finite is {name}'s (norm {square**0.5:.3g})"
+    return where
 
-    split = info.splits[run_config.train_split]
-    paths = [os.path.join(run_config.data_dir, shard.file) for shard in split.shards]
 
-    def read_records(count):
-        return sum(1 for _ in tf.data.TFRecordDataset(paths).take(count))
-
-    used = step * run_config.global_batch_size % split.examples
-    ahead = used + min(run_config.shuffle_buffer, split.examples)
-    waited = seconds if first else 0.0
-    stage, why = stall.find_stage(stall.input_stages(paths, one_batch, read_records, ahead, waited))
-    if stage == stall.DEVICE and first:
-        why += "; or the network is still being compiled"
-    logs.say(
-        f"STALLED: no end of {what} after {seconds:.0f} s. What stalls is {stage}: {why}. The run "
-        f"waits on. Its newest checkpoint is of step {saved} (0: none); SIGTERM or SIGINT twice "
-        "ends it at once."
+def _remedy(run_config, saved):
+    """What to do about a loss that is not finite, and what is left."""
+    return (
+        f"The newest checkpoint in {run_config.model_dir} is of step {saved}, from before "
+        "(0: there is none). Try a lower --learning_rate_per_256 or --map_loss_weight, or a longer "
+        "--warmup_epochs, in a new --model_dir, or from that step with --allow_flag_changes."
     )

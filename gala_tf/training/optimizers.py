@@ -9,11 +9,8 @@ class SummedSGD(keras.optimizers.SGD):
     The training step sums them itself, once, because it reports their norms; Keras would sum
     again. `test_optimizers.py` fails if a new Keras stops honouring this override.
 
-    Args:
-        one_kernel: update each variable by one kernel, which reads and writes it once. Keras
-            composes the update of eight operations, and each goes over all weights. For compilers,
-            which fuse them anyhow: False.
-        arguments: of `keras.optimizers.SGD`.
+    With `one_kernel`, each variable is updated by one kernel, which reads and writes it once. Keras
+    composes the update of eight operations, and each goes over all weights; compilers fuse them.
     """
 
     def __init__(self, *arguments, one_kernel=True, **named):
@@ -44,14 +41,10 @@ class SummedSGD(keras.optimizers.SGD):
 def make_optimizer(
     schedule, momentum: float, loss_scaling: bool, one_kernel: bool = True
 ) -> keras.optimizers.Optimizer:
-    """The paper's optimizer: w <- w + m v - lr g, with v <- m v - lr g.
+    """The paper's optimizer, with momentum m: w <- w + m v - lr g, with v <- m v - lr g.
 
-    Args:
-        schedule: learning rate by step, from `schedules`.
-        momentum: m.
-        loss_scaling: scale the loss dynamically, so that float16 gradients do not underflow; a
-            step whose gradients overflow is skipped and the scale halved.
-        one_kernel: see `SummedSGD`.
+    `loss_scaling` scales the loss dynamically, so that float16 gradients do not underflow; a step
+    whose gradients overflow is skipped and the scale halved.
     """
     optimizer = SummedSGD(schedule, momentum=momentum, nesterov=True, one_kernel=one_kernel)
     return keras.optimizers.LossScaleOptimizer(optimizer) if loss_scaling else optimizer

@@ -6,17 +6,15 @@ devices that it drives itself: not the hosts of a TPU that is given by name.
 
 from collections.abc import Callable
 
+import tensorflow as tf
+
 CALL = "training steps"  # the event that spans one call from the host; its step_num: steps before
 
 
 class Profile:
-    """Starts a trace when `first - 1` steps are done, and writes it when `last` are.
+    """Traces `steps`, (first, last) counted from 1, into the run directory; empty traces nothing.
 
-    Args:
-        directory: the run directory, local or gs://.
-        steps: (first, last), both traced, counted from 1; empty traces nothing.
-        step: steps done when the session begins.
-        say: takes a line of text.
+    `step` steps are done when the process begins.
     """
 
     def __init__(
@@ -31,9 +29,7 @@ class Profile:
             )
 
     def at(self, step: int) -> None:
-        """To be called whenever a call to the device may begin or has ended."""
-        import tensorflow as tf
-
+        """Starts or ends the trace: call it before and after each call to the device."""
         if self._first and step == self._first - 1:
             tf.profiler.experimental.start(self._directory)
             self._running = True
@@ -46,14 +42,10 @@ class Profile:
 
     def call(self, step: int):
         """A context that marks one call to the device, which begins after `step` steps."""
-        import tensorflow as tf
-
         return tf.profiler.experimental.Trace(CALL, step_num=step, _r=1)
 
     def close(self) -> None:
         """Ends a trace under way, writing what there is of it."""
-        import tensorflow as tf
-
         if self._running:
             self._running = False
             tf.profiler.experimental.stop()

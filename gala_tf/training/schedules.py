@@ -5,6 +5,10 @@ from collections.abc import Sequence
 
 import keras
 from keras import ops
+from keras.optimizers.schedules import LearningRateSchedule
+
+from gala_tf import config
+from gala_tf.training.plan import Plan
 
 
 def _warm_up(step, warmup_steps, rate):
@@ -13,14 +17,11 @@ def _warm_up(step, warmup_steps, rate):
 
 
 @keras.saving.register_keras_serializable("gala_tf")
-class PiecewiseConstant(keras.optimizers.schedules.LearningRateSchedule):
+class PiecewiseConstant(LearningRateSchedule):
     """The paper's schedule (Appendix): the rate times `factor` after each boundary.
 
-    Args:
-        base_rate: the rate after warm-up and before the first boundary.
-        boundaries: steps, ascending; from each on, one more `factor` applies.
-        factor: 1/10 in the paper.
-        warmup_steps: length of the linear warm-up; 0 for none.
+    `boundaries` are steps, ascending; `factor` is 1/10 in the paper. The rate rises linearly to
+    `base_rate` in the first `warmup_steps`.
     """
 
     def __init__(self, base_rate: float, boundaries: Sequence[int], factor: float, warmup_steps=0):
@@ -45,14 +46,8 @@ class PiecewiseConstant(keras.optimizers.schedules.LearningRateSchedule):
 
 
 @keras.saving.register_keras_serializable("gala_tf")
-class Cosine(keras.optimizers.schedules.LearningRateSchedule):
-    """Half a cosine from `base_rate` at the end of warm-up to 0 at `total_steps`.
-
-    Args:
-        base_rate: the rate at the end of warm-up.
-        total_steps: where the rate reaches 0.
-        warmup_steps: length of the linear warm-up; 0 for none.
-    """
+class Cosine(LearningRateSchedule):
+    """Half a cosine from `base_rate` at the end of a linear warm-up to 0 at `total_steps`."""
 
     def __init__(self, base_rate: float, total_steps: int, warmup_steps=0):
         if warmup_steps >= total_steps:
@@ -76,3 +71,13 @@ class Cosine(keras.optimizers.schedules.LearningRateSchedule):
             "total_steps": self.total_steps,
             "warmup_steps": self.warmup_steps,
         }
+
+
+def make_schedule(run_config: config.Config, plan: Plan) -> LearningRateSchedule:
+    """The learning rate by step; its base scales with the batch."""
+    base = run_config.learning_rate_per_256 * run_config.global_batch_size / 256
+    warmup = round(run_config.warmup_epochs * plan.steps_per_epoch)
+    if run_config.schedule == "cosine":
+        return Cosine(base, plan.total_steps, warmup)
+    boundaries = [round(epoch * plan.steps_per_epoch) for epoch in run_config.decay_epochs]
+    return PiecewiseConstant(base, boundaries, run_config.decay_factor, warmup)

@@ -13,7 +13,7 @@ from gala_tf.evaluation import scores
 from gala_tf.paper import published
 from gala_tf.paper.rows import ROWS
 from gala_tf.runs import directory
-from gala_tf.training import plan
+from gala_tf.training import checks, plan, schedules
 
 ROOT = Path(__file__).resolve().parents[2]
 FLAGFILES = sorted(path.name for path in (ROOT / "experiments").glob("*.flags"))
@@ -221,7 +221,7 @@ def test_full_ilsvrc_is_the_papers_network():
 def test_full_ilsvrcs_learning_rate():
     """1,281,167 images in batches of 1024: 1251.14 steps an epoch, a rate of 0.4."""
     length = plan.Plan(1_281_167 / 1024, 125_114, (125_114,), 0)
-    schedule = plan.make_schedule(read("full_ilsvrc.flags"), length)
+    schedule = schedules.make_schedule(read("full_ilsvrc.flags"), length)
     for epoch, rate in (
         (5.1, 0.4),
         (29.9, 0.4),
@@ -323,7 +323,7 @@ def test_miniature_has_all_rows_and_five_lambdas_three_times():
 @pytest.mark.parametrize("name", RUNS)
 def test_builds_its_network_and_maps_have_something_to_supervise(name):
     run_config = read(name)
-    sizes = plan.supervised_sizes(network(name), run_config)
+    sizes = checks.supervised_sizes(network(name), run_config)
     assert bool(sizes) == (run_config.map_loss_weight > 0)
     if name in PAPERS and sizes:
         assert list(sizes.values()) == [14] * 6  # "each 14x14", layers 24 to 39

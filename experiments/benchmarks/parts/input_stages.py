@@ -21,13 +21,9 @@ def ours(data: Data, crop: str):
         data.directory,
         data.info,
         "train",
+        input_pipeline.View(SIDE, MAP_SIDE, BLUR, crop=crop, crop_fraction=FRACTION),
+        input_pipeline.Order(shuffle_buffer=SHUFFLE),
         batch_size=BATCH,
-        image_size=SIDE,
-        clickmap_size=MAP_SIDE,
-        clickmap_blur=BLUR,
-        crop=crop,
-        crop_fraction=FRACTION,
-        shuffle_buffer=SHUFFLE,
     )
 
 

@@ -26,7 +26,6 @@ sys.path[:0] = [str(ROOT), str(BENCHMARKS)]  # as a process of its own it has on
 from parts import flops, made_up_data  # noqa: E402
 
 from gala_tf import config  # noqa: E402
-from gala_tf.distribution import memory  # noqa: E402
 from gala_tf.distribution import strategy as strategies  # noqa: E402
 
 LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 0.01, 0.9, 1e-4  # of all that are compared
@@ -99,7 +98,7 @@ def _ours(batch, image_size, flags, stride_in_1x1=False):
 def _fit(batch, image_size, jit_compile, keep_memory=False):
     """As a user of Keras would write it, and with the regularisation and optimizer of ours."""
     if keep_memory:  # as ours do
-        memory.keep_freed_memory()
+        strategies.keep_freed_memory()
     import keras
     import numpy as np
     import tensorflow as tf

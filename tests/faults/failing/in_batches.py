@@ -11,6 +11,7 @@ import small_data
 import tensorflow as tf
 from faults.failing import FAILURE, NAMED, Kind
 
+from gala_tf.data import input_pipeline
 from gala_tf.distribution import strategy as strategies
 from gala_tf.training import non_finite
 from gala_tf.training import session as sessions
@@ -53,9 +54,8 @@ def _fail(poison_batch, poison_network):
                 run.info,
                 built.sizes,
                 built.map_resize,
-                batch_size=cfg.global_batch_size,
-                start_example=0,
-                shuffle_buffer=4,
+                input_pipeline.Order(shuffle_buffer=4),
+                cfg.global_batch_size,
             )
             .enumerate()
             .map(poison)
@@ -66,11 +66,9 @@ def _fail(poison_batch, poison_network):
         return {k: tf.where(tf.equal(number, STEP - 1), bad[k], batch[k]) for k in batch}
 
     iterator = iter(run.strategy.distribute_datasets_from_function(batches))
-    _, bad_step, vector = built.train_steps(iterator, tf.constant(4))
-    if bad_step < 0:
-        return None
+    steps = built.train_steps(iterator, tf.constant(4))
     try:
-        non_finite.raise_non_finite(cfg, built.columns, vector.numpy(), int(bad_step) + 1, 0)
+        non_finite.check_steps(cfg, built.layout, steps, 0, 0)
     except non_finite.NonFiniteLossError as error:
         return str(error)
 

@@ -11,19 +11,20 @@ import small_data
 import tensorflow as tf
 from faults.failing import COUNTED, FAILURE, NAMED, Kind, empty, flip_a_bit, remove
 
-from gala_tf.data import bad_records, clickmaps, dataset_info, input_pipeline, reading
+from gala_tf.data import (
+    bad_records,
+    clickmaps,
+    dataset_info,
+    input_pipeline,
+    left_out,
+    reading,
+    tfrecord_files,
+)
 
 SHARD = 1  # of the training split's
 EXAMPLES, SHARDS = 60, 12  # 5 records each: less than the tenth that may be left out
 BEGUN = 7  # examples taken before the damage
-GEOMETRY = dict(
-    batch_size=1,
-    image_size=28,
-    clickmap_size=7,
-    clickmap_blur=clickmaps.parse_blur("box:5"),
-    crop="center",
-    flip=False,
-)
+VIEW = input_pipeline.View(28, 7, clickmaps.parse_blur("box:5"), crop="center", flip=False)
 
 
 @functools.cache
@@ -41,8 +42,8 @@ def forget():
 
 
 def batches(folder, info, **others):
-    options = {**GEOMETRY, "shuffle_buffer": 8, **others}
-    return input_pipeline.make_train_dataset(str(folder), info, "train", **options)
+    order = input_pipeline.Order(**{"shuffle_buffer": 8, **others})
+    return input_pipeline.make_train_dataset(str(folder), info, "train", VIEW, order, batch_size=1)
 
 
 def digests(dataset, count):
@@ -69,8 +70,9 @@ def images():
 
 def span(path, record):
     """(first byte of a record, first byte of the next)."""
-    offsets, end, _ = bad_records._frames(str(path))
-    return [*offsets, end][record : record + 2]
+    spans, end, _ = bad_records.whole_records(str(path))
+    begins = [span.offset - tfrecord_files.HEADER.size for span in spans]
+    return [*begins, end][record : record + 2]
 
 
 def in_data(path, rng):
@@ -200,18 +202,18 @@ def _damaged(damage, lost, skip, folder, rng):
 
 def _without(run, data, info, bad):
     """Goes on without bad records; compares the images with those that must be left."""
-    left_out = bad_records.leave_out(str(run), str(data), info, "train", bad, BEGUN)
+    lists = left_out.leave_out(str(run), str(data), info, "train", bad, BEGUN)
     good = sorted(d for place, d in images().items() if place not in {(b[0], b[1]) for b in bad})
     rest = len(good) - BEGUN  # of the first epoch
-    two = digests(batches(data, info, left_out=left_out, start_example=BEGUN), rest + len(good))
+    two = digests(batches(data, info, left_out=lists, start_example=BEGUN), rest + len(good))
     if sorted(two[rest:]) != good or len(set(two[:rest])) != rest or not set(two) <= set(good):
         return FAILURE, "other images than the good ones, or some of them twice"
-    loaded = bad_records.load(str(run))
+    loaded = left_out.load(str(run))
     for later in (9, len(two) - 5):
         rest_of = batches(data, info, left_out=loaded, start_example=BEGUN + later)
         if digests(rest_of, len(two) - later) != two[later:]:
             return FAILURE, "another order after a restart"
-    return COUNTED, f"{bad_records.count(loaded, BEGUN)} left out; {bad[0].reason}"
+    return COUNTED, f"{left_out.count(loaded, BEGUN)} left out; {bad[0].reason}"
 
 
 def _refused(damage, words, folder, rng):
@@ -233,7 +235,7 @@ def _too_many(folder, rng):
 
     data, error = _read_on(folder, rng, damage)
     try:
-        bad_records.leave_out(str(folder / "run"), str(data), info, "train", error.bad, 0)
+        left_out.leave_out(str(folder / "run"), str(data), info, "train", error.bad, 0)
     except ValueError as refusal:
         return (NAMED if "Is the disk still there" in str(refusal) else FAILURE), str(refusal)
     return FAILURE, "a sixth of the data set was left out"

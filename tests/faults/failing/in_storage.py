@@ -23,7 +23,7 @@ from faults.failing import (
     in_records,
 )
 
-from gala_tf.data import bad_records, files
+from gala_tf.data import files, left_out
 from gala_tf.resilience import full_disk
 from gala_tf.runs import checkpoints, logs
 
@@ -161,8 +161,8 @@ def _good_records(folder, rng):
     with small_disk(folder) as disk:
         disk.fill()
         arguments = (str(disk.path), str(data), info, "train", error.bad, 0)
-        text = _try(lambda: bad_records.leave_out(*arguments), disk.path)
-        if (disk.path / bad_records.FILE).exists():
+        text = _try(lambda: left_out.leave_out(*arguments), disk.path)
+        if (disk.path / left_out.FILE).exists():
             return FAILURE, "the list is there, the records are not"
         return (NAMED if _named(text, disk.path) else FAILURE), str(text)
 

@@ -5,7 +5,6 @@ import dataclasses
 import functools
 import http.server
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -14,7 +13,6 @@ import tempfile
 import textwrap
 import threading
 import time
-import types
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +20,10 @@ import small_data
 import tensorflow as tf
 from faults.failing import ENDED, FAILURE, HARMLESS, REPORTED, SAVED, Kind
 
-from gala_tf import evaluate, train
+from gala_tf import evaluate
 from gala_tf.resilience import interruption, stall
 from gala_tf.runs import checkpoints, logs
-from gala_tf.training import non_finite
+from gala_tf.training import loop
 
 ROOT = Path(__file__).resolve().parents[3]
 EXIT_SECONDS = 30  # that a preempted machine has
@@ -186,7 +184,7 @@ def reference():
     changes = dict(epochs=8.0, steps_per_loop=1, warmup_epochs=0.0, eval_every_epochs=2.0)
     changes["eval_batch_size"] = 4  # several batches, between which a validation can be interrupted
     cfg = small_data.small_config(folder / "data", folder / "whole", **changes)
-    train.train_and_evaluate(cfg)
+    loop.train_and_evaluate(cfg)
     return cfg
 
 
@@ -295,7 +293,7 @@ def _interrupted_validation(folder, rng):
 
     evaluate.Evaluator.run, interruption.Watch = run, watch
     try:
-        train.train_and_evaluate(cfg)
+        loop.train_and_evaluate(cfg)
         return FAILURE, "it went on"
     except interruption.Interrupted as end:
         text = str(end)
@@ -310,7 +308,7 @@ def _interrupted_validation(folder, rng):
 def _finish(cfg, text):
     """Lets a run finish, and compares it with the undisturbed one."""
     whole = reference()
-    train.train_and_evaluate(cfg)
+    loop.train_and_evaluate(cfg)
     for which in ("checkpoints", "best"):
         if not same(weights(whole.model_dir, which), weights(cfg.model_dir, which)):
             return FAILURE, f"other weights in {which} after {text}"
@@ -322,58 +320,45 @@ def _finish(cfg, text):
 # --------------------------------------------------------------------------- stalls
 
 
-def _stalled(stages, expected, folder, rng):
-    """A call that hangs, and stages of which one does, too."""
-    heard, release = [], threading.Event()
+def _small_data_set(folder):
+    data = folder / "data"
+    data.mkdir()
+    return data, [shard.file for shard in small_data.build(data).splits["train"].shards]
 
-    def report(what, seconds):
-        heard.append(": ".join(stall.find_stage(stages(release), seconds=0.3)))
 
-    with stall.Watchdog(0.2) as watchdog, watchdog.watching("steps 1 to 4", report):
+@contextlib.contextmanager
+def _heard():
+    """The lines that a run says."""
+    lines, say, probe = [], logs.say, stall.PROBE_SECONDS
+    stall.PROBE_SECONDS, logs.say = 1.0, lines.append
+    try:
+        yield lines
+    finally:
+        stall.PROBE_SECONDS, logs.say = probe, say
+
+
+def _call_that_hangs(first, words, folder, rng):
+    """A call that does not return, though all of its files answer."""
+    data, files = _small_data_set(folder)
+    report = functools.partial(stall.report, str(data), files, 0, first)
+    with _heard() as lines, stall.Watchdog(0.2) as dog, dog.watching("steps 1 to 4", report):
         deadline = time.monotonic() + 20
-        while not heard and time.monotonic() < deadline:
+        while not lines and time.monotonic() < deadline:
             time.sleep(0.02)
-    release.set()
-    fits = heard and re.search(expected, heard[0])
-    return (REPORTED if fits else FAILURE), f"{heard}"
-
-
-def _stages(read=lambda release: None, decode=lambda release: None, rate=1e6, waited=0.0):
-    def made(release):
-        stages = stall.input_stages([], lambda: decode(release), lambda n: n, 1000, waited)
-        first = stall.Stage("reading", lambda: read(release))
-        if rate < 1e6:
-            slow = lambda n: time.sleep(0.1) or rate / 10  # noqa: E731
-            stages = stall.input_stages([], lambda: None, slow, 1000, waited)
-        return [first, *stages[1:]]
-
-    return made
-
-
-def _raise(error):
-    raise error
+    fits = lines and f"all {len(files)} shards answer" in lines[0] and words in lines[0]
+    return (REPORTED if fits else FAILURE), f"{lines}"
 
 
 def _shard_that_hangs(folder, rng):
     """A shard becomes a pipe that nobody writes to: what a dead file server looks like."""
-    data = folder / "data"
-    data.mkdir()
-    info = small_data.build(data)
-    shard = data / info.splits["train"].shards[1].file
+    data, files = _small_data_set(folder)
+    shard = data / files[1]
     shard.unlink()
     os.mkfifo(shard)
-    cfg = small_data.small_config(data, folder / "run")
-    session = types.SimpleNamespace(sizes={"a": 7}, map_resize="bilinear")
-    run = types.SimpleNamespace(config=cfg, info=info, session=session)
-    lines, say = [], logs.say
-    probe, stall.PROBE_SECONDS, logs.say = stall.PROBE_SECONDS, 1.0, lines.append
-    watched = (train.one_batch(run), "steps 5 to 8", 2.0)
-    try:
-        non_finite.report_stall(cfg, info, 4, 0, False, *watched)
-    finally:
-        stall.PROBE_SECONDS, logs.say = probe, say
-        with open(os.open(shard, os.O_RDWR | os.O_NONBLOCK), "wb"):
-            pass  # who waits for a writer wakes up
+    with _heard() as lines:
+        stall.report(str(data), files, 0, False, "steps 5 to 8", 2.0)
+    with open(os.open(shard, os.O_RDWR | os.O_NONBLOCK), "wb"):
+        pass  # who waits for a writer wakes up
     fits = lines and "What stalls is reading" in lines[0] and shard.name in lines[0]
     return (REPORTED if fits else FAILURE), " ".join(lines)
 
@@ -415,28 +400,12 @@ FAULTS = {
     ),
     "run: interrupted validation, resumed": Kind(_interrupted_validation, (SAVED,)),
     "stall: a shard does not answer": Kind(_shard_that_hangs, (REPORTED,)),
-    "stall: reading": Kind(
-        functools.partial(_stalled, _stages(read=lambda r: r.wait()), "^reading: .* 0 s"),
+    "stall: a call hangs": Kind(
+        functools.partial(_call_that_hangs, False, "decoding, or the device. The run waits on"),
         (REPORTED,),
     ),
-    "stall: decoding": Kind(
-        functools.partial(_stalled, _stages(decode=lambda r: r.wait()), "^decoding and augment"),
-        (REPORTED,),
-    ),
-    "stall: decoding fails": Kind(
-        functools.partial(
-            _stalled, _stages(decode=lambda r: _raise(OSError("no codec"))), "decod.*: no codec"
-        ),
-        (REPORTED,),
-    ),
-    "stall: the shuffle buffer fills slowly": Kind(
-        functools.partial(
-            _stalled, _stages(rate=10, waited=1.0), "^shuffling: 1000 records .* at 10 a second"
-        ),
-        (REPORTED,),
-    ),
-    "stall: the device": Kind(
-        functools.partial(_stalled, _stages(), "^the device: all of the input answers"),
+    "stall: the first call hangs": Kind(
+        functools.partial(_call_that_hangs, True, "or the network compiled. The run waits on"),
         (REPORTED,),
     ),
     "no stall": Kind(functools.partial(_quick, 5.0), (HARMLESS,)),

@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import shutil
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -87,9 +88,15 @@ def data(tmp_path_factory):
 
 
 def train_dataset(data, batch_size=4, **changes):
+    """`changes` are of `View`, of `Order`, or the rest of `make_train_dataset`'s arguments."""
     arguments = {"seed": 1, "shuffle_buffer": 3, "clickmap_resize": "bilinear", **GEOMETRY}
+    arguments |= changes
+    view, order = (
+        kind(**{f.name: arguments.pop(f.name) for f in fields(kind) if f.name in arguments})
+        for kind in (input_pipeline.View, input_pipeline.Order)
+    )
     return input_pipeline.make_train_dataset(
-        *data, "train", batch_size=batch_size, **{**arguments, **changes}
+        *data, arguments.pop("split", "train"), view, order, batch_size=batch_size, **arguments
     )
 
 
@@ -392,7 +399,7 @@ def test_unknown_choices_and_splits_are_named(data):
     with pytest.raises(ValueError, match="map_source must be one of clickmaps.*received 'mask'"):
         eval_dataset(data, map_source="mask")
     with pytest.raises(ValueError, match="no split 'val'.*train"):
-        input_pipeline.make_train_dataset(*data, "val", batch_size=1, **GEOMETRY)
+        train_dataset(data, split="val", batch_size=1)
     with pytest.raises(ValueError, match="resize of a map.*received 'nearest'"):
         train_dataset(data, clickmap_resize="nearest")
 

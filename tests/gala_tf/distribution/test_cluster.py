@@ -7,11 +7,10 @@ import pytest
 import small_data
 import tensorflow as tf
 
-from gala_tf import train
 from gala_tf.data import dataset_info
 from gala_tf.distribution import cluster, strategy
 from gala_tf.runs import directory
-from gala_tf.training import plan
+from gala_tf.training import checks, plan
 
 WORKERS = ["gpu0:2222", "gpu1:2222"]
 
@@ -105,7 +104,7 @@ def test_every_host_needs_shards_of_its_own(data_dir):
         plan.examples_by_host(info, "train", 4)
     run_config = small_data.small_config(data_dir, "RUN")
     for check in (
-        lambda: plan.prepare_data(run_config, 4),  # before connecting
+        lambda: checks.prepare_data(run_config, 4),  # before connecting
         lambda: plan.make_plan(run_config, info, 8, 4),  # TPUs: hosts are known only then
     ):
         with pytest.raises(ValueError, match="leaves host 3 of 4"):
@@ -115,7 +114,7 @@ def test_every_host_needs_shards_of_its_own(data_dir):
 def test_several_machines_do_not_build_the_data_set_at_once(tmp_path):
     run_config = small_data.small_config(tmp_path / "none", "RUN", build_data_with="quickstart")
     with pytest.raises(ValueError, match="2 machines would build it at once. .* --source=quicks"):
-        plan.prepare_data(run_config, 2)
+        checks.prepare_data(run_config, 2)
     assert not (tmp_path / "none").exists()
 
 
@@ -123,7 +122,7 @@ def test_a_run_resumes_on_as_many_hosts_as_it_began():
     run_config = small_data.small_config("DATA", "RUN")
     place = {"replicas": 8, "hosts": 2, "map_resize": "bicubic"}
     with pytest.raises(ValueError, match=r"began on other hardware \(hosts: was 1, is 2\)"):
-        train.check_place(run_config, place, {**place, "hosts": 1})
+        checks.check_place(run_config, place, {**place, "hosts": 1})
 
 
 def test_what_must_be_the_same_everywhere(data_dir):

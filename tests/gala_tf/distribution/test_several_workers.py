@@ -23,7 +23,9 @@ MINUTES = 10  # a limit for what should never hang
 ONE_PROCESS = """
 import sys
 import tensorflow as tf
-from gala_tf import config, input_pipeline, train
+from gala_tf import config
+from gala_tf.data import input_pipeline
+from gala_tf.training import loop
 
 original = input_pipeline.make_train_dataset
 
@@ -35,7 +37,7 @@ def of_two_hosts(*arguments, input_context, **names):
     return tf.data.Dataset.choose_from_datasets(parts, tf.data.Dataset.range(2).repeat())
 
 input_pipeline.make_train_dataset = of_two_hosts
-train.train_and_evaluate(config.from_arguments(sys.argv[1:], "here"))
+loop.train_and_evaluate(config.from_arguments(sys.argv[1:], "here"))
 """
 
 

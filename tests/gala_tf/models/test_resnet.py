@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from gala_tf.layers import GALA, BatchNorm
 from gala_tf.models import build_model, decayed_kernels, layer_number
-from gala_tf.models.resnet import PIXEL_MEAN, PIXEL_STD, build_resnet, select_units
+from gala_tf.models.residual_units import PIXEL_MEAN, PIXEL_STD
+from gala_tf.models.resnet import build_resnet, select_units
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "layer_names.json"
 TINY = dict(

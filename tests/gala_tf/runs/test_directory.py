@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import small_data
 
-from gala_tf import config
+from gala_tf import config, models
 from gala_tf.data import dataset_info
 from gala_tf.runs import checkpoints
 from gala_tf.runs import directory as run_directory
@@ -230,3 +230,12 @@ def test_load_network_with_flags_of_another_one(run):
     checkpoints.Checkpoints(directory, 1, model=network).save(1)
     with pytest.raises(ValueError, match="checkpoint of another network"):
         run_directory.load_network(run_config.model_dir, "best", ("--stage_widths=16,16",))
+
+
+def test_every_flag_of_the_network_reaches_it():
+    """By its name, which is the same in the flags and in `models`."""
+    names = [field.name for field in dataclasses.fields(config.Config)]
+    of_network = names[names.index("depth") : names.index("epochs")]
+    assert "attention_units" in of_network and "image_size" not in of_network
+    assert set(of_network) | {"image_size", "num_classes"} <= models.parameters()
+    assert models.parameters() & set(names) == {*of_network, "image_size"}

@@ -164,20 +164,20 @@ def test_what_is_compiled_is_what_train_runs(data_dir, tmp_path):
 
 def test_batches_without_a_data_set_are_those_of_one(data_dir, tmp_path):
     run_config = small_data.small_config(data_dir, tmp_path)
-    arguments = dict(
-        batch_size=4,
+    shown = dict(
         image_size=28,
         clickmap_size=14,
         clickmap_blur=clickmaps.parse_blur("box:5"),
     )
+    view, order = input_pipeline.View(**shown), input_pipeline.Order()
     info = steps.placeholder_data_set(str(tmp_path), run_config, 4)
     real = dataset_info.load_info(str(data_dir))
-    for make, split in (
-        (input_pipeline.make_train_dataset, "train"),
-        (input_pipeline.make_eval_dataset, "validation"),
+    for make in (
+        lambda *data: input_pipeline.make_train_dataset(*data, "train", view, order, batch_size=4),
+        lambda *data: input_pipeline.make_eval_dataset(*data, "validation", batch_size=4, **shown),
     ):
-        mine = make(str(tmp_path), info, split, **arguments)
-        assert mine.element_spec == make(str(data_dir), real, split, **arguments).element_spec
+        mine = make(str(tmp_path), info)
+        assert mine.element_spec == make(str(data_dir), real).element_spec
 
 
 def test_one_core_of_many_sums_over_all():

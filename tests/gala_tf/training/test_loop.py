@@ -15,10 +15,11 @@ import small_data
 import tensorflow as tf
 from run_weights import assert_same_weights, weights
 
-from gala_tf import train
+from gala_tf import models
 from gala_tf.data import dataset_info
 from gala_tf.runs import checkpoints, directory, logs
-from gala_tf.training import plan
+from gala_tf.training import checks, loop, non_finite, optimizers, plan, step
+from gala_tf.training.non_finite import NonFiniteLossError
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def finished(data_dir, tmp_path_factory):
         epochs=12.0,
         eval_every_epochs=2.0,
     )
-    return run_config, train.train_and_evaluate(run_config)
+    return run_config, loop.train_and_evaluate(run_config)
 
 
 def test_run_learns(finished):
@@ -109,10 +110,10 @@ def test_best_is_the_best_validation(finished):
 def test_stopped_run_resumes_bit_for_bit(data_dir, tmp_path):
     """Stops at steps 4 and 11 (inside an epoch, across one), and is what it would have been."""
     whole = small_data.small_config(data_dir, tmp_path / "whole")
-    train.train_and_evaluate(whole)
+    loop.train_and_evaluate(whole)
     parts = dataclasses.replace(whole, model_dir=str(tmp_path / "parts"))
     for stop in (4, 11, 0):
-        train.train_and_evaluate(dataclasses.replace(parts, stop_after_steps=stop))
+        loop.train_and_evaluate(dataclasses.replace(parts, stop_after_steps=stop))
     assert_same_weights(weights(whole.model_dir), weights(parts.model_dir))
     assert_same_weights(weights(whole.model_dir, "best"), weights(parts.model_dir, "best"))
     mine, theirs = (
@@ -129,7 +130,7 @@ def test_stopped_run_resumes_bit_for_bit(data_dir, tmp_path):
 @pytest.mark.slow
 def test_steps_per_loop_changes_nothing(data_dir, tmp_path):
     for n in (1, 50):
-        train.train_and_evaluate(
+        loop.train_and_evaluate(
             small_data.small_config(data_dir, tmp_path / str(n), steps_per_loop=n, epochs=2.0)
         )
     assert_same_weights(weights(tmp_path / "1"), weights(tmp_path / "50"))
@@ -138,7 +139,7 @@ def test_steps_per_loop_changes_nothing(data_dir, tmp_path):
 @pytest.mark.slow
 def test_seed_changes_the_run(data_dir, tmp_path):
     for seed in (0, 1):
-        train.train_and_evaluate(
+        loop.train_and_evaluate(
             small_data.small_config(
                 data_dir, tmp_path / str(seed), seed=seed, epochs=1.0, warmup_epochs=0.0
             )
@@ -193,7 +194,7 @@ def test_every_variant_trains(data_dir, tmp_path, changes):
     run_config = small_data.small_config(
         data_dir, tmp_path, **{"epochs": 1.0, "warmup_epochs": 0.0, **changes}
     )
-    results = train.train_and_evaluate(run_config)
+    results = loop.train_and_evaluate(run_config)
     assert np.isfinite(results["validation"]["cross_entropy"])
     line = logs.read_metrics(run_config.model_dir)[-2]
     assert (line["map_loss"] > 0) == (run_config.map_loss_weight > 0)
@@ -204,7 +205,7 @@ def test_every_variant_trains(data_dir, tmp_path, changes):
 
 def refused(message, run_config):
     with pytest.raises(ValueError, match=message):
-        train.train_and_evaluate(run_config)
+        loop.train_and_evaluate(run_config)
     assert not os.path.exists(os.path.join(run_config.model_dir, "run.flags"))
 
 
@@ -242,13 +243,13 @@ def test_contradictions_are_refused_before_training(data_dir, tmp_path, changes,
 
 def test_jit_compile_where_it_cannot_be_is_refused(data_dir):
     run_config = small_data.small_config(data_dir, "run", jit_compile=True)
-    plan.check_jit_compile(run_config, 1)
+    checks.check_jit_compile(run_config, 1)
     with pytest.raises(ValueError, match="--jit_compile with 2 replicas: TensorFlow cannot"):
-        plan.check_jit_compile(run_config, 2)
+        checks.check_jit_compile(run_config, 2)
     on_tpu = dataclasses.replace(run_config, tpu="local")
     with pytest.raises(ValueError, match="--jit_compile with --tpu=local: .* always compiled"):
-        plan.check_jit_compile(on_tpu, 1)
-    plan.check_jit_compile(dataclasses.replace(on_tpu, jit_compile=False), 8)
+        checks.check_jit_compile(on_tpu, 1)
+    checks.check_jit_compile(dataclasses.replace(on_tpu, jit_compile=False), 8)
 
 
 @pytest.mark.slow
@@ -265,7 +266,7 @@ def test_jit_compile_computes_the_same(data_dir, tmp_path, precision):
             epochs=1.0,
             warmup_epochs=0.0,
         )
-        train.train_and_evaluate(run_config)
+        loop.train_and_evaluate(run_config)
         lines.append(logs.read_metrics(run_config.model_dir)[0])
     for name in ("loss", "map_loss", "l2", "gradient_norm"):
         tolerance = 1e-3 if precision == "float32" else 3e-2
@@ -302,10 +303,10 @@ def test_changed_flags_are_refused_by_name(finished):
     run_config, _ = finished
     changed = dataclasses.replace(run_config, momentum=0.8, seed=3, steps_per_loop=7)
     with pytest.raises(ValueError, match="--momentum: was 0.9, is 0.8; --seed: was 0, is 3") as e:
-        train.train_and_evaluate(changed)
+        loop.train_and_evaluate(changed)
     assert "steps_per_loop" not in str(e.value)  # does not change the result
     allowed = dataclasses.replace(changed, allow_flag_changes=True, seed=0, test_split="")
-    train.train_and_evaluate(allowed)  # is finished already: nothing to do
+    loop.train_and_evaluate(allowed)  # is finished already: nothing to do
     assert directory.load(run_config.model_dir)[0].momentum == 0.8
     directory.start(run_config, dataset_info.load_info(run_config.data_dir))  # as it was
 
@@ -314,13 +315,13 @@ def test_another_data_set_is_refused(finished, tmp_path):
     run_config, _ = finished
     small_data.build(tmp_path, counts={"train": 40, "validation": 12, "test": 14})
     with pytest.raises(ValueError, match="holds another data set than the one"):
-        train.train_and_evaluate(dataclasses.replace(run_config, data_dir=str(tmp_path)))
+        loop.train_and_evaluate(dataclasses.replace(run_config, data_dir=str(tmp_path)))
 
 
 def test_non_finite_loss_names_step_and_layer(data_dir, tmp_path, monkeypatch):
     """A weight that is NaN from a checkpoint on: the loop stops, and keeps the checkpoint."""
     run_config = small_data.small_config(data_dir, tmp_path, checkpoint_every_steps=1)
-    train.train_and_evaluate(dataclasses.replace(run_config, stop_after_steps=2))
+    loop.train_and_evaluate(dataclasses.replace(run_config, stop_after_steps=2))
     original = checkpoints.Checkpoints.restore_newest
 
     def restore_and_poison(self):
@@ -332,8 +333,8 @@ def test_non_finite_loss_names_step_and_layer(data_dir, tmp_path, monkeypatch):
         return facts
 
     monkeypatch.setattr(checkpoints.Checkpoints, "restore_newest", restore_and_poison)
-    with pytest.raises(train.NonFiniteLossError) as error:
-        train.train_and_evaluate(run_config)
+    with pytest.raises(NonFiniteLossError) as error:
+        loop.train_and_evaluate(run_config)
     assert "not finite at step 3" in str(error.value)
     assert "'stage2_block1_conv2_bn', but still finite at 'stage2_block1_conv1_bn'" in str(
         error.value
@@ -345,8 +346,8 @@ def test_non_finite_loss_names_step_and_layer(data_dir, tmp_path, monkeypatch):
 
 
 def test_diverging_run_stops(data_dir, tmp_path):
-    with pytest.raises(train.NonFiniteLossError, match="Try a lower --learning_rate_per_256"):
-        train.train_and_evaluate(
+    with pytest.raises(NonFiniteLossError, match="Try a lower --learning_rate_per_256"):
+        loop.train_and_evaluate(
             small_data.small_config(
                 data_dir, tmp_path, learning_rate_per_256=1e20, warmup_epochs=0.0
             )
@@ -360,47 +361,37 @@ def test_other_hardware_is_refused(finished):
     with pytest.raises(
         ValueError, match=r"other hardware \(map_resize: was bilinear, is bicubic\)"
     ):
-        train.check_place(run_config, place, facts)
-    train.check_place(dataclasses.replace(run_config, allow_flag_changes=True), place, facts)
-    train.check_place(run_config, place, {**facts, **place})
+        checks.check_place(run_config, place, facts)
+    checks.check_place(dataclasses.replace(run_config, allow_flag_changes=True), place, facts)
+    checks.check_place(run_config, place, {**facts, **place})
 
 
 def test_weights_that_overflow_are_not_saved(data_dir, tmp_path, monkeypatch):
     """Loss and gradients are finite, the update is not: no checkpoint of it is kept."""
-    from gala_tf.training import step
-
-    monkeypatch.setattr(step, "non_finite_variable", lambda _: "logits/kernel")
+    monkeypatch.setattr(non_finite, "non_finite_variable", lambda _: "logits/kernel")
     run_config = small_data.small_config(data_dir, tmp_path)
-    with pytest.raises(train.NonFiniteLossError, match="logits/kernel is not finite after step 5"):
-        train.train_and_evaluate(run_config)
+    with pytest.raises(NonFiniteLossError, match="logits/kernel is not finite after step 5"):
+        loop.train_and_evaluate(run_config)
     assert checkpoints.complete(os.path.join(run_config.model_dir, "checkpoints")) == []
 
 
 def test_non_finite_variable_is_found():
-    from gala_tf import models
-    from gala_tf.training import step
-
     network = models.build_model(
         stage_blocks=(1,), stage_widths=(4,), stem="tiny", image_size=8, attention_units="all"
     )
-    assert step.non_finite_variable(network) is None
+    assert non_finite.non_finite_variable(network) is None
     network.get_layer("stage1_block1_gala").additive.assign([np.inf] * 16)
-    assert step.non_finite_variable(network) == "stage1_block1_gala/additive"
+    assert non_finite.non_finite_variable(network) == "stage1_block1_gala/additive"
 
 
 def test_the_step_mirrors_the_images_that_the_batch_says():
-    from gala_tf import models
-    from gala_tf.training import optimizers, step
-
     network = models.build_model(
         stage_blocks=(1,), stage_widths=(4,), stem="tiny", image_size=8, attention_units="all"
     )
     optimizer = optimizers.make_optimizer(0.0, 0.9, False)  # moves no weight
     optimizer.build(network.trainable_variables)
-    replica_step, columns = step.make_replica_step(
-        network,
-        optimizer,
-        {"stage1_block1_gala": 8},
+    objective = step.Objective(
+        map_sizes={"stage1_block1_gala": 8},
         global_batch_size=4,
         replicas=1,
         map_loss_weight=1.0,
@@ -409,6 +400,7 @@ def test_the_step_mirrors_the_images_that_the_batch_says():
         weight_decay=0.0,
         label_smoothing=0.0,
     )
+    replica_step, layout = step.make_replica_step(network, optimizer, objective)
     images = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3)).astype(np.uint8)
 
     def losses(images, mirrored):
@@ -416,7 +408,7 @@ def test_the_step_mirrors_the_images_that_the_batch_says():
         batch = {"image": images, "label": [0, 1, 2, 3], "clickmap": clickmap}
         batch |= {"has_clickmap": [1.0] * 4, "mirrored": mirrored}
         vector = replica_step({name: tf.convert_to_tensor(value) for name, value in batch.items()})
-        return columns.split(vector.numpy())[0]
+        return layout.named_scalars(layout.unpack(vector.numpy()))
 
     already = images.copy()
     already[[0, 2]] = images[[0, 2], :, ::-1]
@@ -434,7 +426,7 @@ def test_bad_record_in_the_middle_is_named(tmp_path):
     content[len(content) // 2] ^= 1
     shard.write_bytes(content)
     with pytest.raises(ValueError, match=rf"[Rr]ecord \d+ of shard '.*{shard.name}'"):
-        train.train_and_evaluate(small_data.small_config(data, tmp_path / "run"))
+        loop.train_and_evaluate(small_data.small_config(data, tmp_path / "run"))
 
 
 def test_plan():

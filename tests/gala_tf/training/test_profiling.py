@@ -7,9 +7,9 @@ import small_data
 import tensorflow as tf
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-from gala_tf import config, train
+from gala_tf import config
 from gala_tf.data import dataset_info
-from gala_tf.training import plan, profiling
+from gala_tf.training import loop, plan, profiling
 
 
 @pytest.mark.parametrize("steps", [(5,), (1, 2, 3), (0, 4), (6, 5), (-3, -1)])
@@ -90,7 +90,7 @@ def test_a_run_leaves_a_trace_of_those_steps_alone(data_dir, tmp_path):
     run_config = small_data.small_config(
         data_dir, tmp_path, steps_per_loop=3, profile_steps=(5, 9), stop_after_steps=12
     )
-    train.train_and_evaluate(run_config)
+    loop.train_and_evaluate(run_config)
     (path,) = glob.glob(f"{tmp_path}/plugins/profile/*/*.xplane.pb")
     space = xplane_pb2.XSpace.FromString(open(path, "rb").read())
     marks = {

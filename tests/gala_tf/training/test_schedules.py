@@ -91,7 +91,7 @@ def test_flags_in_epochs_become_steps():
     """40 images in batches of 8: 5 steps an epoch; the rate scales with batch / 256."""
     length = plan.Plan(5.0, 100, (100,), 0)
     changes = dict(epochs=20.0, learning_rate_per_256=0.64, warmup_epochs=2.0)
-    schedule = plan.make_schedule(
+    schedule = schedules.make_schedule(
         small_data.small_config(
             "d", "m", schedule="piecewise", decay_epochs=(6.0, 12.5), decay_factor=0.5, **changes
         ),
@@ -103,7 +103,7 @@ def test_flags_in_epochs_become_steps():
         "factor": 0.5,
         "warmup_steps": 10,
     }
-    schedule = plan.make_schedule(small_data.small_config("d", "m", **changes), length)
+    schedule = schedules.make_schedule(small_data.small_config("d", "m", **changes), length)
     assert schedule.get_config() == {
         "base_rate": pytest.approx(0.02),
         "total_steps": 100,

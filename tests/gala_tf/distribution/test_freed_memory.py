@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
-from gala_tf.distribution import memory
+from gala_tf.distribution import strategy
 
 ONCE_AND_AGAIN = """
 import ctypes, resource, sys
-from gala_tf.distribution import memory
-kept = memory.keep_freed_memory() if sys.argv[1] == "kept" else None
+from gala_tf.distribution import strategy
+kept = strategy.keep_freed_memory() if sys.argv[1] == "kept" else None
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
 libc.free.argtypes = [ctypes.c_void_p]
@@ -59,4 +59,4 @@ def test_other_systems_are_left_alone(monkeypatch, missing):
         raise missing("no mallopt here")
 
     monkeypatch.setattr(ctypes, "CDLL", no_library)
-    assert memory.keep_freed_memory() is False
+    assert strategy.keep_freed_memory() is False

@@ -1,0 +1,154 @@
+"""What is checked before anything costly: the data set, the hardware, what maps supervise."""
+
+import dataclasses
+import os
+import subprocess
+import sys
+
+import tensorflow as tf
+
+from gala_tf import config
+from gala_tf.data import dataset_info, left_out
+from gala_tf.training import plan
+
+
+def prepare_data(run_config: config.Config, hosts: int = 1) -> dataset_info.DatasetInfo:
+    """The data set's sidecar, once its shards are known to be there; built first if it may be.
+
+    Each of `hosts` machines does this for itself.
+
+    Raises:
+        ValueError: no data set, a damaged one, or one that contradicts the flags.
+    """
+    data_dir = run_config.data_dir
+    if not data_dir:
+        raise ValueError(
+            "--data_dir is not set. Build a data set with `python -m data_prep.build_tfrecords` "
+            "(README, 'Your own images and maps'), or start with "
+            "--flagfile=experiments/quickstart.flags, which makes a small one."
+        )
+    _check_paths(run_config)
+    if run_config.build_data_with and not tf.io.gfile.exists(
+        os.path.join(data_dir, dataset_info.INFO_FILE)
+    ):
+        _build(run_config, hosts)
+    info = dataset_info.load_info(data_dir)
+    splits = {run_config.train_split, run_config.validation_split, run_config.test_split}
+    # What a run has found bad, and reads from copies, need not be as it was built.
+    known = {file for one in left_out.load(run_config.model_dir) for file in one.copies}
+    for split in sorted(splits - {""}):
+        dataset_info.check_shards(data_dir, info, split, known)
+    plan.examples_by_host(info, run_config.train_split, hosts)
+    _check_maps(run_config, info)
+    _check_image_size(run_config, info)
+    return info
+
+
+def _check_paths(run_config):
+    """A TPU given by name is another machine, which sees no local file of this one."""
+    if run_config.tpu in ("", "local"):
+        return
+    for name in ("data_dir", "model_dir"):
+        if not getattr(run_config, name).startswith("gs://"):
+            raise ValueError(
+                f"--{name}={getattr(run_config, name)}: a TPU given by name reads and writes "
+                "on its own machine, so it needs a gs:// path. On the TPU VM itself use "
+                "--tpu=local, which takes local paths, too."
+            )
+
+
+def _build(run_config, hosts):
+    """Builds the data set as a command: the one place where training reaches for data_prep."""
+    data_dir = run_config.data_dir
+    arguments = [
+        "-m",
+        "data_prep.build_tfrecords",
+        f"--source={run_config.build_data_with}",
+        f"--output_dir={data_dir}",
+    ]
+    if hosts > 1:
+        raise ValueError(
+            f"--data_dir={data_dir}: no data set there, and {hosts} machines would build it at "
+            f"once. Build it first, on one: python {' '.join(arguments)}"
+        )
+    print(f"no data set in {data_dir} yet: python {' '.join(arguments)}", flush=True)
+    if subprocess.run([sys.executable, *arguments]).returncode:
+        raise ValueError(
+            f"--build_data_with={run_config.build_data_with}: building {data_dir} failed, for "
+            "the reason above."
+        )
+
+
+def _check_maps(run_config, info):
+    if run_config.map_loss_weight <= 0:
+        return
+    if not info.require_split(run_config.train_split).with_clickmap:
+        raise ValueError(
+            f"--map_loss_weight={run_config.map_loss_weight}, but no image of split "
+            f"{run_config.train_split!r} in {run_config.data_dir} has a click map. Build the data "
+            "set with maps, or train without: --map_loss_weight=0."
+        )
+
+
+def _check_image_size(run_config, info):
+    sides = dataclasses.asdict(info.image)
+    sides.pop("storage")
+    cut = info.image.min_height * run_config.crop_fraction
+    one_size = len(set(sides.values())) == 1  # images of many sizes are meant to be resized
+    if one_size and not cut / 2 <= run_config.image_size <= 2 * cut:
+        raise ValueError(
+            f"--image_size={run_config.image_size} contradicts {run_config.data_dir}, whose images "
+            f"give crops of {cut:.0f} px (--crop_fraction={run_config.crop_fraction}): they would "
+            f"be resized more than twofold. Set --image_size to about {cut:.0f}."
+        )
+
+
+def check_place(run_config: config.Config, place: dict, facts: dict) -> None:
+    """ValueError if a run resumes on hardware that computes something else.
+
+    Batch statistics are of one replica's images, every host has its own order of its own shards,
+    and maps are resized otherwise on a TPU.
+    """
+    changed = {name: (facts[name], value) for name, value in place.items() if facts[name] != value}
+    if changed and not run_config.allow_flag_changes:
+        listed = "; ".join(f"{name}: was {old}, is {new}" for name, (old, new) in changed.items())
+        raise ValueError(
+            f"The run in --model_dir={run_config.model_dir} began on other hardware ({listed}), "
+            "and would go on differently here. Use the same, or --allow_flag_changes if this is "
+            "meant."
+        )
+
+
+def check_jit_compile(run_config: config.Config, replicas: int) -> None:
+    """ValueError if `--jit_compile` cannot be, or need not."""
+    if run_config.jit_compile and run_config.tpu:
+        raise ValueError(
+            f"--jit_compile with --tpu={run_config.tpu}: a TPU's steps are always compiled; leave "
+            "the flag away."
+        )
+    if run_config.jit_compile and replicas > 1:
+        raise ValueError(
+            f"--jit_compile with {replicas} replicas: TensorFlow cannot compile a step that sums "
+            "gradients over devices. Leave the flag away, or show the program one device "
+            "(CUDA_VISIBLE_DEVICES=0)."
+        )
+
+
+def supervised_sizes(network, run_config: config.Config) -> dict[str, int]:
+    """{layer: map side in pixels} of the volumes that maps supervise; empty without supervision.
+
+    Raises:
+        ValueError: maps should supervise attention, and there is none with an extent in space.
+    """
+    if run_config.map_loss_weight == 0:
+        return {}
+    volumes = network.output[run_config.map_target]
+    sizes = {name: volume.shape[1] for name, volume in volumes.items()}
+    if not sizes or min(sizes.values()) < 2:
+        raise ValueError(
+            f"--map_loss_weight={run_config.map_loss_weight} with "
+            f"--attention={run_config.attention}: there is no attention with an extent in space "
+            "that maps could supervise. Use --attention=gala, or --map_target=activity, or "
+            "--map_loss_weight=0."
+        )
+    return sizes

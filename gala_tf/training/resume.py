@@ -1,0 +1,69 @@
+"""Where a run stands: at its newest checkpoint, or at the beginning."""
+
+from gala_tf.data import left_out
+from gala_tf.distribution import consensus
+from gala_tf.distribution.strategy import hosts
+from gala_tf.evaluation import scores
+from gala_tf.runs import logs
+from gala_tf.training import checks, plan, session
+from gala_tf.training.guards import Guards
+from gala_tf.training.run import Run, State
+
+SAME_DIRECTORY = "Start again when the file system shows all machines the same --model_dir."
+
+
+def place(run: Run) -> dict:
+    """What a run must find the same when it goes on, or it would compute something else."""
+    return {
+        "replicas": run.strategy.num_replicas_in_sync,
+        "hosts": hosts(run.strategy),
+        "map_resize": run.session.map_resize,
+    }
+
+
+def beginning(run: Run) -> dict:
+    """The facts of a run that has not begun."""
+    return {"step": 0, "best_top1": -1.0, "validation": {}, "validation_due": False, **place(run)}
+
+
+def resume(run: Run, guards: Guards) -> State:
+    """The state at the newest checkpoint's end, or at the beginning."""
+    cfg, facts = run.config, beginning(run)
+    found = run.rolling.restore_newest()
+    if found:
+        facts = {name: found[name] for name in facts}
+    step = facts["step"]
+    consensus.agree(run.strategy, {"the newest checkpoint": f"step {step}"}, SAME_DIRECTORY)
+    checks.check_place(cfg, place(run), facts)
+
+    again = cfg.validation_split if facts["validation_due"] else ""
+    log = guards.write("metrics.jsonl", logs.MetricLog, cfg.model_dir, step, again)
+    log = log or consensus.Silent()
+    progress = logs.Progress(step, run.session.length.total_steps)
+    _announce(run, step, progress.say)
+    lists = left_out.load(cfg.model_dir)
+    missing = left_out.count(lists, step * cfg.global_batch_size)
+    if missing:
+        progress.say(f"{missing} records that cannot be read are left out ({left_out.FILE}).")
+        numbers = {"left_out_records": float(missing)}
+        guards.write("metrics.jsonl", log.write, step, "data", numbers)
+    sizes, map_resize = run.session.sizes, run.session.map_resize
+    batches = session.training_batches(run.strategy, cfg, run.info, sizes, map_resize, step, lists)
+    return State(step, facts, iter(batches), lists, log, progress)
+
+
+def _announce(run, step, say):
+    cfg, total = run.config, run.session.length.total_steps
+    here = place(run)
+    say(
+        f"{scores.network_name(cfg)} on {run.info.name}: {total} steps of "
+        f"{cfg.global_batch_size} images, {run.info.num_classes} classes, {here['replicas']} "
+        "replica(s)" + (f"; resumed at step {step}" if step else "")
+    )
+    by_host = plan.examples_by_host(run.info, cfg.train_split, here["hosts"])
+    unused = sum(by_host) - len(by_host) * min(by_host)
+    if unused:
+        say(
+            f"{unused} images, others each time, are left out of an epoch: the hosts' own shards "
+            f"hold {min(by_host)} to {max(by_host)} images. More shards would even that out."
+        )
