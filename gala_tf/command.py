@@ -18,6 +18,7 @@ import difflib
 import importlib.metadata
 import importlib.util
 import os
+import re
 import sys
 import types
 import typing
@@ -273,7 +274,8 @@ def _parse(arguments, doc, more, positional):
     except flags.UnrecognizedFlagError as error:
         _refuse(f"there is no flag --{error.flagname}{nearest(error.flagname, flags.FLAGS, '--')}")
     except (flags.Error, ValueError) as error:
-        _refuse(" ".join(str(error).split()))
+        missing = re.match(r"flag --(\w+)=None: .*other than None", str(error))
+        _refuse(f"--{missing[1]} is missing" if missing else " ".join(str(error).split()))
     if positional and len(stray) == 1 and not flags.FLAGS[positional].present:
         flags.FLAGS[positional].parse(stray.pop())
         flags.FLAGS[positional].using_default_value = False

@@ -165,7 +165,9 @@ def label(flag: flags.Flag) -> str:
         text = "" if default is None else str(default)
     choices = getattr(flag.parser, "enum_values", None) or []
     if choices:
-        text = "|".join([*([text] if text else []), *(c for c in choices if c and c != text)])
+        # A flag without a default takes any; where "" is the default, nothing stands first.
+        first = [] if default is None else [text]
+        text = "|".join([*first, *(choice for choice in choices if choice not in first)])
     return f"--{flag.name}" + (f"={text}" if text else "") + (" (required)" if needed(flag) else "")
 
 
