@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from absl import flags
 
-from gala_tf import command, config
-from gala_tf.command_line import help_page, quiet
+from gala_tf import config
+from gala_tf.command_line import help_page, installation, quiet
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,30 +27,30 @@ def pretend_installed(monkeypatch, *names):
     monkeypatch.setattr(importlib.metadata, "version", version)
 
 
-@pytest.mark.parametrize("build", command.TENSORFLOW_BUILDS)
+@pytest.mark.parametrize("build", installation.TENSORFLOW_BUILDS)
 def test_one_build_is_fine(monkeypatch, build):
     pretend_installed(monkeypatch, build)
-    command.check_tensorflow()
+    installation.check()
 
 
 def test_no_build_names_the_extras(monkeypatch):
     pretend_installed(monkeypatch)
-    command.check_tensorflow()  # a build of another name, such as a nightly one
+    installation.check()  # a build of another name, such as a nightly one
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"found 0\. .*pip install -e '\.\[cpu\]'"):
-        command.check_tensorflow()
+        installation.check()
 
 
 def test_two_builds_are_named(monkeypatch):
     pretend_installed(monkeypatch, "tensorflow", "tensorflow-tpu")
     with pytest.raises(ValueError, match="found tensorflow 2.20.0 and tensorflow-tpu 2.20.0"):
-        command.check_tensorflow()
+        installation.check()
 
 
 def test_another_backend_is_refused(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     with pytest.raises(ValueError, match="KERAS_BACKEND=jax: .* TensorFlow backend"):
-        command.check_tensorflow()
+        installation.check()
 
 
 # --------------------------------------------------------------------------- help
@@ -245,7 +245,7 @@ def test_a_subcommand_reads_its_flags_and_ends_with_its_status(game):
 
 def test_importing_changes_no_setting():
     code = (
-        "import os, sys; before = dict(os.environ), list(sys.meta_path);"
+        "import os, sys, absl.flags; before = dict(os.environ), list(sys.meta_path);"
         "import gala_tf, gala_tf.command, gala_tf.config;"
         "sys.exit(before != (dict(os.environ), sys.meta_path))"
     )
