@@ -16,12 +16,12 @@ A command of several, as `python -m PROGRAM serve --port=80`, is `run_one_of`'s.
 
 import ast
 import dataclasses
-import os
 import re
 import sys
 import types
 import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from absl import app, flags, logging
@@ -206,11 +206,9 @@ def run(
 ) -> None:
     """Parses the flags, or prints help, and calls `main`; ends the process.
 
-    An error that the user can mend ends in one line; `--verbosity=1` shows its traceback too.
-
     Args:
         main: reads `flags.FLAGS`; returns the exit status, None for 0.
-        errors: whose messages are written for users.
+        errors: end in one line, their message; `--verbosity=1` shows their traceback, too.
         tensorflow: whether `main` needs it, so that its installation is looked at first.
         positional: the flag that an argument without a name is the value of.
         doc: what --help begins with; by default the docstring of the command's file.
@@ -246,9 +244,8 @@ def _parse(arguments, doc, more, positional):
     try:
         stray = flags.FLAGS([program, *flagfiles.expand(words)])[1:]
     except flags.UnrecognizedFlagError as error:
-        _refuse(
-            f"there is no flag --{error.flagname}{help_page.nearest(error.flagname, flags.FLAGS, '--')}"
-        )
+        hint = help_page.nearest(error.flagname, flags.FLAGS, "--")
+        _refuse(f"there is no flag --{error.flagname}{hint}")
     except (flags.Error, ValueError) as error:
         missing = re.match(r"flag --(\w+)=None: .*other than None", str(error))
         _refuse(f"--{missing[1]} is missing" if missing else " ".join(str(error).split()))
@@ -289,9 +286,8 @@ def run_one_of(
         sys.exit(0)
     name = words[0]
     if name not in subcommands:
-        _refuse(
-            f"{name!r} is none of {', '.join(subcommands)}{help_page.nearest(name, subcommands)}"
-        )
+        hint = help_page.nearest(name, subcommands)
+        _refuse(f"{name!r} is none of {', '.join(subcommands)}{hint}")
     chosen = subcommands[name]
     chosen.define_flags()
     sys.argv = [program, *words[1:]]
@@ -310,11 +306,10 @@ def list_commands(package: str, names: Sequence[str]) -> None:
     if words and words[0] not in ("-h", "-help", "--help", "--helpfull"):
         sys.exit(f"error: write python -m {package}.NAME; without one, the names are listed")
     module = sys.modules["__main__"]
-    folder = os.path.dirname(str(module.__file__))
     summaries = {}
     for name in names:  # read, not imported: a list should not load what it lists
-        with open(os.path.join(folder, f"{name}.py")) as file:
-            summaries[name] = ast.get_docstring(ast.parse(file.read())) or ""
+        source = Path(module.__file__).with_name(f"{name}.py").read_text()
+        summaries[name] = ast.get_docstring(ast.parse(source)) or ""
     naming = f"python -m {package}.NAME"
     print(help_page.overview(module.__doc__ or "", summaries, naming), end="")
     sys.exit(0)
