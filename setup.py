@@ -24,6 +24,7 @@ setup(
     package_data={
         "data_prep.readers.imagenet": ["*.tsv"],
         "gala_tf.paper": ["*.json"],
+        "gala_tf.paper.report": ["templates/*.jinja"],
     },
     install_requires=[
         "absl-py>=2.0",

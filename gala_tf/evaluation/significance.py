@@ -25,7 +25,8 @@ def mcnemar_exact(correct_a, correct_b) -> float:
     """Exact McNemar test that two classifiers err equally often: [N], [N] of 0 and 1 -> p.
 
     Images that one classifier gets right and the other wrong are heads or tails of a fair coin
-    under the null; p is the two-sided binomial probability, 1 where they never differ. McNemar 1947.
+    under the null; p is the two-sided binomial probability, 1 where they never differ.
+    McNemar 1947.
 
     Raises:
         ValueError: other shapes, other values, or no images.
