@@ -174,7 +174,7 @@ def draw_accuracy_by_map_score(axes, series: Sequence[Series], fifths: Sequence[
     columns, layers = series[0].seeds[0], per_image.layers(series[0].seeds[0])
     n = int((~np.isnan(breakdowns.final_map_score(columns))).sum())
     axes.set_ylim(0, 102)
-    axes.set_xlabel(f"mean Spearman of a fifth of n = {n} images, {layers[-1] if layers else '–'}")
+    axes.set_xlabel(f"mean Spearman of a fifth of n = {n} images\n{layers[-1] if layers else ''}")
     if not fifths[0]:
         _message(axes, f"{'fewer than five images have' if n else 'no image has'} a map score")
 

@@ -8,8 +8,6 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from gala_tf.config import Config
-
 PATH = Path(__file__).with_name("published.json")
 
 # --------------------------------------------------------------------------- rows
@@ -50,8 +48,8 @@ ROWS = {
 FIGURE_7_ROW = "gala_clickmaps"
 
 
-def row_of(run_config: Config) -> str:
-    """The key in ROWS of the network that the flags describe.
+def row_of(run_config) -> str:
+    """The key in ROWS of the network that a `Config` describes.
 
     Its size does not matter: a miniature of GALA-ResNet-50 is in its row.
 
