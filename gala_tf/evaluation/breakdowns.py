@@ -38,7 +38,10 @@ def calibration(seeds: Sequence[Mapping]) -> tuple[Interval, significance.Calibr
     _, bins = significance.expected_calibration_error(
         np.concatenate(confidence), np.concatenate(correct)
     )
-    return significance.percent_over_seeds(errors), bins
+    defined = [error for error in errors if not np.isnan(error)]
+    if not defined:
+        return Interval(np.nan, np.nan, np.nan, 0, "no image has a confidence"), bins
+    return significance.percent_over_seeds(defined), bins
 
 
 def final_map_score(columns: Mapping) -> np.ndarray:
