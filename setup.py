@@ -24,15 +24,17 @@ setup(
     package_data={
         "data_prep.readers.imagenet": ["*.tsv"],
         "gala_tf.paper": ["*.json"],
+        "gala_tf.paper.report": ["templates/*.jinja"],
     },
     install_requires=[
         "absl-py>=2.0",
         "google-crc32c>=1.5",  # checks records of TFRecord files that are read by position
+        "jinja2>=3.1",
         "keras>=3.10,<3.16",
         "matplotlib>=3.8",
         "numpy>=1.26",
         "pillow>=10.3",
-        "scipy>=1.11",
+        "scipy>=1.15",
         "tensorboard>=2.19",
         "tqdm>=4.66",
     ],

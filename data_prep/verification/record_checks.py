@@ -21,6 +21,7 @@ from data_prep.building import encoding
 from data_prep.verification import alignment
 from gala_tf.data import clickmaps, dataset_info, schema
 from gala_tf.data.images import PILLOW_ERRORS
+from gala_tf.data.messages import plain_message
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_HEADER = struct.Struct(">IIBB")  # width, height, bit depth, colour type; after 16 bytes
@@ -209,7 +210,7 @@ def _decode_image(values, expected):
     try:
         return tf.io.decode_and_crop_jpeg(data, _window(shape), channels=3).numpy(), ""
     except tf.errors.InvalidArgumentError as error:
-        return None, f"the JPEG cannot be decoded ({_first_line(error)})"
+        return None, f"the JPEG cannot be decoded ({plain_message(error)})"
 
 
 @functools.lru_cache(maxsize=512)
@@ -240,11 +241,6 @@ def _is_turned(data):
         return Image.open(io.BytesIO(data)).getexif().get(0x0112, 1) != 1
     except PILLOW_ERRORS:
         return False  # TensorFlow's decoder is the one that counts
-
-
-def _first_line(error):
-    # The first line names the node in braces; what follows it is the reason.
-    return error.message.splitlines()[0].split("}} ")[-1].split(" [Op:")[0]
 
 
 # --------------------------------------------------------------------------- maps
@@ -285,7 +281,7 @@ def decode_counts(png: bytes, shape: tuple[int, int]):
     try:
         return tf.io.decode_png(png, channels=1, dtype=dtype).numpy()[:, :, 0], ""
     except tf.errors.InvalidArgumentError as error:
-        return None, f"the PNG cannot be decoded ({_first_line(error)})"
+        return None, f"the PNG cannot be decoded ({plain_message(error)})"
 
 
 def _check_participants(singles, participants, total):
