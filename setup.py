@@ -23,6 +23,7 @@ setup(
     packages=find_packages(include=["gala_tf*", "data_prep*"]),
     package_data={
         "data_prep.readers.imagenet": ["*.tsv"],
+        "data_prep.verification": ["*.jinja"],
         "gala_tf.paper": ["*.json"],
         "gala_tf.paper.report": ["templates/*.jinja"],
     },

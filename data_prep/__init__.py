@@ -1,11 +1,14 @@
-"""From raw images and clicks to verified TFRecord shards: what a user runs once.
+"""From raw images and clicks to verified TFRecord shards, and what people agree on in them.
 
-build_tfrecords.py   a source -> shards + dataset_info.json, by building/
-verify.py            every record read, every fault named, by verification/
-reliability.py       how far people agree on where to look, by raters/
-tfds_builder.py      finished shards for TensorFlow Datasets
+Commands: build_tfrecords.py, verify.py, reliability.py; tfds_builder.py is the data set's public
+name in TensorFlow Datasets. Rooms, each sees only what stands above it here, and itself:
 
-sources/    one file a source; its `__init__.py` says how to add one
-merging/    maps of one source laid onto the images of another
-readers/    formats of files;  maps/: clicks and boxes -> count maps;  parallel/: processes
+maps/          clicks, boxes and fixations -> count maps, in the frame of their image
+parallel/      one pool of worker processes for all commands
+readers/       other people's files: archives, clicks, COCO, records, ImageNet's lists, images
+sources/       one file a source; `sources/__init__.py` says how to add one
+merging/       the maps of one source on the images of another
+building/      plan, shards, publishing: how a data set is made
+raters/        how far participants agree
+verification/  every record checked; contact sheets and statistics
 """

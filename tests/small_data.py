@@ -75,19 +75,30 @@ def build(directory, counts=COUNTS, shards=3):
             classes=len({item.label for item in encoded}),
             shards=written,
         )
-    info = dataset_info.DatasetInfo(
+    return describe(
+        directory,
+        splits,
         name="squares",
         class_names=("red", "green", "blue", "yellow"),
-        splits=splits,
-        image=dataset_info.ImageGeometry("original", SIZE, SIZE, SIZE, SIZE),
-        clickmap_blur="box:5",
         clickmap_grid=16,
-        human_ceiling=None,
-        split_rule="by hand",
-        seed=0,
-        command="by hand",
-        tool_version="test",
     )
+
+
+def describe(directory, splits, **changes):
+    """Writes the sidecar of shards that a test made, and returns it; unsaid fields are as here."""
+    fields = {
+        "name": directory.name,
+        "class_names": ("one",),
+        "image": dataset_info.ImageGeometry("original", SIZE, SIZE, SIZE, SIZE),
+        "clickmap_blur": "box:5",
+        "clickmap_grid": 4,
+        "human_ceiling": None,
+        "split_rule": "by hand",
+        "seed": 0,
+        "command": "by hand",
+        "tool_version": "test",
+    }
+    info = dataset_info.DatasetInfo(splits=splits, **(fields | changes))
     dataset_info.save_info(str(directory), info)
     return info
 

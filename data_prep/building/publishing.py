@@ -44,7 +44,7 @@ def clear(staging: str, output_dir: str) -> None:
 def move(
     contents: shards.ShardContents, staging: str, output_dir: str, left_out: Set[str]
 ) -> dataset_info.Shard:
-    """Puts one shard in its place, without the images in `left_out`; twice is as good as once."""
+    """Puts one shard in its place, without the images in `left_out`; safe to repeat."""
     name = contents.shard.file
     source, target = os.path.join(staging, name), os.path.join(output_dir, name)
     keep = [row.image_id not in left_out for row in contents.rows]

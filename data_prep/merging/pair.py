@@ -22,7 +22,7 @@ _ENDINGS = {".jpg", ".jpeg", ".png", ".npy", ".npz"}
 
 
 def stem(image_id: str) -> tuple[str, bool]:
-    """By what name an image is known, and whether that is one of ImageNet's.
+    """The name that finds an image in another data set, and whether it is one of ImageNet's.
 
     >>> stem("a/n01440764_10026.JPEG"), stem("a/dog.jpg.npy")
     (('n01440764_10026', True), ('dog', False))

@@ -15,8 +15,8 @@ names, the list of images, and how one of them is read. The contract:
 * `image_id` is unique, and what errors will call the example.
 * `image` is the file's bytes as they came, or pixels. The builder decodes, turns, checks, encodes.
 * `participant_maps` are integer counts in the frame of the displayed image (EXIF applied).
-* What the user can mend is a ValueError that names file, expectation, finding and remedy; a damaged
-  image, a `gala_tf.data.images.BadImageError`, which --on_bad_image=skip can leave out.
+* Wrong input raises ValueError, and names the file, what was expected, what was found and what to
+  do. A damaged image raises `gala_tf.data.images.BadImageError`: --on_bad_image=skip leaves it out.
 
 To add a source: write the module, and add one line to SOURCES. Options that it shares with others
 are in `options.py`. Nothing else changes.

@@ -144,7 +144,7 @@ def _click_files(pattern):
 
 
 def _key(path, prefix):
-    """By what clicks and images find each other; None if the path is not below the prefix."""
+    """What a click's path and an image's have in common; None outside of the prefix."""
     path = path.replace("\\", "/")
     if prefix:
         prefix = prefix.rstrip("/") + "/"
@@ -209,13 +209,8 @@ def _items(table, options, labels, clicked):
     if None not in table.splits():
         folders = ", ".join(sorted(table.splits()))
         return _from_folders(table.images(clicked=clicked), labels), f"as in the folders: {folders}"
-    proportions = options.split_proportions
-    dealt = splits.deal(table.images(clicked=clicked), proportions)
-    rule = (
-        f"train, validation, test in proportion {', '.join(f'{p:g}' for p in proportions)}, by "
-        f"image, class by class, seed {options.seed}"
-    )
-    return _list(dealt, labels), rule
+    dealt = splits.deal(table.images(clicked=clicked), options.split_proportions)
+    return _list(dealt, labels), splits.in_proportion(options)
 
 
 def _from_folders(images, labels):

@@ -72,11 +72,7 @@ def load(options: SourceOptions) -> Source:
         rule = f"as in the folders {', '.join(tops)}"
     else:
         items = _deal(items, options)
-        rule = (
-            "train, validation, test in proportion "
-            f"{', '.join(f'{p:g}' for p in options.split_proportions)}, by image, class by class, "
-            f"seed {options.seed}"
-        )
+        rule = splits.in_proportion(options)
     _check_maps(options, items)
     labels = {name: label for label, name in enumerate(class_names)}
     return Source(

@@ -78,7 +78,7 @@ def _deal(keys, share):
 
 
 def in_proportion(options) -> str:
-    """The split rule of a `Dealer`, in words."""
+    """The rule of `assign_splits` and `Dealer`, for dataset_info.json."""
     return (
         "train, validation, test in proportion "
         f"{', '.join(f'{p:g}' for p in options.split_proportions)}, by image, class by class, "

@@ -12,7 +12,13 @@ import numpy as np
 import tensorflow as tf
 
 from data_prep.readers.imagenet import imagenet_classes
-from data_prep.verification import contact_sheet, dataset_statistics, findings, sheet_choice
+from data_prep.verification import (
+    contact_sheet,
+    dataset_statistics,
+    findings,
+    sheet_choice,
+    statistics_page,
+)
 from data_prep.verification.findings import Fault, Near
 from gala_tf.data import dataset_info
 
@@ -64,8 +70,8 @@ def write(
         _draw(data_dir, output_dir, info, store, near, class_pages)
         text = json.dumps(numbers, indent=1, ensure_ascii=False) + "\n"
         _write(output_dir, "statistics.json", text)
-        _write(output_dir, "statistics.png", dataset_statistics.figure(numbers))
-        _write(output_dir, "statistics.md", dataset_statistics.page(numbers, summary))
+        _write(output_dir, "statistics.png", statistics_page.figure(numbers))
+        _write(output_dir, "statistics.md", statistics_page.page(numbers, summary))
     first = [fault for fault, _ in zip(findings.all_faults(store), range(PRINTED), strict=False)]
     warnings = list(_warnings(store, numbers, near))
     return Report(findings.count(store, "faults"), first, warnings, summary, output_dir)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from data_prep.verification import record_checks
+from data_prep.verification import map_checks
 from data_prep.verification.alignment import ONE_COLOR
 from data_prep.verification.contact_sheet import Line, Triplet
 from gala_tf.data import dataset_info, schema, tfrecord_files
@@ -76,7 +76,7 @@ def read_triplet(data_dir: str, info: dataset_info.DatasetInfo, chosen: Chosen) 
     if not chosen.participants:
         return Triplet(image, None, caption)
     png = features["clickmap/counts"].bytes_list.value[0]
-    counts, reason = record_checks.decode_counts(png, image.shape[:2])
+    counts, reason = map_checks.decode_counts(png, image.shape[:2])
     return Triplet(image, counts, (caption[0], reason or caption[1]))
 
 

@@ -58,8 +58,7 @@ def write(path: str, content: str | bytes) -> None:
         try:
             with _naming(beside), open(beside, "wb") as file:
                 file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+            to_disk(beside)
             os.replace(beside, path)
         except OSError:
             with contextlib.suppress(OSError):  # makes room, where a disk is full

@@ -7,6 +7,7 @@ import pickle
 
 import numpy as np
 import pytest
+import small_data
 import tensorflow as tf
 from absl import flags
 from PIL import Image
@@ -254,30 +255,17 @@ def write(directory, images, shards=2, sizes=(24, 24), blur="box:5", **changes):
     )
     frames = [np.shape(maps[0]) for maps in images.values() if len(maps)] + [sizes]
     heights, widths = zip(*frames, strict=True)
-    info = dataset_info.DatasetInfo(
-        name=directory.name,
-        class_names=("one",),
-        splits={
-            "test": dataset_info.Split(
-                examples=len(images),
-                with_clickmap=sum(len(maps) > 0 for maps in images.values()),
-                with_participants=sum(len(maps) > 1 for maps in images.values()),
-                classes=1,
-                shards=written,
-            )
-        },
-        image=dataset_info.ImageGeometry(
-            "original", min(heights), max(heights), min(widths), max(widths)
-        ),
-        clickmap_blur=blur,
-        clickmap_grid=4,
-        human_ceiling=None,
-        split_rule="by hand",
-        seed=0,
-        command="by hand",
-        tool_version="test",
+    split = dataset_info.Split(
+        examples=len(images),
+        with_clickmap=sum(len(maps) > 0 for maps in images.values()),
+        with_participants=sum(len(maps) > 1 for maps in images.values()),
+        classes=1,
+        shards=written,
     )
-    dataset_info.save_info(str(directory), dataclasses.replace(info, **changes))
+    image = dataset_info.ImageGeometry(
+        "original", min(heights), max(heights), min(widths), max(widths)
+    )
+    small_data.describe(directory, {"test": split}, image=image, clickmap_blur=blur, **changes)
     return dataset_info.load_info(str(directory))
 
 

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+import small_data
 import tensorflow as tf
 from PIL import Image
 
@@ -306,20 +307,15 @@ def data_set(tmp_path):
             str(tmp_path / dataset_info.shard_name("train", 1, 2)), payload[2:]
         ),
     )
-    info = dataset_info.DatasetInfo(
+    info = small_data.describe(
+        tmp_path,
+        {"train": dataset_info.Split(3, 2, 1, 2, shards)},
         name="toy",
         class_names=("cat", "Hündin"),
-        splits={"train": dataset_info.Split(3, 2, 1, 2, shards)},
-        image=dataset_info.ImageGeometry("original", HEIGHT, HEIGHT, WIDTH, WIDTH),
-        clickmap_blur="box:49",
-        clickmap_grid=4,
         human_ceiling={"value": 0.5, "estimator": "pairs", "source": "a paper"},
-        split_rule="by hand",
         seed=7,
         command="python -m data_prep.build_tfrecords --source=toy",
-        tool_version="toy 1",
     )
-    dataset_info.save_info(str(tmp_path), info)
     return str(tmp_path), info
 
 
