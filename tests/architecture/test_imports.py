@@ -16,6 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 # Needed before, or without, TensorFlow: by --help, by the checks of flags, by data_prep.
 LIGHT = [
     "gala_tf.command",
+    "gala_tf.command_line.help_page",
+    "gala_tf.command_line.quiet",
     "gala_tf.config",
     "gala_tf.data.clickmaps",
     "gala_tf.data.dataset_info",
@@ -107,7 +109,7 @@ def test_the_reader_of_imports_reads():
     assert "gala_tf.config" in imported(Path("gala_tf/train.py"))  # from gala_tf import config
     assert "gala_tf.distribution.strategy" in imported(Path("gala_tf/evaluate.py"))  # in a function
     assert "gala_tf.layers.gala" in imported(Path("gala_tf/layers/__init__.py"))
-    assert "absl.flags" in imported(Path("gala_tf/config.py"))
+    assert "absl.flags" in imported(Path("gala_tf/command.py"))
     assert "gala_tf.data.records" in imported(Path("data_prep/building/encoding.py"))
 
 
