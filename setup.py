@@ -34,6 +34,7 @@ setup(
         "data_prep.verification": ["*.jinja"],
         "gala_tf": ["py.typed"],
         "gala_tf.paper": ["*.json"],
+        "gala_tf.paper.report": ["templates/*.jinja"],
     },
     install_requires=[
         "absl-py>=2.0",

@@ -1,35 +1,32 @@
 """What all commands share: flags declared from a dataclass, how they start, and how they fail.
 
-@dataclasses.dataclass(frozen=True)
-class Options:
-    model_dir: str = command.flag("", "Run directory, from gala_tf.train.")
+    @dataclasses.dataclass(frozen=True)
+    class Options:
+        model_dir: str = command.flag("", "Run directory, from gala_tf.train.")
 
-def main():
-    options = command.from_flags(Options)
+    def main():
+        options = command.from_flags(Options)
 
-if __name__ == "__main__":
-    command.define_flags(Options)
-    command.run(main)
+    if __name__ == "__main__":
+        command.define_flags(Options)
+        command.run(main)
+
+A command of several, as `python -m PROGRAM serve --port=80`, is `run_one_of`'s.
 """
 
 import ast
 import dataclasses
-import difflib
-import importlib.metadata
-import importlib.util
-import os
+import re
 import sys
 import types
 import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from absl import app, flags, logging
 
-from gala_tf.command_line import flagfiles, help_page, quiet
-
-# Builds of TensorFlow: they unpack into one directory, where the last one installed wins.
-TENSORFLOW_BUILDS = ("tensorflow", "tensorflow-cpu", "tensorflow-tpu")
+from gala_tf.command_line import flagfiles, help_page, installation, quiet
 
 # ------------------------------------------------------------------ flags of a dataclass
 
@@ -198,28 +195,6 @@ def _items(field, words):
 # ------------------------------------------------------------------ starting and failing
 
 
-def check_tensorflow() -> None:
-    """ValueError unless one build of TensorFlow is installed, and Keras set to use it."""
-    found = []
-    for build in TENSORFLOW_BUILDS:
-        try:
-            found.append(f"{build} {importlib.metadata.version(build)}")
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    none = not found and importlib.util.find_spec("tensorflow") is None
-    if none or len(found) > 1:
-        raise ValueError(
-            f"Exactly one build of TensorFlow must be installed; found {' and '.join(found) or 0}. "
-            "In a new virtual environment install one of the extras: "
-            "pip install -e '.[cpu]', '.[gpu]' or '.[tpu]'."
-        )
-    if os.environ.setdefault("KERAS_BACKEND", "tensorflow") != "tensorflow":
-        raise ValueError(
-            f"KERAS_BACKEND={os.environ['KERAS_BACKEND']}: the commands need Keras' TensorFlow "
-            "backend. Unset the variable, or set it to tensorflow."
-        )
-
-
 def run(
     main: Callable[[], Any],
     errors: tuple[type[Exception], ...] = (ValueError,),
@@ -231,11 +206,9 @@ def run(
 ) -> None:
     """Parses the flags, or prints help, and calls `main`; ends the process.
 
-    An error that the user can mend ends in one line; `--verbosity=1` shows its traceback too.
-
     Args:
         main: reads `flags.FLAGS`; returns the exit status, None for 0.
-        errors: whose messages are written for users.
+        errors: end in one line, their message; `--verbosity=1` shows their traceback, too.
         tensorflow: whether `main` needs it, so that its installation is looked at first.
         positional: the flag that an argument without a name is the value of.
         doc: what --help begins with; by default the docstring of the command's file.
@@ -250,7 +223,7 @@ def run(
             quiet.start()
         try:
             if tensorflow:
-                check_tensorflow()
+                installation.check()
             return main()
         except errors as error:
             logging.debug("the error below comes from here", exc_info=True)
@@ -271,23 +244,17 @@ def _parse(arguments, doc, more, positional):
     try:
         stray = flags.FLAGS([program, *flagfiles.expand(words)])[1:]
     except flags.UnrecognizedFlagError as error:
-        _refuse(f"there is no flag --{error.flagname}{nearest(error.flagname, flags.FLAGS, '--')}")
+        hint = help_page.nearest(error.flagname, flags.FLAGS, "--")
+        _refuse(f"there is no flag --{error.flagname}{hint}")
     except (flags.Error, ValueError) as error:
-        _refuse(" ".join(str(error).split()))
+        missing = re.match(r"flag --(\w+)=None: .*other than None", str(error))
+        _refuse(f"--{missing[1]} is missing" if missing else " ".join(str(error).split()))
     if positional and len(stray) == 1 and not flags.FLAGS[positional].present:
         flags.FLAGS[positional].parse(stray.pop())
         flags.FLAGS[positional].using_default_value = False
     if stray:
         _refuse(f"unexpected arguments: {' '.join(stray)}; write --name=value")
     return [program]
-
-
-def nearest(word: str, known: Collection[str], prefix: str = "") -> str:
-    """`; did you mean ...?` if one of the known words is much like this one."""
-    close = difflib.get_close_matches(word, list(known), n=1) or [
-        name for name in known if len(word) > 2 and name.startswith(word)
-    ]
-    return f"; did you mean {prefix}{close[0]}?" if close else ""
 
 
 def _refuse(message):
@@ -319,7 +286,8 @@ def run_one_of(
         sys.exit(0)
     name = words[0]
     if name not in subcommands:
-        _refuse(f"{name!r} is none of {', '.join(subcommands)}{nearest(name, subcommands)}")
+        hint = help_page.nearest(name, subcommands)
+        _refuse(f"{name!r} is none of {', '.join(subcommands)}{hint}")
     chosen = subcommands[name]
     chosen.define_flags()
     sys.argv = [program, *words[1:]]
@@ -338,11 +306,10 @@ def list_commands(package: str, names: Sequence[str]) -> None:
     if words and words[0] not in ("-h", "-help", "--help", "--helpfull"):
         sys.exit(f"error: write python -m {package}.NAME; without one, the names are listed")
     module = sys.modules["__main__"]
-    folder = os.path.dirname(str(module.__file__))
     summaries = {}
     for name in names:  # read, not imported: a list should not load what it lists
-        with open(os.path.join(folder, f"{name}.py")) as file:
-            summaries[name] = ast.get_docstring(ast.parse(file.read())) or ""
+        source = Path(module.__file__).with_name(f"{name}.py").read_text()
+        summaries[name] = ast.get_docstring(ast.parse(source)) or ""
     naming = f"python -m {package}.NAME"
     print(help_page.overview(module.__doc__ or "", summaries, naming), end="")
     sys.exit(0)

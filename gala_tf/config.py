@@ -9,10 +9,7 @@ values stand where the paper is silent; "ours" is a choice of this project.
 
 import dataclasses
 import functools
-from collections.abc import Collection, Sequence
 from typing import Any
-
-from absl import flags
 
 from gala_tf import command
 
@@ -292,26 +289,11 @@ def names() -> list[str]:
     return [field.name for field in dataclasses.fields(Config)]
 
 
-def define_flags(
-    flag_values: flags.FlagValues = flags.FLAGS, shown: Collection[str] | None = None
-) -> None:
-    """Declares one absl flag per field of Config; `shown` names those that --help lists."""
-    command.define_flags(Config, flag_values, shown=shown)
-
-
-def from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Config:
-    """The Config that the parsed flags describe; ValueError names a flag that is out of range."""
-    return command.from_flags(Config, flag_values)
-
-
-def to_flagfile(config: Config) -> str:
-    """All of `config`, one `--name=value` a line: a flagfile."""
-    return command.to_flagfile(config)
-
-
-def from_arguments(arguments: Sequence[str], origin: str) -> Config:
-    """The Config that `arguments` describe by themselves; see `command.from_arguments`."""
-    return command.from_arguments(Config, arguments, origin)
+# As those of `command`, for Config.
+define_flags = functools.partial(command.define_flags, Config)
+from_flags = functools.partial(command.from_flags, Config)
+from_arguments = functools.partial(command.from_arguments, Config)
+to_flagfile = command.to_flagfile
 
 
 def changed_flags(old: Config, new: Config) -> dict[str, tuple[Any, Any]]:

@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from absl import flags  # noqa: E402
 
 from gala_tf import command, config  # noqa: E402
-from gala_tf.tpu_checking import cache, environment, verdicts  # noqa: E402
+from gala_tf.tpu_checking import environment, verdicts  # noqa: E402
 
 TOPOLOGY = flags.DEFINE_string("topology", "v3:2x2x1", "As for tpu_check.")
 BATCH = flags.DEFINE_integer("batch", 128, "Images of the core.", lower_bound=1)
@@ -179,7 +179,7 @@ def main():
     where = environment.find(ENVIRONMENT.value or environment.default_directory())
     if where is None:
         raise ValueError("no environment yet: run python -m gala_tf.tpu_check first")
-    kept = cache.Cache(CACHE.value or environment.cache_directory() / "tpu_check")
+    kept = verdicts.Cache(CACHE.value or environment.cache_directory() / "tpu_check")
     what = "ResNet-50, training step" if WHOLE.value else f"one layer, {SIDE}x{SIDE}x{CHANNELS}"
     print(f"{what}, {BATCH.value} images, bfloat16, one core of {TOPOLOGY.value}")
     print(f"{'formulation':<18} {'GB':>7} {'ratio':>6} {'GFLOP':>8} {'peak MiB':>9}")

@@ -1,8 +1,9 @@
 """The page that --help prints: what a command does, examples, and its flags by group."""
 
+import difflib
 import re
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from absl import flags
 
@@ -58,6 +59,14 @@ def _gist(sentence, width):
     while len(sentence) > width and (parts := re.split(r"[:;,] (?!.*[:;,] )", sentence))[1:]:
         sentence = parts[0]
     return textwrap.shorten(sentence.rstrip("."), width, placeholder=" ...")
+
+
+def nearest(word: str, known: Collection[str], prefix: str = "") -> str:
+    """`; did you mean ...?` if one of the known words is much like this one."""
+    close = difflib.get_close_matches(word, list(known), n=1) or [
+        name for name in known if len(word) > 2 and name.startswith(word)
+    ]
+    return f"; did you mean {prefix}{close[0]}?" if close else ""
 
 
 # ------------------------------------------------------------------ what it does
@@ -132,10 +141,14 @@ def groups(listed: Iterable[flags.Flag]) -> list[str]:
 
 def entry(flag: flags.Flag, full: bool = False) -> str:
     """`--name=default  help`, in two lines; with `full` in as many as it takes."""
-    texts = [_help(flag)] if full else _shorter_and_shorter(_help(flag))
+    name, text = label(flag), _help(flag)
+    if len(name) > WIDTH - 2:  # choices without end: as words, which can be wrapped
+        name, _, choices = name.partition("=")
+        text = f"{text} One of {choices.replace('|', ', ').removeprefix(', ')}."
+    texts = [text] if full else _shorter_and_shorter(text)
     for text in texts:
         lines = textwrap.wrap(
-            f"{label(flag)}  {text}",
+            f"{name}  {text}",
             WIDTH,
             initial_indent="  ",
             subsequent_indent="      ",
@@ -165,7 +178,9 @@ def label(flag: flags.Flag) -> str:
         text = "" if default is None else str(default)
     choices = getattr(flag.parser, "enum_values", None) or []
     if choices:
-        text = "|".join([*([text] if text else []), *(c for c in choices if c and c != text)])
+        # A flag without a default takes any; where "" is the default, nothing stands first.
+        first = [] if default is None else [text]
+        text = "|".join([*first, *(choice for choice in choices if choice not in first)])
     return f"--{flag.name}" + (f"={text}" if text else "") + (" (required)" if needed(flag) else "")
 
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from gala_tf.data import dataset_info, records, tfrecord_files
+from gala_tf.data import dataset_info, messages, records, tfrecord_files
 
 LISTED = 5  # bad records in a message; all are in bad_records.json
 # TensorFlow quotes a record that is no tf.train.Example as if its bytes were text.
@@ -142,7 +142,7 @@ def _reason(error):
     """What a decoder says, without the names of graph nodes around it."""
     if isinstance(error, UnicodeDecodeError):
         return "it is no tf.train.Example"
-    text = error.message.splitlines()[0].rpartition("}} ")[2].partition(" [Op:")[0]
+    text = messages.plain_message(error)
     return re.sub(r"^Error in user-defined function .* with iterator: \S+ ", "", text).rstrip(". ")
 
 

@@ -10,8 +10,8 @@ from absl import flags as absl_flags
 from gala_tf import config, evaluate, sweep
 from gala_tf.command_line import flagfiles
 from gala_tf.evaluation import scores
-from gala_tf.paper import published
-from gala_tf.paper.rows import ROWS
+from gala_tf.paper import published, sweeps
+from gala_tf.paper.published import ROWS
 from gala_tf.runs import directory
 from gala_tf.training import checks, plan, schedules
 
@@ -276,7 +276,7 @@ def test_header_of_a_sweep_has_its_command(name):
 def expanded(name, *more):
     base, own = read_sweep(name, *more)
     numbers = [float(value) for value in own.lambdas], [int(seed) for seed in own.seeds]
-    return {run.name: run.config for run in sweep.expand(base, own.rows, *numbers, own.runs)}
+    return {run.name: run.config for run in sweeps.expand(base, own.rows, *numbers, own.runs)}
 
 
 @pytest.mark.parametrize("name, number", [("sweep_table3.flags", "3"), ("sweep_table4.flags", "4")])
