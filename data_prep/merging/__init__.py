@@ -1,7 +1,8 @@
 """Maps of one source on the images of another: by name, or by the pictures themselves.
 
-merge.py            the merged source, and the join by name
+merge.py            the merged source
 pair.py             the two sources: lists on disk, pictures, labels
+by_name.py          the join by file names
 by_content.py       the join by content, in stages
 source_hashes.py    perceptual hashes of a whole source, in parallel
 perceptual_hash.py  255 bits by which a resized, cropped picture is known again

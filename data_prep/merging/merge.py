@@ -26,7 +26,7 @@ import numpy as np
 
 from data_prep import sources
 from data_prep.maps import geometry
-from data_prep.merging import by_content, map_frames, match_report, perceptual_hash
+from data_prep.merging import by_content, by_name, map_frames, perceptual_hash
 from data_prep.merging import pair as merge_pair
 from data_prep.readers.imagenet.imagenet_classes import LABEL_ORDERS
 from data_prep.sources import SOURCES, Item, Source, SourceOptions
@@ -37,7 +37,6 @@ from gala_tf.data.schema import MAX_COUNT, Example
 JOINS = ("auto", "name", "content")
 OPTIONS = ("maps_source", "maps_dir", "join", "match_report", "maps_splits", "accept_doubtful")
 BASES = ("imagenet", "imagenet_tfrecords", "folder")  # may be given maps
-_FRAME_SAMPLE = 64  # pairs that decide how maps joined by name lie in their images
 
 
 def options_read(name: str, maps_source: str) -> tuple[str, ...]:
@@ -131,7 +130,7 @@ def merge(
     if join == "auto":
         join = "name" if pair.tables.are_named() else "content"
     if join == "name":
-        frame, labels, notes = _join_by_name(pair, report_path)
+        frame, labels, notes = by_name.join(pair, report_path)
     else:
         frame, labels, notes = by_content.join(
             pair,
@@ -167,46 +166,6 @@ def _check(join, maps_splits):
         raise ValueError(
             f"--maps_splits={','.join(maps_splits)!r}: expected some of {', '.join(SPLITS)}."
         )
-
-
-# --------------------------------------------------------------------------- by name
-
-
-def _join_by_name(pair, report_path):
-    """Joins; the maps' frame, the table of labels, and lines for the summary."""
-    tables = pair.tables
-    tables.join_names()
-    if report_path:
-        match_report.write_table(
-            report_path,
-            (
-                match_report.Row(image_id, "", "", "", "", "", verdict, "no")
-                for image_id, verdict in tables.unjoined()
-            ),
-        )
-    pairs = tables.sample_pairs(_FRAME_SAMPLE)
-    if not pairs:
-        raise ValueError(
-            f"Of {tables.count('maps')} map records none is named as one image of the base is; the "
-            f"first are {tables.item('maps', 0).image_id!r} and "
-            f"{tables.item('base', 0).image_id!r}. Are they of the same images? --join=content "
-            "compares the pictures instead."
-        )
-    notes = [f"{count:,} {verdict}" for verdict, count in tables.verdicts()]
-    labels = merge_pair.label_table(pair.base.class_names, pair.maps.class_names, by_index=False)
-    return _vote_frame(pair, pairs), labels, notes
-
-
-def _vote_frame(pair, pairs):
-    """The frame in which the maps' square pictures agree best with the images of equal name."""
-    votes = dict.fromkeys(perceptual_hash.FRAMES, 0.0)
-    for base_position, map_position in pairs:
-        image = pair.grey("base", base_position)
-        picture = pair.grey("maps", map_position)
-        if image is not None and picture is not None and picture.width == picture.height:
-            for frame in votes:
-                votes[frame] += perceptual_hash.correlation(image, picture, frame)
-    return max(votes, key=votes.get)
 
 
 # --------------------------------------------------------------------------- summary
