@@ -14,12 +14,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = [path for top in ("gala_tf", "data_prep") for path in sorted((ROOT / top).rglob("*.py"))]
 TOOLS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
-LIGHT = sorted(
+# Under contracts; and those that import TensorFlow late because only files on gs:// need it.
+LIGHT = ["gala_tf.data.dataset_info", "gala_tf.data.files", "gala_tf.paper.published"]
+LIGHT += [
     module
     for contract in TOOLS["importlinter"]["contracts"]
     if "tensorflow" in contract.get("forbidden_modules", ())
     for module in contract["source_modules"]
-)
+]
 # Of the extras [quickstart] and [tfds]; and __main__.py, which is there to be run.
 OPTIONAL = re.compile(r"data_prep\.(sources\.quickstart\w*|tfds_builder)|.*\.__main__")
 
