@@ -2,8 +2,8 @@
 
     python -m gala_tf.tpu_checking.compiling REQUEST.json
 
-It uses private parts of JAX, which `environment.PINNED` fixes. Nothing is run. JAX is imported late:
-it reads SETTINGS when it is, and only this process's environment has it; `sizes_in` needs neither.
+It uses private parts of JAX, which `environment.PINNED` fixes. Nothing is run. JAX is imported
+late: it reads SETTINGS when it is, and only this process's environment has it.
 """
 
 import json
