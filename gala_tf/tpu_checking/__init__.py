@@ -6,7 +6,8 @@ pure_step.py    a traced step as a pure function of its variables' values
 lowering.py     stage 1, a process of its own: the step -> HLO with TensorFlow's TPU kernels
 compiling.py    stage 2, a process of its own: HLO -> TPU executable with libtpu
 environment.py  the virtual environment that both run in
-hlo.py, lint.py what the compiler accepts and hardware regrets: float64, dynamic shapes, ...
+hlo.py          reads an HLO module: instructions, arithmetic
+lint.py         what the compiler accepts and hardware regrets: float64, dynamic shapes, ...
 verdicts.py     a step through both stages; verdicts are kept by the hash of what was compiled
 summary.py      what the chips have, the floor that FLOPs and bytes imply, the table
 """

@@ -2,7 +2,8 @@
 
     python -m gala_tf.tpu_checking.compiling REQUEST.json
 
-It uses private parts of JAX, which `environment.REQUIREMENTS` pins. Nothing is run.
+It uses private parts of JAX, which `environment.PINNED` fixes. Nothing is run. JAX is imported
+late: it reads SETTINGS when it is, and only this process's environment has it.
 """
 
 import json

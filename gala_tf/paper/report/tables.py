@@ -51,8 +51,7 @@ def paper_table(which, lines, compared, unfinished, relative: bool, same_data: b
     """One of the paper's tables, its rows in its order; rows of other networks follow.
 
     Args:
-        which: numbers of the tables shown as one, ascending: (1, 3), (2,) or (4,); the last one
-            has all rows.
+        which: the tables shown as one: (1, 3), (2,) or (4,); the last one has all rows.
         lines: ours, one data set's.
         compared: {label: Paired} of the lines that were tested.
         unfinished: {row: number of unfinished runs}.
