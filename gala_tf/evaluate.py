@@ -63,7 +63,7 @@ class Evaluator:
     def __init__(self, strategy, network, run_config, info, split):
         import tensorflow as tf
 
-        from gala_tf.data import input_pipeline
+        from gala_tf.data import eval_pipeline
 
         self.strategy, self.run_config, self.info, self.split = strategy, run_config, info, split
         self._images = None  # of the picture, read once
@@ -76,7 +76,7 @@ class Evaluator:
         self.replica_step = make_replica_step(network)  # `tpu_check` compiles it
         self.step = tf.function(self._make_step())
         self.dataset = strategy.distribute_datasets_from_function(
-            lambda context: input_pipeline.make_eval_dataset(
+            lambda context: eval_pipeline.make_eval_dataset(
                 run_config.data_dir,
                 info,
                 split,
@@ -135,11 +135,12 @@ class Evaluator:
     def picture(self, predictions: Predictions):
         """Some images of the split with human and attention maps, uint8 [H, W, 3]."""
         from gala_tf import visualize
+        from gala_tf.data import eval_pipeline
 
         rows = visualize.spread_rows(predictions, PICTURE_ROWS)
         if self._images is None:
-            self._images = visualize.read_images(
-                self.run_config, self.info, self.split, rows, self.geometry
+            self._images = eval_pipeline.read_images(
+                self.run_config.data_dir, self.info, self.split, rows, self.geometry
             )
         titles = visualize.paper_titles(predictions.maps, self.run_config)
         return visualize.predictions_grid(
@@ -235,7 +236,7 @@ def evaluate_run(model_dir: str, split: str, which: str, overrides=(), strategy=
     Raises:
         ValueError: no run, no such split, damaged data, or data of other classes than the run's.
     """
-    from gala_tf.data import input_pipeline
+    from gala_tf.data import eval_pipeline
     from gala_tf.distribution.strategy import make_strategy
     from gala_tf.evaluation import per_image
     from gala_tf.runs import directory
@@ -270,7 +271,7 @@ def evaluate_run(model_dir: str, split: str, which: str, overrides=(), strategy=
         **scores.results(predictions, ceilings),
     }
     print(scores.table(numbers))
-    ids = input_pipeline.image_ids(run_config.data_dir, info, split)
+    ids = eval_pipeline.image_ids(run_config.data_dir, info, split)
     columns = per_image.columns_of(predictions, ids, info.class_names)
     written = _write(model_dir, numbers, columns, evaluator.picture(predictions))
     print("wrote", ", ".join(written))

@@ -187,43 +187,6 @@ def spread(has_clickmap: np.ndarray, count: int) -> np.ndarray:
     return rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)]
 
 
-def read_examples(run_config, info, split: str, rows: Sequence[int], geometry: dict) -> dict:
-    """What the evaluation pipeline yields for the places `rows` of a split, in their order.
-
-    Args:
-        run_config, info, split: the run, its data set, the split's name.
-        rows: places in the split.
-        geometry: from `evaluate.eval_geometry`.
-
-    Returns:
-        image [N, S, S, 3] uint8, label [N], clickmap [N, h, h, 1], has_clickmap [N], ...
-
-    Raises:
-        ValueError: a record that cannot be read.
-    """
-    from gala_tf.data import input_pipeline, reading
-
-    wanted, found = set(map(int, rows)), {}
-    batch_size = min(64, info.require_split(split).examples)
-    dataset = input_pipeline.make_eval_dataset(
-        run_config.data_dir, info, split, batch_size=batch_size, **geometry
-    )
-    with reading.named_records(run_config.data_dir, info, split):
-        for batch in dataset:
-            for place, index in enumerate(batch["image_index"].numpy().tolist()):
-                if index in wanted:
-                    found[index] = {name: part[place].numpy() for name, part in batch.items()}
-            if len(found) == len(wanted):
-                break
-    examples = [found[int(row)] for row in rows]
-    return {name: np.stack([example[name] for example in examples]) for name in examples[0]}
-
-
-def read_images(run_config, info, split: str, rows: Sequence[int], geometry: dict) -> np.ndarray:
-    """The images at places `rows` as a network sees them, [N, S, S, 3] uint8; `read_examples`."""
-    return read_examples(run_config, info, split, rows, geometry)["image"]
-
-
 def draw_run(
     model_dir: str,
     split: str,
@@ -246,7 +209,7 @@ def draw_run(
         ValueError: no run or weights, no such split or layer, or a damaged data set.
     """
     from gala_tf import evaluate
-    from gala_tf.data import dataset_info
+    from gala_tf.data import dataset_info, eval_pipeline
     from gala_tf.distribution.strategy import make_strategy
     from gala_tf.runs import directory
 
@@ -263,7 +226,7 @@ def draw_run(
     evaluator = evaluate.Evaluator(strategy, network, run_config, info, split)
     predictions = evaluator.run()
     rows = spread_rows(predictions, num_images)
-    images = read_images(run_config, info, split, rows, evaluator.geometry)
+    images = eval_pipeline.read_images(run_config.data_dir, info, split, rows, evaluator.geometry)
     titles = paper_titles(predictions.maps, run_config)
     picture = predictions_grid(images, predictions, rows, info.class_names, layers, titles)
     output = output or os.path.join(model_dir, "figures", f"attention-{split}.png")

@@ -1,6 +1,6 @@
 """Reading a split: which shards, how a record is parsed and its map read, what names a bad record.
 
-What training and evaluation share (`input_pipeline`).
+What training (`input_pipeline`) and evaluation (`eval_pipeline`) share.
 """
 
 import contextlib

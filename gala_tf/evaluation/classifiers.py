@@ -141,7 +141,7 @@ def evaluate_model(request: Request) -> dict:
     """
     import tensorflow as tf
 
-    from gala_tf.data import input_pipeline
+    from gala_tf.data import eval_pipeline
     from gala_tf.evaluation import per_image
     from gala_tf.explain import explanations
 
@@ -166,7 +166,7 @@ def evaluate_model(request: Request) -> dict:
         request.clickmap_blur,
     )
     found, columns = {}, {}
-    ids = input_pipeline.image_ids(request.data_dir, info, request.split)
+    ids = eval_pipeline.image_ids(request.data_dir, info, request.split)
     for name in request.conventions:
         predictions, scored = protocols.run(name, explain, data, sides)
         if name == "paper":

@@ -46,7 +46,7 @@ def columns_of(predictions, image_ids: Sequence[str], class_names: Sequence[str]
 
     Args:
         predictions: an `evaluate.Predictions` of N images.
-        image_ids: N names, from `input_pipeline.image_ids`.
+        image_ids: N names, from `eval_pipeline.image_ids`.
         class_names: K names.
 
     Raises:

@@ -79,9 +79,9 @@ def compared_sides(maps, grid: int = 0) -> dict[str, int]:
 
 def paper_batches(data: Data, clickmap_size: int):
     """Batches as `evaluate` sees them: central crop, exact sums of blurred counts."""
-    from gala_tf.data import input_pipeline
+    from gala_tf.data import eval_pipeline
 
-    return input_pipeline.make_eval_dataset(
+    return eval_pipeline.make_eval_dataset(
         data.data_dir,
         data.info,
         data.split,

@@ -106,13 +106,13 @@ def find_ceilings(run_config, info, split, geometry, sides) -> dict[int, dict]:
         {side: {"value", "estimator", ...}}: the estimator's name, which goes wherever the value
         goes, says what it is and on which grid and blur. `value` is None for no ceiling.
     """
-    from gala_tf.data import input_pipeline
+    from gala_tf.data import eval_pipeline
 
     if info.require_split(split).with_participants:
         cut = {name: geometry[name] for name in ("crop_fraction", "clickmap_blur")}
         ceilings = {}
         for side in sorted(set(sides)):
-            maps = input_pipeline.participant_maps(
+            maps = eval_pipeline.participant_maps(
                 run_config.data_dir, info, split, clickmap_size=side, **cut
             )
             ceilings[side] = metrics.human_ceiling(maps, seed=0)

@@ -89,7 +89,7 @@ def draw_4a(
             split or an empty one, a damaged data set.
     """
     from gala_tf import evaluate
-    from gala_tf.data import dataset_info
+    from gala_tf.data import dataset_info, eval_pipeline
 
     _check_count(num_images)
     if data_dir:
@@ -100,7 +100,7 @@ def draw_4a(
     evaluate.check_classes(first.trained_on, info, run_config.data_dir)
     geometry = evaluate.eval_geometry(run_config, first.sizes)
     rows = choose_rows(run_config, info, split, num_images, geometry)
-    examples = visualize.read_examples(run_config, info, split, rows, geometry)
+    examples = eval_pipeline.read_examples(run_config.data_dir, info, split, rows, geometry)
     images, labels = examples["image"], examples["label"]
     names = first.name, second.name
     if names[0] == names[1]:  # two runs of one kind are known by their directories
@@ -246,13 +246,13 @@ def draw_4b(
 def _examples_of(trained, data_dir, split, num_images):
     """Images [N, S, S, 3] of a data set of any classes, their class names, and its DatasetInfo."""
     from gala_tf import evaluate
-    from gala_tf.data import dataset_info
+    from gala_tf.data import dataset_info, eval_pipeline
 
     run_config = dataclasses.replace(trained.run_config, data_dir=data_dir)
     info = dataset_info.load_info(data_dir)
     geometry = evaluate.eval_geometry(run_config, trained.sizes)
     rows = choose_rows(run_config, info, split, num_images, geometry)
-    examples = visualize.read_examples(run_config, info, split, rows, geometry)
+    examples = eval_pipeline.read_examples(run_config.data_dir, info, split, rows, geometry)
     titles = [f"true: {info.class_names[label]}" for label in examples["label"]]
     return examples["image"], titles, info
 

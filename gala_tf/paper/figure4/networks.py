@@ -131,7 +131,7 @@ def choose_rows(run_config, info, split, num_images, geometry) -> np.ndarray:
     Raises:
         ValueError: no such split, an empty one, a damaged shard.
     """
-    from gala_tf.data import dataset_info, input_pipeline, reading
+    from gala_tf.data import dataset_info, eval_pipeline, reading
 
     entry = info.require_split(split)
     if not entry.examples:
@@ -142,7 +142,7 @@ def choose_rows(run_config, info, split, num_images, geometry) -> np.ndarray:
     dataset_info.check_shards(run_config.data_dir, info, split)
     has_clickmap = np.ones(entry.examples, bool)
     if 0 < entry.with_clickmap < entry.examples:  # only then does it take a pass to know which
-        dataset = input_pipeline.make_eval_dataset(
+        dataset = eval_pipeline.make_eval_dataset(
             run_config.data_dir, info, split, batch_size=min(64, entry.examples), **geometry
         )
         with reading.named_records(run_config.data_dir, info, split):

@@ -18,7 +18,7 @@ from data_prep.raters import maps as reliability_maps
 from data_prep.raters.estimators import BETWEEN_DATA_SETS, ESTIMATORS
 from data_prep.sources import quickstart_maker
 from gala_tf import metrics
-from gala_tf.data import clickmaps, dataset_info, input_pipeline, records
+from gala_tf.data import clickmaps, dataset_info, eval_pipeline, records
 from gala_tf.evaluation import scores
 
 PIXELS = 200  # of simulated maps
@@ -318,7 +318,7 @@ def test_same_numbers_as_evaluation_for_the_same_settings(pairs_of_people, grid,
     found = run(directory, output_dir=tmp_path, estimators="two_participants", **options)
     one = found["estimators"]["two_participants"]
     if grid:
-        maps = input_pipeline.participant_maps(
+        maps = eval_pipeline.participant_maps(
             str(directory), info, "test", clickmap_size=grid, clickmap_blur=blur
         )
     else:
@@ -337,7 +337,7 @@ def test_same_numbers_as_evaluation_for_the_same_settings(pairs_of_people, grid,
 def test_a_map_is_cut_as_evaluation_cuts_it(tmp_path, shape, blur, fraction):
     maps = clicked(np.random.default_rng(0), 3, shape)
     info = write(tmp_path, {"x": maps}, shards=1)
-    evaluated = input_pipeline.participant_maps(
+    evaluated = eval_pipeline.participant_maps(
         str(tmp_path),
         info,
         "test",

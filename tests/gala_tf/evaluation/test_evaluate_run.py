@@ -16,7 +16,7 @@ from PIL import Image
 from scipy import ndimage, stats
 
 from gala_tf import evaluate
-from gala_tf.data import dataset_info, input_pipeline
+from gala_tf.data import dataset_info, eval_pipeline
 from gala_tf.evaluation import per_image, scores
 from gala_tf.runs import checkpoints, directory
 
@@ -105,7 +105,7 @@ def images(made):
     """What the pipeline gives the network: uint8 [13, 28, 28, 3]."""
     _, _, run_config, info = made
     geometry = evaluate.eval_geometry(run_config, LAYERS)
-    (batch,) = input_pipeline.make_eval_dataset(
+    (batch,) = eval_pipeline.make_eval_dataset(
         run_config.data_dir, info, "test", batch_size=13, **geometry
     )
     return batch["image"].numpy()
@@ -199,7 +199,7 @@ def test_images_may_come_in_any_order(made, predictions):
     strategy, network, run_config, info = made
     run_config = dataclasses.replace(run_config, eval_batch_size=5)
     evaluator = evaluate.Evaluator(strategy, network, run_config, info, "test")
-    ordered = input_pipeline.make_eval_dataset(
+    ordered = eval_pipeline.make_eval_dataset(
         run_config.data_dir, info, "test", batch_size=5, **evaluator.geometry
     )
     evaluator.dataset = ordered.unbatch().shuffle(15, seed=1).batch(5, drop_remainder=True)
@@ -524,7 +524,7 @@ def check_rows(path, numbers, made, predictions):
     """The CSV of a run has an image a row, and its columns' means are the results."""
     columns = per_image.load(path)
     _, _, run_config, info = made
-    ids = input_pipeline.image_ids(run_config.data_dir, info, "test")
+    ids = eval_pipeline.image_ids(run_config.data_dir, info, "test")
     assert list(columns["image_id"]) == ids and len(set(ids)) == 13
     np.testing.assert_array_equal(columns["label"], predictions.label)
     np.testing.assert_array_equal(columns["has_clickmap"], predictions.has_clickmap)

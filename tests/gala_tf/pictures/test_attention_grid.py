@@ -12,7 +12,7 @@ from absl import flags
 from PIL import Image
 
 from gala_tf import config, evaluate, visualize
-from gala_tf.data import clickmaps, dataset_info, records
+from gala_tf.data import clickmaps, dataset_info, eval_pipeline, records
 from gala_tf.runs import checkpoints, directory
 
 PANEL, GAP, MARGIN = visualize.PANEL, visualize.GAP, visualize.MARGIN
@@ -321,12 +321,12 @@ def test_examples_come_whole_and_in_the_order_asked_for(run_dir):
     run_config, info = directory.load(run_dir)
     geometry = evaluate.eval_geometry(run_config, {"layer": 2})
     rows = [9, 3, 4]  # of two shards
-    examples = visualize.read_examples(run_config, info, "test", rows, geometry)
+    examples = eval_pipeline.read_examples(run_config.data_dir, info, "test", rows, geometry)
     assert examples["image_index"].tolist() == rows
     assert examples["label"].tolist() == [1, 0, 0]
     assert examples["has_clickmap"].tolist() == [1, 0, 1]
     assert examples["clickmap"].shape == (3, 2, 2, 1) and not examples["clickmap"][1].any()
-    images = visualize.read_images(run_config, info, "test", rows, geometry)
+    images = eval_pipeline.read_images(run_config.data_dir, info, "test", rows, geometry)
     np.testing.assert_array_equal(images, examples["image"])
     np.testing.assert_allclose(images.mean((1, 2, 3)), [190, 70, 90], atol=1.5)
 

@@ -13,7 +13,7 @@ import small_data
 import tensorflow as tf
 
 from gala_tf import losses
-from gala_tf.data import clickmaps, dataset_info, input_pipeline
+from gala_tf.data import clickmaps, dataset_info, eval_pipeline, input_pipeline
 from gala_tf.distribution.strategy import make_strategy
 from gala_tf.tpu_checking import (
     cache,
@@ -174,7 +174,7 @@ def test_batches_without_a_data_set_are_those_of_one(data_dir, tmp_path):
     real = dataset_info.load_info(str(data_dir))
     for make, split in (
         (input_pipeline.make_train_dataset, "train"),
-        (input_pipeline.make_eval_dataset, "validation"),
+        (eval_pipeline.make_eval_dataset, "validation"),
     ):
         mine = make(str(tmp_path), info, split, **arguments)
         assert mine.element_spec == make(str(data_dir), real, split, **arguments).element_spec

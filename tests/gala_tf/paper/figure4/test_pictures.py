@@ -13,7 +13,7 @@ from absl import flags
 from PIL import Image
 
 from gala_tf import config, evaluate, figures
-from gala_tf.data import dataset_info, input_pipeline
+from gala_tf.data import dataset_info, eval_pipeline
 from gala_tf.paper.figure4 import draw as figure4_runs
 from gala_tf.paper.figure4 import networks, pictures
 from gala_tf.pictures import panels
@@ -378,7 +378,7 @@ def test_split_that_is_not_there_or_empty_is_refused(data_dir, tmp_path):
 
 
 def test_images_are_chosen_among_those_with_a_map(data_dir):
-    ids = input_pipeline.image_ids(str(data_dir), dataset_info.load_info(str(data_dir)), "test")
+    ids = eval_pipeline.image_ids(str(data_dir), dataset_info.load_info(str(data_dir)), "test")
     numbers = [int(name.split("/")[1]) for name in ids]
     with_map = [row for row, number in enumerate(numbers) if number % 5]
     assert choose(data_dir).tolist() == with_map
