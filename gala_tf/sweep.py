@@ -140,8 +140,8 @@ def results(run: Run) -> dict | None:
         return None
     steps = [line["step"] for line in logs.read_metrics(model_dir) if line["kind"] == "train"]
     if steps:  # a copy of a run without its log counts by its results
-        begun_with, info = directory.load(model_dir)
-        if steps[-1] < plan.make_plan(begun_with, info, replicas=1).total_steps:
+        begun = directory.open_run(model_dir)
+        if steps[-1] < plan.make_plan(begun.config, begun.info, replicas=1).total_steps:
             return None
     with tf.io.gfile.GFile(path) as file:
         return json.loads(file.read())
@@ -165,7 +165,7 @@ def check_flags(runs: Sequence[Run]) -> None:
 
     lines = []
     for run in filter(_has_begun, runs):
-        began_with, _ = directory.load(run.config.model_dir)
+        began_with = directory.open_run(run.config.model_dir).config
         lines += [
             f"{run.config.model_dir}: --{name} was {old!r}, is {new!r}"
             for name, (old, new) in config.changed_flags(began_with, run.config).items()

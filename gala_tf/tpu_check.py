@@ -19,7 +19,7 @@ import sys
 from absl import flags
 
 from gala_tf import command, config
-from gala_tf.evaluation import scores
+from gala_tf.evaluation import naming
 from gala_tf.tpu_checking import cache, chips, environment, summary, verdicts
 
 DEFECTS = ("no_kernel", "dynamic_shape", "dynamic_resize", "print", "float64", "int64", "float32")
@@ -160,7 +160,7 @@ def check(run_config: config.Config) -> dict:
     plant = "" if values.plant == "batch" else values.plant
     checked = Check(where, kept, run_config, values.num_classes, plant)
     report = {
-        "network": scores.network_name(run_config),
+        "network": naming.network_name(run_config),
         "precision": run_config.precision,
         "image_size": run_config.image_size,
         "num_classes": values.num_classes,

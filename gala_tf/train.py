@@ -99,10 +99,10 @@ def train_and_evaluate(run_config: config.Config) -> dict:
     """
     import tensorflow as tf
 
-    from gala_tf import evaluate
     from gala_tf.data import bad_records
     from gala_tf.distribution import cluster
     from gala_tf.distribution import strategy as strategies
+    from gala_tf.evaluation import evaluate_run
     from gala_tf.runs import checkpoints, logs
     from gala_tf.runs import directory as run_directory
 
@@ -119,7 +119,7 @@ def train_and_evaluate(run_config: config.Config) -> dict:
     consensus.agree(strategy, run_directory.identity(run_config, info), SAME_COMMAND)
     run_directory.check(run_config, info)
     session = sessions.build_session(run_config, info, strategy)
-    evaluator = evaluate.Evaluator(
+    evaluator = evaluate_run.RunEvaluator(
         strategy, session.network, run_config, info, run_config.validation_split
     )
 
@@ -160,7 +160,7 @@ def train_and_evaluate(run_config: config.Config) -> dict:
     results = {"validation": facts["validation"]}
     if run_config.test_split and facts["step"] == total:
         results["test"] = full_disk.keep_trying(
-            lambda: evaluate.evaluate_run(
+            lambda: evaluate_run.evaluate_run(
                 directory, run_config.test_split, "best", strategy=strategy
             ),
             f"results in {directory}",
@@ -198,7 +198,7 @@ def resume(run: Run) -> State:
     """The state at the newest checkpoint's end, or at the beginning."""
     from gala_tf.data import bad_records
     from gala_tf.distribution import strategy as strategies
-    from gala_tf.evaluation import scores
+    from gala_tf.evaluation import naming
     from gala_tf.runs import logs
     from gala_tf.training import profiling
 
@@ -220,7 +220,7 @@ def resume(run: Run) -> State:
     log = run.write("metrics.jsonl", logs.MetricLog, cfg.model_dir, step, again)
     progress = logs.Progress(step, session.length.total_steps)
     progress.say(
-        f"{scores.network_name(cfg)} on {run.info.name}: {session.length.total_steps} steps of "
+        f"{naming.network_name(cfg)} on {run.info.name}: {session.length.total_steps} steps of "
         f"{cfg.global_batch_size} images, {run.info.num_classes} classes, {place['replicas']} "
         "replica(s)" + (f"; resumed at step {step}" if step else "")
     )

@@ -111,13 +111,13 @@ def image_ids(data_dir, info, split):
     return [name.decode("utf-8") for name in dataset.as_numpy_iterator()]
 
 
-def read_examples(data_dir, info, split: str, rows: Sequence[int], geometry: dict) -> dict:
-    """What the evaluation pipeline yields for the places `rows` of a split, in their order.
+def read_examples(data_dir, info, split: str, places: Sequence[int], geometry: dict) -> dict:
+    """What the evaluation pipeline yields for some places of a split, in their order.
 
     Args:
         data_dir, info, split: the data set, and a split's name.
-        rows: places in the split.
-        geometry: from `evaluate.eval_geometry`.
+        places: in the split, 0..N-1.
+        geometry: from `protocols.Paper`.
 
     Returns:
         image [N, S, S, 3] uint8, label [N], clickmap [N, h, h, 1], has_clickmap [N], ...
@@ -125,23 +125,18 @@ def read_examples(data_dir, info, split: str, rows: Sequence[int], geometry: dic
     Raises:
         ValueError: a record that cannot be read.
     """
-    wanted, found = set(map(int, rows)), {}
+    wanted, found = set(map(int, places)), {}
     batch_size = min(64, info.require_split(split).examples)
     dataset = make_eval_dataset(data_dir, info, split, batch_size=batch_size, **geometry)
     with reading.named_records(data_dir, info, split):
         for batch in dataset:
-            for place, index in enumerate(batch["image_index"].numpy().tolist()):
+            for number, index in enumerate(batch["image_index"].numpy().tolist()):
                 if index in wanted:
-                    found[index] = {name: part[place].numpy() for name, part in batch.items()}
+                    found[index] = {name: part[number].numpy() for name, part in batch.items()}
             if len(found) == len(wanted):
                 break
-    examples = [found[int(row)] for row in rows]
+    examples = [found[int(place)] for place in places]
     return {name: np.stack([example[name] for example in examples]) for name in examples[0]}
-
-
-def read_images(data_dir, info, split: str, rows: Sequence[int], geometry: dict) -> np.ndarray:
-    """The images at places `rows` as a network sees them, [N, S, S, 3] uint8; `read_examples`."""
-    return read_examples(data_dir, info, split, rows, geometry)["image"]
 
 
 def participant_maps(data_dir, info, split, *, clickmap_size, clickmap_blur, crop_fraction=0.875):

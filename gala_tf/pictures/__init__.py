@@ -1,1 +1,5 @@
-"""What people look at: panels, overlays, grids of attention."""
+"""Pictures of images and maps.
+
+panels           one square: an image, a map over it, colours, texts
+attention_grid   a row an image: image, human map, layers' maps
+"""

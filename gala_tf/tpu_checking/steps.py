@@ -1,6 +1,6 @@
 """The steps that `train` and `evaluate` run, traced for one TPU core, with or without a data set.
 
-The functions are theirs: `sessions.build_session` and `evaluate.Evaluator` build them; the shapes
+The functions are theirs: `sessions.build_session` and `RunEvaluator` build them; the shapes
 of a batch are those of their input pipelines.
 """
 
@@ -11,8 +11,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from gala_tf import config, evaluate
+from gala_tf import config
 from gala_tf.data import dataset_info
+from gala_tf.evaluation import evaluate_run
 from gala_tf.tpu_checking.one_core import OneCore
 from gala_tf.training import plan
 from gala_tf.training import session as sessions
@@ -54,7 +55,7 @@ def trace(
                 strategy, run_config, info, session.sizes, session.map_resize, step=0
             )
         else:
-            evaluator = evaluate.Evaluator(
+            evaluator = evaluate_run.RunEvaluator(
                 strategy, session.network, run_config, info, run_config.validation_split
             )
             replica_step, dataset = evaluator.replica_step, evaluator.dataset

@@ -19,7 +19,7 @@ from data_prep.raters.estimators import BETWEEN_DATA_SETS, ESTIMATORS
 from data_prep.sources import quickstart_maker
 from gala_tf import metrics
 from gala_tf.data import clickmaps, dataset_info, eval_pipeline, records
-from gala_tf.evaluation import scores
+from gala_tf.evaluation import protocols, scores
 
 PIXELS = 200  # of simulated maps
 DRAW = figure.draw
@@ -502,7 +502,10 @@ def test_stored_ceiling_is_what_evaluation_takes(tmp_path, capsys):
     # A split without single participants' maps falls back on it; one with them is measured itself.
     bare = dataclasses.replace(stored.splits["test"], with_participants=0)
     bare = dataclasses.replace(stored, splits={"test": bare})
-    assert scores.find_ceilings(None, bare, "test", {}, [7, 14]) == {7: ceiling, 14: ceiling}
+    assert scores.find_ceilings(protocols.Data("", bare, "test", 28), [7, 14]) == {
+        7: ceiling,
+        14: ceiling,
+    }
     run(tmp_path, store="two_participants")
     assert f"replaces the human ceiling {one['value']}: split-half" in capsys.readouterr().out
     again = dataset_info.load_info(str(tmp_path)).human_ceiling
