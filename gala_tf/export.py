@@ -18,149 +18,21 @@ Both take pixel values 0..255, float32 [B, S, S, 3] RGB, with any B. `attention`
 scored layer's reduced map (column-wise L2 norm): what is compared with human maps in evaluation.
 """
 
-import os
-from collections.abc import Sequence
-
 from absl import flags
 
 from gala_tf import command
 
-KERAS_FILE = "model.keras"
-SAVED_MODEL = "saved_model"
-
-
-def export_network(
-    network, class_names: Sequence[str], output_dir: str, overwrite: bool = False
-) -> list[str]:
-    """Writes `network` in both forms; each appears under its name only when it is whole.
-
-    Args:
-        network: from `models.build_model`.
-        class_names: K names, in the order of the logits.
-        output_dir: where; made if need be, other files in it are left alone.
-        overwrite: replace what an earlier export left there.
-
-    Returns:
-        The paths written.
-
-    Raises:
-        ValueError: an output exists already, or the network has another number of classes.
-    """
-    import tensorflow as tf
-
-    check_output(output_dir, overwrite)
-    classes = network.output["logits"].shape[-1]
-    if classes != len(class_names):
-        raise ValueError(
-            f"The network tells {classes} classes apart, but there are {len(class_names)} names. "
-            "Give the names of the data set that it was trained on."
-        )
-    tf.io.gfile.makedirs(output_dir)
-    writers = {
-        KERAS_FILE: network.save,
-        SAVED_MODEL: lambda path: _write_saved_model(network, class_names, path),
-    }
-    for name, write in writers.items():
-        # A prefix: Keras wants its suffix to be .keras.
-        unfinished = os.path.join(output_dir, f"unfinished-{name}")
-        _remove(unfinished)  # what a killed export left
-        write(unfinished)
-        _replace(unfinished, os.path.join(output_dir, name))
-    return [os.path.join(output_dir, name) for name in writers]
-
-
-def check_output(output_dir: str, overwrite: bool) -> None:
-    """ValueError if an export would replace something and `overwrite` does not allow it."""
-    import tensorflow as tf
-
-    for name in (KERAS_FILE, SAVED_MODEL):
-        path = os.path.join(output_dir, name)
-        if not overwrite and tf.io.gfile.exists(path):
-            raise ValueError(
-                f"--output_dir={output_dir}: {name} exists there already. Use another directory, "
-                "or --overwrite to replace it."
-            )
-
-
-def _write_saved_model(network, class_names, path):
-    import tensorflow as tf
-
-    from gala_tf import evaluate, losses
-
-    module = tf.Module()
-    # The variables alone: a tracked Keras model would bring its layers' objects along.
-    module.weights = [weight.value for weight in network.weights]
-
-    images_spec = tf.TensorSpec((None, *network.input_shape[1:]), tf.float32, name="images")
-
-    @tf.function(input_signature=[images_spec])
-    def predict(images):
-        outputs = network(images, training=False)
-        volumes = evaluate.scored_volumes(outputs)
-        final = volumes[list(volumes)[-1]]  # [B, h, w, C]
-        return {
-            "probabilities": tf.nn.softmax(outputs["logits"]),  # [B, K]
-            "attention": losses.column_norm(final)[..., 0],  # [B, h, w]
-        }
-
-    @tf.function(input_signature=[])
-    def names():
-        return tf.constant(list(class_names))  # [K]
-
-    module.predict, module.class_names = predict, names
-    tf.saved_model.save(module, path, signatures={"serving_default": predict, "class_names": names})
-
-
-def _replace(source, target):
-    """Renames `source` to `target`; an old target goes away whole, never half."""
-    import tensorflow as tf
-
-    if tf.io.gfile.exists(target):
-        old = os.path.join(os.path.dirname(target), f"old-{os.path.basename(target)}")
-        _remove(old)
-        tf.io.gfile.rename(target, old)
-        tf.io.gfile.rename(source, target)
-        _remove(old)
-    else:
-        tf.io.gfile.rename(source, target)
-
-
-def _remove(path):
-    """Deletes a file or a directory, if there is one."""
-    import tensorflow as tf
-
-    if tf.io.gfile.isdir(path):
-        tf.io.gfile.rmtree(path)
-    elif tf.io.gfile.exists(path):
-        tf.io.gfile.remove(path)
-
-
-def export_run(
-    model_dir: str, output_dir: str, which: str = "best", overwrite: bool = False
-) -> list[str]:
-    """Exports the weights of a run; returns the paths written.
-
-    Args:
-        model_dir: the run directory.
-        output_dir: where to.
-        which: `best` (highest validation top-1) or `newest`.
-        overwrite: replace what an earlier export left there.
-
-    Raises:
-        ValueError: no run or weights, or an output exists already.
-    """
-    from gala_tf.runs import directory
-
-    check_output(output_dir, overwrite)  # before the network is built
-    _, info, network, _ = directory.load_network(model_dir, which)
-    return export_network(network, info.class_names, output_dir, overwrite)
-
 
 def main():
     """Exports what the flags say."""
+    from gala_tf.explain import exporting
+    from gala_tf.runs import directory
+
     values = flags.FLAGS
-    for path in export_run(
-        values.model_dir, values.output_dir, values.checkpoint, values.overwrite
+    exporting.check_output(values.output_dir, values.overwrite)  # before the network is built
+    run = directory.open_run(values.model_dir, weights=values.checkpoint)
+    for path in exporting.export_network(
+        run.network, run.info.class_names, values.output_dir, values.overwrite
     ):
         print("wrote", path)
 

@@ -18,14 +18,6 @@ The other pictures of the paper are not drawn here. 2A, 5 and 6 show a data set,
 from absl import flags
 
 from gala_tf import command
-from gala_tf.paper.figure4 import draw
-
-# Where the pictures are that this command does not draw.
-ELSEWHERE = {
-    "2a": "`python -m data_prep.verify DATA` draws it from a data set: DATA/verify/exemplars.png",
-    "5": "`python -m data_prep.verify DATA` draws it from a data set: DATA/verify/statistics.png",
-    "6": "`python -m data_prep.verify DATA` draws it from a data set: DATA/verify/exemplars.png",
-}
 
 # Flags that only one of the figures reads.
 ONLY = {
@@ -36,11 +28,9 @@ ONLY = {
 
 def main():
     """Draws what the flags say."""
+    from gala_tf.paper.figure4 import draw
+
     values = flags.FLAGS
-    if values.figure in ELSEWHERE:
-        raise ValueError(
-            f"--figure={values.figure} is another command's: {ELSEWHERE[values.figure]}."
-        )
     if not values.model_dir:
         raise ValueError(f"--figure={values.figure} needs --model_dir: a run of gala_tf.train.")
     for figure, names in ONLY.items():
@@ -83,9 +73,8 @@ def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
     flags.DEFINE_enum(
         "figure",
         None,
-        ["4a", "4b", *ELSEWHERE],
-        "The paper's figure. 2a, 5 and 6 show a data set: `python -m data_prep.verify DATA` draws "
-        "them into DATA/verify (exemplars.png: 2A and 6; statistics.png: 5).",
+        ["4a", "4b"],
+        "Which of the two pictures.",
         required=True,
         **fv,
     )

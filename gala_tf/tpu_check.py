@@ -44,7 +44,7 @@ def define_flags() -> None:
 
 def main():
     """Checks as the flags say; prints the table, writes the JSON."""
-    from gala_tf.evaluation import scores
+    from gala_tf.evaluation import naming
 
     values = flags.FLAGS
     for topology in values.topology:
@@ -62,7 +62,7 @@ def main():
         values.environment,
         values.cache_dir,
     )
-    report = check.check(run_config, scores.network_name(run_config), asked)
+    report = check.check(run_config, naming.network_name(run_config), asked)
     if values.output:
         with open(values.output, "w") as file:
             json.dump(report, file, indent=1)

@@ -11,8 +11,6 @@ end it (`gala_tf/resilience/interruption.py`).
 
 import sys
 
-from absl import flags
-
 from gala_tf import command, config
 
 
@@ -36,5 +34,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     config.define_flags()
-    flags.adopt_module_key_flags(config)
     command.run(main)

@@ -8,9 +8,9 @@ import json
 
 import numpy as np
 
-from gala_tf import config, evaluate
+from gala_tf import config
 from gala_tf.data import dataset_info
-from gala_tf.evaluation import per_image, scores
+from gala_tf.evaluation import evaluator, naming, per_image, scores
 from gala_tf.paper import published
 from gala_tf.runs import directory as run_directory
 
@@ -60,7 +60,7 @@ def run_config(row="gala_clickmaps", map_loss_weight=1.0, seed=0, **changes):
 
 
 def predictions(seed, accuracy, map_skill, images=IMAGES, with_maps=True):
-    """An `evaluate.Predictions`: some images are hard, for every seed; so are their maps."""
+    """An `evaluator.Predictions`: some images are hard, for every seed; so are their maps."""
     fixed = np.random.default_rng(99)
     human = fixed.random((images, SIDE, SIDE)).astype(np.float32)
     hardness, label = fixed.random(images), fixed.integers(0, len(CLASSES), images)
@@ -69,7 +69,7 @@ def predictions(seed, accuracy, map_skill, images=IMAGES, with_maps=True):
     wrong = (label + rng.integers(1, len(CLASSES), images)) % len(CLASSES)
     noise = rng.random((len(LAYERS), images, SIDE, SIDE))
     skill = np.clip(map_skill - 0.3 * (hardness - 0.5), 0, 1)[:, None, None]
-    return evaluate.Predictions(
+    return evaluator.Predictions(
         label=label.astype(np.int32),
         prediction=np.where(hit, label, wrong).astype(np.int32),
         rank=np.where(hit, 0, rng.integers(1, len(CLASSES), images)).astype(np.int32),
@@ -120,7 +120,7 @@ def write_run(
     found = predictions(seed, accuracy, map_skill, info.splits["test"].examples)
     people = {"value": ceiling, "null": 0.1, "estimator": "two made-up people"}
     numbers = {
-        "network": scores.network_name(made),
+        "network": naming.network_name(made),
         "data_set": info.name,
         "split": "test",
         "weights": "best",

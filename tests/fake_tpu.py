@@ -53,7 +53,7 @@ def fake_tpu_strategy(cores):
 def main(_):
     import tensorflow as tf
 
-    from gala_tf import evaluate
+    from gala_tf.evaluation import evaluate_run
 
     run_config = config.from_flags()
     info = checks.prepare_data(run_config)
@@ -64,7 +64,7 @@ def main(_):
             strategy, run_config, info, session.sizes, session.map_resize, step=0
         )
     )
-    evaluator = evaluate.Evaluator(
+    evaluator = evaluate_run.RunEvaluator(
         strategy, session.network, run_config, info, run_config.validation_split
     )
     traced = {

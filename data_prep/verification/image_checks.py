@@ -15,6 +15,7 @@ from PIL import Image
 from data_prep.verification.expectation import Expectation
 from gala_tf.data import dataset_info
 from gala_tf.data.images import PILLOW_ERRORS
+from gala_tf.data.messages import plain_message
 
 JPEG_FRAME = struct.Struct(">HHB")  # height, width, channels; after marker, length, precision
 
@@ -42,7 +43,7 @@ def decode(values: dict, expected: Expectation) -> tuple[np.ndarray | None, str]
     try:
         return tf.io.decode_and_crop_jpeg(data, _window(shape), channels=3).numpy(), ""
     except tf.errors.InvalidArgumentError as error:
-        return None, f"the JPEG cannot be decoded ({first_line(error)})"
+        return None, f"the JPEG cannot be decoded ({plain_message(error)})"
 
 
 @functools.lru_cache(maxsize=512)
@@ -73,9 +74,3 @@ def _is_turned(data):
         return Image.open(io.BytesIO(data)).getexif().get(0x0112, 1) != 1
     except PILLOW_ERRORS:
         return False  # TensorFlow's decoder is the one that counts
-
-
-def first_line(error: tf.errors.OpError) -> str:
-    """Why TensorFlow's decoder refused, without the names of its graph."""
-    # The first line names the node in braces; what follows it is the reason.
-    return error.message.splitlines()[0].split("}} ")[-1].split(" [Op:")[0]

@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from data_prep.building import encoding
 from data_prep.verification.expectation import Expectation
-from data_prep.verification.image_checks import first_line
 from gala_tf.data import clickmaps
+from gala_tf.data.messages import plain_message
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_HEADER = struct.Struct(">IIBB")  # width, height, bit depth, colour type; after 16 bytes
@@ -52,7 +52,7 @@ def decode_counts(png: bytes, shape: tuple[int, int]):
     try:
         return tf.io.decode_png(png, channels=1, dtype=dtype).numpy()[:, :, 0], ""
     except tf.errors.InvalidArgumentError as error:
-        return None, f"the PNG cannot be decoded ({first_line(error)})"
+        return None, f"the PNG cannot be decoded ({plain_message(error)})"
 
 
 def _check_participants(singles, participants, total):

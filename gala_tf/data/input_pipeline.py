@@ -1,4 +1,4 @@
-"""From shards to batches: an endless stream for training, and every image once for evaluation.
+"""From shards to batches of training: an endless stream (evaluation's is `eval_pipeline`).
 
 A batch is a dict of static shapes, every key always there:
 
@@ -6,19 +6,16 @@ A batch is a dict of static shapes, every key always there:
     label         int32   [B]           0-based
     clickmap      float32 [B, h, h, 1]  >= 0, any scale; all zero where has_clickmap is 0
     has_clickmap  float32 [B]           0 for a missing, empty or non-finite map, else 1
-    mirrored      float32 [B]           training only: 1 where image, but not clickmap, is still
+    mirrored      float32 [B]           1 where image, but not clickmap, is still
                                         to be mirrored, by `preprocessing.mirror`, on the device
-    is_real       float32 [B]           evaluation only: 0 for padding
-    image_index   int32   [B]           evaluation only: place in the split, -1 for padding
 
 Training maps are cheap where they can be: if the blur asked for is the stored one, the record's
-small blurred grid is read. Evaluation and the human ceiling start from the integer counts and
-compute in float64, so that ties survive.
+small blurred grid is read.
 
 Of several input pipelines (hosts), pipeline i of n reads the shards i, i + n, ... of a split. They
 keep pace, so an epoch is as long as the smallest pipeline: no image comes twice in it, and of the
 larger ones some, drawn anew, are left out.
-Dimension letters: B batch, S side of the image, h side of the map, P participants.
+Dimension letters: B batch, S side of the image, h side of the map.
 """
 
 import dataclasses
@@ -27,7 +24,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from gala_tf.data import clickmaps, dataset_info, preprocessing, reading, records
+from gala_tf.data import clickmaps, dataset_info, preprocessing, reading
 from gala_tf.data.left_out import LeftOut, position
 
 BLOCK = 64  # records that are parsed, and drawn windows for, by one call
@@ -291,130 +288,6 @@ def _reading(shards, left_out):
     copies = left_out.copies if left_out else {}
     read = [copies.get(os.path.basename(path), (path, count)) for path, _, count in shards]
     return [(path, count) for path, count in read if count]
-
-
-# --------------------------------------------------------------------------- evaluation
-
-
-def make_eval_dataset(
-    data_dir,
-    info,
-    split,
-    *,
-    batch_size,
-    image_size,
-    clickmap_size,
-    clickmap_blur,
-    crop_fraction=0.875,
-    map_source="clickmaps",
-    input_context=None,
-):
-    """A finite dataset that holds every image of a split once, padded to full batches.
-
-    The central crop, and exact maps: sums of blurred integer counts over the cells of the target
-    ("area"). Images come in the order of the pipeline's shards, and `image_index` says their
-    place in the split. Every pipeline yields the same number of batches, and each of its replicas
-    as many as the others, so that none runs dry before another: `eval_steps` steps in all.
-
-    Args: as for `make_train_dataset`.
-
-    Raises:
-        ValueError: an unknown choice or split, a missing or damaged shard.
-    """
-    map_features, read_clickmap = reading.clickmap_reader(
-        info, map_source, clickmap_blur, exact=True
-    )
-    resize = reading.resize_method(info, "center", crop_fraction, image_size)
-    pipeline, pipelines, replicas = reading.pipeline_numbers(input_context)
-    shards = reading.shards(data_dir, info, split)[pipeline::pipelines]
-    paths, starts, counts = zip(*shards, strict=True) if shards else ((), (), ())
-
-    def prepare(index, serialized):
-        names = [*reading.IMAGE_FEATURES, *map_features]
-        record = reading.parse(serialized, names, info.num_classes)
-        shape = reading.image_shape(record)
-        window = preprocessing.center_window(*shape, crop_fraction)
-        counts, blur = read_clickmap(record)
-        clickmap = preprocessing.cut_clickmap(
-            counts, window, False, shape, clickmap_size, "area", blur, "float64"
-        )
-        image = preprocessing.cut_image(record["image/encoded"], window, image_size, resize)
-        return {
-            **reading.example(image, record, clickmap),
-            "is_real": 1.0,
-            "image_index": tf.cast(index, tf.int32),
-        }
-
-    real = (
-        tf.data.Dataset.from_tensor_slices(
-            (tf.constant(paths, tf.string), tf.constant(starts, tf.int64))
-        )
-        .flat_map(lambda path, start: tf.data.TFRecordDataset(path).enumerate(start))
-        .apply(tf.data.experimental.assert_cardinality(sum(counts)))  # else the padding is wrong
-        .map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
-    )
-    empty = tf.nest.map_structure(lambda spec: tf.zeros(spec.shape, spec.dtype), real.element_spec)
-    padding = tf.data.Dataset.from_tensors({**empty, "image_index": tf.constant(-1)})
-    batches = replicas * eval_steps(info, split, batch_size, pipelines, replicas)
-    return (
-        real.concatenate(padding.repeat(batches * batch_size - sum(counts)))
-        .batch(batch_size, drop_remainder=True)
-        .prefetch(tf.data.AUTOTUNE)
-    )
-
-
-def eval_steps(info, split, batch_size, pipelines=1, replicas=1):
-    """Steps in which all pipelines, each feeding `replicas` replicas, have yielded a whole split.
-
-    Args:
-        info: a `dataset_info.DatasetInfo`.
-        split: name of a split.
-        batch_size: of one replica.
-    """
-    counts = [shard.examples for shard in info.require_split(split).shards]
-    most = max(sum(counts[pipeline::pipelines]) for pipeline in range(pipelines))
-    return -(-most // (batch_size * replicas))
-
-
-def image_ids(data_dir, info, split):
-    """The names of a split's images; `image_index` counts in this list. Reads the whole split."""
-    paths = dataset_info.check_shards(data_dir, info, split)
-    dataset = tf.data.TFRecordDataset(paths).map(
-        lambda serialized: records.parse_example(serialized, ["image/id"])["image/id"]
-    )
-    return [name.decode("utf-8") for name in dataset.as_numpy_iterator()]
-
-
-def participant_maps(data_dir, info, split, *, clickmap_size, clickmap_blur, crop_fraction=0.875):
-    """Exact maps of single participants, cut as `make_eval_dataset` cuts the sum of all.
-
-    Returns:
-        A list over the images that two participants or more have seen, in the order of the split,
-        of float32 arrays [P, h * h]: what `metrics.human_ceiling` takes.
-
-    Raises:
-        ValueError: an unknown split, a missing or damaged shard.
-    """
-    paths = dataset_info.check_shards(data_dir, info, split)
-
-    def cut_all(serialized):
-        names = ["image/height", "image/width", "clickmap/by_participant"]
-        record = reading.parse(serialized, names, info.num_classes)
-        shape = reading.image_shape(record)
-        window = preprocessing.center_window(*shape, crop_fraction)
-
-        def cut(png):  # [h, h, 1]
-            counts = records.decode_counts(png, *shape)
-            return preprocessing.cut_clickmap(
-                counts, window, False, shape, clickmap_size, "area", clickmap_blur, "float64"
-            )
-
-        signature = tf.TensorSpec([clickmap_size, clickmap_size, 1], tf.float32)
-        maps = tf.map_fn(cut, record["clickmap/by_participant"], fn_output_signature=signature)
-        return tf.reshape(maps, [-1, clickmap_size**2])  # [P, h * h]
-
-    dataset = tf.data.TFRecordDataset(paths).map(cut_all, num_parallel_calls=tf.data.AUTOTUNE)
-    return [maps for maps in dataset.as_numpy_iterator() if len(maps) > 1]
 
 
 def _fold_in(seed, number):

@@ -1,4 +1,7 @@
-"""What training and evaluation share in reading a split: its shards, its records, their maps."""
+"""Reading a split: which shards, how a record is parsed and its map read, what names a bad record.
+
+What training (`input_pipeline`) and evaluation (`eval_pipeline`) share.
+"""
 
 import contextlib
 

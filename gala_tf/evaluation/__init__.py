@@ -1,10 +1,12 @@
-"""A network over a split, once: answers, scores, significance, plots.
+"""What a network is worth on a split: errors, and agreement of its maps with people's.
 
-scores.py         errors, map scores with ceilings and baselines, the table
-per_image.py      a row an image, as CSV
-significance.py   paired tests and intervals
-plots.py          error by class, calibration, accuracy against map score
-protocols.py      the two published ways to score maps, each under its name
-harmonization.py  Fel et al. 2022: Spearman at 224x224, Dice and IoU
-classifiers.py    any saved Keras classifier
+evaluator        the one evaluator: a strategy, a reader and a protocol -> Predictions
+readers          what a network answers and where it looks: ours, or any Keras classifier
+protocols        what it is shown, and how its maps meet people's: the paper's, Harmonization's
+answers          classes, ranks, entropies of class scores
+evaluate_run     a run's best or newest weights: numbers, files, pictures
+classifiers      a saved Keras file, as a `request` asks
+scores           numbers, ceilings, the table;  harmonization: the other work's scores
+per_image        one row an image, as CSV;  significance, plots: what follows from it
+naming           what networks and files are called
 """

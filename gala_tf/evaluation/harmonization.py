@@ -62,7 +62,7 @@ def _overlap(a, b, percent):
     if not 0 < percent < 100:
         raise ValueError(f"percent must lie between 0 and 100; received {percent!r}.")
     tops = []
-    for maps in (_rows(a), _rows(b)):  # [N, M]
+    for maps in (_flat(a), _flat(b)):  # [N, M]
         threshold = np.percentile(maps, 100 - percent, axis=1, keepdims=True)  # [N, 1]
         tops.append(maps > threshold)
     undefined = np.isnan(a).any((1, 2)) | np.isnan(b).any((1, 2))
@@ -83,11 +83,11 @@ def harmonization_agreement(model_maps, human_maps):
         "dice": dice_top(model_maps, human_maps),
         "iou": iou_top(model_maps, human_maps),
     }
-    rows = [_rows(np.asarray(maps, np.float32)) for maps in (model_maps, human_maps)]
-    return {"spearman": metrics.spearman(*rows), **found}
+    flat = [_flat(np.asarray(maps, np.float32)) for maps in (model_maps, human_maps)]
+    return {"spearman": metrics.spearman(*flat), **found}
 
 
-def _rows(maps):
+def _flat(maps):
     """[N, H, W] -> [N, M], N = 0 too."""
     return maps.reshape(len(maps), maps.shape[1] * maps.shape[2])
 
@@ -112,8 +112,8 @@ def harmonization_maps(counts):
         )
     down = _bilinear(STORED_SIDE, BLURRED_SIDE)
     up = _bilinear(BLURRED_SIDE, COMPARED_SIDE)
-    rows, columns = (up @ _blur_matrix(peak) @ down for peak in (4, 5))  # [224, 256]
-    return (rows @ counts @ columns.T).astype(np.float32)
+    vertical, horizontal = (up @ _blur_matrix(peak) @ down for peak in (4, 5))  # [224, 256]
+    return (vertical @ counts @ horizontal.T).astype(np.float32)
 
 
 def enlarge(maps):

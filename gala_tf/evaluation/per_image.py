@@ -29,10 +29,11 @@ import os
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import tensorflow as tf
 
 from gala_tf import metrics
 from gala_tf.data import files
-from gala_tf.evaluation import scores
+from gala_tf.evaluation import naming, scores
 
 TEXT = ("image_id", "class_name")
 WHOLE = ("label", "prediction", "rank")
@@ -45,8 +46,8 @@ def columns_of(predictions, image_ids: Sequence[str], class_names: Sequence[str]
     """{column: array [N]} of an evaluation.
 
     Args:
-        predictions: an `evaluate.Predictions` of N images.
-        image_ids: N names, from `input_pipeline.image_ids`.
+        predictions: an `evaluator.Predictions` of N images.
+        image_ids: N names, from `eval_pipeline.image_ids`.
         class_names: K names.
 
     Raises:
@@ -57,12 +58,12 @@ def columns_of(predictions, image_ids: Sequence[str], class_names: Sequence[str]
             f"Expected a name for each of the {len(predictions.label)} images evaluated; received "
             f"{len(image_ids)}."
         )
-    rows = predictions.has_clickmap
-    human = predictions.clickmap[rows]
+    with_map = predictions.has_clickmap
+    human = predictions.clickmap[with_map]
 
     def spread(values):  # [images with a map] -> [N]
-        column = np.full(len(rows), np.nan)
-        column[rows] = values
+        column = np.full(len(with_map), np.nan)
+        column[with_map] = values
         return column
 
     columns = {
@@ -73,10 +74,10 @@ def columns_of(predictions, image_ids: Sequence[str], class_names: Sequence[str]
         "rank": predictions.rank,
         "cross_entropy": predictions.cross_entropy.astype("float64"),
         "confidence": predictions.confidence.astype("float64"),
-        "has_clickmap": rows,
+        "has_clickmap": with_map,
     }
     for name, maps in predictions.maps.items():
-        model, blocks = maps[rows], scores.block_sum(human, maps.shape[1])
+        model, blocks = maps[with_map], scores.block_sum(human, maps.shape[1])
         flat = len(model), maps.shape[1] * maps.shape[2]
         correlation = metrics.spearman(model.reshape(flat), blocks.reshape(flat))
         columns[SPEARMAN + name] = spread(correlation)
@@ -94,16 +95,16 @@ def layers(columns: Mapping) -> list[str]:
 
 def path_of(model_dir: str, split: str, numbers: Mapping) -> str:
     """The file's path in a run directory; `numbers` are those of the results."""
-    return os.path.join(model_dir, f"per_image-{scores.result_name(split, numbers)}.csv")
+    return os.path.join(model_dir, f"per_image-{naming.result_name(split, numbers)}.csv")
 
 
 def write(path: str, columns: Mapping) -> None:
     """Writes {column: array [N]} to `path`, local or gs://, whole or not at all."""
     texts = [[_cell(value) for value in np.asarray(column)] for column in columns.values()]
     file = io.StringIO(newline="")
-    rows = csv.writer(file, lineterminator="\n")
-    rows.writerow(columns)
-    rows.writerows(zip(*texts, strict=True))
+    table = csv.writer(file, lineterminator="\n")
+    table.writerow(columns)
+    table.writerows(zip(*texts, strict=True))
     files.write(path, file.getvalue().encode("utf-8"))
 
 
@@ -127,8 +128,6 @@ def load(path: str) -> dict[str, np.ndarray]:
     Raises:
         ValueError: no file, a column is missing, or a line cannot be read.
     """
-    import tensorflow as tf
-
     if not tf.io.gfile.exists(path):
         raise ValueError(
             f"No file {path}. `python -m gala_tf.evaluate --model_dir=... --split=...` writes it."

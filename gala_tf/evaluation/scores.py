@@ -7,18 +7,17 @@ import dataclasses
 import json
 import math
 import os
-import re
 
 from gala_tf import metrics
-from gala_tf.data import files
-from gala_tf.evaluation import significance
+from gala_tf.data import clickmaps, eval_pipeline, files
+from gala_tf.evaluation import naming, significance
 
 
 def accuracy_numbers(predictions) -> dict[str, float]:
     """Top-1 and top-5 accuracy in 0..1, and mean cross-entropy in nats.
 
     Args:
-        predictions: an `evaluate.Predictions`, here and below.
+        predictions: an `evaluator.Predictions`, here and below.
     """
     return {
         "top1": float((predictions.rank < 1).mean()),
@@ -29,16 +28,14 @@ def accuracy_numbers(predictions) -> dict[str, float]:
 
 def map_numbers(predictions, seed: int = 0) -> dict[str, metrics.MapAgreement]:
     """{layer: agreement with the human maps}, over the images that have one."""
-    rows = predictions.has_clickmap
-    human = predictions.clickmap[rows]
-    return (
-        {
-            name: metrics.map_agreement(maps[rows], block_sum(human, maps.shape[1]), seed)
-            for name, maps in predictions.maps.items()
-        }
-        if rows.any()
-        else {}
-    )
+    with_map = predictions.has_clickmap
+    if not with_map.any():
+        return {}
+    human = predictions.clickmap[with_map]
+    return {
+        name: metrics.map_agreement(maps[with_map], block_sum(human, maps.shape[1]), seed)
+        for name, maps in predictions.maps.items()
+    }
 
 
 def block_sum(maps, size: int):
@@ -46,13 +43,11 @@ def block_sum(maps, size: int):
 
     Exact for integer maps where size divides h and w: ties stay ties.
     """
-    from gala_tf.data import clickmaps
-
-    rows, columns = (
+    vertical, horizontal = (
         clickmaps.resample_matrix(side, size, 0.0, side, "area", dtype="float64").numpy()
         for side in maps.shape[1:]
     )
-    return rows @ maps.astype("float64") @ columns.T
+    return vertical @ maps.astype("float64") @ horizontal.T
 
 
 def validation_numbers(predictions) -> dict[str, float]:
@@ -90,7 +85,7 @@ def results(predictions, ceilings: dict) -> dict:
     }
 
 
-def find_ceilings(run_config, info, split, geometry, sides) -> dict[int, dict]:
+def find_ceilings(data, sides) -> dict[int, dict]:
     """The human ceiling of a split on the grids that `sides` lists, {side: ceiling}.
 
     Estimated from the split's participants where it has their single maps; else what the data
@@ -98,27 +93,28 @@ def find_ceilings(run_config, info, split, geometry, sides) -> dict[int, dict]:
     other maps of other images is no ceiling of these.
 
     Args:
-        run_config, info, split: the run, its data set, the split's name.
-        geometry: from `evaluate.eval_geometry`; participants' maps are cut as the split's are.
+        data: a `protocols.Data`; participants' maps are cut as the split's are.
         sides: of the layers' maps.
 
     Returns:
         {side: {"value", "estimator", ...}}: the estimator's name, which goes wherever the value
         goes, says what it is and on which grid and blur. `value` is None for no ceiling.
     """
-    from gala_tf.data import input_pipeline
-
-    if info.require_split(split).with_participants:
-        cut = {name: geometry[name] for name in ("crop_fraction", "clickmap_blur")}
+    if data.info.require_split(data.split).with_participants:
         ceilings = {}
         for side in sorted(set(sides)):
-            maps = input_pipeline.participant_maps(
-                run_config.data_dir, info, split, clickmap_size=side, **cut
+            maps = eval_pipeline.participant_maps(
+                data.data_dir,
+                data.info,
+                data.split,
+                clickmap_size=side,
+                clickmap_blur=clickmaps.parse_blur(data.clickmap_blur),
+                crop_fraction=data.crop_fraction,
             )
             ceilings[side] = metrics.human_ceiling(maps, seed=0)
-            ceilings[side]["estimator"] += f", {side}x{side}, blur {run_config.clickmap_blur}"
+            ceilings[side]["estimator"] += f", {side}x{side}, blur {data.clickmap_blur}"
         return ceilings
-    known = info.human_ceiling or {
+    known = data.info.human_ceiling or {
         "value": None,
         "estimator": "none: no image has maps of two participants, and none is published for this "
         f"data set (ClickMe: {metrics.PAPER_HUMAN_CEILING}, Linsley et al. 2019)",
@@ -166,20 +162,9 @@ def _cell(value, form):
     return format(value, form)
 
 
-def result_name(split: str, numbers: dict) -> str:
-    """What files of an evaluation have in their names: `<split>`, and how it differs.
-
-    Numbers of other weights than the best, or under flags that change them, do not replace those:
-    the name says what differs.
-    """
-    changed = [f"{name}={value}" for name, value in numbers["changed_flags"].items()]
-    parts = [split, *([] if numbers["weights"] == "best" else [numbers["weights"]]), *changed]
-    return re.sub(r"[^\w.,=-]+", "_", "-".join(parts))
-
-
 def write_results(model_dir: str, split: str, numbers: dict) -> str:
     """Writes `results-<result_name>.json` into the run directory; returns its path."""
-    path = os.path.join(model_dir, f"results-{result_name(split, numbers)}.json")
+    path = os.path.join(model_dir, f"results-{naming.result_name(split, numbers)}.json")
     text = json.dumps(without_nan(numbers), indent=1, allow_nan=False) + "\n"
     files.write(path, text)
     return path
@@ -190,17 +175,3 @@ def without_nan(numbers):
     if isinstance(numbers, dict):
         return {key: without_nan(value) for key, value in numbers.items()}
     return None if isinstance(numbers, float) and math.isnan(numbers) else numbers
-
-
-def network_name(run_config) -> str:
-    """The network in the paper's words, e.g. "GALA-ResNet-50 w/ maps"."""
-    prefix = {"none": "", "se": "SE-", "gala": "GALA-"}.get(
-        run_config.attention, f"{run_config.attention}-"
-    )
-    blocks = ",".join(map(str, run_config.stage_blocks))
-    size = f"({blocks})" if blocks else str(run_config.depth)
-    if run_config.map_loss_weight > 0:
-        suffix = {"clickmaps": " w/ maps", "boxes": " w/ b. boxes"}[run_config.map_source]
-    else:
-        suffix = " no maps" if run_config.attention == "gala" else ""
-    return f"{prefix}ResNet-{size}{suffix}"

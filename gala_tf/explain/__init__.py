@@ -1,6 +1,7 @@
-"""Any Keras network, seen from inside.
+"""Any Keras network, seen from inside, loaded and written down.
 
-saved_models.py   loading anyone's saved classifier, and giving it images in its own range
-network_parts.py  logits without the softmax; the output of a layer
-explanations.py   where a classifier looks: gradients, SmoothGrad, grad-CAM
+explanations     gradients, SmoothGrad, Grad-CAM, attention: maps over images
+network_parts    logits without the softmax, layers' outputs, which volumes are scored
+saved_models     anyone's `.keras` files
+exporting        a trained network as a `.keras` file and a SavedModel
 """

@@ -1,4 +1,4 @@
-"""Any Keras network, seen from inside: its logits without the softmax, and a layer's output.
+"""Any Keras network, seen from inside: logits without the softmax, layers, what has a map.
 
 B images, h w the size of a layer's output, C channels, K classes
 """
@@ -133,3 +133,20 @@ def layer_network(network, layer):
 def has_map(volume) -> bool:
     """Whether a tensor is [B, h, w, C] with an extent in space."""
     return len(getattr(volume, "shape", ())) == 4 and volume.shape[1] != 1
+
+
+def scored_volumes(outputs) -> dict:
+    """The volumes whose columns are compared with human maps, {layer: [B, H, W, C]}.
+
+    Args:
+        outputs: what a network of `gala_tf.models` returned: attention where it has an extent in
+            space (GALA); else the activity of the same units, gated by SE or, in a plain ResNet, as
+            it is.
+    """
+    spatial = {name: volume for name, volume in outputs["attention"].items() if volume.shape[1] > 1}
+    return spatial or outputs["activity"]
+
+
+def map_sizes(network) -> dict[str, int]:
+    """{layer: height = width of its map in pixels} of the layers whose maps are scored."""
+    return {name: volume.shape[1] for name, volume in scored_volumes(network.output).items()}

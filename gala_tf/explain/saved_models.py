@@ -1,5 +1,11 @@
 """Saved Keras classifiers of anyone's: loading them, and giving them images in their own range."""
 
+import keras
+import tensorflow as tf
+
+import gala_tf.layers  # noqa: F401  registers our layers with Keras
+from gala_tf.explain import network_parts
+
 # How pixel values 0..255 RGB become a network's input: of two, keras.applications' name of it.
 INPUT_SCALING = {"none": None, "0..1": None, "-1..1": "tf", "caffe": "caffe", "torch": "torch"}
 
@@ -10,11 +16,6 @@ def load_model(path: str):
     Raises:
         ValueError: no such file, another format, layers that Keras does not know, or a Lambda.
     """
-    import keras
-    import tensorflow as tf
-
-    import gala_tf.layers  # noqa: F401  registers our layers with Keras
-
     if not path.endswith(".keras") or not tf.io.gfile.exists(path):
         raise ValueError(
             f"--model={path}: expected an existing file in Keras 3's format, whose name ends in "
@@ -42,9 +43,6 @@ def scale_input(images, scaling: str):
     Raises:
         ValueError: an unknown scaling.
     """
-    import keras
-    import tensorflow as tf
-
     if scaling not in INPUT_SCALING:
         raise ValueError(
             f"--input_scaling must be one of {', '.join(INPUT_SCALING)}; received {scaling!r}."
@@ -83,10 +81,6 @@ def check_classes(network, size: int, info, data_dir: str) -> None:
         network: called for one black image, H = W = `size`.
         info: the data set at `data_dir`.
     """
-    import tensorflow as tf
-
-    from gala_tf.explain import network_parts
-
     outputs = network(tf.zeros([1, size, size, 3]), training=False)
     classes = network_parts.class_scores(outputs).shape[1]
     if classes != info.num_classes:

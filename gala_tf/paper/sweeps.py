@@ -17,7 +17,7 @@ from gala_tf.data import files
 from gala_tf.paper import job_queue
 from gala_tf.paper.published import FIGURE_7_ROW, ROWS
 from gala_tf.runs import directory, logs
-from gala_tf.training import plan
+from gala_tf.training import checks, plan
 
 TRAIN = ("-m", "gala_tf.train")
 TOLD_APART_BY = ("--attention=", "--map_source=", "--map_target=", "--map_loss_weight=", "--seed=")
@@ -119,8 +119,8 @@ def results(run: PlannedRun) -> dict | None:
         return None
     steps = [line["step"] for line in logs.read_metrics(model_dir) if line["kind"] == "train"]
     if steps:  # a copy of a run without its log counts by its results
-        begun_with, info = directory.load(model_dir)
-        if steps[-1] < plan.make_plan(begun_with, info, replicas=1).total_steps:
+        begun = directory.open_run(model_dir)
+        if steps[-1] < plan.make_plan(begun.config, begun.info, replicas=1).total_steps:
             return None
     with tf.io.gfile.GFile(path) as file:
         return json.loads(file.read())
@@ -138,7 +138,7 @@ def check_flags(runs: Sequence[PlannedRun]) -> None:
     """
     lines = []
     for run in filter(_has_begun, runs):
-        began_with, _ = directory.load(run.config.model_dir)
+        began_with = directory.open_run(run.config.model_dir).config
         lines += [
             f"{run.config.model_dir}: --{name} was {old!r}, is {new!r}"
             for name, (old, new) in config.changed_flags(began_with, run.config).items()
@@ -156,10 +156,10 @@ def prepare_data(unfinished: Sequence[PlannedRun], begun: Sequence[PlannedRun]) 
     Raises:
         ValueError: no data set, or another than the one that a run of the sweep began with.
     """
-    # What plan checks depends on the run only through whether it has maps.
+    # What is checked depends on the run only through whether it has maps.
     kinds = {run.config.map_loss_weight > 0: run for run in unfinished}
     for run in kinds.values():
-        info = plan.prepare_data(run.config)
+        info = checks.prepare_data(run.config)
     for run in begun:
         directory.check(run.config, info)
 

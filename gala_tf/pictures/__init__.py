@@ -1,4 +1,5 @@
-"""What people look at.
+"""Pictures of images and maps.
 
-panels.py  panels, colours, fonts and scales that pictures of maps are put together from
+panels           one square: an image, a map over it, colours, texts
+attention_grid   a row an image: image, human map, layers' maps
 """

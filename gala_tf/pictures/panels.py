@@ -9,7 +9,9 @@ place at the same point.
 
 import os
 
+import matplotlib
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 TEXT_SIZE, SMALL_TEXT_SIZE = 15, 12  # pixels
 PAPER, INK, FAINT_INK = (255, 255, 255), (32, 32, 32), (118, 118, 118)
@@ -32,9 +34,6 @@ FAINTEST = 0.12  # opacity of a revealed image where its map is lowest
 
 def fonts():
     """The text's and the small text's font: DejaVu Sans, which matplotlib brings along."""
-    import matplotlib
-    from PIL import ImageFont
-
     path = os.path.join(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
     return ImageFont.truetype(path, TEXT_SIZE), ImageFont.truetype(path, SMALL_TEXT_SIZE)
 
@@ -62,8 +61,6 @@ def draw_title(draw, fonts, center, bottom, width, title, ink=INK):
 
 def enlarge(pixels, side):
     """uint8 [h, w] or [h, w, 3], or float32 [h, w], as a Pillow image of P x P, P = `side`."""
-    from PIL import Image
-
     return Image.fromarray(pixels).resize((side, side), Image.Resampling.BICUBIC)
 
 
@@ -141,8 +138,6 @@ def difference_panel(image, difference, side):
 
 def heat_colors(heat):
     """Colours 0..255 of values 0..1, [...] -> [..., 3] float."""
-    import matplotlib
-
     return 255.0 * matplotlib.colormaps[COLOR_MAP](heat)[..., :3].astype(np.float32)
 
 
@@ -184,8 +179,6 @@ def _tint(under, amount, color):
 
 
 def _with_message(image, side, message):
-    from PIL import Image, ImageDraw
-
     pale = (0.4 * _grey(image, side)[..., 0] + 0.6 * 255).astype(np.uint8)
     panel = Image.fromarray(pale).convert("RGB")
     ImageDraw.Draw(panel).text((side // 2, side // 2), message, INK, fonts()[0], "mm")
@@ -193,8 +186,6 @@ def _with_message(image, side, message):
 
 
 def _pillow(pixels):
-    from PIL import Image
-
     return Image.fromarray(np.rint(pixels).astype(np.uint8))
 
 
@@ -211,8 +202,6 @@ def draw_scale(canvas, right, middle, font, colors, low, high):
         colors: [width, 3], 0..255, from left to right.
         low, high: what the ends mean.
     """
-    from PIL import ImageDraw
-
     draw, height = ImageDraw.Draw(canvas), 10
     draw.text((right, middle), high, FAINT_INK, font, "rm")
     left = right - int(draw.textlength(high, font)) - 8 - len(colors)

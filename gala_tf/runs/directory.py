@@ -16,8 +16,14 @@ import platform
 import subprocess
 import sys
 import zlib
+from typing import Any
 
-from gala_tf import config
+import keras
+import numpy as np
+import tensorflow as tf
+
+import gala_tf
+from gala_tf import config, models
 from gala_tf.data import dataset_info, files
 from gala_tf.runs import checkpoints
 
@@ -31,13 +37,11 @@ def check(run_config: config.Config, info: dataset_info.DatasetInfo) -> None:
     Raises:
         ValueError: the run there had other flags, or another data set; names each.
     """
-    import tensorflow as tf
-
     flags_path = os.path.join(run_config.model_dir, FLAGS_FILE)
     if not tf.io.gfile.exists(flags_path) or run_config.allow_flag_changes:
         return
-    began_with, began_on = load(run_config.model_dir)
-    changed = config.changed_flags(began_with, run_config)
+    began = open_run(run_config.model_dir)
+    changed = config.changed_flags(began.config, run_config)
     if changed:
         listed = "; ".join(
             f"--{name}: was {old!r}, is {new!r}" for name, (old, new) in changed.items()
@@ -46,7 +50,7 @@ def check(run_config: config.Config, info: dataset_info.DatasetInfo) -> None:
             f"--model_dir={run_config.model_dir} holds a run with other flags ({listed}). Use "
             "another --model_dir, the old flags, or --allow_flag_changes if this is meant."
         )
-    if began_on != info:
+    if began.info != info:
         raise ValueError(
             f"--data_dir={run_config.data_dir} holds another data set than the one that the run in "
             f"--model_dir={run_config.model_dir} began with (its {dataset_info.INFO_FILE}). Use "
@@ -56,16 +60,13 @@ def check(run_config: config.Config, info: dataset_info.DatasetInfo) -> None:
 
 def start(run_config: config.Config, info: dataset_info.DatasetInfo) -> None:
     """Creates `model_dir` if need be, and writes down flags, data set and environment."""
-    import tensorflow as tf
-
     model_dir = run_config.model_dir
     tf.io.gfile.makedirs(model_dir)
     session, path = _environment(), os.path.join(model_dir, ENVIRONMENT_FILE)
     sessions = _sessions(path) if tf.io.gfile.exists(path) else []
     flags_path = os.path.join(model_dir, FLAGS_FILE)
     if tf.io.gfile.exists(flags_path):
-        began_with, _ = load(model_dir)
-        session["changed_flags"] = config.changed_flags(began_with, run_config)
+        session["changed_flags"] = config.changed_flags(open_run(model_dir).config, run_config)
     files.write(path, json.dumps([*sessions, session], indent=1))
     dataset_info.save_info(model_dir, info)
     # Last: a directory with run.flags has all the rest. These wishes are this session's alone.
@@ -77,11 +78,6 @@ def start(run_config: config.Config, info: dataset_info.DatasetInfo) -> None:
 
 def identity(run_config: config.Config, info: dataset_info.DatasetInfo) -> dict:
     """{what: value} that must be the same wherever this run computes: flags, data, versions."""
-    import keras
-    import tensorflow as tf
-
-    import gala_tf
-
     flags_ = {
         f"--{field.name}": repr(getattr(run_config, field.name))
         for field in dataclasses.fields(run_config)
@@ -96,30 +92,56 @@ def identity(run_config: config.Config, info: dataset_info.DatasetInfo) -> dict:
     }
 
 
-def load(model_dir: str, overrides: tuple[str, ...] = ()):
-    """The (Config, DatasetInfo) of the run in `model_dir`; `overrides` are `--name=value` each.
+WEIGHTS = {"best": "best", "newest": "checkpoints"}  # which: its directory in the run's
+
+
+@dataclasses.dataclass(frozen=True)
+class OpenRun:
+    """A run directory that was read; network and step only where weights were asked for."""
+
+    model_dir: str
+    config: config.Config
+    info: dataset_info.DatasetInfo  # of the data set that it was trained on
+    network: Any = None
+    step: int | None = None
+
+    def with_weights(self, which: str = "best") -> "OpenRun":
+        """The same with its network, in the scope of the current strategy.
+
+        Args:
+            which: `best` (highest validation top-1, the paper's choice) or `newest`.
+
+        Raises:
+            ValueError: no checkpoint, a damaged one, or one of another network.
+        """
+        network = build_network(self.config, self.info.num_classes)
+        facts = checkpoints.read_weights(network, os.path.join(self.model_dir, WEIGHTS[which]))
+        return dataclasses.replace(self, network=network, step=facts["step"])
+
+
+def open_run(model_dir: str, overrides: tuple[str, ...] = (), weights: str = "") -> OpenRun:
+    """A finished or running run: its flags, its data set and, if asked for, its trained network.
+
+    Args:
+        overrides: flags that differ from the run's, `--name=value` each.
+        weights: `best`, `newest` (`OpenRun.with_weights`), or empty: no network.
 
     Raises:
-        ValueError: there is no run.
+        ValueError: there is no run, or no such weights.
     """
-    import tensorflow as tf
-
     path = os.path.join(model_dir, FLAGS_FILE)
     if not tf.io.gfile.exists(path):
         raise ValueError(
             f"--model_dir={model_dir}: no {FLAGS_FILE} there, so no run. Give the directory that "
             "`python -m gala_tf.train --model_dir=...` wrote."
         )
-    arguments = [*_read(path).splitlines(), *overrides]
-    return config.from_arguments(arguments, path), dataset_info.load_info(model_dir)
+    run_config = config.from_arguments([*_read(path).splitlines(), *overrides], path)
+    run = OpenRun(model_dir, run_config, dataset_info.load_info(model_dir))
+    return run.with_weights(weights) if weights else run
 
 
 def build_network(run_config: config.Config, num_classes: int):
     """The network that the flags describe, with fresh weights from `--seed`."""
-    import keras
-
-    from gala_tf import models
-
     keras.utils.set_random_seed(run_config.seed)
     keras.config.set_dtype_policy(run_config.precision)
     named = (field.name for field in dataclasses.fields(run_config))
@@ -127,38 +149,7 @@ def build_network(run_config: config.Config, num_classes: int):
     return models.build_model(num_classes=num_classes, **described)
 
 
-WEIGHTS = {"best": "best", "newest": "checkpoints"}  # which: its directory in the run's
-
-
-def load_network(model_dir: str, which: str = "best", overrides: tuple[str, ...] = ()):
-    """(Config, DatasetInfo, network with trained weights, step) of a finished or running run.
-
-    Args:
-        model_dir: the run directory.
-        which: `best` (highest validation top-1, the paper's choice) or `newest`.
-        overrides: flags that change, `--name=value` each.
-
-    Raises:
-        ValueError: no run, no checkpoint, or a damaged one.
-    """
-    run_config, info = load(model_dir, overrides)
-    return run_config, info, *trained_network(model_dir, which, run_config, info)
-
-
-def trained_network(model_dir: str, which: str, run_config: config.Config, info):
-    """(trained network, step) of a run that `load` has read already; errors as `load_network`."""
-    network = build_network(run_config, info.num_classes)
-    facts = checkpoints.read_weights(network, os.path.join(model_dir, WEIGHTS[which]))
-    return network, facts["step"]
-
-
 def _environment():
-    import keras
-    import numpy as np
-    import tensorflow as tf
-
-    import gala_tf
-
     try:
         commit = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=12"],
@@ -188,15 +179,12 @@ def _environment():
 def _sessions(path):
     """What `environment.json` lists so far."""
     try:
-        sessions = json.loads(_read(path))
+        return json.loads(_read(path))
     except json.JSONDecodeError as error:
         raise ValueError(f"{path} is damaged ({error}). Move it away, and start again.") from error
-    return sessions if isinstance(sessions, list) else [sessions]
 
 
 def _read(path):
-    import tensorflow as tf
-
     try:
         with tf.io.gfile.GFile(path) as file:
             return file.read()

@@ -1,6 +1,6 @@
 """The steps that `train` and `evaluate` run, traced for one TPU core, with or without a data set.
 
-The functions are theirs: `session.build_session` and `Evaluator` build them; the shapes
+The functions are theirs: `session.build_session` and `RunEvaluator` build them; the shapes
 of a batch are those of their input pipelines.
 """
 
@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from gala_tf import config
 from gala_tf.data import dataset_info, tfrecord_files
-from gala_tf.evaluate import Evaluator
+from gala_tf.evaluation.evaluate_run import RunEvaluator
 from gala_tf.training import checks
 from gala_tf.training import session as sessions
 
@@ -96,7 +96,7 @@ def trace(name: str, run_config: config.Config, replicas: int, num_classes: int)
                 strategy, run_config, info, session.sizes, session.map_resize, step=0
             )
         else:
-            evaluator = Evaluator(
+            evaluator = RunEvaluator(
                 strategy, session.network, run_config, info, run_config.validation_split
             )
             replica_step, dataset = evaluator.replica_step, evaluator.dataset

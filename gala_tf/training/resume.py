@@ -3,7 +3,7 @@
 from gala_tf.data import left_out
 from gala_tf.distribution import consensus
 from gala_tf.distribution.strategy import hosts
-from gala_tf.evaluation import scores
+from gala_tf.evaluation import naming
 from gala_tf.runs import logs
 from gala_tf.training import checks, plan, session
 from gala_tf.training.guards import Guards
@@ -56,7 +56,7 @@ def _announce(run, step, say):
     cfg, total = run.config, run.session.length.total_steps
     here = place(run)
     say(
-        f"{scores.network_name(cfg)} on {run.info.name}: {total} steps of "
+        f"{naming.network_name(cfg)} on {run.info.name}: {total} steps of "
         f"{cfg.global_batch_size} images, {run.info.num_classes} classes, {here['replicas']} "
         "replica(s)" + (f"; resumed at step {step}" if step else "")
     )

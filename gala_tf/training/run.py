@@ -6,11 +6,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from gala_tf import config, evaluate
+from gala_tf import config
 from gala_tf.data import dataset_info
 from gala_tf.data.left_out import LeftOut
 from gala_tf.distribution import cluster, consensus
 from gala_tf.distribution.strategy import make_strategy
+from gala_tf.evaluation.evaluate_run import RunEvaluator, evaluate_run
 from gala_tf.resilience import full_disk
 from gala_tf.runs import directory as run_directory
 from gala_tf.runs import logs
@@ -29,7 +30,7 @@ class Run:
     info: dataset_info.DatasetInfo
     strategy: Any
     session: Session
-    evaluator: evaluate.Evaluator  # of the validation split
+    evaluator: RunEvaluator  # of the validation split
     rolling: Checkpoints  # of everything
     best: Checkpoints  # of the network
 
@@ -69,7 +70,7 @@ def begin(run_config: config.Config) -> Run:
     run_directory.check(run_config, info)
     session = build_session(run_config, info, strategy)
     split = run_config.validation_split
-    evaluator = evaluate.Evaluator(strategy, session.network, run_config, info, split)
+    evaluator = RunEvaluator(strategy, session.network, run_config, info, split)
     _write_directory(run_config, info, strategy)
 
     def checkpoints(folder, keep, **objects):
@@ -96,9 +97,7 @@ def evaluate_best(run: Run) -> dict:
     """Results of the best weights on `--test_split`, which training has not seen."""
     directory = run.config.model_dir
     return full_disk.keep_trying(
-        lambda: evaluate.evaluate_run(
-            directory, run.config.test_split, "best", strategy=run.strategy
-        ),
+        lambda: evaluate_run(directory, run.config.test_split, "best", strategy=run.strategy),
         f"results in {directory}",
         directory,
         left="Checkpoints are untouched.",

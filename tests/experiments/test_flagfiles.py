@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from absl import flags as absl_flags
 
-from gala_tf import config, evaluate, sweep
+from gala_tf import config, sweep
 from gala_tf.command_line import flagfiles
-from gala_tf.evaluation import scores
+from gala_tf.evaluation import naming
+from gala_tf.explain import network_parts
 from gala_tf.paper import published, sweeps
 from gala_tf.paper.published import ROWS
 from gala_tf.runs import directory
@@ -188,7 +189,7 @@ def test_header_has_the_published_numbers(flagfile, number, key, values):
 def test_header_names_the_network_as_the_results_will(name):
     run_config = read(name)
     title = header(name).splitlines()[0].removeprefix("# ")
-    bare = scores.network_name(run_config).split(" ")[0]
+    bare = naming.network_name(run_config).split(" ")[0]
     assert title.startswith(bare)
     assert ("w/" in title) == (run_config.map_loss_weight > 0)
 
@@ -328,7 +329,7 @@ def test_builds_its_network_and_maps_have_something_to_supervise(name):
     if name in PAPERS and sizes:
         assert list(sizes.values()) == [14] * 6  # "each 14x14", layers 24 to 39
         assert all(layer.startswith("stage3_block") for layer in sizes)
-    scored = evaluate.map_sizes(network(name)).values()
+    scored = network_parts.map_sizes(network(name)).values()
     assert all(max(scored) % size == 0 for size in scored)  # evaluation sums whole blocks
 
 

@@ -1,6 +1,7 @@
 """Figure 4: where networks look, drawn.
 
-networks.py  answers, attention and gradients of trained networks on some images
-pictures.py  the two pictures, from arrays
-draw.py      from run directories to a PNG
+networks         answers, attention and gradients of runs on some images
+jpegs            a folder of images, for 4B
+pictures         the two pictures, from arrays
+draw             both brought together, a PNG written
 """

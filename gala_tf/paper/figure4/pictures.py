@@ -3,7 +3,7 @@
     A   image | human map | gradient difference || network in red || network in blue
     B   image | attention | overlay, several of these beside each other
 
-Where the numbers come from is in `figures.py`.
+Where the numbers come from is in `draw.py`.
 
     N images, H W the picture, S side of an image, h w of a map, P side of a panel in pixels
 """
@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image, ImageDraw
 
-from gala_tf import visualize
+from gala_tf.pictures import attention_grid
 from gala_tf.pictures import panels as drawing
 
 PANEL = 152  # P of A: nine columns fit a screen
@@ -100,8 +101,6 @@ def picture_a(
     Returns:
         [H, W, 3] uint8.
     """
-    from PIL import Image, ImageDraw
-
     groups = [3, len(red.maps), len(blue.maps)]
     lefts, right = _group_lefts(groups)
     row_height = PANEL + CAPTION + GAP
@@ -120,7 +119,7 @@ def picture_a(
         y = top + row * row_height
         panels = [
             drawing.enlarge(image, PANEL),
-            visualize.human_panel(image, human_maps[row], PANEL),
+            attention_grid.human_panel(image, human_maps[row], PANEL),
             drawing.difference_panel(image, differences[row], PANEL),
         ]
         _paste(canvas, lefts[0], y, panels)
@@ -212,8 +211,6 @@ def picture_b(
     Returns:
         [H, W, 3] uint8.
     """
-    from PIL import Image, ImageDraw
-
     columns = min(columns, len(images))
     lefts, right = _group_lefts([3] * columns)
     row_height = PANEL + CAPTION + GAP

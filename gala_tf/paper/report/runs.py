@@ -120,7 +120,8 @@ def short_names(directories: Sequence[str]) -> dict[str, str]:
 
 
 def _read_run(place, name, split):
-    run_config, info = run_directory.load(place)
+    run = run_directory.open_run(place)
+    run_config, info = run.config, run.info
     split = split or ("test" if "test" in info.splits else run_config.validation_split)
     if split not in info.splits:
         raise ValueError(

@@ -20,8 +20,15 @@ from data_prep.raters import results as reliability_results
 from data_prep.raters.estimators import BETWEEN_DATA_SETS, ESTIMATORS
 from data_prep.sources import quickstart
 from gala_tf import metrics
-from gala_tf.data import clickmaps, dataset_info, input_pipeline, records, schema, tfrecord_files
-from gala_tf.evaluation import scores
+from gala_tf.data import (
+    clickmaps,
+    dataset_info,
+    eval_pipeline,
+    records,
+    schema,
+    tfrecord_files,
+)
+from gala_tf.evaluation import protocols, scores
 
 PIXELS = 200  # of simulated maps
 DRAW = reliability_results.draw
@@ -307,7 +314,7 @@ def test_same_numbers_as_evaluation_for_the_same_settings(pairs_of_people, grid,
     found = run(directory, output_dir=tmp_path, estimators="two_participants", **options)
     one = found["estimators"]["two_participants"]
     if grid:
-        maps = input_pipeline.participant_maps(
+        maps = eval_pipeline.participant_maps(
             str(directory), info, "test", clickmap_size=grid, clickmap_blur=blur
         )
     else:
@@ -326,7 +333,7 @@ def test_same_numbers_as_evaluation_for_the_same_settings(pairs_of_people, grid,
 def test_a_map_is_cut_as_evaluation_cuts_it(tmp_path, shape, blur, fraction):
     maps = clicked(np.random.default_rng(0), 3, shape)
     info = write(tmp_path, {"x": maps}, shards=1)
-    evaluated = input_pipeline.participant_maps(
+    evaluated = eval_pipeline.participant_maps(
         str(tmp_path),
         info,
         "test",
@@ -491,7 +498,10 @@ def test_stored_ceiling_is_what_evaluation_takes(tmp_path, capsys):
     # A split without single participants' maps falls back on it; one with them is measured itself.
     bare = dataclasses.replace(stored.splits["test"], with_participants=0)
     bare = dataclasses.replace(stored, splits={"test": bare})
-    assert scores.find_ceilings(None, bare, "test", {}, [7, 14]) == {7: ceiling, 14: ceiling}
+    assert scores.find_ceilings(protocols.Data("", bare, "test", 28), [7, 14]) == {
+        7: ceiling,
+        14: ceiling,
+    }
     run(tmp_path, store="two_participants")
     assert f"replaces the human ceiling {one['value']}: split-half" in capsys.readouterr().out
     again = dataset_info.load_info(str(tmp_path)).human_ceiling

@@ -130,6 +130,6 @@ FAULTS = {
         functools.partial(_json, dataset_info.load_info, dataset_info.INFO_FILE), (NAMED,)
     ),
     "loaded: run.flags that is a pickle": Kind(
-        functools.partial(_json, directory.load, directory.FLAGS_FILE), (NAMED,)
+        functools.partial(_json, directory.open_run, directory.FLAGS_FILE), (NAMED,)
     ),
 }

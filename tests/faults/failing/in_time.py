@@ -20,7 +20,7 @@ import small_data
 import tensorflow as tf
 from faults.failing import ENDED, FAILURE, HARMLESS, REPORTED, SAVED, Kind
 
-from gala_tf import evaluate
+from gala_tf.evaluation import evaluator
 from gala_tf.resilience import interruption, stall
 from gala_tf.runs import checkpoints, logs
 from gala_tf.training import loop
@@ -276,7 +276,7 @@ class _Notice:
 def _interrupted_validation(folder, rng):
     """In this process: the end is asked for between two batches of a validation."""
     cfg = dataclasses.replace(reference(), model_dir=str(folder / "run"))
-    original, watch_class, watches, polled = evaluate.Evaluator.run, interruption.Watch, [], []
+    original, watch_class, watches, polled = evaluator.Evaluator.run, interruption.Watch, [], []
 
     def watch(*arguments):
         watches.append(watch_class(*arguments))
@@ -291,14 +291,14 @@ def _interrupted_validation(folder, rng):
 
         return original(self, asked)
 
-    evaluate.Evaluator.run, interruption.Watch = run, watch
+    evaluator.Evaluator.run, interruption.Watch = run, watch
     try:
         loop.train_and_evaluate(cfg)
         return FAILURE, "it went on"
     except interruption.Interrupted as end:
         text = str(end)
     finally:
-        evaluate.Evaluator.run, interruption.Watch = original, watch_class
+        evaluator.Evaluator.run, interruption.Watch = original, watch_class
     _, facts = checkpoints.complete(os.path.join(cfg.model_dir, "checkpoints"))[-1]
     if not facts["validation_due"] or facts["step"] != 10:
         return FAILURE, f"{facts}"

@@ -14,6 +14,7 @@ from gala_tf import metrics
 from gala_tf.data import (
     clickmaps,
     dataset_info,
+    eval_pipeline,
     input_pipeline,
     reading,
     records,
@@ -101,7 +102,7 @@ def train_dataset(data, batch_size=4, **changes):
 
 
 def eval_dataset(data, batch_size=5, **changes):
-    return input_pipeline.make_eval_dataset(
+    return eval_pipeline.make_eval_dataset(
         *data, "train", batch_size=batch_size, **{**GEOMETRY, **changes}
     )
 
@@ -307,7 +308,7 @@ def test_a_remote_file_system_is_read_as_a_local_one(data):
     assert_equal(take(train_dataset(remote), 5), take(train_dataset(data), 5))
     assert_equal(take(eval_dataset(remote), -1), take(eval_dataset(data), -1))
     reading.check_records(*remote, "train")
-    assert input_pipeline.image_ids(*remote, "train") == input_pipeline.image_ids(*data, "train")
+    assert eval_pipeline.image_ids(*remote, "train") == eval_pipeline.image_ids(*data, "train")
 
 
 # --- evaluation ------------------------------------------------------------------------------
@@ -325,7 +326,7 @@ def exact_map(counts, blur):
     [(1, 1, 12), (1, 2, 5), (2, 1, 1), (2, 2, 50), (5, 1, 4)],
 )
 def test_every_image_is_evaluated_once(data, pipelines, replicas, batch_size):
-    steps = input_pipeline.eval_steps(data[1], "train", batch_size, pipelines, replicas)
+    steps = eval_pipeline.eval_steps(data[1], "train", batch_size, pipelines, replicas)
     seen = []
     for context in contexts(pipelines, replicas):
         dataset = eval_dataset(data, batch_size, input_context=context)
@@ -342,9 +343,9 @@ def test_every_image_is_evaluated_once(data, pipelines, replicas, batch_size):
 
 
 def test_eval_steps_by_hand(data):
-    assert input_pipeline.eval_steps(data[1], "train", 5) == 3  # 12 images
-    assert input_pipeline.eval_steps(data[1], "train", 4, pipelines=2) == 3  # 5 + 4 and 3
-    assert input_pipeline.eval_steps(data[1], "train", 4, pipelines=2, replicas=2) == 2
+    assert eval_pipeline.eval_steps(data[1], "train", 5) == 3  # 12 images
+    assert eval_pipeline.eval_steps(data[1], "train", 4, pipelines=2) == 3  # 5 + 4 and 3
+    assert eval_pipeline.eval_steps(data[1], "train", 4, pipelines=2, replicas=2) == 2
 
 
 def test_eval_batches_keep_the_contract_and_maps_are_exact(data):
@@ -367,12 +368,12 @@ def test_eval_batches_keep_the_contract_and_maps_are_exact(data):
 
 
 def test_image_ids_name_the_images_by_index(data):
-    ids = input_pipeline.image_ids(*data, "train")
+    ids = eval_pipeline.image_ids(*data, "train")
     assert ids == [f"image-{index}" for index in range(12)]
 
 
 def test_participant_maps_are_exact_and_feed_the_human_ceiling(data):
-    maps = input_pipeline.participant_maps(
+    maps = eval_pipeline.participant_maps(
         *data, "train", clickmap_size=8, clickmap_blur=BLUR, crop_fraction=0.8
     )
     several = [index for index in range(12) if len(participants(index)) > 1]

@@ -12,10 +12,17 @@ import small_data
 import tensorflow as tf
 from scipy import special, stats
 
-from gala_tf import evaluate
 from gala_tf.data import dataset_info, records, schema, tfrecord_files
-from gala_tf.evaluation import classifiers, harmonization, per_image, protocols, scores
-from gala_tf.explain import saved_models
+from gala_tf.evaluation import (
+    answers,
+    classifiers,
+    evaluate_run,
+    harmonization,
+    per_image,
+    protocols,
+)
+from gala_tf.evaluation.request import Request
+from gala_tf.explain import explanations, saved_models
 from gala_tf.runs import directory as run_directory
 
 BLUR = "box:5"
@@ -52,10 +59,8 @@ def saved(directory, network, name="plain.keras"):
 
 def evaluated(path, data_dir, directory, **changes):
     """(numbers, per-image columns) of an evaluation."""
-    request = classifiers.Request(
-        path, str(data_dir), clickmap_blur=BLUR, output_dir=str(directory), **changes
-    )
-    numbers = classifiers.evaluate_model(request)
+    request = Request(path, str(data_dir), clickmap_blur=BLUR, output_dir=str(directory), **changes)
+    numbers = classifiers.evaluate_classifier(request)
     (table,) = directory.glob("per_image-*.csv")
     (results,) = directory.glob("results-*.json")
     assert json.loads(results.read_text())["conventions"].keys() == numbers["conventions"].keys()
@@ -64,7 +69,14 @@ def evaluated(path, data_dir, directory, **changes):
 
 def data(data_dir, size, **changes):
     info = dataset_info.load_info(str(data_dir))
-    return protocols.Data(str(data_dir), info, "test", size, clickmap_blur=BLUR, **changes)
+    return dict(
+        data_dir=str(data_dir),
+        info=info,
+        split="test",
+        image_size=size,
+        clickmap_blur=BLUR,
+        **changes,
+    )
 
 
 # --------------------------------------------------------------------------- numbers
@@ -75,11 +87,9 @@ def test_attention_by_the_papers_convention_equals_evaluate(gala, data_dir, tmp_
     run_config = small_data.small_config(data_dir, "unused")
     info = dataset_info.load_info(str(data_dir))
     strategy = tf.distribute.get_strategy()
-    evaluator = evaluate.Evaluator(strategy, network, run_config, info, "test")
+    evaluator = evaluate_run.RunEvaluator(strategy, network, run_config, info, "test")
     predictions = evaluator.run()
-    sides = evaluate.map_sizes(network).values()
-    ceilings = scores.find_ceilings(run_config, info, "test", evaluator.geometry, sides)
-    expected = scores.results(predictions, ceilings)
+    expected = evaluator.protocol.numbers(predictions)
 
     numbers, columns = evaluated(
         path, data_dir, tmp_path, maps="attention", batch_size=5, conventions=("paper",)
@@ -112,7 +122,7 @@ def test_harmonizations_convention_one_image_at_a_time(data_dir, tmp_path, capsy
     logits = keras.Model(network.inputs[0], network.layers[-1].input)
     weights = network.layers[-1].get_weights()
     found = {"spearman": [], "dice": [], "iou": []}
-    for batch in protocols.harmonization_batches(data(data_dir, 64, batch_size=1)):
+    for batch in protocols.Harmonization(**data(data_dir, 64)).batches(1):
         assert batch["image"].shape == (1, 64, 64, 3) and batch["clickmap"].shape == (
             1,
             256,
@@ -165,7 +175,7 @@ def test_images_of_256_pixels_are_prepared_as_published(tmp_path):
     dataset_info.save_info(
         str(tmp_path), info.__class__(**{**vars(info), "splits": {"test": split}})
     )
-    (batch,) = protocols.harmonization_batches(data(tmp_path, 224))
+    (batch,) = protocols.Harmonization(**data(tmp_path, 224)).batches(32)
     jpeg = tf.io.parse_single_example(
         encoded, {"image/encoded": tf.io.FixedLenFeature([], tf.string)}
     )["image/encoded"]
@@ -179,7 +189,7 @@ def test_gradients_are_compared_on_cells_of_14x14(data_dir, tmp_path):
     path = saved(tmp_path, plain_network(side=28))
     _, columns = evaluated(path, data_dir, tmp_path, conventions=("paper",), score="output")
     network, rho = keras.saving.load_model(path), []
-    for batch in protocols.paper_batches(data(data_dir, 28, batch_size=1), 14):
+    for batch in protocols.Paper(**data(data_dir, 28), sides={"a": 14}).batches(1):
         with tf.GradientTape() as tape:
             image = tf.cast(batch["image"], tf.float32)
             tape.watch(image)
@@ -206,14 +216,14 @@ def test_a_split_without_human_maps_has_accuracy_alone(tmp_path, capsys):
 def test_answers_of_logits_and_of_probabilities():
     logits = np.array([[2.0, 1.0, -1.0], [0.0, 0.0, 3.0], [1.0, np.nan, 0.0]])
     label = np.array([1, 0, 0])
-    found = protocols.answers(logits, label)
+    found = answers.on_host(logits, label)
     np.testing.assert_array_equal(found["rank"], [1, 2, 1])  # ties and NaN count against it
     np.testing.assert_array_equal(found["prediction"][:2], [0, 2])
     probabilities = special.softmax(logits[:2], axis=1)
     expected = -np.log(probabilities[[0, 1], label[:2]])
     np.testing.assert_allclose(found["cross_entropy"][:2], expected)
     np.testing.assert_allclose(found["confidence"][:2], probabilities.max(1))
-    again = protocols.answers(probabilities, label[:2])
+    again = answers.on_host(probabilities, label[:2])
     for key in ("rank", "prediction", "cross_entropy", "confidence"):
         np.testing.assert_allclose(again[key], found[key][:2])
 
@@ -273,7 +283,7 @@ def test_the_size_of_the_input():
 def test_models_that_do_not_fit_are_refused(data_dir, tmp_path):
     path = saved(tmp_path, plain_network(classes=5))
     with pytest.raises(ValueError, match="tells 5 classes apart, but the data set .* has 4"):
-        classifiers.evaluate_model(classifiers.Request(path, str(data_dir)))
+        classifiers.evaluate_classifier(Request(path, str(data_dir)))
     path = saved(tmp_path, plain_network())
     for changes, message in (
         ({"maps": "attention"}, "returns no attention map"),
@@ -289,17 +299,17 @@ def test_models_that_do_not_fit_are_refused(data_dir, tmp_path):
         ({"clickmap_blur": "box"}, "A map blur must be"),
     ):
         with pytest.raises(ValueError, match=message):
-            request = classifiers.Request(path, str(data_dir), **changes)
-            classifiers.evaluate_model(request)
+            request = Request(path, str(data_dir), **changes)
+            classifiers.evaluate_classifier(request)
     assert not list(tmp_path.glob("results*"))
 
 
-def test_every_field_is_explained():
-    fields = classifiers.Request.__dataclass_fields__
-    assert classifiers.FLAGS_HELP.keys() == fields.keys()
-    from gala_tf.explain import explanations
-
-    assert classifiers.CHOICES["reduction"] == tuple(explanations.REDUCTIONS)
+def test_choices_are_those_there_are():
+    fields = Request.__dataclass_fields__
+    assert fields["reduction"].metadata["choices"] == tuple(explanations.REDUCTIONS)
+    assert fields["input_scaling"].metadata["choices"] == tuple(saved_models.INPUT_SCALING)
+    names = tuple(protocol.name for protocol in (protocols.Paper, protocols.Harmonization))
+    assert fields["conventions"].default == fields["conventions"].metadata["choices"] == names
 
 
 @pytest.mark.slow
@@ -307,7 +317,7 @@ def test_the_command(gala, data_dir, tmp_path):
     arguments = ["--maps=smoothgrad", "--samples=2", "--clickmap_blur=box:5", "--batch_size=4"]
     result = subprocess.run(
         [
-            *(sys.executable, "-m", "gala_tf.evaluation.classifiers", f"--model={gala[1]}"),
+            *(sys.executable, "-m", "gala_tf.evaluate", f"--model={gala[1]}"),
             *(f"--data_dir={data_dir}", f"--output_dir={tmp_path}", *arguments),
         ],
         capture_output=True,

@@ -15,9 +15,9 @@ import tensorflow as tf
 from PIL import Image
 from scipy import ndimage, stats
 
-from gala_tf import evaluate
-from gala_tf.data import dataset_info, input_pipeline
-from gala_tf.evaluation import per_image, scores
+from gala_tf.data import dataset_info, eval_pipeline
+from gala_tf.evaluation import answers, evaluate_run, naming, per_image, scores
+from gala_tf.explain import network_parts
 from gala_tf.runs import checkpoints, directory
 
 LAYERS = {"stage1_block1_gala": 14, "stage2_block1_gala": 7}  # and the side of their maps
@@ -49,7 +49,7 @@ def made(data_dir):
 def run(made, split="test", **changes):
     strategy, network, run_config, info = made
     run_config = dataclasses.replace(run_config, **changes)
-    return evaluate.Evaluator(strategy, network, run_config, info, split).run()
+    return evaluate_run.RunEvaluator(strategy, network, run_config, info, split).run()
 
 
 @pytest.fixture(scope="module")
@@ -104,8 +104,8 @@ def cells(maps, size):
 def images(made):
     """What the pipeline gives the network: uint8 [13, 28, 28, 3]."""
     _, _, run_config, info = made
-    geometry = evaluate.eval_geometry(run_config, LAYERS)
-    (batch,) = input_pipeline.make_eval_dataset(
+    geometry = evaluate_run.paper_protocol(run_config, None, "test", LAYERS).geometry
+    (batch,) = eval_pipeline.make_eval_dataset(
         run_config.data_dir, info, "test", batch_size=13, **geometry
     )
     return batch["image"].numpy()
@@ -198,9 +198,9 @@ def test_images_may_come_in_any_order(made, predictions):
     """As they do from several hosts; padding in between."""
     strategy, network, run_config, info = made
     run_config = dataclasses.replace(run_config, eval_batch_size=5)
-    evaluator = evaluate.Evaluator(strategy, network, run_config, info, "test")
-    ordered = input_pipeline.make_eval_dataset(
-        run_config.data_dir, info, "test", batch_size=5, **evaluator.geometry
+    evaluator = evaluate_run.RunEvaluator(strategy, network, run_config, info, "test")
+    ordered = eval_pipeline.make_eval_dataset(
+        run_config.data_dir, info, "test", batch_size=5, **evaluator.protocol.geometry
     )
     evaluator.dataset = ordered.unbatch().shuffle(15, seed=1).batch(5, drop_remainder=True)
     found = evaluator.run()
@@ -213,7 +213,7 @@ def test_again_and_the_picture(made):
     """One Evaluator serves every validation of a run."""
     strategy, network, run_config, info = made
     run_config = dataclasses.replace(run_config, eval_batch_size=13)
-    evaluator = evaluate.Evaluator(strategy, network, run_config, info, "test")
+    evaluator = evaluate_run.RunEvaluator(strategy, network, run_config, info, "test")
     one, other = evaluator.run(), evaluator.run()
     np.testing.assert_array_equal(one.cross_entropy, other.cross_entropy)
     picture = evaluator.picture(one)
@@ -232,7 +232,7 @@ def test_batch_of_a_replica(made, monkeypatch, examples, eval_batch, replicas, e
     )
     _, network, run_config, info = made
     run_config = dataclasses.replace(run_config, eval_batch_size=eval_batch)
-    evaluator = evaluate.Evaluator(strategy, network, run_config, info, "test")
+    evaluator = evaluate_run.RunEvaluator(strategy, network, run_config, info, "test")
     assert (evaluator.examples, evaluator.replica_batch) == (examples, expected)
 
 
@@ -304,7 +304,7 @@ def test_nan_counts_against_the_network(made):
 def test_confidence_of_large_and_of_infinite_logits():
     logits = [[1e30, 0, 0], [-1e4, -1e4, -1e4], [np.inf, 0, 0], [-np.inf, 0, 0], [np.nan, 9, 1]]
     expected = [1, 1 / 3, np.nan, np.nan, np.nan]
-    for function in (evaluate.max_probability, tf.function(evaluate.max_probability)):
+    for function in (answers.max_probability, tf.function(answers.max_probability)):
         found = function(tf.constant(logits, tf.float32)).numpy()
         np.testing.assert_allclose(found, np.array(expected, np.float32))
 
@@ -334,22 +334,24 @@ def volumes(**sides):
 )
 def test_which_maps_are_scored(attention, expected):
     outputs = {"attention": attention, "activity": volumes(a=14, b=7)}
-    assert list(evaluate.scored_volumes(outputs)) == expected
+    assert list(network_parts.scored_volumes(outputs)) == expected
 
 
 @pytest.mark.parametrize("attention", ["se", "none"])
 def test_networks_without_a_map_of_attention_are_scored_by_activity(data_dir, attention):
     _, network, _, _ = build(data_dir, attention=attention, map_loss_weight=0.0)
-    assert evaluate.map_sizes(network) == {"stage1_block1": 14, "stage2_block1": 7}
+    assert network_parts.map_sizes(network) == {"stage1_block1": 14, "stage2_block1": 7}
 
 
 def test_geometry(made):
     run_config = made[2]
-    geometry = evaluate.eval_geometry(run_config, LAYERS)
+    geometry = evaluate_run.paper_protocol(run_config, None, "test", LAYERS).geometry
     assert (geometry["image_size"], geometry["crop_fraction"]) == (28, 0.875)
     assert geometry["clickmap_size"] == 14 and str(geometry["clickmap_blur"]) == "box:5"
     whole = dataclasses.replace(run_config, crop="center", crop_fraction=0.5)
-    assert evaluate.eval_geometry(whole, LAYERS)["crop_fraction"] == 0.5  # as in training
+    assert (
+        evaluate_run.paper_protocol(whole, None, "test", LAYERS).geometry["crop_fraction"] == 0.5
+    )  # as in training
 
 
 def test_a_split_without_maps_has_no_map_numbers(predictions):
@@ -365,8 +367,8 @@ def test_a_split_without_maps_has_no_map_numbers(predictions):
 
 
 def ceilings_of(run_config, info):
-    geometry = evaluate.eval_geometry(run_config, LAYERS)
-    return scores.find_ceilings(run_config, info, "test", geometry, LAYERS.values())
+    protocol = evaluate_run.paper_protocol(run_config, info, "test", LAYERS)
+    return scores.find_ceilings(protocol, LAYERS.values())
 
 
 def test_ceiling_from_participants(made, by_hand):
@@ -454,7 +456,7 @@ GALA-ResNet-50 w/ maps, test split, 17581 images, best weights (step 100)
 )
 def test_networks_have_the_papers_names(data_dir, changes, expected):
     run_config = small_data.small_config(data_dir, "run", stage_blocks=(), map_loss_weight=6.0)
-    assert scores.network_name(dataclasses.replace(run_config, **changes)) == expected
+    assert naming.network_name(dataclasses.replace(run_config, **changes)) == expected
 
 
 def test_results_are_json_that_anyone_reads(tmp_path):
@@ -480,9 +482,9 @@ def test_other_weights_and_flags_do_not_replace_results(tmp_path):
 def test_data_of_other_classes_is_refused(made):
     info = made[3]
     other = dataclasses.replace(info, class_names=tuple(reversed(info.class_names)))
-    evaluate.check_classes(info, info, "data")
+    evaluate_run.check_same_classes(info, info, "data")
     with pytest.raises(ValueError, match="--data_dir=data has other classes, or another order"):
-        evaluate.check_classes(info, other, "data")
+        evaluate_run.check_same_classes(info, other, "data")
 
 
 # --------------------------------------------------------------------------- the command
@@ -499,7 +501,7 @@ def untrained(made, tmp_path):
 
 
 def test_evaluate_run(untrained, made, predictions, capsys):
-    found = evaluate.evaluate_run(str(untrained), "test", "best", ("--eval_batch_size=5",))
+    found = evaluate_run.evaluate_run(str(untrained), "test", "best", ("--eval_batch_size=5",))
     assert (found["network"], found["split"], found["step"]) == (
         "GALA-ResNet-(1,1) w/ maps",
         "test",
@@ -524,7 +526,7 @@ def check_rows(path, numbers, made, predictions):
     """The CSV of a run has an image a row, and its columns' means are the results."""
     columns = per_image.load(path)
     _, _, run_config, info = made
-    ids = input_pipeline.image_ids(run_config.data_dir, info, "test")
+    ids = eval_pipeline.image_ids(run_config.data_dir, info, "test")
     assert list(columns["image_id"]) == ids and len(set(ids)) == 13
     np.testing.assert_array_equal(columns["label"], predictions.label)
     np.testing.assert_array_equal(columns["has_clickmap"], predictions.has_clickmap)
@@ -546,7 +548,7 @@ def check_rows(path, numbers, made, predictions):
 
 @pytest.mark.slow
 def test_files_of_changed_flags_have_names_of_their_own(untrained):
-    evaluate.evaluate_run(str(untrained), "test", "best", ("--clickmap_blur=none",))
+    evaluate_run.evaluate_run(str(untrained), "test", "best", ("--clickmap_blur=none",))
     names = {path.name for path in untrained.glob("*-test*")}
     assert names == {
         "results-test-clickmap_blur=none.json",
@@ -557,13 +559,13 @@ def test_files_of_changed_flags_have_names_of_their_own(untrained):
 
 def test_evaluate_run_refuses_what_is_not_there(untrained):
     with pytest.raises(ValueError, match="no split 'tset'"):
-        evaluate.evaluate_run(str(untrained), "tset", "best")
+        evaluate_run.evaluate_run(str(untrained), "tset", "best")
     with pytest.raises(ValueError, match="checkpoints holds no finished checkpoint"):
-        evaluate.evaluate_run(str(untrained), "test", "newest")
+        evaluate_run.evaluate_run(str(untrained), "test", "newest")
     with pytest.raises(ValueError, match="no run.flags there"):
-        evaluate.evaluate_run(str(untrained / "best"), "test", "best")
+        evaluate_run.evaluate_run(str(untrained / "best"), "test", "best")
     with pytest.raises(ValueError, match="No data set at '/moved'"):
-        evaluate.evaluate_run(str(untrained), "test", "best", ("--data_dir=/moved",))
+        evaluate_run.evaluate_run(str(untrained), "test", "best", ("--data_dir=/moved",))
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from gala_tf import metrics
-from gala_tf.evaluation import per_image, scores
+from gala_tf.evaluation import naming, per_image, scores
 
 NAMES = ("cat", "dog, wild", 'the "other"')
 
@@ -156,7 +156,7 @@ def test_the_rule_of_names():
     other = {"weights": "newest", "changed_flags": {"clickmap_blur": "gaussian:5,1.5"}}
     name = "per_image-test-newest-clickmap_blur=gaussian_5,1.5.csv"
     assert per_image.path_of("run", "test", other) == f"run/{name}"
-    assert scores.result_name("test", other) in name
+    assert naming.result_name("test", other) in name
 
 
 def test_as_many_names_as_images(predictions):

@@ -11,18 +11,20 @@ import pytest
 from absl import flags
 from PIL import Image
 
-from gala_tf import config, evaluate, visualize
+from gala_tf import config, visualize
 from gala_tf.data import clickmaps, dataset_info, records, schema, tfrecord_files
+from gala_tf.evaluation import evaluate_run, evaluator
+from gala_tf.pictures import attention_grid
 from gala_tf.runs import checkpoints, directory
 
-PANEL, GAP, MARGIN = visualize.PANEL, visualize.GAP, visualize.MARGIN
+PANEL, GAP, MARGIN = attention_grid.PANEL, attention_grid.GAP, attention_grid.MARGIN
 LAYERS = [f"stage3_block{block}_gala" for block in range(1, 7)]
 
 
 def panel(picture, row, column, captions=True):
     """The P x P pixels of one panel."""
-    top = visualize.TITLE_HEIGHT + row * (
-        PANEL + GAP + (visualize.CAPTION_HEIGHT if captions else 0)
+    top = attention_grid.TITLE_HEIGHT + row * (
+        PANEL + GAP + (attention_grid.CAPTION_HEIGHT if captions else 0)
     )
     left = MARGIN + column * (PANEL + GAP)
     return picture[top : top + PANEL, left : left + PANEL].astype(int)
@@ -45,15 +47,15 @@ def parts():
 
 
 def test_grid_has_a_row_an_image_and_a_column_a_layer(parts):
-    picture = visualize.attention_grid(*parts, captions=["x", "y", "z"])
+    picture = attention_grid.attention_grid(*parts, captions=["x", "y", "z"])
     assert picture.dtype == np.uint8
     assert picture.shape == (44 + 3 * (192 + 28 + 6) + 26 + 14, 2 * 14 + 4 * 192 + 3 * 6, 3)
-    without = visualize.attention_grid(*parts)
+    without = attention_grid.attention_grid(*parts)
     assert without.shape[0] == picture.shape[0] - 3 * 28
 
 
 def test_first_column_is_the_image_itself(parts):
-    picture = visualize.attention_grid(*parts)
+    picture = attention_grid.attention_grid(*parts)
     for row, image in enumerate(parts[0]):
         np.testing.assert_array_equal(panel(picture, row, 0, captions=False), image)
 
@@ -61,14 +63,14 @@ def test_first_column_is_the_image_itself(parts):
 def test_small_images_fill_their_panel(parts):
     _, human, maps = parts
     images = np.full((3, 64, 64, 3), (10, 200, 90), np.uint8)
-    picture = visualize.attention_grid(images, human, maps)
+    picture = attention_grid.attention_grid(images, human, maps)
     assert (panel(picture, 1, 0, captions=False) == (10, 200, 90)).all()
 
 
 def test_overlay_equals_an_independent_blend(parts):
     """Bicubic by the matrices of clickmaps.py, luminance by ITU-R 601, colours by matplotlib."""
     images, human, maps = parts
-    picture = visualize.attention_grid(images, human, maps)
+    picture = attention_grid.attention_grid(images, human, maps)
     for column, values in enumerate([human[2], maps["a"][2], maps["b"][2]], start=1):
         side = values.shape[0]
         enlarge = clickmaps.resample_matrix(side, PANEL, 0, side, "bicubic").numpy()
@@ -88,7 +90,9 @@ def test_heat_lies_where_the_map_is_high():
     """A hot cell (1, 2) of 4 x 4 lights up around (1.5, 2.5) / 4 of the panel."""
     maps = np.zeros((1, 4, 4))
     maps[0, 1, 2] = 5.0
-    picture = visualize.attention_grid(np.full((1, 32, 32, 3), 90, np.uint8), maps, {"a": maps})
+    picture = attention_grid.attention_grid(
+        np.full((1, 32, 32, 3), 90, np.uint8), maps, {"a": maps}
+    )
     light = panel(picture, 0, 2, captions=False).sum(-1)
     weight = np.maximum(light - 0.8 * light.max(), 0)
     rows, columns = np.mgrid[:PANEL, :PANEL] + 0.5
@@ -99,8 +103,8 @@ def test_heat_lies_where_the_map_is_high():
 def test_every_map_has_its_own_scale(parts):
     images, human, maps = parts
     scaled = {"a": 1e-3 * maps["a"] + 7, "b": 1e4 * maps["b"] - 5}
-    picture = visualize.attention_grid(images, human, maps).astype(int)
-    same = visualize.attention_grid(images, 12.0 * human, scaled).astype(int)
+    picture = attention_grid.attention_grid(images, human, maps).astype(int)
+    same = attention_grid.attention_grid(images, 12.0 * human, scaled).astype(int)
     assert np.abs(picture - same).max() <= 3  # float32: a neighbouring colour
 
 
@@ -112,7 +116,7 @@ def test_map_without_information_is_a_grey_panel_with_a_reason(parts, value):
         human[1, 1:], maps["b"][0, 1:] = 0.5, 0.5  # one bad row spoils a map
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        picture = visualize.attention_grid(images, human, maps)
+        picture = attention_grid.attention_grid(images, human, maps)
     assert is_grey(panel(picture, 1, 1, captions=False))
     assert is_grey(panel(picture, 0, 3, captions=False))
     assert not is_grey(panel(picture, 0, 1, captions=False))
@@ -124,15 +128,15 @@ def test_human_map_that_is_missing_and_one_that_is_flat_read_differently(parts):
     images, human, maps = parts
     images[:] = 128
     human[0], human[1] = 0.0, 2.0
-    picture = visualize.attention_grid(images, human, maps)
+    picture = attention_grid.attention_grid(images, human, maps)
     missing, flat = (panel(picture, row, 1, captions=False) for row in (0, 1))
     assert (missing != flat).any()
 
 
 def test_captions_are_drawn_below_their_rows_and_never_run_out_of_the_picture(parts):
     captions = ["", "true: goldfish / said: koala", "true: " + "very " * 100 + "long"]
-    picture = visualize.attention_grid(*parts, captions=captions)
-    bottoms = [visualize.TITLE_HEIGHT + row * (PANEL + 28 + GAP) + PANEL for row in range(3)]
+    picture = attention_grid.attention_grid(*parts, captions=captions)
+    bottoms = [attention_grid.TITLE_HEIGHT + row * (PANEL + 28 + GAP) + PANEL for row in range(3)]
     empty, short, long = (picture[b : b + 28] for b in bottoms)
     assert empty.min() == 255
     assert 0 < (short < 100).any((0, 2)).sum() < 400
@@ -142,12 +146,14 @@ def test_captions_are_drawn_below_their_rows_and_never_run_out_of_the_picture(pa
 
 
 def test_titles_are_layer_names_unless_given(parts):
-    named = visualize.attention_grid(*parts)
-    titled = visualize.attention_grid(*parts, layer_titles={"b": "layer 39\nstage3_block6_gala"})
+    named = attention_grid.attention_grid(*parts)
+    titled = attention_grid.attention_grid(
+        *parts, layer_titles={"b": "layer 39\nstage3_block6_gala"}
+    )
     column = slice(MARGIN + 3 * (PANEL + GAP), None)
     different = (named != titled).any(-1)
-    assert different[: visualize.TITLE_HEIGHT, column].any()
-    different[: visualize.TITLE_HEIGHT, column] = False
+    assert different[: attention_grid.TITLE_HEIGHT, column].any()
+    different[: attention_grid.TITLE_HEIGHT, column] = False
     assert not different.any()
 
 
@@ -163,18 +169,18 @@ def test_titles_are_layer_names_unless_given(parts):
 )
 def test_wrong_shapes_are_refused(parts, change, message):
     with pytest.raises(ValueError, match=message):
-        visualize.attention_grid(*change(*parts))
+        attention_grid.attention_grid(*change(*parts))
 
 
 def test_wrong_number_of_captions_is_refused(parts):
     with pytest.raises(ValueError, match="captions .* expected 3, received 1"):
-        visualize.attention_grid(*parts, captions=["one"])
+        attention_grid.attention_grid(*parts, captions=["one"])
 
 
 def test_png_holds_the_picture(tmp_path, parts):
-    picture = visualize.attention_grid(*parts)
+    picture = attention_grid.attention_grid(*parts)
     path = tmp_path / "new" / "figures" / "x.png"
-    visualize.write_png(str(path), picture)
+    attention_grid.write_png(str(path), picture)
     np.testing.assert_array_equal(np.asarray(Image.open(path)), picture)
     assert os.listdir(path.parent) == ["x.png"]
 
@@ -184,19 +190,19 @@ def test_png_holds_the_picture(tmp_path, parts):
 
 def test_default_layers_are_first_third_and_last():
     maps = dict.fromkeys(LAYERS)
-    assert visualize.choose_layers(maps) == [LAYERS[0], LAYERS[2], LAYERS[5]]
-    assert visualize.choose_layers(maps, [LAYERS[4], LAYERS[1]]) == [LAYERS[4], LAYERS[1]]
-    assert visualize.choose_layers({"a": 0}) == ["a"]
-    assert visualize.choose_layers({"a": 0, "b": 0}) == ["a", "b"]
+    assert attention_grid.choose_layers(maps) == [LAYERS[0], LAYERS[2], LAYERS[5]]
+    assert attention_grid.choose_layers(maps, [LAYERS[4], LAYERS[1]]) == [LAYERS[4], LAYERS[1]]
+    assert attention_grid.choose_layers({"a": 0}) == ["a"]
+    assert attention_grid.choose_layers({"a": 0, "b": 0}) == ["a", "b"]
 
 
 def test_unknown_layer_is_refused_with_the_names_there_are():
     with pytest.raises(ValueError, match="no attention map of x. This network has a, b"):
-        visualize.choose_layers({"a": 0, "b": 0}, ["a", "x"])
+        attention_grid.choose_layers({"a": 0, "b": 0}, ["a", "x"])
 
 
 def test_titles_number_layers_as_the_paper_does():
-    titles = visualize.paper_titles([LAYERS[0], LAYERS[5]], config.Config())
+    titles = attention_grid.paper_titles([LAYERS[0], LAYERS[5]], config.Config())
     assert titles == {
         LAYERS[0]: "layer 24\nstage3_block1_gala",
         LAYERS[5]: "layer 39\nstage3_block6_gala",
@@ -205,7 +211,7 @@ def test_titles_number_layers_as_the_paper_does():
 
 def predictions(has_clickmap):
     count = len(has_clickmap)
-    return evaluate.Predictions(
+    return evaluator.Predictions(
         label=np.arange(count) % 2,
         prediction=np.zeros(count, int),
         rank=None,
@@ -217,7 +223,9 @@ def predictions(has_clickmap):
 
 
 def test_rows_are_spread_over_images_with_maps():
-    spread = visualize.spread_rows
+    def spread(given, count):
+        return attention_grid.spread(given.has_clickmap, count)
+
     assert spread(predictions([1] * 9), 3).tolist() == [0, 4, 8]
     assert spread(predictions([0, 1, 0, 1, 1]), 2).tolist() == [1, 4]
     assert spread(predictions([0, 1, 0, 1, 1]), 10).tolist() == [1, 3, 4]
@@ -225,15 +233,15 @@ def test_rows_are_spread_over_images_with_maps():
 
 
 def test_spread_takes_flags_alone():
-    assert visualize.spread(np.array([True, False, True]), 2).tolist() == [0, 2]
-    assert visualize.spread(np.array([False, False]), 1).tolist() == [0]
+    assert attention_grid.spread(np.array([True, False, True]), 2).tolist() == [0, 2]
+    assert attention_grid.spread(np.array([False, False]), 1).tolist() == [0]
 
 
 @pytest.mark.parametrize("rows", [slice(1, 3), np.array([1, 2])])
 def test_grid_of_predictions_takes_the_same_rows_of_everything(monkeypatch, rows):
-    monkeypatch.setattr(visualize, "attention_grid", lambda *arguments: arguments)
+    monkeypatch.setattr(attention_grid, "attention_grid", lambda *arguments: arguments)
     given = predictions([1, 1, 0, 1])
-    images, human, maps, captions, titles = visualize.predictions_grid(
+    images, human, maps, captions, titles = attention_grid.predictions_grid(
         np.zeros((2, 8, 8, 3), np.uint8), given, rows, ("cat", "dog"), titles={"a": "A"}
     )
     assert images.shape == (2, 8, 8, 3)
@@ -302,9 +310,9 @@ def run_dir(tmp_path_factory):
 
 
 def test_run_is_drawn_from_its_best_weights(run_dir, monkeypatch):
-    drawn, real = [], visualize.predictions_grid
-    monkeypatch.setattr(visualize, "predictions_grid", lambda *a: drawn.append(a) or real(*a))
-    path = visualize.draw_run(run_dir, "test", 4)
+    drawn, real = [], attention_grid.predictions_grid
+    monkeypatch.setattr(attention_grid, "predictions_grid", lambda *a: drawn.append(a) or real(*a))
+    path = evaluate_run.draw_run(run_dir, "test", 4)
     assert path == os.path.join(run_dir, "figures", "attention-test.png")
     picture = np.asarray(Image.open(path))
     assert picture.shape[:2] == (44 + 4 * 226 + 26 + 14, 2 * 14 + 5 * 192 + 4 * 6)
@@ -318,16 +326,15 @@ def test_run_is_drawn_from_its_best_weights(run_dir, monkeypatch):
 
 
 def test_examples_come_whole_and_in_the_order_asked_for(run_dir):
-    run_config, info = directory.load(run_dir)
-    geometry = evaluate.eval_geometry(run_config, {"layer": 2})
+    run = directory.open_run(run_dir)
+    protocol = evaluate_run.paper_protocol(run.config, run.info, "test", {"layer": 2})
     rows = [9, 3, 4]  # of two shards
-    examples = visualize.read_examples(run_config, info, "test", rows, geometry)
+    examples = protocol.read(rows)
     assert examples["image_index"].tolist() == rows
     assert examples["label"].tolist() == [1, 0, 0]
     assert examples["has_clickmap"].tolist() == [1, 0, 1]
     assert examples["clickmap"].shape == (3, 2, 2, 1) and not examples["clickmap"][1].any()
-    images = visualize.read_images(run_config, info, "test", rows, geometry)
-    np.testing.assert_array_equal(images, examples["image"])
+    images = examples["image"]
     np.testing.assert_allclose(images.mean((1, 2, 3)), [190, 70, 90], atol=1.5)
 
 
@@ -341,7 +348,7 @@ def test_examples_come_whole_and_in_the_order_asked_for(run_dir):
 )
 def test_wrong_request_is_refused(run_dir, arguments, message):
     with pytest.raises(ValueError, match=message):
-        visualize.draw_run(run_dir, *arguments)
+        evaluate_run.draw_run(run_dir, *arguments)
 
 
 # --------------------------------------------------------------------------- the command

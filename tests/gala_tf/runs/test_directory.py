@@ -32,14 +32,15 @@ def contents(directory):
 # --------------------------------------------------------------------------- start and load
 
 
-def test_start_writes_and_load_reads(run):
+def test_start_writes_and_open_run_reads(run):
     run_config, info = run
     assert set(os.listdir(run_config.model_dir)) == {
         "run.flags",
         "environment.json",
         "dataset_info.json",
     }
-    assert run_directory.load(run_config.model_dir) == (run_config, info)
+    opened = run_directory.open_run(run_config.model_dir)
+    assert opened == run_directory.OpenRun(run_config.model_dir, run_config, info, None, None)
 
 
 def test_run_flags_launch_the_run_again(run):
@@ -50,10 +51,10 @@ def test_run_flags_launch_the_run_again(run):
 
 def test_overrides(run):
     run_config, _ = run
-    changed, _ = run_directory.load(
+    changed = run_directory.open_run(
         run_config.model_dir, ("--data_dir=/elsewhere", "--noflip", "--stage_blocks=2,2")
     )
-    assert changed == dataclasses.replace(
+    assert changed.config == dataclasses.replace(
         run_config, data_dir="/elsewhere", flip=False, stage_blocks=(2, 2)
     )
 
@@ -101,7 +102,7 @@ def test_allowing_changes_is_a_wish_of_one_session(run):
     changed = dataclasses.replace(run_config, momentum=0.5, allow_flag_changes=True)
     run_directory.check(changed, info)
     run_directory.start(changed, info)
-    assert run_directory.load(run_config.model_dir)[0] == dataclasses.replace(
+    assert run_directory.open_run(run_config.model_dir).config == dataclasses.replace(
         run_config, momentum=0.5
     )
 
@@ -153,7 +154,7 @@ def test_check_refuses_another_data_set(run):
 
 def test_no_run(tmp_path):
     with pytest.raises(ValueError, match=f"--model_dir={tmp_path}: no run.flags there, so no run"):
-        run_directory.load(str(tmp_path))
+        run_directory.open_run(str(tmp_path))
 
 
 def test_flags_of_another_version(run):
@@ -162,14 +163,14 @@ def test_flags_of_another_version(run):
     with open(path, "a") as file:
         file.write("--gone_since=3\n")
     with pytest.raises(ValueError, match=f"{path}: Unknown command line flag 'gone_since'"):
-        run_directory.load(run_config.model_dir)
+        run_directory.open_run(run_config.model_dir)
 
 
 def test_run_without_its_data_sets_sidecar(run):
     run_config, _ = run
     os.remove(os.path.join(run_config.model_dir, "dataset_info.json"))
     with pytest.raises(ValueError, match="dataset_info.json' does not exist"):
-        run_directory.load(run_config.model_dir)
+        run_directory.open_run(run_config.model_dir)
 
 
 # --------------------------------------------------------------------------- networks
@@ -200,7 +201,7 @@ def test_precision(data_dir, precision):
     assert {variable.dtype for variable in network.trainable_variables} == {"float32"}
 
 
-def test_load_network(run):
+def test_open_run_with_weights(run):
     run_config, info = run
     trained = run_directory.build_network(run_config, info.num_classes)
     for variable in trained.variables:
@@ -209,27 +210,25 @@ def test_load_network(run):
     for which, folder, step in (("best", "best", 7), ("newest", "checkpoints", 9)):
         directory = os.path.join(run_config.model_dir, folder)
         checkpoints.Checkpoints(directory, 1, model=trained).save(step)
-        found_config, found_info, network, found_step = run_directory.load_network(
-            run_config.model_dir, which
-        )
-        assert (found_config, found_info, found_step) == (run_config, info, step)
-        for a, b in zip(weights(network), weights(trained), strict=True):
+        found = run_directory.open_run(run_config.model_dir, weights=which)
+        assert (found.config, found.info, found.step) == (run_config, info, step)
+        for a, b in zip(weights(found.network), weights(trained), strict=True):
             np.testing.assert_array_equal(a, b)
 
 
-def test_load_network_before_there_are_weights(run):
+def test_open_run_with_weights_before_there_are_weights(run):
     run_config, _ = run
     with pytest.raises(ValueError, match="best holds no finished checkpoint"):
-        run_directory.load_network(run_config.model_dir)
+        run_directory.open_run(run_config.model_dir, weights="best")
 
 
-def test_load_network_with_flags_of_another_one(run):
+def test_open_run_with_weights_with_flags_of_another_one(run):
     run_config, info = run
     directory = os.path.join(run_config.model_dir, "best")
     network = run_directory.build_network(run_config, info.num_classes)
     checkpoints.Checkpoints(directory, 1, model=network).save(1)
     with pytest.raises(ValueError, match="checkpoint of another network"):
-        run_directory.load_network(run_config.model_dir, "best", ("--stage_widths=16,16",))
+        run_directory.open_run(run_config.model_dir, ("--stage_widths=16,16",), "best")
 
 
 def test_every_flag_of_the_network_reaches_it():

@@ -14,7 +14,7 @@ import tensorflow as tf
 from faults import planted_defects
 
 from gala_tf import losses
-from gala_tf.data import clickmaps, dataset_info, input_pipeline
+from gala_tf.data import clickmaps, dataset_info, eval_pipeline, input_pipeline
 from gala_tf.distribution.strategy import make_strategy
 from gala_tf.tpu_checking import (
     compiling,
@@ -171,7 +171,7 @@ def test_batches_without_a_data_set_are_those_of_one(data_dir, tmp_path):
     real = dataset_info.load_info(str(data_dir))
     for make in (
         lambda *data: input_pipeline.make_train_dataset(*data, "train", view, order, batch_size=4),
-        lambda *data: input_pipeline.make_eval_dataset(*data, "validation", batch_size=4, **shown),
+        lambda *data: eval_pipeline.make_eval_dataset(*data, "validation", batch_size=4, **shown),
     ):
         mine = make(str(tmp_path), info)
         assert mine.element_spec == make(str(data_dir), real).element_spec

@@ -64,9 +64,9 @@ def test_run_directory_is_complete(finished):
     stored = json.loads(open(os.path.join(run_config.model_dir, "results-test.json")).read())
     assert stored == json.loads(json.dumps(results["test"]))
     assert stored["examples"] == 13 and stored["human_ceiling"]["images"] == 10
-    again, info = directory.load(run_config.model_dir)
-    assert again == run_config
-    assert info == dataset_info.load_info(run_config.data_dir)
+    again = directory.open_run(run_config.model_dir)
+    assert again.config == run_config
+    assert again.info == dataset_info.load_info(run_config.data_dir)
 
 
 def test_log_holds_what_a_reader_needs(finished):
@@ -307,7 +307,7 @@ def test_changed_flags_are_refused_by_name(finished):
     assert "steps_per_loop" not in str(e.value)  # does not change the result
     allowed = dataclasses.replace(changed, allow_flag_changes=True, seed=0, test_split="")
     loop.train_and_evaluate(allowed)  # is finished already: nothing to do
-    assert directory.load(run_config.model_dir)[0].momentum == 0.8
+    assert directory.open_run(run_config.model_dir).config.momentum == 0.8
     directory.start(run_config, dataset_info.load_info(run_config.data_dir))  # as it was
 
 

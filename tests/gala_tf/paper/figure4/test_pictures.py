@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import types
 
 import keras
 import numpy as np
@@ -12,10 +11,11 @@ import small_data
 from absl import flags
 from PIL import Image
 
-from gala_tf import config, evaluate, figures
-from gala_tf.data import dataset_info, input_pipeline
-from gala_tf.paper.figure4 import draw as figure4_runs
-from gala_tf.paper.figure4 import networks, pictures
+from gala_tf import config, figures
+from gala_tf.data import dataset_info, eval_pipeline
+from gala_tf.evaluation import evaluate_run
+from gala_tf.paper.figure4 import draw as figure4
+from gala_tf.paper.figure4 import jpegs, networks, pictures
 from gala_tf.pictures import panels
 from gala_tf.runs import checkpoints
 from gala_tf.runs import directory as run_directory
@@ -69,11 +69,10 @@ def test_gradient_of_a_linear_network_is_the_sum_of_its_weights_sizes():
     images = keras.Input((6, 6, 3))
     layer = keras.layers.Dense(4, use_bias=False)
     network = keras.Model(images, {"logits": layer(keras.layers.Flatten()(images))})
-    trained = types.SimpleNamespace(network=network)
     pixels = np.random.default_rng(0).integers(0, 256, (11, 6, 6, 3), np.uint8)  # two batches
     labels = np.arange(11, dtype=np.int32) % 4
     maps = networks.gradient_maps(
-        trained, pixels, labels, np.arange(11), seed=0, samples=3, noise=0.2
+        network, pixels, labels, np.arange(11), seed=0, samples=3, noise=0.2
     )
     weights = np.abs(layer.kernel.numpy()).reshape(6, 6, 3, 4).sum(2)  # [6, 6, K]
     np.testing.assert_allclose(maps, np.moveaxis(weights, -1, 0)[labels], rtol=1e-5)
@@ -84,13 +83,12 @@ def test_gradients_depend_on_the_seed_and_the_place_in_the_split_alone():
     images = keras.Input((6, 6, 3))
     hidden = keras.layers.Dense(5, "tanh")(keras.layers.Flatten()(images) / 255.0)
     network = keras.Model(images, {"logits": keras.layers.Dense(4)(hidden)})
-    trained = types.SimpleNamespace(network=network)
     pixels = np.random.default_rng(0).integers(0, 256, (10, 6, 6, 3), np.uint8)
     labels, rows = np.arange(10, dtype=np.int32) % 4, 3 * np.arange(10)
 
     def maps(part=slice(None), seed=0):
         return networks.gradient_maps(
-            trained, pixels[part], labels[part], rows[part], seed=seed, samples=2, noise=0.15
+            network, pixels[part], labels[part], rows[part], seed=seed, samples=2, noise=0.15
         )
 
     every = maps()
@@ -215,8 +213,7 @@ def test_picture_b_is_a_grid_of_triplets(count, columns, rows):
 
 
 def with_layers(names, **layout):
-    sizes = dict.fromkeys((f"{name}_gala" for name in names), 14)
-    return types.SimpleNamespace(run_config=config.Config(**layout), sizes=sizes)
+    return [f"{name}_gala" for name in names], config.Config(**layout)
 
 
 def stage3(count):
@@ -236,7 +233,7 @@ def stage3(count):
     ],
 )
 def test_layers_are_the_papers_or_correspond(names, layout, expected):
-    chosen = networks.paper_layers(with_layers(names, **layout))
+    chosen = networks.paper_layers(*with_layers(names, **layout))
     assert chosen == [f"stage3_block{block}_gala" for block in expected]
 
 
@@ -267,7 +264,7 @@ def fast(monkeypatch):
     """Drawing without the gradients; yields what was given to the picture."""
     drawn, real = [], pictures.picture_a
     monkeypatch.setattr(
-        figure4_runs, "gradient_maps", lambda run, images, *a, **k: images.astype(float).sum(-1)
+        networks, "gradient_maps", lambda network, images, *a, **k: images.astype(float).sum(-1)
     )
     monkeypatch.setattr(
         pictures, "picture_a", lambda *a, **k: drawn.append((*a, k)) or real(*a, **k)
@@ -277,7 +274,7 @@ def fast(monkeypatch):
 
 def draw(runs, tmp_path, **arguments):
     output = str(tmp_path / "a.png")
-    return figure4_runs.draw_4a(*runs, **{"num_images": 2, "output": output, **arguments})
+    return figure4.draw_4a(*runs, **{"num_images": 2, "output": output, **arguments})
 
 
 def test_two_runs_side_by_side(runs, tmp_path, fast):
@@ -305,10 +302,10 @@ def test_runs_of_one_kind_are_told_apart_by_their_directories(runs, tmp_path, fa
 
 
 def test_answers_are_the_networks_own(runs):
-    trained = networks.open_run(runs[0])
+    network = networks.open_with_attention(runs[0]).network
     images = np.random.default_rng(0).integers(0, 256, (11, 28, 28, 3), np.uint8)
-    looks = networks.look(trained, images, list(trained.sizes))
-    outputs = trained.network(images, training=False)
+    looks = networks.look(network, images)
+    outputs = network(images, training=False)
     logits = outputs["logits"].numpy().astype(np.float64)
     softmax = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     np.testing.assert_array_equal(looks.prediction, softmax.argmax(1))
@@ -321,12 +318,12 @@ def test_answers_are_the_networks_own(runs):
 def opened(info, **changes):
     """A run as far as `check_pair` looks."""
     run_config = small_data.small_config("data", "run", **changes)
-    return types.SimpleNamespace(model_dir="run", run_config=run_config, trained_on=info)
+    return run_directory.OpenRun("run", run_config, info)
 
 
 def test_runs_that_cannot_be_compared_are_refused(data_dir):
     info = dataset_info.load_info(str(data_dir))
-    ours, check = opened(info), figure4_runs.check_pair
+    ours, check = opened(info), figure4.check_pair
     check(ours, opened(info, seed=1, map_loss_weight=0.0), "")
     other = opened(dataclasses.replace(info, class_names=info.class_names[::-1]))
     for given in ("", "data"):
@@ -347,7 +344,7 @@ def test_network_without_attention_maps_is_refused(data_dir, tmp_path, attention
     info = dataset_info.load_info(str(data_dir))
     run = make_run(data_dir, tmp_path, info, attention=attention)
     with pytest.raises(ValueError, match=rf"--attention={attention}\) has no attention map"):
-        networks.open_run(run)
+        networks.open_with_attention(run)
 
 
 def test_wrong_run_data_set_or_number_is_refused(runs, data_dir, tmp_path):
@@ -364,9 +361,9 @@ def test_wrong_run_data_set_or_number_is_refused(runs, data_dir, tmp_path):
 
 def choose(data_dir, split="test", count=99):
     run_config = small_data.small_config(data_dir, "run")
-    geometry = evaluate.eval_geometry(run_config, {"layer": 14})
     info = dataset_info.load_info(str(data_dir))
-    return networks.choose_rows(run_config, info, split, count, geometry)
+    protocol = evaluate_run.paper_protocol(run_config, info, split, {"layer": 14})
+    return networks.choose_places(protocol, count)
 
 
 def test_split_that_is_not_there_or_empty_is_refused(data_dir, tmp_path):
@@ -378,7 +375,7 @@ def test_split_that_is_not_there_or_empty_is_refused(data_dir, tmp_path):
 
 
 def test_images_are_chosen_among_those_with_a_map(data_dir):
-    ids = input_pipeline.image_ids(str(data_dir), dataset_info.load_info(str(data_dir)), "test")
+    ids = eval_pipeline.image_ids(str(data_dir), dataset_info.load_info(str(data_dir)), "test")
     numbers = [int(name.split("/")[1]) for name in ids]
     with_map = [row for row, number in enumerate(numbers) if number % 5]
     assert choose(data_dir).tolist() == with_map
@@ -412,9 +409,9 @@ def folder(tmp_path):
 
 def test_folder_is_cut_as_evaluation_does(folder):
     run_config = config.Config(image_size=30, crop_fraction=0.5)
-    paths = figure4_runs.jpeg_paths(str(folder))
+    paths = jpegs.jpeg_paths(str(folder))
     assert [os.path.basename(path) for path in paths] == ["0.jpg", "1.JPEG", "2.JPEG"]
-    images = figure4_runs.read_jpegs(paths, run_config)
+    images = jpegs.read_jpegs(paths, run_config)
     assert images.shape == (3, 30, 30, 3) and images.dtype == np.uint8
     for path, image in zip(paths[:2], images, strict=False):  # 30 pixels of 60: cut, not resized
         pixels = np.asarray(Image.open(path)).astype(int)
@@ -428,7 +425,7 @@ def test_folder_is_drawn_zero_shot_and_finer_at_larger_size(runs, folder, tmp_pa
     monkeypatch.setattr(pictures, "picture_b", lambda *a: drawn.append(a) or real(*a))
     for size in (28, 56):
         output = str(tmp_path / f"{size}.png")
-        path = figure4_runs.draw_4b(
+        path = figure4.draw_4b(
             runs[0], str(folder), num_images=2, output=output, overrides=[f"--image_size={size}"]
         )
         assert path == output and Image.open(path).size[0] > 900
@@ -455,7 +452,7 @@ def test_data_set_of_other_classes_is_drawn(runs, data_dir, tmp_path, monkeypatc
         pictures, "picture_b", lambda *a: drawn.append(a) or np.zeros((4, 4, 3), np.uint8)
     )
     for directory in (tmp_path, data_dir):
-        figure4_runs.draw_4b(
+        figure4.draw_4b(
             runs[0], data_dir=str(directory), num_images=3, output=str(tmp_path / "x.png")
         )
     (images, _, captions, notes), (same, _, _, known) = drawn
@@ -467,7 +464,7 @@ def test_data_set_of_other_classes_is_drawn(runs, data_dir, tmp_path, monkeypatc
 
 
 def test_wrong_folder_or_file_is_refused(runs, folder, tmp_path):
-    draw_b = figure4_runs.draw_4b
+    draw_b = figure4.draw_4b
     with pytest.raises(ValueError, match="either --images .* or --data_dir"):
         draw_b(runs[0])
     with pytest.raises(ValueError, match="either --images .* or --data_dir"):
@@ -520,9 +517,6 @@ def test_command_draws_both_figures(runs, folder, tmp_path, monkeypatch, capsys)
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["--figure=2a"], "data_prep.verify DATA.*exemplars.png"),
-        (["--figure=5"], "data_prep.verify DATA.*statistics.png"),
-        (["--figure=6"], "data_prep.verify DATA.*exemplars.png"),
         (["--figure=4b"], "--figure=4b needs --model_dir"),
         (["--figure=4a", "--model_dir=x"], "needs --reference_dir"),
         (["--figure=4a", "--model_dir=x", "--images=y"], "--images: only --figure=4b reads that"),

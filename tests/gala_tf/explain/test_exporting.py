@@ -13,6 +13,7 @@ from absl import flags
 
 from gala_tf import config, export, losses, models
 from gala_tf.data import dataset_info
+from gala_tf.explain import exporting
 from gala_tf.runs import checkpoints
 from gala_tf.runs import directory as run_directory
 
@@ -131,7 +132,7 @@ def expected_of_saved_model(network, attention, images):
 )
 def test_exports_agree_with_their_source(tmp_path, attention, precision):
     network, images = build(attention, precision), make_images()
-    keras_file, saved_model = export.export_network(network, NAMES, str(tmp_path / "out"))
+    keras_file, saved_model = exporting.export_network(network, NAMES, str(tmp_path / "out"))
 
     expected = flatten(network(images, training=False))
     keras.config.set_dtype_policy("float32")  # a reader's own policy changes nothing
@@ -155,7 +156,7 @@ def test_exports_agree_with_their_source(tmp_path, attention, precision):
 def exported(tmp_path_factory):
     """A network, and the two paths that it was exported to."""
     network = build("gala")
-    return network, export.export_network(network, NAMES, str(tmp_path_factory.mktemp("gala")))
+    return network, exporting.export_network(network, NAMES, str(tmp_path_factory.mktemp("gala")))
 
 
 def test_saved_model_needs_tensorflow_alone(exported, tmp_path):
@@ -196,7 +197,7 @@ def test_attention_is_the_last_scored_layers(tmp_path):
         image_size=SIZE,
         num_classes=4,
     )
-    _, saved_model = export.export_network(network, NAMES, str(tmp_path))
+    _, saved_model = exporting.export_network(network, NAMES, str(tmp_path))
     served = tf.saved_model.load(saved_model)
     outputs = served.predict(make_images(2))
     volume = network(make_images(2), training=False)["attention"]["stage4_block1_gala"]
@@ -217,7 +218,7 @@ def test_existing_output_is_refused_and_stays(tmp_path):
         old = tmp_path / name
         old.write_text("precious")
         with pytest.raises(ValueError, match=f"{name} exists there already.*--overwrite"):
-            export.export_network(network, NAMES, str(tmp_path))
+            exporting.export_network(network, NAMES, str(tmp_path))
         assert old.read_text() == "precious"
         old.unlink()
     assert tree(tmp_path) == []
@@ -225,8 +226,8 @@ def test_existing_output_is_refused_and_stays(tmp_path):
 
 def test_overwriting_replaces_both_and_leaves_other_files(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
-    export.export_network(build("se"), NAMES, str(tmp_path))
-    paths = export.export_network(build("gala"), NAMES, str(tmp_path), overwrite=True)
+    exporting.export_network(build("se"), NAMES, str(tmp_path))
+    paths = exporting.export_network(build("gala"), NAMES, str(tmp_path), overwrite=True)
     assert tree(tmp_path) == ["model.keras", "notes.txt", "saved_model"]
     assert "stage3_block1_gala" in keras.saving.load_model(paths[0]).output["attention"]
     served = tf.saved_model.load(paths[1])
@@ -243,16 +244,16 @@ def test_killed_export_leaves_no_output_and_the_next_one_cleans_up(tmp_path, mon
     with monkeypatch.context() as patch:
         patch.setattr(tf.saved_model, "save", killed)
         with pytest.raises(KeyboardInterrupt):
-            export.export_network(build("none"), NAMES, str(tmp_path))
+            exporting.export_network(build("none"), NAMES, str(tmp_path))
     assert tree(tmp_path) == ["model.keras", "unfinished-saved_model"]
-    export.export_network(build("none"), NAMES, str(tmp_path), overwrite=True)
+    exporting.export_network(build("none"), NAMES, str(tmp_path), overwrite=True)
     assert tree(tmp_path) == ["model.keras", "saved_model"]
     assert not (tmp_path / "saved_model" / "half").exists()
 
 
 def test_names_must_be_as_many_as_classes(tmp_path):
     with pytest.raises(ValueError, match="tells 4 classes apart, but there are 2 names"):
-        export.export_network(build("none"), ("a", "b"), str(tmp_path / "out"))
+        exporting.export_network(build("none"), ("a", "b"), str(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 
 
@@ -292,9 +293,13 @@ def run_dir(tmp_path):
 
 
 @pytest.mark.parametrize("which, bias", [("best", 1.0), ("newest", 2.0)])
-def test_run_is_exported_with_the_weights_asked_for(run_dir, tmp_path, which, bias):
-    paths = export.export_run(run_dir, str(tmp_path / "out"), which)
-    assert paths == [str(tmp_path / "out" / name) for name in ("model.keras", "saved_model")]
+def test_run_is_exported_with_the_weights_asked_for(run_dir, tmp_path, monkeypatch, which, bias):
+    paths = [str(tmp_path / "out" / name) for name in ("model.keras", "saved_model")]
+    values = types.SimpleNamespace(
+        model_dir=run_dir, output_dir=str(tmp_path / "out"), checkpoint=which, overwrite=False
+    )
+    monkeypatch.setattr(flags, "FLAGS", values)
+    export.main()
     assert keras.saving.load_model(paths[0]).get_layer("logits").bias[0] == bias
     names = tf.saved_model.load(paths[1]).class_names().numpy()
     assert [name.decode("utf-8") for name in names] == list(NAMES)

@@ -1,0 +1,187 @@
+"""Evaluates a run: its network with its trained weights, by the paper's protocol; and draws it."""
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+
+from gala_tf import config
+from gala_tf.data import dataset_info, eval_pipeline
+from gala_tf.distribution import consensus
+from gala_tf.distribution.strategy import make_strategy
+from gala_tf.evaluation import naming, per_image, plots, protocols, readers, scores
+from gala_tf.evaluation.evaluator import Evaluator, Predictions
+from gala_tf.explain import network_parts
+from gala_tf.pictures import attention_grid
+from gala_tf.runs import directory
+
+PICTURED = 8  # images in a run's own picture
+
+
+def paper_protocol(run_config: config.Config, info, split: str, sides) -> protocols.Paper:
+    """The paper's protocol as a run's flags say, for maps of `sides`, {layer: side}."""
+    return protocols.Paper(
+        run_config.data_dir,
+        info,
+        split,
+        image_size=run_config.image_size,
+        batch_size=run_config.eval_batch_size or run_config.global_batch_size,
+        crop_fraction=run_config.crop_fraction,
+        clickmap_blur=run_config.clickmap_blur,
+        sides=sides,
+    )
+
+
+class RunEvaluator(Evaluator):
+    """The evaluator of one of our networks on a split, as a run's flags say.
+
+    Args:
+        network: from `models.build_model`, its variables in `strategy`.
+        run_config: the run's flags; geometry, batch sizes and the blur of maps count.
+        info, split: the data set at `--data_dir`, and a split's name.
+    """
+
+    def __init__(self, strategy, network, run_config: config.Config, info, split: str):
+        self.run_config = run_config
+        protocol = paper_protocol(run_config, info, split, network_parts.map_sizes(network))
+        super().__init__(strategy, readers.our_network(network), protocol)
+        self._images = None  # of the run's own picture, read once for all its validations
+
+    def picture(self, predictions: Predictions) -> np.ndarray:
+        """Some images of the split with human and attention maps, uint8 [H, W, 3]."""
+        places = attention_grid.spread(predictions.has_clickmap, PICTURED)
+        if self._images is None:
+            self._images = self.protocol.read(places)["image"]
+        return self._grid(predictions, self._images, places)
+
+    def large_picture(self, predictions, count: int, layers: Sequence[str] | None) -> np.ndarray:
+        """The same of `count` images and the layers asked for (`attention_grid.choose_layers`)."""
+        places = attention_grid.spread(predictions.has_clickmap, count)
+        return self._grid(predictions, self.protocol.read(places)["image"], places, layers)
+
+    def _grid(self, predictions, images, places, layers=None):
+        titles = attention_grid.paper_titles(predictions.maps, self.run_config)
+        names = self.protocol.info.class_names
+        return attention_grid.predictions_grid(images, predictions, places, names, layers, titles)
+
+
+def evaluate_run(model_dir: str, split: str, which: str, overrides=(), strategy=None) -> dict:
+    """Evaluates a run's weights on a split: prints a table, writes results and figures.
+
+    Args:
+        model_dir: the run directory.
+        split: a split of the data set at the run's `--data_dir`.
+        which: `best` or `newest` weights.
+        overrides: flags that differ from the run's, `--name=value` each.
+        strategy: where to compute; by default this machine, as the flags in `overrides` say.
+
+    Returns:
+        What the JSON file holds; {} on workers that are not the chief, which alone writes.
+
+    Raises:
+        ValueError: no run, no such split, damaged data, or data of other classes than the run's.
+    """
+    run, info = open_with_data(model_dir, split, overrides)
+    changed = config.changed_flags(directory.open_run(model_dir).config, run.config)
+    strategy = strategy or make_strategy(
+        run.config.tpu, run.config.tpu_zone, run.config.gcp_project, run.config.cpu_devices
+    )
+    with strategy.scope():
+        run = run.with_weights(which)
+    consensus.agree(strategy, {f"the {which} weights": f"step {run.step}"}, "Start again.")
+    evaluator = RunEvaluator(strategy, run.network, run.config, info, split)
+    predictions = evaluator.run()
+    if not consensus.is_chief(strategy):
+        return {}
+    numbers = {
+        "network": naming.network_name(run.config),
+        "data_set": info.name,
+        "split": split,
+        "weights": which,
+        "step": run.step,
+        "clickmap_blur": run.config.clickmap_blur,
+        "crop_fraction": run.config.crop_fraction,
+        "changed_flags": {name: new for name, (_, new) in changed.items()},
+        **evaluator.protocol.numbers(predictions),
+    }
+    print(scores.table(numbers))
+    ids = eval_pipeline.image_ids(run.config.data_dir, info, split)
+    columns = per_image.columns_of(predictions, ids, info.class_names)
+    written = _write(model_dir, numbers, columns, evaluator.picture(predictions))
+    print("wrote", ", ".join(written))
+    return numbers
+
+
+def draw_run(
+    model_dir: str,
+    split: str,
+    num_images: int,
+    layers: Sequence[str] | None = None,
+    output: str = "",
+    overrides: tuple[str, ...] = (),
+) -> str:
+    """Draws the attention of a run's best weights on a split; returns the path of the picture.
+
+    Args:
+        model_dir: the run directory.
+        split: a split of the run's data set.
+        num_images: rows of the picture at most.
+        layers: as for `attention_grid.choose_layers`.
+        output: path of the PNG; by default `figures/attention-<split>.png` in the run directory.
+        overrides: flags that differ from the run's, `--name=value` each.
+
+    Raises:
+        ValueError: no run or weights, no such split or layer, or a damaged data set.
+    """
+    if num_images < 1:
+        raise ValueError(f"--num_images must be positive. Received: {num_images}.")
+    run, info = open_with_data(model_dir, split, overrides)
+    strategy = make_strategy()
+    with strategy.scope():
+        run = run.with_weights("best")
+    attention_grid.choose_layers(network_parts.map_sizes(run.network), layers)  # before the work
+    evaluator = RunEvaluator(strategy, run.network, run.config, info, split)
+    picture = evaluator.large_picture(evaluator.run(), num_images, layers)
+    output = output or os.path.join(model_dir, "figures", f"attention-{split}.png")
+    attention_grid.write_png(output, picture)
+    return output
+
+
+def open_with_data(model_dir: str, split: str, overrides=()):
+    """(run without weights, DatasetInfo at its `--data_dir`), for this machine, and checked.
+
+    Raises:
+        ValueError: no run, no such split, missing or damaged shards, or other classes.
+    """
+    here = ("--tpu=", "--cpu_devices=1", *overrides)  # training may have been elsewhere
+    run = directory.open_run(model_dir, here)
+    info = dataset_info.load_info(run.config.data_dir)
+    check_same_classes(run.info, info, run.config.data_dir)
+    dataset_info.check_shards(run.config.data_dir, info, split)
+    return run, info
+
+
+def check_same_classes(trained_on, info, data_dir: str) -> None:
+    """ValueError unless a data set has the classes, in the order, that a network was trained on."""
+    if info.class_names != trained_on.class_names:
+        raise ValueError(
+            f"--data_dir={data_dir} has other classes, or another order of them, than the data set "
+            f"the network was trained on: {len(info.class_names)}, beginning with "
+            f"{', '.join(info.class_names[:3])}; not {len(trained_on.class_names)}, beginning with "
+            f"{', '.join(trained_on.class_names[:3])}. Labels would mean something else."
+        )
+
+
+def _write(model_dir, numbers, columns, picture):
+    """All files of an evaluation, whose paths it returns."""
+    split, figures = numbers["split"], os.path.join(model_dir, "figures")
+    name = naming.result_name(split, numbers)
+    attention = os.path.join(figures, f"attention-{name}.png")
+    attention_grid.write_png(attention, picture)
+    drawn = os.path.join(figures, f"diagnostics-{name}.png")
+    title = f"{numbers['network']}, {split} split of {numbers['data_set']}"
+    plots.write(drawn, columns, title)
+    table = per_image.path_of(model_dir, split, numbers)
+    per_image.write(table, columns)
+    # Last: who finds results finds all the rest.
+    return scores.write_results(model_dir, split, numbers), table, attention, drawn

@@ -1,0 +1,145 @@
+"""The one evaluator: shows a network every image of a split, once, and collects what it says.
+
+It takes three things: a strategy to compute in, a reader (`readers`: what a network answers and
+where it looks) and a protocol (`protocols`: what it is shown, and on which grid its maps meet
+people's).
+
+    N images, b of a replica's batch, h w the grid of a map
+"""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from gala_tf.data import dataset_info
+from gala_tf.evaluation import answers
+
+
+@dataclasses.dataclass
+class Predictions:
+    """What a network says of every image of a split, in the split's order; N images.
+
+    Attributes:
+        label: [N] true classes.
+        prediction: [N] classes with the largest logit.
+        rank: [N] how many classes are ranked at or above the true one; 0 is a hit.
+        cross_entropy: [N] nats.
+        clickmap: [N, h, w] exact blurred human maps; has_clickmap [N] bool tells which are real.
+        maps: {name: [N, h, w]} reduced attention (or, without, activity) maps.
+        confidence: [N] largest softmax probability; NaN where a logit is NaN or infinite.
+        scores: {"SCORE/MAP": [N]} of a protocol that scores maps at once and does not keep them.
+    """
+
+    label: np.ndarray
+    prediction: np.ndarray
+    rank: np.ndarray
+    cross_entropy: np.ndarray
+    clickmap: np.ndarray
+    has_clickmap: np.ndarray
+    maps: dict
+    confidence: np.ndarray = None
+    scores: dict = dataclasses.field(default_factory=dict)
+
+
+class Evaluator:
+    """Runs a network over what a protocol shows, each image once on any number of replicas.
+
+    Args:
+        strategy: the `tf.distribute` strategy that the network's variables live in.
+        reader: from `readers`.
+        protocol: from `protocols`.
+    """
+
+    def __init__(self, strategy, reader, protocol):
+        self.strategy, self.protocol = strategy, protocol
+        self.examples = len(protocol.places)
+        # No more than the split needs, a whole number a replica.
+        batch = min(protocol.batch_size, self.examples)
+        self.replica_batch = -(-batch // strategy.num_replicas_in_sync)
+        self.replica_step = make_replica_step(reader)  # `tpu_check` compiles it
+        step = self._make_step()
+        self.step = step if reader.compiled else tf.function(step)
+        self.dataset = strategy.distribute_datasets_from_function(
+            lambda context: protocol.batches(self.replica_batch, context)
+        )
+
+    def _make_step(self):
+        def step(iterator):
+            per_replica = self.strategy.run(self.replica_step, args=(next(iterator),))
+            return tf.nest.map_structure(lambda x: self.strategy.gather(x, axis=0), per_replica)
+
+        return step
+
+    def run(self, poll=lambda: None, progress: str = "") -> Predictions:
+        """Every image's predictions, in the split's order.
+
+        Args:
+            poll: called before each batch; may raise, to interrupt.
+            progress: what a bar of progress is of; empty: no bar.
+
+        Raises:
+            ValueError: an image was seen not at all or twice, or a record cannot be read.
+        """
+        iterator, batches, seen = iter(self.dataset), [], 0
+        with tqdm(
+            total=self.examples, desc=progress, unit="image", disable=None if progress else True
+        ) as bar:
+            while seen < self.examples:
+                poll()
+                try:
+                    with self.protocol.naming_records():
+                        batch = tf.nest.map_structure(lambda x: x.numpy(), self.step(iterator))
+                except (tf.errors.OutOfRangeError, StopIteration):  # in a graph, or outside of one
+                    break
+                batches.append(self._finish(_without_padding(batch)))
+                seen += len(batches[-1]["label"])
+                bar.update(len(batches[-1]["label"]))
+        columns = tf.nest.map_structure(lambda *parts: np.concatenate(parts), *batches)
+        return Predictions(**self._in_order(columns))
+
+    def _finish(self, batch):
+        """What remains to be done of a batch, on the host."""
+        if "class_scores" in batch:
+            batch |= answers.on_host(batch.pop("class_scores"), batch["label"])
+        batch["has_clickmap"] = batch["has_clickmap"] > 0
+        return self.protocol.compare(batch)
+
+    def _in_order(self, columns):
+        index = columns.pop("image_index")
+        order = np.argsort(index, kind="stable")  # several hosts yield their own shards in turn
+        if not np.array_equal(index[order], self.protocol.places):
+            raise ValueError(
+                f"Evaluation of {self.protocol.title} must see each of {self.examples} images "
+                f"once, but saw {len(order)} ({len(np.unique(index))} different). The shards do "
+                f"not match {dataset_info.INFO_FILE}; build the data set again."
+            )
+        return tf.nest.map_structure(lambda x: x[order], columns)
+
+
+def _without_padding(batch):
+    real = batch["image_index"] >= 0  # -1 marks padding
+    return tf.nest.map_structure(lambda x: x[real], batch)
+
+
+def make_replica_step(reader):
+    """One evaluation step of one replica: batch -> columns of `Predictions`, and `image_index`."""
+
+    def replica_step(batch):
+        label, index = batch["label"], batch["image_index"]
+        class_scores, maps = reader.look(batch["image"], label, index)
+        if reader.compiled:
+            found = {"class_scores": class_scores}  # [b, K], for `answers.on_host`
+        else:
+            found = answers.on_device(class_scores, label)
+        return {
+            **found,
+            "label": label,
+            "clickmap": batch["clickmap"][..., 0],  # [b, h, w]
+            "has_clickmap": batch["has_clickmap"],
+            "image_index": index,
+            "maps": maps,
+        }
+
+    return replica_step
