@@ -8,4 +8,8 @@ runners.py     who makes shards: this process, several, Apache Beam
 duplicates.py  the same picture in two splits
 publishing.py  finished shards -> their place
 summary.py     what was built and left out
+build.py      one build, from flags to a data set: list, plan, make the missing shards, publish
+checks.py     errors of a build's flags that need no data
+finish.py     the end of a build: repeated pictures out, shards to their place, the data set descri
+staging.py    the staging directory below --output_dir, where a build keeps what is finished
 """

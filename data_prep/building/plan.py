@@ -19,6 +19,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from data_prep.readers.seeded import seeded_rank
 from data_prep.sources import Item, splits
 from gala_tf.data.files import write as write_file
 
@@ -99,7 +100,7 @@ def shard_items(directory: str, split: str, index: int, seed: int) -> list[Item]
         Item(image_id, split, key)
         for image_id, key in _lines(os.path.join(directory, _items_file(split, index)))
     ]
-    return sorted(items, key=lambda item: splits.seeded_rank(item.image_id, seed))
+    return sorted(items, key=lambda item: seeded_rank(item.image_id, seed))
 
 
 def _deal(directory, items, shards_wanted):
@@ -140,7 +141,7 @@ def _check_names(directory, plan):
         for split, index in plan.all_shards():
             for name, _ in _lines(os.path.join(directory, _items_file(split, index))):
                 # The seeded rank as a hash: Python's own differs from process to process.
-                if passes > 1 and splits.seeded_rank(name, 0)[0] % passes != turn:
+                if passes > 1 and seeded_rank(name, 0)[0] % passes != turn:
                     continue
                 if name in seen:
                     raise ValueError(

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from data_prep.raters.estimators import BETWEEN_DATA_SETS, ESTIMATORS, block_correlations
-from data_prep.sources.splits import seeded_rank
+from data_prep.readers.seeded import seeded_rank
 from gala_tf.data import clickmaps, dataset_info, records
 
 PARTICIPANTS, SUM = "clickmap/by_participant", "clickmap/counts"

@@ -35,7 +35,8 @@ from absl import logging
 from data_prep.maps import geometry
 from data_prep.readers.examples.example_features import Fields
 from data_prep.readers.imagenet import imagenet_classes
-from data_prep.sources import Item, Source, SourceOptions, clickme, splits
+from data_prep.readers.seeded import seeded_rank
+from data_prep.sources import Item, Source, SourceOptions, clickme
 from gala_tf.data import tfrecord_files
 from gala_tf.data.images import BadImageError, decode_image
 from gala_tf.data.schema import Example
@@ -126,7 +127,7 @@ def _items(files: list[_File], fraction: float, seed: int) -> Iterator[Item]:
 
 def _rank(image_id, seed):
     """A record's place in 0...1: below the fraction it is held out, without a list of all."""
-    return int.from_bytes(splits.seeded_rank(image_id, seed)[:8], "big") / 2**64
+    return int.from_bytes(seeded_rank(image_id, seed)[:8], "big") / 2**64
 
 
 def _read(label_order: str, item: Item) -> Example:

@@ -24,6 +24,7 @@ from typing import NamedTuple
 from absl import logging
 
 from data_prep.maps import count_maps, geometry
+from data_prep.readers.images.map_files import read_map
 from data_prep.sources import Item, Source, SourceOptions, splits
 from gala_tf.data.schema import Example
 
@@ -193,7 +194,7 @@ def _read(root, labels, item) -> Example:
 
 def _maps(path, data, image_id):
     shape = geometry.displayed_size(data, image_id)
-    maps = tuple(count_maps.read_map(path))
+    maps = tuple(read_map(path))
     if maps[0].shape == shape:
         return maps
     logging.log_first_n(

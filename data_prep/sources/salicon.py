@@ -46,6 +46,7 @@ from data_prep.readers.archives import mat_files
 from data_prep.readers.coco.coco_json import find_files, split_of_name
 from data_prep.readers.coco.coco_store import AnnotationStore, Kept
 from data_prep.readers.images.image_files import images_folder, read_image
+from data_prep.readers.images.map_files import read_map
 from data_prep.sources import Item, Source, SourceOptions
 from data_prep.sources.coco import check_size, folder_candidates, keep_object
 from gala_tf.data.images import BadImageError
@@ -324,7 +325,7 @@ def _read_maps(root, side, field, item: Item) -> Example:
     data = read_image(root, item.image_id, key["file"])
     size = geometry.displayed_size(data, item.image_id)
     try:
-        maps = count_maps.read_map(path)
+        maps = read_map(path)
         maps = tuple(count_maps.fit_map(counts, *size, path) for counts in maps)
     except ValueError as error:
         raise BadImageError(str(error)) from error

@@ -4,9 +4,10 @@ The paper's splits count "images and importance maps" and exceed its unique imag
 there is not an image. Here images are split, whatever number of maps they have.
 """
 
-import hashlib
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from data_prep.readers.seeded import seeded_rank
 
 SPLITS = ("train", "validation", "test")
 PAPER_PROPORTIONS = (329_036, 17_841, 17_581)  # Linsley et al. 2019, section 4.1
@@ -15,11 +16,6 @@ PAPER_PROPORTIONS = (329_036, 17_841, 17_581)  # Linsley et al. 2019, section 4.
 def seeded_order(keys: Iterable[str], seed: int) -> list[str]:
     """Keys in an order that depends on the seed and the keys alone, not on how they came."""
     return sorted(keys, key=lambda key: seeded_rank(key, seed))
-
-
-def seeded_rank(key: str, seed: int) -> bytes:
-    """A key's place in the seeded order: bytes to sort by."""
-    return hashlib.sha256(f"{seed}/{key}".encode()).digest()
 
 
 def assign_splits(

@@ -10,4 +10,5 @@ statistics_page.py     their page and figure
 sheet_choice.py        which records the contact sheets show
 contact_sheet.py       the sheets themselves
 report.py              all files written, and what is printed
+dataset_checks.py     a whole data set verified: every shard, then what no single record shows, the
 """

@@ -9,4 +9,5 @@ classifiers      a saved Keras file, as a `request` asks
 scores           numbers, ceilings, the table;  harmonization: the other work's scores
 per_image        one row an image, as CSV;  significance, plots: what follows from it
 naming           what networks and files are called
+breakdowns.py    numbers by image, of one run or of several: error by class, calibration, accuracy
 """

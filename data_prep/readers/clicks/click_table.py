@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from data_prep.readers.clicks.click_files import BadRowError, Submission
 from data_prep.readers.imagenet import imagenet_classes
-from data_prep.sources.splits import seeded_rank
+from data_prep.readers.seeded import seeded_rank
 
 _CACHE_KIB = 65_536  # of pages in memory
 _WNID = re.compile(r"n[0-9]{8}")

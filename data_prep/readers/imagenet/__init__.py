@@ -3,5 +3,4 @@
 imagenet_classes.py       the 1000 classes, and the three orders in which files number them
 imagenet_boxes.py         boxes as maps, from the CSV or the XML files
 imagenet_ground_truth.py  the class of each validation image, from any of the usual lists
-label_evidence.py         a label checked against all that tells the image's class
 """

@@ -5,6 +5,7 @@ import pytest
 from fake_trees import build, counts, options, read, write_image, write_map
 
 from data_prep.maps import count_maps
+from data_prep.readers.images.map_files import read_map
 from data_prep.sources import folder
 from data_prep.sources import tiny_imagenet as tiny
 from gala_tf.data import records
@@ -112,7 +113,7 @@ def test_maps_of_other_proportions_are_refused(tmp_path, shape):
 def test_maps_that_make_no_sense(tmp_path, values, message):
     write_map(tmp_path / "a.npy", values)
     with pytest.raises(ValueError, match=f"a.npy.*{message}"):
-        count_maps.read_map(str(tmp_path / "a.npy"))
+        read_map(str(tmp_path / "a.npy"))
 
 
 def test_npy_files_that_claim_more_than_they_hold(tmp_path):
@@ -125,16 +126,16 @@ def test_npy_files_that_claim_more_than_they_hold(tmp_path):
     for make in (lambda: None, lambda: np.savez(open(path, "wb"), a=np.ones((24, 32)))):
         make()
         with pytest.raises(ValueError, match="a.npy' cannot be read"):
-            count_maps.read_map(str(path))
+            read_map(str(path))
 
 
 def test_a_second_photograph_is_no_map(tmp_path):
     write_image(tmp_path / "a.png", 0)
     with pytest.raises(ValueError, match="a.png' cannot be read: .*mode 'RGB'.*rename it"):
-        count_maps.read_map(str(tmp_path / "a.png"))
+        read_map(str(tmp_path / "a.png"))
     (tmp_path / "b.png").write_bytes(b"no image")
     with pytest.raises(ValueError, match="b.png' cannot be read"):
-        count_maps.read_map(str(tmp_path / "b.png"))
+        read_map(str(tmp_path / "b.png"))
 
 
 def test_trees_that_make_no_sense(tmp_path):

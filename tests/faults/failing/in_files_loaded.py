@@ -11,8 +11,8 @@ import keras
 import numpy as np
 from faults.failing import FAILURE, NAMED, Kind
 
-from data_prep.maps import count_maps
 from data_prep.readers.clicks import click_npz
+from data_prep.readers.images.map_files import read_map
 from gala_tf.data import dataset_info
 from gala_tf.explain import saved_models
 from gala_tf.runs import directory
@@ -105,7 +105,7 @@ def _map(folder, rng):
     buffer = io.BytesIO()
     np.save(buffer, clicks, allow_pickle=True)
     path.write_bytes(buffer.getvalue())
-    return _refused(lambda: list(count_maps.read_map(str(path))), marker)
+    return _refused(lambda: list(read_map(str(path))), marker)
 
 
 def _json(load, name, folder, rng):

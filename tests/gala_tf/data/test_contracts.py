@@ -4,23 +4,16 @@ import keras
 import numpy as np
 import pytest
 
-from gala_tf import contracts, models
-from gala_tf.data import clickmaps, dataset_info, input_pipeline
+from gala_tf import models
+from gala_tf.data import clickmaps, contracts, dataset_info, input_pipeline
 
 
 @pytest.fixture(scope="module")
 def batch(data_dir):
     info = dataset_info.load_info(data_dir)
-    dataset = input_pipeline.make_train_dataset(
-        data_dir,
-        info,
-        "train",
-        batch_size=2,
-        image_size=16,
-        clickmap_size=2,
-        clickmap_blur=clickmaps.parse_blur("none"),
-        shuffle_buffer=2,
-    )
+    view = input_pipeline.View(16, 2, clickmaps.parse_blur("none"))
+    order = input_pipeline.Order(shuffle_buffer=2)
+    dataset = input_pipeline.make_train_dataset(data_dir, info, "train", view, order, batch_size=2)
     return next(iter(dataset))
 
 
