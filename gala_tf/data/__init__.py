@@ -11,7 +11,8 @@ preprocessing.py   one window and one mirror flag for image and map
 reading.py         a split: its shards, its records, their names
 input_pipeline.py  shards -> batches
 bad_records.py     records that cannot be read
-eval_pipeline.py  a split for evaluation: every image once, exact maps, single images, and particip
-left_out.py       training on without records that cannot be read: which they are, and what is read
-messages.py       what TensorFlow's errors say, without what it wraps around it
+eval_pipeline.py   a split for evaluation: every image once, exact maps
+left_out.py        training on without the records that cannot be read
+messages.py        what TensorFlow's errors say, unwrapped
+contracts.py       types of what passes between the rooms
 """

@@ -54,7 +54,8 @@ def find(data_dir: str, info: dataset_info.DatasetInfo, split: str) -> list[BadR
         ValueError: a shard holds more records than the sidecar says, or another schema's: that is
             not damage, but another data set.
     """
-    bad, framed = [], []
+    bad: list[tuple[int, int, int, str]] = []  # shard, number in it, byte, reason
+    framed: list[tuple[str, list[tfrecord_files.Span]]] = []  # path and places, by shard
     for shard in info.require_split(split).shards:
         path = os.path.join(data_dir, shard.file)
         spans, end, reason = whole_records(path)
@@ -69,7 +70,10 @@ def find(data_dir: str, info: dataset_info.DatasetInfo, split: str) -> list[BadR
     for (i, number), why in _unusable(framed, info).items():
         begins = framed[i][1][number].offset - tfrecord_files.HEADER.size
         bad.append((i, number, begins, why))
-    return [BadRecord(os.path.basename(framed[i][0]), *rest) for i, *rest in sorted(bad)]
+    return [
+        BadRecord(os.path.basename(framed[shard][0]), number, begins, why)
+        for shard, number, begins, why in sorted(bad)
+    ]
 
 
 def whole_records(path: str) -> tuple[list[tfrecord_files.Span], int, str | None]:
@@ -101,7 +105,8 @@ def _unusable(framed, info):
 
     `framed`: (path, places of its records) of every shard.
     """
-    reasons, start, sent = {}, (0, 0), collections.deque()
+    reasons, start = {}, (0, 0)
+    sent: collections.deque[tuple[int, int]] = collections.deque()
 
     def sound():
         nonlocal sent

@@ -58,8 +58,8 @@ def make_eval_dataset(
     def prepare(index, serialized):
         names = [*reading.IMAGE_FEATURES, *map_features]
         record = reading.parse(serialized, names, info.num_classes)
-        shape = reading.image_shape(record)
-        window = preprocessing.center_window(*shape, crop_fraction)
+        shape = height, width = reading.image_shape(record)
+        window = preprocessing.center_window(height, width, crop_fraction)
         counts, blur = read_clickmap(record)
         clickmap = preprocessing.cut_clickmap(
             counts, window, False, shape, clickmap_size, "area", blur, "float64"
@@ -154,8 +154,8 @@ def participant_maps(data_dir, info, split, *, clickmap_size, clickmap_blur, cro
     def cut_all(serialized):
         names = ["image/height", "image/width", "clickmap/by_participant"]
         record = reading.parse(serialized, names, info.num_classes)
-        shape = reading.image_shape(record)
-        window = preprocessing.center_window(*shape, crop_fraction)
+        shape = height, width = reading.image_shape(record)
+        window = preprocessing.center_window(height, width, crop_fraction)
 
         def cut(png):  # [h, h, 1]
             counts = records.decode_counts(png, *shape)

@@ -106,13 +106,13 @@ def _has_end(jpeg):
     return False
 
 
-def to_jpeg(image: Image.Image, data: bytes | None = None) -> bytes:
+def to_jpeg(image: Image.Image, data: bytes | np.ndarray | None = None) -> bytes:
     """The JPEG file to store for `image`, a result of `decode_image(data, ...)`.
 
     `data` itself when it is a JPEG file that needed no conversion (nothing is lost), else a new
     encoding: decode_and_crop_jpeg fails on PNG, and CMYK or turned JPEGs would come out wrong.
     """
-    if data is not None and image.format == "JPEG":
+    if isinstance(data, bytes) and image.format == "JPEG":
         return data
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=JPEG_QUALITY)

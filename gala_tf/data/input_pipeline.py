@@ -156,13 +156,13 @@ class _Examples:
         seed = _fold_in(self.stream, number * self.pipelines + self.pipeline)
         names = [*reading.IMAGE_FEATURES, *self.map_features]
         record = reading.parse(serialized, names, self.classes)
-        shape = reading.image_shape(record)
+        height, width = reading.image_shape(record)
         if view.crop == "paper":
-            record["window"] = preprocessing.paper_window(seed, *shape, view.crop_fraction)
+            record["window"] = preprocessing.paper_window(seed, height, width, view.crop_fraction)
         elif view.crop == "inception":  # TensorFlow draws it image by image, in `cut`
             record["seed"] = preprocessing.split_seed(seed, BLOCK)
         else:
-            record["window"] = preprocessing.center_window(*shape, view.crop_fraction)
+            record["window"] = preprocessing.center_window(height, width, view.crop_fraction)
         flips = preprocessing.random_flip(seed, [BLOCK]) if view.flip else tf.zeros([BLOCK], bool)
         record["mirrored"] = flips
         return record

@@ -9,6 +9,7 @@ import dataclasses
 import json
 import os
 import re
+from typing import Any
 
 import tensorflow as tf
 
@@ -36,7 +37,8 @@ def evaluate_classifier(request: Request) -> dict:
     size = saved_models.input_size(network, request.image_size)
     saved_models.check_classes(network, size, info, request.data_dir)
     reader, softmax_left_out = make_reader(network, request)
-    found, columns = {}, {}
+    found: dict[str, dict] = {}
+    columns: dict[str, Any] = {}
     ids = eval_pipeline.image_ids(request.data_dir, info, request.split)
     for protocol in make_protocols(request, info, size, reader):
         evaluator = Evaluator(tf.distribute.get_strategy(), reader, protocol)

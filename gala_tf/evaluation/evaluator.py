@@ -39,7 +39,7 @@ class Predictions:
     clickmap: np.ndarray
     has_clickmap: np.ndarray
     maps: dict
-    confidence: np.ndarray = None
+    confidence: np.ndarray | None = None
     scores: dict = dataclasses.field(default_factory=dict)
 
 

@@ -1,6 +1,7 @@
 """What a network is called, and the files of its evaluation."""
 
 import re
+from collections.abc import Mapping
 
 
 def network_name(run_config) -> str:
@@ -17,7 +18,7 @@ def network_name(run_config) -> str:
     return f"{prefix}ResNet-{size}{suffix}"
 
 
-def result_name(split: str, numbers: dict) -> str:
+def result_name(split: str, numbers: Mapping) -> str:
     """What files of an evaluation have in their names: `<split>`, and how it differs.
 
     Numbers of other weights than the best, or under flags that change them, do not replace those:

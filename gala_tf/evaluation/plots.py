@@ -10,6 +10,7 @@ import io
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -77,7 +78,8 @@ def draw(columns: Mapping, title: str) -> Figure:
     figure.suptitle(f"{title}: {len(columns['rank'])} images, intervals 95 % (Wilson)", fontsize=13)
     names = "classes", "calibration", "maps"
     mosaic = [names] if wide else [names[:2], names[::2]]
-    axes = figure.subplot_mosaic(mosaic, width_ratios=(1.15, 1, 1)[: len(mosaic[0])])
+    widths = (1.15, 1, 1)[: len(mosaic[0])]
+    axes: dict[str, Any] = figure.subplot_mosaic(mosaic, width_ratios=widths)
     for name in names[1:]:  # square, however many classes there are
         axes[name].set_box_aspect(1)
         axes[name].set_anchor("N")
@@ -136,15 +138,15 @@ def _short(name, length=28):
 def draw_calibration(axes, one: Series, numbers) -> None:
     """A reliability diagram; a disc's area is its share of the images of all seeds."""
     error, bins = numbers
-    total, filled = int(bins.count.sum()), bins.count > 0
+    total, filled = int(bins.images.sum()), bins.images > 0
     axes.plot([0, 1], [0, 1], color=RULE, linewidth=1)
     if len(one.seeds) == 1:  # images of several seeds are the same ones, and not independent
-        hits = np.rint(bins.accuracy[filled] * bins.count[filled]).astype(int)
-        found = [significance.rate([h], n) for h, n in zip(hits, bins.count[filled], strict=True)]
+        hits = np.rint(bins.accuracy[filled] * bins.images[filled]).astype(int)
+        found = [significance.rate([h], n) for h, n in zip(hits, bins.images[filled], strict=True)]
         lows, highs = [i.low / 100 for i in found], [i.high / 100 for i in found]
         axes.vlines(bins.confidence[filled], lows, highs, color=one.color, linewidth=1)
     axes.plot(bins.confidence[filled], bins.accuracy[filled], color=one.color, linewidth=0.6)
-    share = bins.count[filled] / max(total, 1)
+    share = bins.images[filled] / max(total, 1)
     axes.scatter(bins.confidence[filled], bins.accuracy[filled], 10 + 400 * share, color=one.color,
                  alpha=0.75, linewidth=0)  # fmt: skip
     axes.set(xlim=(0, 1.02), ylim=(0, 1.02), aspect="equal")

@@ -168,8 +168,8 @@ class Harmonization(Data):
 
         def prepare(index, serialized):
             record = records.parse_example(serialized, [*names, "clickmap/counts"])
-            shape = [tf.cast(record[name], tf.int32) for name in names[1:3]]
-            window = preprocessing.center_window(*shape, 1.0)
+            shape = height, width = reading.image_shape(record)
+            window = preprocessing.center_window(height, width, 1.0)
             image = preprocessing.cut_image(record["image/encoded"], window, side)
             counts = records.decode_counts(record["clickmap/counts"], *shape)
             counts = preprocessing.cut_clickmap(
@@ -206,7 +206,8 @@ class Harmonization(Data):
 
     def numbers(self, predictions) -> dict:
         """That work's numbers, ready for JSON: means over images, their standard errors and n."""
-        maps, with_map = {}, int(predictions.has_clickmap.sum())
+        maps: dict[str, dict] = {}
+        with_map = int(predictions.has_clickmap.sum())
         for column, values in predictions.scores.items():
             score, _, name = column.partition("/")
             numbers = maps.setdefault(name, {"grid": harmonization.COMPARED_SIDE})

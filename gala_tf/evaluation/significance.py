@@ -195,7 +195,7 @@ class CalibrationBins(NamedTuple):
 
     low: np.ndarray
     high: np.ndarray
-    count: np.ndarray  # images
+    images: np.ndarray  # how many
     confidence: np.ndarray  # their mean
     accuracy: np.ndarray  # the fraction of them that is right
     undefined: int  # images whose confidence is NaN; in no bin

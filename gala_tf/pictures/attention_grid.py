@@ -6,7 +6,7 @@ norms, section 4 and Fig. 4) of some layers.
     N images, H W the picture, S side of an image, h w of a map, P side of a panel in pixels
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -142,7 +142,7 @@ def predictions_grid(images, predictions, places, class_names, layers=None, titl
     return attention_grid(np.asarray(images), human, maps, captions, titles)
 
 
-def choose_layers(maps: Mapping[str, np.ndarray], layers: Sequence[str] | None = None) -> list[str]:
+def choose_layers(maps: Iterable[str], layers: Sequence[str] | None = None) -> list[str]:
     """`layers`, checked to be among `maps`; by default the first, third and last of them."""
     names = list(maps)
     unknown = [name for name in layers or () if name not in names]

@@ -10,10 +10,11 @@ from gala_tf.data import clickmaps, contracts, dataset_info, input_pipeline
 
 @pytest.fixture(scope="module")
 def batch(data_dir):
-    info = dataset_info.load_info(data_dir)
+    info = dataset_info.load_info(str(data_dir))
     view = input_pipeline.View(16, 2, clickmaps.parse_blur("none"))
     order = input_pipeline.Order(shuffle_buffer=2)
-    dataset = input_pipeline.make_train_dataset(data_dir, info, "train", view, order, batch_size=2)
+    split = str(data_dir), info, "train"
+    dataset = input_pipeline.make_train_dataset(*split, view, order, batch_size=2)
     return next(iter(dataset))
 
 

@@ -59,7 +59,7 @@ def test_calibration_is_the_mean_over_seeds():
         for one in runs
     ]
     assert found.mean == pytest.approx(np.mean(each)) and found.n == 2
-    assert bins.count.sum() == 400
+    assert bins.images.sum() == 400
 
 
 def test_fifths_by_hand():

@@ -230,7 +230,7 @@ def test_calibration_by_hand():
     correct = [True, False, False, True, False]
     error, table = significance.expected_calibration_error(confidence, correct, bins=2)
     assert error == pytest.approx((3 * (0.4 - 1 / 3) + 2 * (0.8 - 0.5)) / 5)
-    np.testing.assert_array_equal(table.count, [3, 2])
+    np.testing.assert_array_equal(table.images, [3, 2])
     np.testing.assert_allclose(table.confidence, [0.4, 0.8])
     np.testing.assert_allclose(table.accuracy, [1 / 3, 1 / 2])
     np.testing.assert_allclose([table.low, table.high], [[0, 0.5], [0.5, 1]])
@@ -241,7 +241,7 @@ def test_calibration_by_hand():
 def test_calibration_of_empty_bins_edges_and_nan():
     error, table = significance.expected_calibration_error([0.0, 1.0, np.nan], [0, 1, 0])
     assert error == 0 and table.undefined == 1
-    assert table.count[0] == table.count[14] == 1 and table.count.sum() == 2
+    assert table.images[0] == table.images[14] == 1 and table.images.sum() == 2
     assert np.isnan(table.accuracy[1:14]).all()
     error, table = significance.expected_calibration_error([np.nan], [0])
     assert np.isnan(error) and table.undefined == 1
