@@ -1,4 +1,4 @@
-"""Builds a data set: a source -> TFRecord shards and dataset_info.json.
+"""Builds a data set from a source: TFRecord shards and dataset_info.json.
 
     python -m data_prep.build_tfrecords --source=quickstart --output_dir=data/quickstart
     python -m data_prep.build_tfrecords --source=folder --input_dir=my_images --output_dir=my_data

@@ -1,4 +1,4 @@
-"""How far people agree on where to look: the reliability of a data set's maps, its human ceiling.
+"""Measures how far people agree on where to look: a data set's human ceiling.
 
     python -m data_prep.reliability DIR --num_workers=8
     python -m data_prep.reliability DIR --grid=14 --store=two_participants

@@ -1,4 +1,4 @@
-"""Verifies a data set: every record read once, every fault named, contact sheets and statistics.
+"""Reads every record of a data set once and names every fault.
 
     python -m data_prep.verify my_data
     python -m data_prep.verify my_data --num_workers=4 --nosheets

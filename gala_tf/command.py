@@ -16,7 +16,6 @@ A command of several, as `python -m PROGRAM serve --port=80`, is `run_one_of`'s.
 
 import ast
 import dataclasses
-import re
 import sys
 import types
 import typing
@@ -26,7 +25,7 @@ from typing import Any, NamedTuple
 
 from absl import app, flags, logging
 
-from gala_tf.command_line import flagfiles, help_page, installation, quiet
+from gala_tf.command_line import flagfiles, help_page, installation, parsing, quiet
 
 # ------------------------------------------------------------------ flags of a dataclass
 
@@ -36,6 +35,11 @@ class Range(NamedTuple):
 
     words: str
     holds: Callable[[float], bool]
+
+
+POSITIVE = Range("positive", lambda x: x > 0)
+NOT_NEGATIVE = Range("not negative", lambda x: x >= 0)
+AT_MOST_1 = Range("above 0 and at most 1", lambda x: 0 < x <= 1)
 
 
 def flag(
@@ -160,7 +164,7 @@ def check(options: Any) -> None:
         value = getattr(options, field.name)
         choices, allowed = field.metadata["choices"], field.metadata["within"]
         values = value if isinstance(value, tuple) else (value,)
-        if choices and not set(values) <= set(choices):
+        if choices and not (values and set(values) <= set(choices)):
             raise ValueError(
                 f"--{field.name} must be one of {', '.join(choices)}. Received: {value!r}."
             )
@@ -230,35 +234,7 @@ def run(
             sys.exit(f"error: {error} (--verbosity=1 shows where)")
 
     doc = doc or sys.modules["__main__"].__doc__ or ""
-    app.run(start, flags_parser=lambda arguments: _parse(arguments, doc, more, positional))
-
-
-def _parse(arguments, doc, more, positional):
-    """Parses `flags.FLAGS`; or prints help, or an error in one line, and ends the process."""
-    program, *words = arguments
-    for word in words[: words.index("--")] if "--" in words else words:
-        if word in ("-h", "-help", "--help", "--helpshort", "-helpfull", "--helpfull"):
-            print(help_page.page(doc, flags.FLAGS, more, full=word.endswith("full")), end="")
-            sys.exit(0)
-    flags.FLAGS.set_gnu_getopt()  # an argument without a name may stand before flags
-    try:
-        stray = flags.FLAGS([program, *flagfiles.expand(words)])[1:]
-    except flags.UnrecognizedFlagError as error:
-        hint = help_page.nearest(error.flagname, flags.FLAGS, "--")
-        _refuse(f"there is no flag --{error.flagname}{hint}")
-    except (flags.Error, ValueError) as error:
-        missing = re.match(r"flag --(\w+)=None: .*other than None", str(error))
-        _refuse(f"--{missing[1]} is missing" if missing else " ".join(str(error).split()))
-    if positional and len(stray) == 1 and not flags.FLAGS[positional].present:
-        flags.FLAGS[positional].parse(stray.pop())
-        flags.FLAGS[positional].using_default_value = False
-    if stray:
-        _refuse(f"unexpected arguments: {' '.join(stray)}; write --name=value")
-    return [program]
-
-
-def _refuse(message):
-    sys.exit(f"error: {message} (--help lists the flags)")
+    app.run(start, flags_parser=lambda arguments: parsing.parse(arguments, doc, more, positional))
 
 
 # ------------------------------------------------------------------ several commands
@@ -287,7 +263,7 @@ def run_one_of(
     name = words[0]
     if name not in subcommands:
         hint = help_page.nearest(name, subcommands)
-        _refuse(f"{name!r} is none of {', '.join(subcommands)}{hint}")
+        parsing.refuse(f"{name!r} is none of {', '.join(subcommands)}{hint}")
     chosen = subcommands[name]
     chosen.define_flags()
     sys.argv = [program, *words[1:]]

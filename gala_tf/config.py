@@ -12,11 +12,9 @@ import functools
 from typing import Any
 
 from gala_tf import command
+from gala_tf.command import AT_MOST_1, NOT_NEGATIVE, POSITIVE
 
-POSITIVE = command.Range("positive", lambda x: x > 0)
-NOT_NEGATIVE = command.Range("not negative", lambda x: x >= 0)
 BELOW_1 = command.Range("at least 0 and below 1", lambda x: 0 <= x < 1)
-AT_MOST_1 = command.Range("above 0 and at most 1", lambda x: 0 < x <= 1)
 
 # `same_result`: may change between a run and its resumption, since it changes where or how fast a
 # run computes but not what.
@@ -26,7 +24,8 @@ _maps = functools.partial(_flag, group="click maps")
 _network = functools.partial(_flag, group="network")
 _optimisation = functools.partial(_flag, group="optimisation")
 _run = functools.partial(_flag, group="run")
-_hardware = functools.partial(_flag, group="hardware")
+_session = functools.partial(_run, same_result=True)
+_hardware = functools.partial(_flag, group="hardware", same_result=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,92 +176,76 @@ class Config:
         "device: experiments/benchmarks/xla.py. A TPU always does it.",
     )
 
-    model_dir: str = _run(
-        "", "Run directory: flags, checkpoints, metrics, figures.", same_result=True
-    )
+    model_dir: str = _session("", "Run directory: flags, checkpoints, metrics, figures.")
     seed: int = _run(0, "Seeds initial weights, shuffling and augmentation.")
     deterministic: bool = _run(
         True,
         "Same seed, same flags, same shards: same weights, bit for bit on a CPU; slower on "
         "a GPU. A TPU is deterministic as it is.",
     )
-    steps_per_loop: int = _run(
-        100, "Training steps per call from the host.", same_result=True, within=POSITIVE
-    )
+    steps_per_loop: int = _session(100, "Training steps per call from the host.", within=POSITIVE)
     eval_every_epochs: float = _run(
         1.0, "Validate, and keep the best weights, each so many epochs.", within=POSITIVE
     )
-    eval_batch_size: int = _run(
+    eval_batch_size: int = _session(
         0,
         "Images per evaluation step; 0 = global_batch_size.",
-        same_result=True,
         within=NOT_NEGATIVE,
     )
-    checkpoint_every_steps: int = _run(
+    checkpoint_every_steps: int = _session(
         0,
         "Steps between checkpoints; 0 = at each validation.",
-        same_result=True,
         within=NOT_NEGATIVE,
     )
-    keep_checkpoints: int = _run(3, "Rolling checkpoints kept.", same_result=True, within=POSITIVE)
-    stop_after_steps: int = _run(
+    keep_checkpoints: int = _session(3, "Rolling checkpoints kept.", within=POSITIVE)
+    stop_after_steps: int = _session(
         0,
         "End the session, resumably, at this step (a rehearsal, a time slot); 0 = never.",
-        same_result=True,
         within=NOT_NEGATIVE,
     )
-    profile_steps: tuple[int, ...] = _run(
+    profile_steps: tuple[int, ...] = _session(
         (),
         "FIRST,LAST: trace these steps, both counted, into model_dir for TensorBoard's profiler.",
-        same_result=True,
     )
-    allow_flag_changes: bool = _run(
-        False, "Resume although flags changed since the run began.", same_result=True
-    )
+    allow_flag_changes: bool = _session(False, "Resume although flags changed since the run began.")
 
-    on_bad_record: str = _run(
+    on_bad_record: str = _session(
         "fail",
         "When a training record cannot be read: end, naming it; or go on without. `skip` goes back "
         "to the newest checkpoint and lists all such records of the split in bad_records.json (at "
         "most 10 %).",
         ("fail", "skip"),
-        same_result=True,
     )
-    stall_timeout_seconds: float = _run(
+    stall_timeout_seconds: float = _session(
         300.0,
         "Report steps that take longer, with shards that do not answer; 0 = never.",
-        same_result=True,
         within=NOT_NEGATIVE,
         shown=False,
     )
-    save_patience_seconds: float = _run(
+    save_patience_seconds: float = _session(
         600.0,
         "Where a checkpoint or log cannot be written (full disk), wait and try again so long "
         "before the run ends.",
-        same_result=True,
         within=NOT_NEGATIVE,
         shown=False,
     )
-    preemption_notice: str = _run(
+    preemption_notice: str = _session(
         "auto",
         "`auto` = on Google Compute Engine, save and end when the machine is about to be taken "
         "away; `none` = on signals only.",
         ("auto", "none"),
-        same_result=True,
         shown=False,
     )
 
     tpu: str = _hardware(
         "",
         "`local` on a TPU VM, a TPU's name, or grpc://ip:8470. Empty: all local GPUs, or the CPU.",
-        same_result=True,
     )
-    tpu_zone: str = _hardware("", "Zone of a TPU given by name.", same_result=True)
-    gcp_project: str = _hardware("", "Project of a TPU given by name.", same_result=True)
+    tpu_zone: str = _hardware("", "Zone of a TPU given by name.")
+    gcp_project: str = _hardware("", "Project of a TPU given by name.")
     cpu_devices: int = _hardware(
         1,
         "Logical CPU devices that share a batch, for tests.",
-        same_result=True,
         within=POSITIVE,
         shown=False,
     )

@@ -1,4 +1,4 @@
-"""Evaluates a network on a split: errors, and how well its maps agree with people's.
+"""Measures a network's errors and its maps' agreement with people's.
 
     python -m gala_tf.evaluate --model_dir=RUN --split=test
     python -m gala_tf.evaluate --model=NETWORK.keras --maps=gradient --data_dir=DATA --split=test

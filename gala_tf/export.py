@@ -1,6 +1,7 @@
-"""Exports a trained network, to be used without this project's training code.
+"""Exports a trained network, for use without this project's training code.
 
     python -m gala_tf.export --model_dir=RUN --output_dir=DIR
+    python -m gala_tf.export --model_dir=RUN --output_dir=DIR --checkpoint=newest --overwrite
 
     DIR/model.keras    the network itself, for fine-tuning: needs keras and `gala_tf.layers`
 

@@ -1,4 +1,4 @@
-"""The paper's Figure 4 from trained networks: one command a picture.
+"""Draws the paper's Figure 4 from trained networks.
 
     python -m gala_tf.figures --figure=4a --model_dir=RUN_WITH_MAPS --reference_dir=RUN_WITHOUT_MAPS
     python -m gala_tf.figures --figure=4b --model_dir=RUN --images=FOLDER_OF_JPEGS

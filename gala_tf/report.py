@@ -1,6 +1,7 @@
-"""The paper's tables and figures from runs, ours beside the published numbers, on one page.
+"""Makes a page of the paper's tables and figures from runs, ours beside theirs.
 
     python -m gala_tf.report --runs=RUNS --output_dir=PAGE
+    python -m gala_tf.report --runs=RUNS --output_dir=PAGE --split=validation --table_lambda=6
 
 Reads run directories, or directories of them, in any layout: which row and which lambda a run is
 follows from its flags. Writes `report.md` with its PNG files, and `report.html`, one file that

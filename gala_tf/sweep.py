@@ -1,4 +1,4 @@
-"""Trains rows of the paper's tables, and Figure 7's values of lambda, with several seeds each.
+"""Trains the rows of the paper's tables and Figure 7, with several seeds.
 
     python -m gala_tf.sweep --flagfile=experiments/miniature.flags
     python -m gala_tf.sweep --flagfile=experiments/sweep_table3.flags --data_dir=DATA/clickme \\

@@ -1,12 +1,13 @@
-"""Compiles the training and the evaluation step for a TPU on a machine that has none.
+"""Compiles a run's steps for a TPU on a machine that has none.
 
     python -m gala_tf.tpu_check --flagfile=experiments/full_ilsvrc.flags --topology=v3:2x2x1
+    python -m gala_tf.tpu_check --flagfile=experiments/full_ilsvrc.flags --find_batch
 
-The steps are those that `train` and `evaluate` run, with the flags of training; no data set is
-needed. TensorFlow's TPU kernels lower them to HLO, libtpu compiles that for the topology named, and
-the report says: whether they compile or what stops them; the memory a core needs of what it has;
-FLOPs and bytes of a step and the least time they imply; what the lint found (`tpu_checking.lint`);
-the largest batch that fits. Exit status 1 if anything is at fault.
+The steps are those of `train` and `evaluate`, with the flags of training; no data set is needed.
+TensorFlow's TPU kernels lower them to HLO, libtpu compiles that for the topology named, and the
+report says: whether they compile or what stops them; the memory a core needs of what it has; FLOPs
+and bytes of a step and the least time they imply; what the lint found (`tpu_checking.lint`); the
+largest batch that fits. Exit status 1 if anything is at fault.
 
 Both stages run in a virtual environment of their own (`tpu_checking.environment`), made on first
 use. What this cannot show: the input pipeline, TPUStrategy's runtime, numerics, speed, convergence.

@@ -1,6 +1,7 @@
-"""Pictures of attention: what people look at in an image, and what the layers of a network do.
+"""Draws where people and a network's layers look in images, side by side.
 
     python -m gala_tf.visualize --model_dir=RUN --split=test --num_images=12
+    python -m gala_tf.visualize --model_dir=RUN --layers=stage3_block1_gala --output=one.png
 
 One row an image, of a finished or running run: the image, the human map over it, and the reduced
 attention maps (column-wise L2 norms, section 4 and Fig. 4) of some layers.

@@ -290,12 +290,12 @@ def test_models_that_do_not_fit_are_refused(data_dir, tmp_path):
         ({"maps": "activity:other"}, "No layer 'other' with a map"),
         ({"maps": "gradcam", "grid": 20}, "conv is 14x14: expected a square, no coarser than"),
         ({"split": "other"}, "no split 'other'"),
-        ({"conventions": ()}, "--conventions must be of paper, harmonization"),
-        ({"conventions": ("all",)}, "--conventions must be of paper, harmonization"),
-        ({"score": "loss"}, "--score must be of logit, output"),
+        ({"conventions": ()}, "--conventions must be one of paper, harmonization"),
+        ({"conventions": ("all",)}, "--conventions must be one of paper, harmonization"),
+        ({"score": "loss"}, "--score must be one of logit, output"),
         ({"samples": 0}, "--samples must be positive"),
-        ({"noise": -1.0}, "--noise must not be negative"),
-        ({"crop_fraction": 1.5}, r"--crop_fraction must be in \(0, 1\]"),
+        ({"noise": -1.0}, "--noise must be not negative"),
+        ({"crop_fraction": 1.5}, "--crop_fraction must be above 0 and at most 1"),
         ({"clickmap_blur": "box"}, "A map blur must be"),
     ):
         with pytest.raises(ValueError, match=message):
