@@ -47,9 +47,7 @@ def test_a_map_with_channels_first_is_refused():
 
 
 def test_commands_set_the_order_for_themselves(channels_first):
-    run_config = config.Config(
-        image_size=16, stage_blocks=(1, 1), stage_widths=(4, 4), stem="small", attention="none"
-    )
+    run_config = config.Config(attention="none", attention_units="all", **SMALL)
     network = directory.build_network(run_config, 2)
     assert network(np.ones((1, 16, 16, 3), "float32"))["logits"].shape == (1, 2)
 
