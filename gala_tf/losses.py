@@ -31,6 +31,7 @@ def column_norm(volume):
 
     This "reduced attention map" is what click maps supervise and what figures show.
     """
+    _check_channels_last()
     volume = ops.cast(volume, "float32")
     return ops.sqrt(ops.sum(ops.square(volume), axis=-1, keepdims=True) + EPSILON)
 
@@ -62,8 +63,16 @@ def clickmap_loss(volume, clickmap, has_clickmap):
         [B] float32.
 
     Raises:
-        ValueError: `clickmap` is of another height or width than `volume`.
+        ValueError: `clickmap` is of another height or width than `volume`, or not of one channel;
+            or Keras is set to channels first.
     """
+    _check_channels_last()
+    if clickmap.shape[-1] != 1:
+        raise ValueError(
+            "A click map is [batch, height, width, 1], channels last, and so is the volume it "
+            f"supervises, [batch, height, width, channels]. Received: clickmap "
+            f"{tuple(clickmap.shape)}, volume {tuple(volume.shape)}."
+        )
     if tuple(volume.shape[1:3]) != tuple(clickmap.shape[1:3]):
         raise ValueError(
             "A click map must have the height and width of the volume it supervises "
@@ -79,6 +88,17 @@ def clickmap_loss(volume, clickmap, has_clickmap):
     squared = ops.sum(ops.square(difference), axis=(1, 2, 3))  # [B]
     distance = ops.sqrt(squared + EPSILON) - EPSILON**0.5  # exactly 0 for identical maps
     return ops.where(counts, distance, 0.0)
+
+
+def _check_channels_last():
+    """As `layers.squeeze_excite.check_channels_last`: axes cannot be told from a shape."""
+    if keras.config.image_data_format() != "channels_last":
+        raise ValueError(
+            "Keras is set to image_data_format 'channels_first', and gala_tf's losses are "
+            "channels_last, [batch, height, width, channels]. Call "
+            "keras.config.set_image_data_format('channels_last'), or change image_data_format in "
+            "~/.keras/keras.json; bring tensors to that order with keras.ops.moveaxis(x, 1, -1)."
+        )
 
 
 def l2_loss(kernels):

@@ -10,6 +10,7 @@ import tensorflow as tf
 from scipy import special
 
 from gala_tf import losses
+from gala_tf.explain import endings
 
 
 def on_device(logits, label) -> dict:
@@ -33,22 +34,32 @@ def max_probability(logits):
     return tf.where(tf.reduce_all(tf.math.is_finite(logits), axis=1), largest, float("nan"))
 
 
-def on_host(class_scores, label) -> dict:
-    """The same, of class scores [B, K]: logits, or probabilities, known by their sum of 1."""
+def on_host(class_scores, label, kind: str = "", dtype: str = "bfloat16") -> dict:
+    """The same, of class scores [B, K] of one network.
+
+    Args:
+        kind: `endings.LOGITS`, PROBABILITIES (of one class) or SIGMOIDS (of each class by itself:
+            divided by their sum, as Keras' cross-entropy does); empty: told by all rows together.
+        dtype: in which the scores were computed. A probability that it rounds to 0 counts as the
+            smallest that it can hold.
+    """
     class_scores = np.asarray(class_scores, np.float64)
+    kind = kind or endings.kind_of_numbers(class_scores, dtype)
     true = np.take_along_axis(class_scores, label[:, None], 1)  # [B, 1]
-    close_to_1 = abs(class_scores.sum(1, keepdims=True) - 1) < 1e-3
-    probabilities = (class_scores >= 0).all(1, keepdims=True) & close_to_1
-    with np.errstate(divide="ignore", invalid="ignore"):
-        logs = np.where(
-            probabilities,
-            np.log(np.maximum(class_scores, 0)),
-            special.log_softmax(class_scores, axis=1),
-        )
+    if kind == endings.LOGITS:
+        logs = special.log_softmax(class_scores, axis=1)
+    else:
+        logs = np.log(np.maximum(class_scores, SMALLEST[dtype]))
+    if kind == endings.SIGMOIDS:
+        logs -= special.logsumexp(logs, axis=1, keepdims=True)
     return {
         "prediction": class_scores.argmax(1).astype(np.int32),
         # Ties and NaN count against the network.
         "rank": (~(class_scores < true)).sum(1).astype(np.int32) - 1,
         "cross_entropy": -np.take_along_axis(logs, label[:, None], 1)[:, 0],
-        "confidence": np.exp(logs.max(1)),
+        "confidence": np.minimum(np.exp(logs.max(1)), 1.0),
     }
+
+
+# Positive numbers; those below are rounded to 0 on the way.
+SMALLEST = {"float64": 2.3e-308, "float32": 1.2e-38, "bfloat16": 1.2e-38, "float16": 6e-8}

@@ -11,13 +11,14 @@ import os
 import re
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from gala_tf.data import dataset_info, eval_pipeline, files
 from gala_tf.evaluation import per_image, protocols, readers, scores
 from gala_tf.evaluation.evaluator import Evaluator
 from gala_tf.evaluation.request import Request
-from gala_tf.explain import explanations, network_parts, saved_models
+from gala_tf.explain import endings, explanations, network_parts, saved_models
 
 
 def evaluate_classifier(request: Request) -> dict:
@@ -30,6 +31,7 @@ def evaluate_classifier(request: Request) -> dict:
         ValueError: an unusable model, map or data set; before the split is run, but for damaged
             records.
     """
+    keras.config.set_image_data_format("channels_last")  # whatever this machine's keras.json says
     explanations.parse_kind(request.maps)
     info = dataset_info.load_info(request.data_dir)
     dataset_info.check_shards(request.data_dir, info, request.split)
@@ -37,12 +39,14 @@ def evaluate_classifier(request: Request) -> dict:
     size = saved_models.input_size(network, request.image_size)
     saved_models.check_classes(network, size, info, request.data_dir)
     reader, softmax_left_out = make_reader(network, request)
+    told_by = "its last step" if reader.kind else "the first images' scores"
     found: dict[str, dict] = {}
     columns: dict[str, Any] = {}
     ids = eval_pipeline.image_ids(request.data_dir, info, request.split)
     for protocol in make_protocols(request, info, size, reader):
         evaluator = Evaluator(tf.distribute.get_strategy(), reader, protocol)
         predictions = evaluator.run(progress=protocol.name)
+        reader = reader._replace(kind=evaluator.score_kind)  # the same for the other protocol
         found[protocol.name] = protocol.numbers(predictions)
         # The answers are those of the first protocol: crops differ, and so may predictions.
         columns = columns or per_image.columns_of(predictions, ids, info.class_names)
@@ -54,6 +58,8 @@ def evaluate_classifier(request: Request) -> dict:
         "data_set": info.name,
         "image_size": size,
         "softmax_left_out": softmax_left_out,
+        "class_scores": reader.kind,
+        "class_scores_told_by": told_by,
         "conventions": found,
     }
     print(table(numbers))
@@ -101,6 +107,14 @@ def make_protocols(request: Request, info, size: int, reader) -> list:
     return [made[name] for name in request.conventions]
 
 
+SCORES = {
+    endings.LOGITS: "logits",
+    endings.PROBABILITIES: "probabilities",
+    endings.SIGMOIDS: "a probability for each class by itself (cross-entropy and confidence: "
+    "divided by their sum)",
+}
+
+
 def _write(request, numbers, columns):
     """Writes both files; returns their paths."""
     stem = os.path.splitext(os.path.basename(request.model))[0]
@@ -122,7 +136,9 @@ def table(numbers: dict) -> str:
     has_gradient = numbers["maps"].partition(":")[0] in ("gradient", "smoothgrad", "gradcam")
     lines = [
         f"{numbers['model']}, {numbers['split']} split of {numbers['data_set']}, "
-        f"maps: {numbers['maps']}{of if has_gradient else ''}"
+        f"maps: {numbers['maps']}{of if has_gradient else ''}",
+        f"  class scores are {SCORES[numbers['class_scores']]}{softmax}, told by "
+        f"{numbers['class_scores_told_by']}",
     ]
     for name, found in numbers["conventions"].items():
         lines.append(

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from gala_tf.data import dataset_info
 from gala_tf.evaluation import answers
+from gala_tf.explain import endings
 
 
 @dataclasses.dataclass
@@ -58,6 +59,8 @@ class Evaluator:
         # No more than the split needs, a whole number a replica.
         batch = min(protocol.batch_size, self.examples)
         self.replica_batch = -(-batch // strategy.num_replicas_in_sync)
+        self.reader = reader
+        self.score_kind = reader.kind  # of the network; empty until the first batch tells
         self.replica_step = make_replica_step(reader)  # `tpu_check` compiles it
         step = self._make_step()
         self.step = step if reader.compiled else tf.function(step)
@@ -102,7 +105,9 @@ class Evaluator:
     def _finish(self, batch):
         """What remains to be done of a batch, on the host."""
         if "class_scores" in batch:
-            batch |= answers.on_host(batch.pop("class_scores"), batch["label"])
+            scores = batch.pop("class_scores")
+            self.score_kind = self.score_kind or endings.kind_of_numbers(scores, self.reader.dtype)
+            batch |= answers.on_host(scores, batch["label"], self.score_kind, self.reader.dtype)
         batch["has_clickmap"] = batch["has_clickmap"] > 0
         return self.protocol.compare(batch)
 

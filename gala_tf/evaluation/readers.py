@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from gala_tf import losses
-from gala_tf.explain import explanations, network_parts, saved_models
+from gala_tf.explain import endings, explanations, network_parts, saved_models
 
 
 class Reader(NamedTuple):
@@ -16,12 +16,16 @@ class Reader(NamedTuple):
     Attributes:
         look: (images [b, S, S, 3] with pixels 0..255, labels [b], places in the split [b]) ->
             (class scores [b, K], {name: map [b, h, w]}).
-        compiled: `look` holds a compiled function of its own, and its class scores may be
-            probabilities; else it is compiled with the step around it, and they are logits.
+        compiled: `look` holds a compiled function of its own; else it is compiled with the step
+            around it, and its class scores are logits.
+        kind: what its class scores are, `endings.score_kind`; empty: the first batch tells.
+        dtype: in which they were computed, the coarsest.
     """
 
     look: Callable
     compiled: bool
+    kind: str = endings.LOGITS
+    dtype: str = "float32"
 
 
 def our_network(network) -> Reader:
@@ -57,4 +61,5 @@ def any_classifier(network, maps: str, input_scaling: str = "none", **arguments)
         images = saved_models.scale_input(images, input_scaling)
         return explain(images, labels, image_index)
 
-    return Reader(look, compiled=True)
+    kind = endings.score_kind(network)
+    return Reader(look, compiled=True, kind=kind, dtype=endings.coarsest_dtype(network))

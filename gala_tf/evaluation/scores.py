@@ -171,7 +171,7 @@ def write_results(model_dir: str, split: str, numbers: dict) -> str:
 
 
 def without_nan(numbers):
-    """JSON knows no NaN: an undefined number becomes null."""
+    """JSON knows no NaN and no infinity: such a number becomes null."""
     if isinstance(numbers, dict):
         return {key: without_nan(value) for key, value in numbers.items()}
-    return None if isinstance(numbers, float) and math.isnan(numbers) else numbers
+    return None if isinstance(numbers, float) and not math.isfinite(numbers) else numbers

@@ -6,6 +6,8 @@ B images, h w the size of a layer's output, C channels, K classes
 import keras
 import tensorflow as tf
 
+from gala_tf.explain import endings
+
 
 def class_scores(outputs):
     """[B, K] float32 of what a network returned.
@@ -29,42 +31,36 @@ def logit_network(network):
     """The network with a final softmax left out, and whether there was one to leave out.
 
     Gradients of a probability mix those of all logits, and vanish where the network is certain. A
-    softmax is found as the last layer's own activation, or as a last layer of its own; anywhere
-    else (in a nested or subclassed network) it stays. Layers before it are shared with `network`,
-    its weights are copied.
-
-    Raises:
-        ValueError: layers that belonged to another network first, of which Keras gives no account.
+    softmax is found as an activation of the last layer, as a last layer or operation of its own,
+    also before a cast, and at the end of a network inside the network; in a subclassed network it
+    stays. Layers before it are shared with `network`, its weights are copied.
     """
-    outputs = getattr(network, "outputs", None)
-    if not outputs or isinstance(returned_by(network), dict) or len(outputs) != 1:
+    graph = endings.functional(network)
+    if graph is None:
         return network, False
-    chain = isinstance(network, keras.Sequential)
-    last = (
-        network.layers[-1]
-        if chain
-        else next((x for x in network.layers if _output_of(x) is outputs[0]), None)
-    )
-    if last is None:
-        raise ValueError(
-            f"The last layer of {network.name!r} cannot be told: its layers were part of another "
-            "network first. Save the network and load it again."
-        )
-    alone = isinstance(last, (keras.layers.Softmax, keras.layers.Activation))
-    softmax = getattr(last, "activation", None) is keras.activations.softmax
-    if not (softmax or isinstance(last, keras.layers.Softmax)):
-        return network, False
-    linear = None
-    if not alone:
-        linear = type(last).from_config({**last.get_config(), "activation": "linear"})
-    if chain:
-        layers = [*network.layers[:-1], *([linear] if linear else [])]
-        logits = keras.Sequential([keras.Input(network.input_shape[1:]), *layers])
+    end = endings.ending(graph)
+    if isinstance(end.step, keras.Model):
+        inner, left_out = logit_network(end.step)
+        logits = inner(end.given[0]) if left_out else None
+    elif endings.is_softmax(end.step):
+        logits = _without_softmax(end.step, end.given[0])
     else:
-        logits = keras.Model(_inputs(network), linear(last.input) if linear else last.input)
-    if linear:
-        linear.set_weights(last.get_weights())
-    return logits, True
+        logits = None
+    if logits is None:
+        return network, False
+    for step in end.passing:
+        logits = step(logits)
+    return keras.Model(_inputs(graph), logits), True
+
+
+def _without_softmax(step, given):
+    """What a layer gives without its softmax; what a softmax alone was given."""
+    if not hasattr(step, "kernel"):
+        return given
+    linear = type(step).from_config({**step.get_config(), "activation": "linear"})
+    logits = linear(given)
+    linear.set_weights(step.get_weights())
+    return logits
 
 
 def returned_by(network):
@@ -120,6 +116,13 @@ def layer_network(network, layer):
         raise ValueError(
             f"No layer {layer!r} with a map [B, h, w, C] in {network.name!r}; it has "
             f"{', '.join(volumes) or 'none'}."
+        )
+    part = next((part for part in network.layers if part.name == layer), None)
+    if getattr(part, "data_format", None) == "channels_first":
+        raise ValueError(
+            f"Layer {layer!r} of {network.name!r} has data_format 'channels_first': its output is "
+            "[B, C, h, w], and maps are taken of [B, h, w, C]. Build the network channels_last, or "
+            "use a map of gradients."
         )
     try:
         return keras.Model(_inputs(network), (volumes[layer], returned)), layer

@@ -51,7 +51,11 @@ def scale_input(images, scaling: str):
     if scaling == "0..1":
         return images / 255.0
     mode = INPUT_SCALING[scaling]
-    return keras.applications.imagenet_utils.preprocess_input(images, mode=mode) if mode else images
+    if mode is None:
+        return images
+    return keras.applications.imagenet_utils.preprocess_input(
+        images, data_format="channels_last", mode=mode
+    )
 
 
 def input_size(network, image_size: int) -> int:

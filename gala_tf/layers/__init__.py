@@ -8,6 +8,9 @@ The contract every layer keeps, so that any of them fits the slot in `models.res
 for squeeze-and-excitation). "None" for no attention is the absence of a layer: a Keras layer in a
 functional model cannot return None.
 
+Channels are last, always: where Keras is set to `channels_first` (keras.json), layers, networks
+and the map loss refuse by name. The commands set the order for their own process.
+
 To add a block: write `layers/mine.py`, add one line to ATTENTION; the tests in
 `tests/gala_tf/layers/test_layers.py` pick it up from the table.
 """

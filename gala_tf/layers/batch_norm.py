@@ -2,20 +2,39 @@
 
 import keras
 
+MIN_EPSILON = 1e-5  # the kernel raises what is smaller to 1.001e-5, without a word
+
 
 @keras.saving.register_keras_serializable("gala_tf")
 class BatchNorm(keras.layers.BatchNormalization):
-    """`keras.layers.BatchNormalization`: the same weights and arguments, computed fused.
+    """`keras.layers.BatchNormalization`: the same weights and arguments, fused where that fits.
 
     Keras 3 composes the operation of primitives; on a CPU a small network's training step then
-    takes over twice as long. Numbers agree to float tolerance. With `synchronized=True`, or on
-    another backend than TensorFlow, Keras' own implementation runs.
+    takes over twice as long. Numbers agree to float tolerance. Whatever the kernel cannot compute
+    as Keras does runs in Keras' own implementation: see `_fits_the_kernel`.
 
-    Input and output [B, H, W, C].
+    Input and output of any shape; fused are [B, H, W, C].
     """
 
+    def _fits_the_kernel(self, inputs, mask) -> bool:
+        """Whether the fused kernel computes what these arguments ask for."""
+        return (
+            keras.backend.backend() == "tensorflow"
+            and mask is None
+            and not (self.synchronized or self.renorm)
+            and self.scale
+            and self.center
+            and len(inputs.shape) == 4
+            and self.axis in (-1, 3)
+            and self.epsilon >= MIN_EPSILON
+            # Statistics and weights in float32, images in what the kernel takes.
+            and self.variable_dtype == "float32"
+            and keras.backend.standardize_dtype(inputs.dtype) == self.compute_dtype
+            and self.compute_dtype in ("float32", "float16", "bfloat16")
+        )
+
     def call(self, inputs, training=None, mask=None):
-        if self.synchronized or keras.backend.backend() != "tensorflow" or len(inputs.shape) != 4:
+        if not self._fits_the_kernel(inputs, mask):
             return super().call(inputs, training=training, mask=mask)
         import tensorflow as tf  # only this backend reaches here
 

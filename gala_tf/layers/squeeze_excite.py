@@ -24,8 +24,24 @@ def reduced_channels(channels, reduction_ratio, layer_name):
     return channels // reduction_ratio
 
 
+def check_channels_last(name):
+    """ValueError where Keras is set to channels first: activities here are [B, H, W, C].
+
+    What a tensor's axes mean cannot be told from its shape, so the setting is taken at its word.
+    """
+    if keras.config.image_data_format() != "channels_last":
+        raise ValueError(
+            f"{name}: Keras is set to image_data_format 'channels_first', and gala_tf is "
+            "channels_last, [batch, height, width, channels]. Call "
+            "keras.config.set_image_data_format('channels_last') before you build a network, or "
+            "change image_data_format in ~/.keras/keras.json (or $KERAS_HOME/keras.json); bring "
+            "tensors to that order with keras.ops.moveaxis(x, 1, -1)."
+        )
+
+
 def check_input(shape, layer_name):
-    """ValueError unless `shape` is [B, H, W, C] with C known."""
+    """ValueError unless `shape` is [B, H, W, C] with C known, and Keras agrees on that order."""
+    check_channels_last(layer_name)
     if len(shape) != 4 or shape[-1] is None:
         raise ValueError(
             f"{layer_name}: expected an input of shape [batch, height, width, channels] with a "
@@ -105,6 +121,7 @@ class SqueezeExcite(keras.layers.Layer):
         self.reduction_ratio = check_reduction_ratio(reduction_ratio, self.name)
 
     def build(self, input_shape):
+        check_input(input_shape, self.name)
         self.global_context = GlobalContext(
             self.reduction_ratio, dtype=self.dtype_policy, name="global_context"
         )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import keras
 
 from gala_tf.layers import ATTENTION
+from gala_tf.layers.squeeze_excite import check_channels_last
 from gala_tf.models.resnet import (
     DEPTHS,
     STAGE_WIDTHS,
@@ -61,6 +62,7 @@ def build_model(
     Raises:
         ValueError: an unknown attention or depth, or arguments `build_resnet` refuses.
     """
+    check_channels_last("build_model")
     if attention not in ATTENTION:
         raise ValueError(
             f"attention must be one of {', '.join(ATTENTION)}. Received: {attention!r}."

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 import keras
 import numpy as np
 
+from gala_tf.layers.squeeze_excite import check_channels_last
 from gala_tf.models.residual_units import EXPANSION, STEMS, Layers
 
 # depth: (kind of unit, units in stages 1 to 4)
@@ -126,8 +127,10 @@ def build_resnet(
                 where there is a gate, of every unit with the slot}.
 
     Raises:
-        ValueError: an argument out of its choices, or a unit that does not exist.
+        ValueError: an argument out of its choices, a unit that does not exist, or Keras is set to
+            channels first.
     """
+    check_channels_last(name)
     _check(unit, stage_blocks, stage_widths, version, stem, zero_init_residual)
     layers = Layers(
         unit=unit,

@@ -144,6 +144,7 @@ def build_network(run_config: config.Config, num_classes: int):
     """The network that the flags describe, with fresh weights from `--seed`."""
     keras.utils.set_random_seed(run_config.seed)
     keras.config.set_dtype_policy(run_config.precision)
+    keras.config.set_image_data_format("channels_last")  # whatever this machine's keras.json says
     named = (field.name for field in dataclasses.fields(run_config))
     described = {name: getattr(run_config, name) for name in named if name in models.parameters()}
     return models.build_model(num_classes=num_classes, **described)

@@ -9,6 +9,7 @@ import tqdm
 from absl import logging
 
 from gala_tf.data import files
+from gala_tf.runs import events
 
 # Numbers on the progress line, and what they are called there.
 SHOWN = {"loss": "loss", "map_loss": "maps", "top1": "top-1", "validation_top1": "val. top-1"}
@@ -22,7 +23,7 @@ class MetricLog:
 
     Lines of steps after `start_step`, left by a process that was killed after its last checkpoint,
     are removed, since they will be written again; so is the line of `start_step` itself of the kind
-    `again`.
+    `again`. TensorBoard's files are cut back likewise (`events`).
     """
 
     def __init__(self, model_dir: str, start_step: int, again: str = ""):
@@ -34,6 +35,14 @@ class MetricLog:
         ]
         files.write(self.path, "".join(json.dumps(line) + "\n" for line in kept))
         self._summaries = None
+        self._forget_from = start_step + 1
+        try:
+            events.cut(model_dir, start_step, again)
+        except tf.errors.OpError as error:
+            reason = error.message.splitlines()[0]
+            logging.error(
+                "TensorBoard keeps steps after %d of %s: %s", start_step, model_dir, reason
+            )
 
     def write(self, step: int, kind: str, numbers: dict[str, float]) -> None:
         """Records `numbers` (name -> value) of `step`; what is not finite is left out.
@@ -44,11 +53,7 @@ class MetricLog:
         numbers = {name: value for name, value in numbers.items() if math.isfinite(value)}
         files.append(self.path, json.dumps({"step": step, "kind": kind, **numbers}) + "\n")
 
-        def show():
-            for name, value in numbers.items():
-                tf.summary.scalar(f"{kind}/{name}", value)
-
-        self._summarise(step, show)
+        self._summarise(step, lambda: _show(kind, numbers))
 
     def write_image(self, step: int, name: str, image) -> None:
         """Shows `image`, uint8 [H, W, 3], in TensorBoard."""
@@ -59,6 +64,9 @@ class MetricLog:
         try:
             if self._summaries is None:
                 self._summaries = tf.summary.create_file_writer(self.directory)
+                if self._forget_from is not None:  # a file begun anew only goes on
+                    events.begin_session(self._summaries, self._forget_from)
+                    self._forget_from = None
             with self._summaries.as_default(step=step):
                 show()
             self._summaries.flush()
@@ -66,6 +74,11 @@ class MetricLog:
             self._summaries = None  # the next begins a new file: this one's end may be half a line
             reason = error.message.splitlines()[0]
             logging.error("TensorBoard misses step %d of %s: %s", step, self.directory, reason)
+
+
+def _show(kind, numbers):
+    for name, value in numbers.items():
+        tf.summary.scalar(f"{kind}/{name}", value)
 
 
 def read_metrics(model_dir: str) -> list[dict]:

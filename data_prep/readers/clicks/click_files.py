@@ -28,11 +28,27 @@ MAX_TEXT = 131_072  # characters in one field: the csv module's own bound
 _NUMBER = r"[+-]?(?:[0-9]{1,15}(?:\.[0-9]{0,20})?(?:[eE][+-]?[0-9]{1,3})?|nan|NaN|inf|Infinity)"
 _PAIR = rf"\s*+({_NUMBER})\s*+,\s*+({_NUMBER})\s*+"
 _BARE_PAIR = _PAIR.replace("(", "(?:").replace("(?:?:", "(?:")  # the same without groups
-_POINT = rf'(?:"\({_BARE_PAIR}\)"|\({_BARE_PAIR}\)|\[{_BARE_PAIR}\])'
+# NumPy 2 writes its scalars as np.int64(12).
+_SCALAR = re.compile(
+    rf"(?<![\w.])(?:np|numpy)\.(?:u?int|float)[0-9]{{1,3}}\(\s*+({_NUMBER})\s*+\)(?![\w.])"
+)
+_DTYPE = r"(?:\s*+,\s*+dtype=[\w.<>='\"]{1,20})?+\s*+"
+_ARRAY = r"(?:np\.|numpy\.)?+array\(\s*+"
+_POINT = (
+    rf'(?:"\({_BARE_PAIR}\)"|\({_BARE_PAIR}\)|\[{_BARE_PAIR}\]|'
+    rf"{_ARRAY}\[{_BARE_PAIR}\]{_DTYPE}\))"
+)
 _POINTS = rf"\s*+(?:{_POINT}(?:\s*+,\s*+{_POINT})*+)?\s*+"
+_TUPLE = rf"\s*+(?:{_POINT}\s*+,\s*+(?:{_POINT}(?:\s*+,\s*+{_POINT})*+)?+)?+\s*+"
+_EMPTY = re.compile(r"array\(\[\],\s*+shape=\(0,(?: [0-9]{1,3})?\)")  # its shape is no click
+# An array as `str` has it: no commas.
+_PRINTED = rf"\[\s*+(?:\[\s*+{_NUMBER}\s++{_NUMBER}\s*+\]\s*+)++\]"
 # Possessive throughout: whatever the text, the time it takes grows only with its length.
-_CLICKS = re.compile(rf"\s*+(?:\{{{_POINTS}\}}|\[{_POINTS}\])?\s*+")
-_POINT_PARTS = re.compile(rf"[(\[]{_PAIR}[)\]]")
+_CLICKS = re.compile(
+    rf"\s*+(?:\{{{_POINTS}\}}|\[{_POINTS}\]|\({_TUPLE}\)|"
+    rf"{_ARRAY}\[{_POINTS}\]{_DTYPE}\)|{_PRINTED})?\s*+"
+)
+_POINT_PARTS = re.compile(rf"[(\[]\s*+({_NUMBER})(?:\s*+,\s*+|\s++)({_NUMBER})\s*+[)\]]")
 
 _TRUE, _FALSE = {"true", "t", "1", "1.0"}, {"false", "f", "0", "0.0", ""}
 
@@ -72,16 +88,21 @@ def parse_clicks(text: str) -> tuple[tuple[float, float], ...]:
         {(12,34),(56,78)}         the same without its quotes, as the readers leave it
         [(12, 34), (56, 78)]      a Python list
 
-    Also a list of lists, as JSON writes it. Empty text, {} and [] hold no clicks.
+    Also a list of lists, as JSON writes it, a tuple, and what NumPy makes of any of them: scalars
+    `np.int64(12)`, `array([[12, 34], [56, 78]])`, a list of `array([12, 34])`, and an array as it
+    is printed, `[[12 34] [56 78]]`. An array that was shortened by `...` is refused. Empty text,
+    {}, [], () and an empty array hold no clicks.
 
     Raises:
       ValueError: anything else, anywhere in the text; or more than MAX_CLICKS.
     """
+    given, text = text, _EMPTY.sub("array([]", _SCALAR.sub(r"\1", text))
     if not _CLICKS.fullmatch(text):
-        shown = text if len(text) <= 80 else f"{text[:80]}... ({len(text)} characters)"
+        shown = given if len(given) <= 80 else f"{given[:80]}... ({len(given)} characters)"
         raise ValueError(
             f"clicks are {shown!r}, expected "
-            '{"(x,y)","(x,y)"}, {(x,y),(x,y)}, [(x, y), (x, y)] or [[x, y], [x, y]] of numbers'
+            '{"(x,y)","(x,y)"}, {(x,y),(x,y)}, [(x, y), (x, y)] or [[x, y], [x, y]] of numbers, or '
+            "a whole NumPy array of pairs"
         )
     clicks = tuple((_number(x), _number(y)) for x, y in _POINT_PARTS.findall(text))
     check_number_of_clicks(len(clicks))

@@ -62,6 +62,22 @@ def test_all_text_forms(form):
     assert click_files.parse_clicks(fmt.FORMS[form](POINTS[:1])) == ((10, 20),)
 
 
+@pytest.mark.parametrize("kind", [np.int32, np.int64, np.uint16, np.float32, np.float64])
+def test_what_numpy_writes(kind):
+    """Lists of its scalars, of its arrays, whole arrays: `repr` and `str` of each."""
+    array = np.array(POINTS, kind)
+    forms = [[tuple(p) for p in array], [list(p) for p in array], list(array), array]
+    for form in (*forms, tuple(tuple(p) for p in array)):
+        for text in (repr(form), str(form), repr(form).replace("np.", "numpy.")):
+            assert click_files.parse_clicks(text) == tuple(POINTS), text
+    one = repr([tuple(array[0])]), repr(array[:1]), str(array[:1]), repr((tuple(array[0]),))
+    assert all(click_files.parse_clicks(text) == ((10, 20),) for text in one)
+    for nothing in (array[:0], np.array([], kind), (), []):
+        assert click_files.parse_clicks(repr(nothing)) == ()
+    half = click_files.parse_clicks("[(np.float64(1.5), np.float64(nan))]")
+    assert half[0][0] == 1.5 and np.isnan(half[0][1])
+
+
 def test_numbers_of_clicks():
     assert click_files.parse_clicks("[[1, 2], [-3.5, 4e1]]") == ((1, 2), (-3.5, 40.0))
     x, y = click_files.parse_clicks(" [ ( nan , 2 ) ] ")[0]
@@ -87,6 +103,20 @@ def test_numbers_of_clicks():
         "__import__('os').system('false')",
         "[(１,２)]",
         "[(1e9999,2)]",
+        "[(np.int64(1)2,3)]",
+        "[(np.int64(1,2),3)]",
+        "[(np.str_('1'),2)]",
+        "[(os.int64(1),2)]",
+        "array([1, 2])",
+        "array([[1, 2, 3]])",
+        "[[1 2 3]]",
+        "[[1 2], [3 4]]",
+        "[[1 2]\n ...\n [3 4]]",
+        "array([[1, 2],\n       ...,\n       [3, 4]])",
+        "((1, 2)",
+        "((1, 2),,)",
+        "array([" + "[1, 2]," * 20_000 + "])",
+        "[" + "[1 2]" * 20_000,
         "[(" + "1" * 5000 + ",2)]",
         "{" + " " * 100_000 + "x",
         "[" + "(1,2)," * 20_000 + "]",

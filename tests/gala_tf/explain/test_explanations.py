@@ -277,10 +277,9 @@ def test_a_final_softmax_is_left_out(images, tmp_path, form, functional):
         for layer in keras.models.clone_model(network).layers:
             x = layer(x)
         network = keras.Model(inputs, x)
-        with pytest.raises(ValueError, match="part of another network first"):
-            network_parts.logit_network(network)
-        network.save(tmp_path / "network.keras")
-        network = keras.saving.load_model(tmp_path / "network.keras")
+        if form == "dense":  # loaded or not
+            network.save(tmp_path / "network.keras")
+            network = keras.saving.load_model(tmp_path / "network.keras")
     logits, removed = network_parts.logit_network(network)
     assert removed
     np.testing.assert_allclose(tf.nn.softmax(logits(images)), network(images), atol=1e-6)

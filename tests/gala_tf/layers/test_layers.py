@@ -119,22 +119,69 @@ def test_messages_name_what_came(layer_class):
         layer_class().build((2, 8, 8, 6))
 
 
-@pytest.mark.parametrize("training", [True, False])
-def test_batch_norm_equals_keras(training):
+def batch_norms(x, training, mask=None, **arguments):
+    """[outputs, gradients, weights after the call] of ours and of Keras', from the same weights."""
     rng = np.random.default_rng(0)
-    x = rng.normal(2, 3, size=(4, 5, 6, 7)).astype("float32")
-    mine, theirs = BatchNorm(momentum=0.8), keras.layers.BatchNormalization(momentum=0.8)
-    for layer in (mine, theirs):
+    results, weights = [], None
+    for layer_class in (BatchNorm, keras.layers.BatchNormalization):
+        layer = layer_class(**arguments)
         layer.build(x.shape)
-    weights = [rng.uniform(0.5, 2, size=w.shape) for w in mine.get_weights()]
-    results = []
-    for layer in (mine, theirs):
+        weights = weights or [rng.uniform(0.5, 2, size=w.shape) for w in layer.get_weights()]
         layer.set_weights(weights)
         with tf.GradientTape() as tape:
-            y = layer(x, training=training)
-            loss = tf.reduce_sum(y**3)
+            y = layer(x, training=training, mask=mask)
+            loss = tf.reduce_sum(tf.cast(y, tf.float32) ** 3)
         results.append([y, *tape.gradient(loss, layer.trainable_variables), *layer.get_weights()])
-    for a, b in zip(*results, strict=True):
+        assert y.dtype == layer.compute_dtype
+    return results
+
+
+BATCH = np.random.default_rng(0).normal(2, 3, size=(4, 5, 6, 7)).astype("float32")
+ARGUMENTS = {
+    "default": {},
+    "momentum": {"momentum": 0.8},
+    "no gamma": {"scale": False},
+    "no beta": {"center": False},
+    "neither": {"scale": False, "center": False},
+    "channels first": {"axis": 1},
+    "axis -2": {"axis": -2},
+    "axis 3": {"axis": 3},
+    "float64": {"dtype": "float64"},
+    "frozen": {"trainable": False},
+    "epsilon the kernel would raise": {"epsilon": 1e-7},
+    "renorm": {"renorm": True, "renorm_clipping": {"rmax": 3.0, "rmin": 0.3, "dmax": 5.0}},
+    "constraint": {"gamma_constraint": "non_neg", "beta_regularizer": "l2"},
+}
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_batch_norm_equals_keras(name, training):
+    for a, b in zip(*batch_norms(BATCH, training, **ARGUMENTS[name]), strict=True):
+        np.testing.assert_allclose(a, b, rtol=2e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "mixed_bfloat16", "mixed_float16"])
+def test_batch_norm_in_low_precision_equals_keras(dtype, training):
+    ours, theirs = batch_norms(BATCH, training, dtype=dtype)
+    for a, b in zip([ours[0], *ours[-4:]], [theirs[0], *theirs[-4:]], strict=True):
+        a, b = (np.asarray(tf.cast(x, tf.float32)) for x in (a, b))
+        np.testing.assert_allclose(a, b, rtol=0.01, atol=0.02)
+
+
+@pytest.mark.parametrize("shape", [(4, 7), (4, 5, 7), (2, 3, 4, 5, 7)])
+def test_batch_norm_of_other_ranks_equals_keras(shape):
+    x = np.random.default_rng(1).normal(2, 3, size=shape).astype("float32")
+    for a, b in zip(*batch_norms(x, True), strict=True):
+        np.testing.assert_allclose(a, b, rtol=2e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_batch_norm_heeds_a_mask(training):
+    mask = np.zeros(BATCH.shape[:3], bool)
+    mask[:2] = True
+    for a, b in zip(*batch_norms(BATCH, training, mask=mask), strict=True):
         np.testing.assert_allclose(a, b, rtol=2e-4, atol=1e-3)
 
 

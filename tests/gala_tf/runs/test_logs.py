@@ -5,9 +5,11 @@ import math
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from tensorboard.backend.event_processing import event_accumulator
 from tensorboard.util import tensor_util
 
+from gala_tf.data import tfrecord_files
 from gala_tf.runs import logs
 
 
@@ -46,6 +48,59 @@ def test_a_session_removes_lines_after_the_step_it_resumes_at(directory, resumed
     assert [line["step"] for line in logs.read_metrics(directory)] == kept
     log.write(10, "train", {"loss": -1.0})
     assert [line["step"] for line in logs.read_metrics(directory)] == [*kept, 10]
+
+
+def shown_by_tensorboard(directory, tag="train/loss"):
+    events = event_accumulator.EventAccumulator(directory, size_guidance={"tensors": 0})
+    events.Reload()
+    return [(e.step, tensor_util.make_ndarray(e.tensor_proto).item()) for e in events.Tensors(tag)]
+
+
+@pytest.mark.parametrize("resumed_at, kept", [(0, []), (4, [2, 4]), (9, [2, 4, 6])])
+def test_tensorboard_forgets_the_same_steps(directory, resumed_at, kept):
+    write_steps(directory, 0, [2, 4, 6])
+    log = logs.MetricLog(directory, resumed_at)
+    for step in (10, 12):
+        log.write(step, "train", {"loss": -float(step)})
+    expected = [*((step, float(step)) for step in kept), (10, -10.0), (12, -12.0)]
+    assert shown_by_tensorboard(directory) == expected
+    lines = [(line["step"], line["loss"]) for line in logs.read_metrics(directory)]
+    assert lines == expected
+
+
+def test_a_validation_that_is_made_again_is_shown_once(directory):
+    log = write_steps(directory, 0, [2, 4])
+    log.write(4, "validation", {"top1": 0.25})
+    log = logs.MetricLog(directory, 4, "validation")
+    log.write(4, "validation", {"top1": 0.5})
+    log.write(6, "train", {"loss": 6.0})
+    assert shown_by_tensorboard(directory) == [(2, 2.0), (4, 4.0), (6, 6.0)]
+    assert shown_by_tensorboard(directory, "validation/top1") == [(4, 0.5)]
+
+
+def test_a_third_session_forgets_what_the_second_left(directory):
+    write_steps(directory, 0, [2, 4, 6])
+    write_steps(directory, 4, [6, 8])
+    write_steps(directory, 2, [4])
+    assert shown_by_tensorboard(directory) == [(2, 2.0), (4, 4.0)]
+
+
+def test_a_watching_tensorboard_is_told(directory):
+    """By the first event of a session that comes after its file's version."""
+    write_steps(directory, 4, [6])
+    (path,) = tf.io.gfile.glob(directory + "/events*")
+    _, start, _ = [tf.compat.v1.Event.FromString(r) for r in tfrecord_files.records(path)]
+    assert start.session_log.status == tf.compat.v1.SessionLog.START and start.step == 5
+
+
+def test_an_event_file_that_a_kill_cut_short_keeps_its_whole_events(directory):
+    write_steps(directory, 0, [2, 4])
+    (path,) = tf.io.gfile.glob(directory + "/events*")
+    content = open(path, "rb").read()
+    with open(path, "wb") as file:
+        file.write(content[:-5])
+    logs.MetricLog(directory, 4)
+    assert shown_by_tensorboard(directory) == [(2, 2.0)]
 
 
 def test_every_way_to_cut_the_last_line_short(directory, tmp_path):
