@@ -43,7 +43,7 @@ def central_square(height: int, width: int) -> tuple[int, int, int]:
 def read_at_centres(
     counts: np.ndarray, axis: int, out_size: int, start: int, extent: int
 ) -> np.ndarray:
-    """A count map read along one axis at the centres of `out_size` cells of [start, start + extent).
+    """A count map read along an axis at the centres of `out_size` cells of [start, start + extent).
 
     In whole numbers, since the rounding of a float would decide between two pixels.
     """

@@ -18,8 +18,8 @@ Frames. ClickMe 2.0 gives pixels of the original ImageNet file ("native"); the g
 (drewlinsley/dc_webapp), and the CO3D set, those of the 256x256 canvas: short side at 256, centre
 cropped, as far as one can tell.
 Such a click (x, y) is put at (x s + left, y s + top) of the displayed image, where S = min(H, W),
-s = S / 256 and the square begins at `geometry.central_square`, and bubbles are cut off at the edge of that square, as the canvas cut
-them. Bubbles are round(14 s) pixels, at least 1, in both frames.
+s = S / 256 and the square begins at `geometry.central_square`, and bubbles are cut off at the edge
+of that square, as the canvas cut them. Bubbles are round(14 s) pixels, at least 1, in both frames.
 
 Clicks outside the image count as far as their bubbles reach into it; those that do not are left
 out, negative ones like all others. Of native clicks that is known only once the image is read: the
