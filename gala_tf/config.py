@@ -33,7 +33,10 @@ class Config:
     """Hyper-parameters of a run. Field names are the flags' names; units are in the help texts."""
 
     data_dir: str = _data(
-        "", "Directory of TFRecord shards made by data_prep (local or gs://).", same_result=True
+        "",
+        "Directory of TFRecord shards made by data_prep (local or gs://).",
+        same_result=True,
+        path=True,
     )
     build_data_with: str = _data(
         "",
@@ -176,7 +179,7 @@ class Config:
         "device: experiments/benchmarks/xla.py. A TPU always does it.",
     )
 
-    model_dir: str = _session("", "Run directory: flags, checkpoints, metrics, figures.")
+    model_dir: str = _session("", "Run directory: flags, checkpoints, metrics, figures.", path=True)
     seed: int = _run(0, "Seeds initial weights, shuffling and augmentation.")
     deterministic: bool = _run(
         True,
@@ -265,6 +268,10 @@ class Config:
             raise ValueError(
                 f"--warmup_epochs={self.warmup_epochs} must be shorter than --epochs={self.epochs}."
             )
+
+
+# By it a `run.flags` is known to be whole: stays, whatever flags are added.
+LAST_IN_RUN_FLAGS = "cpu_devices"
 
 
 def names() -> list[str]:

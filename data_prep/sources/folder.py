@@ -22,14 +22,13 @@ What belongs to none of this is left out and named; so are links that lead nowhe
 import functools
 import json
 import os
-import unicodedata
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from absl import logging
 
 from data_prep.maps import count_maps, geometry
-from data_prep.readers import listing
+from data_prep.readers import file_names, listing
 from data_prep.readers.images.image_files import is_image, suffix
 from data_prep.readers.images.map_files import MAP_SUFFIXES, is_lossy, read_map
 from data_prep.sources import Item, Source, SourceOptions, splits
@@ -92,8 +91,8 @@ def load(options: SourceOptions) -> Source:
 
 
 def _folders(path):
-    with os.scandir(path) as entries:
-        return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+    there = (name for name in file_names.listed(path) if not name.startswith("."))
+    return [name for name in there if os.path.isdir(os.path.join(path, name))]
 
 
 def _walk(root, top=""):
@@ -101,12 +100,13 @@ def _walk(root, top=""):
     seen = set()  # a link may lead back up
     for folder, folders, names in os.walk(os.path.join(root, top), followlinks=True):
         real = os.path.realpath(folder)
-        folders[:] = [] if real in seen else sorted(f for f in folders if not f.startswith("."))
         if real in seen:
+            folders.clear()
             continue
         seen.add(real)
+        folders[:] = file_names.readable(folder, [f for f in folders if not f.startswith(".")])
         relative = os.path.relpath(folder, root).replace(os.sep, "/")
-        names = sorted(name for name in names if not name.startswith("."))
+        names = file_names.readable(folder, [name for name in names if not name.startswith(".")])
         broken = [name for name in names if not os.path.exists(os.path.join(folder, name))]
         files = [name for name in names if os.path.isfile(os.path.join(folder, name))]
         yield "" if relative == "." else relative, files, broken
@@ -114,7 +114,7 @@ def _walk(root, top=""):
 
 def _stem(path):
     """What an image and its map have in common; a Mac spells accents in two characters."""
-    return unicodedata.normalize("NFC", os.path.splitext(path)[0])
+    return file_names.composed(os.path.splitext(path)[0])
 
 
 class _Found:
@@ -123,6 +123,7 @@ class _Found:
     def __init__(self, options):
         self._root, self._maps_dir = options.input_dir, options.maps_dir
         self._maps: dict[str, list[str]] = {}  # stem below maps_dir -> paths
+        self._spellings = file_names.Spellings()
         self._broken: list[str] = []
         self._other: list[str] = []  # neither image nor map
         self._lone: list[str] = []  # maps beside no image
@@ -141,14 +142,15 @@ class _Found:
         """The images of all class folders below a split folder, or below the root ("")."""
         for class_name in _folders(os.path.join(self._root, top)):
             folder = os.path.join(top, class_name).replace(os.sep, "/")
-            items = list(self._of_class(folder, class_name, SPLIT_FOLDERS.get(top)))
+            spelling = self._spellings.first(class_name)
+            items = list(self._of_class(folder, spelling, SPLIT_FOLDERS.get(top)))
             if not items:
                 listing.fault(
                     f"Class folder {os.path.join(self._root, folder)!r} holds no JPEG or PNG "
                     "image, nor one of the other formats. Remove it, or fill it."
                 )
             yield from items
-        names = sorted(os.listdir(os.path.join(self._root, top)))
+        names = file_names.listed(os.path.join(self._root, top))
         paths = [os.path.join(self._root, top, name) for name in names if not name.startswith(".")]
         self._other += [path for path in paths if os.path.isfile(path)]
         self._broken += [path for path in paths if not os.path.exists(path)]
@@ -225,6 +227,17 @@ class _Found:
                 len(lossy),
                 ", ".join(lossy[: listing.SHOWN]),
             )
+
+
+def _maps_of(options, folder):
+    """{name as it is compared: path} of the map files of a class in the parallel tree."""
+    place = file_names.on_disk(options.maps_dir, folder) if options.maps_dir else ""
+    if not os.path.isdir(place):
+        return {}
+    paths = {
+        file_names.composed(name): os.path.join(place, name) for name in file_names.listed(place)
+    }
+    return {name: path for name, path in paths.items() if os.path.isfile(path)}
 
 
 def _check_trained(root, items, class_names):

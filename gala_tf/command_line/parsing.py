@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from absl import flags
 
-from gala_tf.command_line import flagfiles, help_page
+from gala_tf.command_line import flagfiles, help_page, path_names
 
 
 def parse(arguments: list[str], doc: str, more: str, positional: str) -> list[str]:
@@ -30,9 +30,26 @@ def parse(arguments: list[str], doc: str, more: str, positional: str) -> list[st
         flags.FLAGS[positional].using_default_value = False
     if stray:
         refuse(f"unexpected arguments: {' '.join(stray)}; write --name=value")
+    try:
+        _read_paths(flags.FLAGS)
+    except ValueError as error:
+        refuse(str(error))
     return [program]
+
+
+def _read_paths(flag_values):
+    """Replaces the values of flags that name paths by what they name (`path_names.of_user`)."""
+    for name in flag_values:
+        flag = flag_values[name]
+        if not getattr(flag, "is_path", False) or not flag.value:
+            continue
+        if isinstance(flag.value, list):
+            flag.value = [path_names.of_user(text, name) for text in flag.value]
+        else:
+            flag.value = path_names.of_user(flag.value, name)
 
 
 def refuse(message: str) -> NoReturn:
     """Ends the process with one line and a hint."""
-    sys.exit(f"error: {message} (--help lists the flags)")
+    printable = message.encode(errors="backslashreplace").decode()
+    sys.exit(f"error: {printable} (--help lists the flags)")
