@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 from absl import app, flags, logging
 
-from gala_tf.command_line import flagfiles, help_page, installation, quiet
+from gala_tf.command_line import endings, flagfiles, help_page, installation, path_names, quiet
 
 # ------------------------------------------------------------------ flags of a dataclass
 
@@ -46,6 +46,7 @@ def flag(
     group: str = "",
     shown: bool = True,
     within: Range | None = None,
+    path: bool = False,
     **more: Any,
 ) -> Any:
     """A dataclass' field that becomes the flag of its name.
@@ -57,10 +58,11 @@ def flag(
         group: the title that --help lists it under.
         shown: False to list it in --helpfull only.
         within: `check` holds a number against it.
+        path: it names a file or a directory: `~` is understood, and what cannot be a path refused.
         more: further metadata of the field, for its own dataclass.
     """
     about = {"help": help, "choices": tuple(choices), "group": group, "shown": shown}
-    metadata = {**about, "within": within, **more}
+    metadata = {**about, "within": within, "path": path, **more}
     if isinstance(default, list):  # a field's default must not be shared
         return dataclasses.field(default_factory=lambda: list(default), metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
@@ -107,6 +109,18 @@ def define_flags(
         declared = flag_values[field.name]
         declared.group = about.get("group", "")  # read by `help_page`
         declared.shown = about.get("shown", True) if shown is None else field.name in shown
+        declared.is_path = about.get("path", False)  # read by `_read_paths`
+
+
+def are_paths(*names: str, flag_values: flags.FlagValues = flags.FLAGS) -> None:
+    """Says of flags that were declared by hand that they name files or directories."""
+    for name in names:
+        flag_values[name].is_path = True
+
+
+def paths(options: Any) -> list[str]:
+    """Names of the fields that name a file or a directory."""
+    return [field.name for field in dataclasses.fields(options) if field.metadata.get("path")]
 
 
 def from_flags(kind: type, flag_values: flags.FlagValues = flags.FLAGS) -> Any:
@@ -203,16 +217,19 @@ def run(
     positional: str = "",
     doc: str = "",
     more: str = "",
+    kept: str = "",
 ) -> None:
     """Parses the flags, or prints help, and calls `main`; ends the process.
 
     Args:
         main: reads `flags.FLAGS`; returns the exit status, None for 0.
-        errors: end in one line, their message; `--verbosity=1` shows their traceback, too.
+        errors: end in one line, their message; `--verbosity=1` shows their traceback, too. So do
+            errors of files and directories, whatever their kind (`endings`).
         tensorflow: whether `main` needs it, so that its installation is looked at first.
         positional: the flag that an argument without a name is the value of.
         doc: what --help begins with; by default the docstring of the command's file.
         more: what --help says next, before the flags.
+        kept: what Ctrl-C leaves, and how to go on; a sentence, with flags in braces.
     """
 
     def start(_):
@@ -221,16 +238,19 @@ def run(
             logging.set_verbosity(logging.WARNING)  # TensorFlow logs through absl, too
         if not verbosity.present or verbosity.value < 1:
             quiet.start()
-        try:
+        with endings.one_line(errors, lambda: _fill_in(kept)):
             if tensorflow:
                 installation.check()
             return main()
-        except errors as error:
-            logging.debug("the error below comes from here", exc_info=True)
-            sys.exit(f"error: {error} (--verbosity=1 shows where)")
 
     doc = doc or sys.modules["__main__"].__doc__ or ""
-    app.run(start, flags_parser=lambda arguments: _parse(arguments, doc, more, positional))
+    with endings.one_line((), lambda: ""):  # while flags are parsed, help is printed
+        app.run(start, flags_parser=lambda arguments: _parse(arguments, doc, more, positional))
+
+
+def _fill_in(kept):
+    """A sentence with `{flag}` replaced by the flag's value."""
+    return re.sub(r"\{(\w+)\}", lambda match: str(flags.FLAGS[match[1]].value), kept)
 
 
 def _parse(arguments, doc, more, positional):
@@ -254,11 +274,28 @@ def _parse(arguments, doc, more, positional):
         flags.FLAGS[positional].using_default_value = False
     if stray:
         _refuse(f"unexpected arguments: {' '.join(stray)}; write --name=value")
+    try:
+        _read_paths(flags.FLAGS)
+    except ValueError as error:
+        _refuse(error)
     return [program]
 
 
+def _read_paths(flag_values):
+    """Replaces the values of flags that name paths by what they name (`path_names.of_user`)."""
+    for name in flag_values:
+        flag = flag_values[name]
+        if not getattr(flag, "is_path", False) or not flag.value:
+            continue
+        if isinstance(flag.value, list):
+            flag.value = [path_names.of_user(text, name) for text in flag.value]
+        else:
+            flag.value = path_names.of_user(flag.value, name)
+
+
 def _refuse(message):
-    sys.exit(f"error: {message} (--help lists the flags)")
+    printable = str(message).encode(errors="backslashreplace").decode()
+    sys.exit(f"error: {printable} (--help lists the flags)")
 
 
 # ------------------------------------------------------------------ several commands

@@ -34,7 +34,10 @@ class Config:
     """Hyper-parameters of a run. Field names are the flags' names; units are in the help texts."""
 
     data_dir: str = _data(
-        "", "Directory of TFRecord shards made by data_prep (local or gs://).", same_result=True
+        "",
+        "Directory of TFRecord shards made by data_prep (local or gs://).",
+        same_result=True,
+        path=True,
     )
     build_data_with: str = _data(
         "",
@@ -178,7 +181,7 @@ class Config:
     )
 
     model_dir: str = _run(
-        "", "Run directory: flags, checkpoints, metrics, figures.", same_result=True
+        "", "Run directory: flags, checkpoints, metrics, figures.", same_result=True, path=True
     )
     seed: int = _run(0, "Seeds initial weights, shuffling and augmentation.")
     deterministic: bool = _run(
@@ -282,6 +285,10 @@ class Config:
             raise ValueError(
                 f"--warmup_epochs={self.warmup_epochs} must be shorter than --epochs={self.epochs}."
             )
+
+
+# By it a `run.flags` is known to be whole: stays, whatever flags are added.
+LAST_IN_RUN_FLAGS = "cpu_devices"
 
 
 def names() -> list[str]:

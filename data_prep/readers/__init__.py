@@ -3,4 +3,6 @@
 archives/  tar, zip, NPZ, MAT          imagenet/  classes, boxes, ground truth
 clicks/    ClickMe's raw clicks        images/    image files that a list names
 coco/      annotations and masks       examples/  tf.train.Examples, TFDS' directories
+
+file_names.py  file names: composed or not, or in no known encoding
 """

@@ -34,6 +34,7 @@ import tensorflow as tf
 from absl import logging
 
 from data_prep.maps import geometry, rasterise
+from data_prep.readers import file_names
 from data_prep.readers.coco import masks
 from data_prep.readers.images.image_files import read_image, relative_name
 from data_prep.sources import Item, Source, SourceOptions
@@ -119,13 +120,14 @@ def _store(path, units):
         "CREATE TABLE boxes (line INTEGER PRIMARY KEY, image, label, participant, area, edges)"
     )
     farthest = cut = 0
+    images, labels = file_names.Spellings(), file_names.Spellings()
     database.execute("BEGIN")
     for line, row in _rows(path):
         where = f"{path!r}, line {line}"
-        image = relative_name(row["image"], where)
+        image = images.first(relative_name(row["image"], where))
         edges = _edges(row, where)
         area = (edges[2] - edges[0]) * (edges[3] - edges[1]) if edges else -1.0
-        cells = (image, _label(row, image, where), row.get("participant", ""), area)
+        cells = (image, labels.first(_label(row, image, where)), row.get("participant", ""), area)
         text = json.dumps(edges) if edges else None
         database.execute("INSERT INTO boxes VALUES (?, ?, ?, ?, ?, ?)", (line, *cells, text))
         if edges:

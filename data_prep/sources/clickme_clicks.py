@@ -37,6 +37,7 @@ import tensorflow as tf
 from absl import logging
 
 from data_prep.maps import geometry, rasterise
+from data_prep.readers import file_names
 from data_prep.readers.clicks.click_files import read_csv
 from data_prep.readers.clicks.click_npz import read_npz
 from data_prep.readers.clicks.click_table import ClickTable, Filters, folder_wnid, say, touches
@@ -44,7 +45,7 @@ from data_prep.readers.imagenet import imagenet_classes
 from data_prep.readers.images import image_files
 from data_prep.sources import Item, Source, SourceOptions, splits
 from data_prep.sources.folder import SPLIT_FOLDERS
-from gala_tf.data import tfrecord_files
+from gala_tf.data import files
 from gala_tf.data.images import BadImageError
 from gala_tf.data.schema import Example
 
@@ -132,7 +133,7 @@ def _suffix(path):
 def _click_files(pattern):
     if not pattern:
         raise ValueError("--clicks_file is missing: give the CSV or NPZ file of the clicks.")
-    paths = [pattern] if tf.io.gfile.exists(pattern) else tfrecord_files.list_files(pattern)
+    paths = sorted(files.matching(pattern), key=posixpath.basename)
     if not paths:
         raise ValueError(f"--clicks_file={pattern!r} does not exist, and as a pattern fits none.")
     for path in paths:
@@ -145,7 +146,7 @@ def _click_files(pattern):
 
 def _key(path, prefix):
     """What a click's path and an image's have in common; None outside of the prefix."""
-    path = path.replace("\\", "/")
+    path, prefix = file_names.composed(path.replace("\\", "/")), file_names.composed(prefix)
     if prefix:
         prefix = prefix.rstrip("/") + "/"
         if not path.startswith(prefix):
@@ -160,14 +161,18 @@ def _list_images(table, options):
     root = options.input_dir
     if not root or not tf.io.gfile.isdir(root):
         raise ValueError(f"--input_dir={root!r} is not a folder; give the one of the images.")
-    for folder, _, names in tf.io.gfile.walk(root):
+    classes = file_names.Spellings()
+    for folder, there in file_names.walk(root):
         relative = posixpath.relpath(folder.rstrip("/"), root.rstrip("/")) + "/"
         relative = "" if relative == "./" else relative
-        for name in names:
+        for name in there:
             if _suffix(name) in SUFFIXES and not name.startswith("."):
                 path = relative + name
                 key = posixpath.splitext(path if options.click_path_prefix else name)[0]
-                table.add_image(key, path, _class(path), _split(path), options.seed)
+                of_class = _class(path) and classes.first(_class(path))
+                table.add_image(
+                    file_names.composed(key), path, of_class, _split(path), options.seed
+                )
     number, example = table.count(clicked=False)
     if not number:
         raise ValueError(

@@ -29,7 +29,6 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 from absl import logging
 
 from data_prep.maps import geometry
@@ -37,7 +36,7 @@ from data_prep.readers.examples.example_features import Fields
 from data_prep.readers.imagenet import imagenet_classes
 from data_prep.readers.seeded import seeded_rank
 from data_prep.sources import Item, Source, SourceOptions, clickme
-from gala_tf.data import tfrecord_files
+from gala_tf.data import files, tfrecord_files
 from gala_tf.data.images import BadImageError, decode_image
 from gala_tf.data.schema import Example
 
@@ -76,11 +75,11 @@ def load(options: SourceOptions) -> Source:
 
 
 def _find(root: str) -> list[_File]:
-    files = []
+    shards = []
     for split, known in KNOWN_SHARDS.items():
         names = []
         for layout in _LAYOUTS:
-            found = tf.io.gfile.glob(os.path.join(root, layout.format(split=split, number="*")))
+            found = files.matching(layout.format(split=split, number="*"), root)
             pattern = re.escape(layout).replace(r"\{split\}", split)
             names += _numbered(root, found, re.compile(pattern.replace(r"\{number\}", r"(\d+)")))
         if not names:
@@ -99,13 +98,13 @@ def _find(root: str) -> list[_File]:
                 "%s: %d %s shards; %d are known, up to number %d, which the original loader "
                 "leaves out.", root, len(numbers), split, known, known - 1
             )  # fmt: skip
-        files += [_File(os.path.join(root, name), name, split) for _, name in sorted(names)]
-    if not files:
+        shards += [_File(os.path.join(root, name), name, split) for _, name in sorted(names)]
+    if not shards:
         raise ValueError(
             f"--input_dir={root!r} holds neither train/train-0.tfrecords nor clickme_train_0, nor "
             "val alike. Give the folder that contains train/ and val/."
         )
-    return files
+    return shards
 
 
 def _numbered(root, paths, pattern):

@@ -36,6 +36,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
+from data_prep.readers import file_names
 from data_prep.readers.archives import zip_files
 from data_prep.readers.imagenet import imagenet_classes
 from data_prep.readers.images import float_images
@@ -96,9 +97,9 @@ def load(options: SourceOptions) -> Source:
 def _find(root: str) -> list[_File]:
     if not tf.io.gfile.isdir(root):
         raise ValueError(f"--input_dir={root!r} is not a folder; give the one of ClickMe's files.")
-    names = sorted(name.rstrip("/") for name in tf.io.gfile.listdir(root))
+    there = file_names.listed(root)
     found: dict[str, list[_File]] = {}
-    for name in names:
+    for name in there:
         for layout, pattern in _LAYOUTS.items():
             match = pattern.fullmatch(name)
             path = os.path.join(root, name)
@@ -194,12 +195,12 @@ def _places_in_zip(file):
 
 
 def _numbers_in_folder(path):
-    names = tf.io.gfile.listdir(path)
-    matches = map(_NPZ.fullmatch, names)
+    there = file_names.listed(path)
+    matches = map(_NPZ.fullmatch, there)
     # Eight bytes a file: of the names themselves nothing is kept.
     numbers = np.fromiter((int(match[1]) for match in matches if match), np.int64)
-    if len(numbers) < len(names):
-        others = len(names) - len(numbers)
+    if len(numbers) < len(there):
+        others = len(there) - len(numbers)
         logging.warning("%s: %d entries are not <number>.npz; left out.", path, others)
     _check_numbers(path, len(numbers), int(numbers.max(initial=-1)))
     return np.sort(numbers).tolist()

@@ -24,6 +24,7 @@ from typing import NamedTuple
 from absl import logging
 
 from data_prep.maps import count_maps, geometry
+from data_prep.readers import file_names
 from data_prep.readers.images.map_files import read_map
 from data_prep.sources import Item, Source, SourceOptions, splits
 from gala_tf.data.schema import Example
@@ -57,11 +58,11 @@ def load(options: SourceOptions) -> Source:
             f"--input_dir={root!r} holds split folders {tops} and also {others[:5]}. Keep either "
             "split folders or class folders at the top, and move the others away."
         )
-    items = []
+    items, spellings = [], file_names.Spellings()
     for top in tops or [""]:
-        for class_name in _folders(os.path.join(root, top)):
-            folder = os.path.join(top, class_name).replace(os.sep, "/")
-            items += _list_class(options, folder, class_name, SPLIT_FOLDERS.get(top))
+        for name in _folders(os.path.join(root, top)):
+            folder = os.path.join(top, name).replace(os.sep, "/")
+            items += _list_class(options, folder, spellings.first(name), SPLIT_FOLDERS.get(top))
     class_names = sorted({item.class_name for item in items})
     if not class_names:
         raise ValueError(
@@ -88,32 +89,32 @@ def load(options: SourceOptions) -> Source:
 
 
 def _folders(path):
-    with os.scandir(path) as entries:
-        return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+    there = (name for name in file_names.listed(path) if not name.startswith("."))
+    return [name for name in there if os.path.isdir(os.path.join(path, name))]
 
 
 def _list_class(options, folder, class_name, split):
     """The images of one class folder, each with the map that belongs to it."""
     path = os.path.join(options.input_dir, folder)
     stems: dict[str, list[str]] = {}
-    for name in sorted(os.listdir(path)):
+    for name in file_names.listed(path):
         if not name.startswith(".") and os.path.isfile(os.path.join(path, name)):
-            stems.setdefault(os.path.splitext(name)[0], []).append(name)
+            stems.setdefault(file_names.composed(os.path.splitext(name)[0]), []).append(name)
     items = []
-    for stem, names in sorted(stems.items()):
-        images = [n for n in names if _suffix(n) in _JPEG]
+    maps_there = _maps_of(options, folder)
+    for stem, found in sorted(stems.items()):
+        images = [n for n in found if _suffix(n) in _JPEG]
         # Beside a JPEG a PNG is its map, unless maps have a tree of their own.
         if not images or options.maps_dir:
-            images += [n for n in names if _suffix(n) in _PNG]
+            images += [n for n in found if _suffix(n) in _PNG]
         if not images:
             continue
         if options.maps_dir:
-            base = os.path.join(options.maps_dir, folder, stem)
-            maps = [base + s for s in sorted(_PNG | _NPY) if os.path.isfile(base + s)]
+            maps = [path for s in sorted(_PNG | _NPY) if (path := maps_there.get(stem + s))]
         else:
             maps = [
                 os.path.join(path, n)
-                for n in names
+                for n in found
                 if n not in images and _suffix(n) in _PNG | _NPY
             ]
         if len(images) > 1 or len(maps) > 1:
@@ -128,6 +129,17 @@ def _list_class(options, folder, class_name, split):
             "inside class folders are not searched."
         )
     return items
+
+
+def _maps_of(options, folder):
+    """{name as it is compared: path} of the map files of a class in the parallel tree."""
+    place = file_names.on_disk(options.maps_dir, folder) if options.maps_dir else ""
+    if not os.path.isdir(place):
+        return {}
+    paths = {
+        file_names.composed(name): os.path.join(place, name) for name in file_names.listed(place)
+    }
+    return {name: path for name, path in paths.items() if os.path.isfile(path)}
 
 
 def _check_trained(root, items, class_names):
@@ -157,8 +169,8 @@ def _check_maps(options, items):
     suffixes = _PNG | _NPY if options.maps_dir else _NPY  # beside images, a lone PNG is an image
     found = sum(
         _suffix(name) in suffixes
-        for _, _, names in os.walk(options.maps_dir or options.input_dir)
-        for name in names
+        for _, there in file_names.walk(options.maps_dir or options.input_dir)
+        for name in there
     )
     used = sum(item.map_path is not None and _suffix(item.map_path) in suffixes for item in items)
     if found and not used:

@@ -30,6 +30,7 @@ from typing import NamedTuple
 import tensorflow as tf
 from absl import logging
 
+from data_prep.readers import file_names
 from data_prep.readers.archives import tar_index
 from data_prep.readers.imagenet import imagenet_boxes, imagenet_classes
 from data_prep.readers.imagenet import imagenet_ground_truth as ground_truth
@@ -292,7 +293,7 @@ def _report(layout, per_class, with_boxes, ignored, boxes):
 
 
 def _listed(folder):
-    return sorted(name.rstrip("/") for name in tf.io.gfile.listdir(folder))
+    return file_names.listed(folder)
 
 
 def _is_image(name):

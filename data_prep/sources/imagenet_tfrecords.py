@@ -26,6 +26,7 @@ from typing import NamedTuple
 import tensorflow as tf
 from absl import logging
 
+from data_prep.readers import file_names
 from data_prep.readers.examples import example_features, tfds_files
 from data_prep.readers.examples.example_features import Fields
 from data_prep.readers.imagenet import imagenet_boxes, imagenet_classes
@@ -142,7 +143,7 @@ def _check_complete(root, shards):
 
 def _list(root, folder):
     path = os.path.join(root, folder)
-    return set(tf.io.gfile.listdir(path)) if tf.io.gfile.isdir(path) else set()
+    return set(file_names.listed(path)) if tf.io.gfile.isdir(path) else set()
 
 
 def _classic_shards(root) -> list[_Shard]:

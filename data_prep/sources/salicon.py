@@ -38,7 +38,6 @@ import re
 from collections.abc import Iterator
 
 import numpy as np
-import tensorflow as tf
 from absl import logging
 
 from data_prep.maps import count_maps, geometry, rasterise
@@ -49,6 +48,7 @@ from data_prep.readers.images.image_files import images_folder, read_image
 from data_prep.readers.images.map_files import read_map
 from data_prep.sources import Item, Source, SourceOptions
 from data_prep.sources.coco import check_size, folder_candidates, keep_object
+from gala_tf.data import files
 from gala_tf.data.images import BadImageError
 from gala_tf.data.schema import Example
 
@@ -69,12 +69,12 @@ def load(options: SourceOptions) -> Source:
     """
     if options.fixation_side < 1:
         raise ValueError(f"--fixation_side must be at least 1, got {options.fixation_side}.")
-    form, files = _find(options)
+    form, paths = _find(options)
     labels = _Labels(options.annotations)
     if form == "json":
-        items = _json_items(options.input_dir, files, labels)
+        items = _json_items(options.input_dir, paths, labels)
     else:
-        items = _file_items(options.input_dir, files, labels)
+        items = _file_items(options.input_dir, paths, labels)
     return Source(
         class_names=labels.class_names,
         items=items,
@@ -94,9 +94,9 @@ def _find(options):
     root = options.input_dir
     found = {}
     for form, patterns in _FORMS.items():
-        files = [f for p in patterns for f in tf.io.gfile.glob(os.path.join(root, p))]
-        if files:
-            found[form] = sorted(files)
+        paths = [path for pattern in patterns for path in files.matching(pattern, root)]
+        if paths:
+            found[form] = sorted(paths)
     form = options.salicon_points.split("_")[0]
     if form == "auto":
         if len(found) > 1:

@@ -20,7 +20,7 @@ from data_prep.verification import (
     statistics_page,
 )
 from data_prep.verification.findings import Fault, Near
-from gala_tf.data import dataset_info
+from gala_tf.data import dataset_info, files
 
 PRINTED = 20  # faults, and warnings, on the terminal; all of them are in the files
 EXEMPLARS = (3, 6)  # rows, columns of Fig. 2A's picture
@@ -79,7 +79,7 @@ def write(
 
 def _draw(data_dir, output_dir, info, store, near, class_pages):
     # Those of a run before: there may have been more of them.
-    for path in tf.io.gfile.glob(os.path.join(output_dir, "sheet_*.png")):
+    for path in files.matching("sheet_*.png", output_dir):
         tf.io.gfile.remove(path)
     for name, page in _sheets(data_dir, info, store, near, class_pages):
         buffer = io.BytesIO()

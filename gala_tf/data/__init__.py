@@ -1,6 +1,7 @@
 """Shards on disk and the batches they become.
 
 files.py           local and gs:// files; written whole or not at all
+places.py          whose directory it is: what a command may write into
 images.py          image files: decoded completely, checked, made JPEG
 schema.py          what one record holds
 dataset_info.py    what a whole data set holds: dataset_info.json

@@ -10,10 +10,10 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-from gala_tf.data import files
+from gala_tf.data import files, places
 
 SCHEMA_VERSION = 1  # of the records (`schema.FEATURES`) and of this file's classes
-INFO_FILE = "dataset_info.json"
+INFO_FILE = places.DATASET_SIDECAR
 BUILD_COMMAND = "python -m data_prep.build_tfrecords"
 
 
@@ -105,28 +105,36 @@ def shard_name(split: str, index: int, count: int) -> str:
     return f"{split}-{index:05d}-of-{count:05d}.tfrecord"
 
 
-def save_info(data_dir: str, info: DatasetInfo) -> None:
-    """Writes `dataset_info.json` last and atomically: where it is, the data set is complete."""
-    path = os.path.join(data_dir, INFO_FILE)
+def save_info(data_dir: str, info: DatasetInfo, file: str = INFO_FILE) -> None:
+    """Writes `dataset_info.json` last and atomically: where it is, the data set is complete.
+
+    A run's copy is another `file` of its directory.
+    """
+    path = os.path.join(data_dir, file)
     text = json.dumps(dataclasses.asdict(info), indent=1, ensure_ascii=False) + "\n"
     files.write(path, text)
 
 
-def load_info(data_dir: str) -> DatasetInfo:
-    """Reads `dataset_info.json`.
+def load_info(data_dir: str, file: str = INFO_FILE) -> DatasetInfo:
+    """Reads `dataset_info.json`, or a run's copy of it, another `file`.
 
     Raises:
       ValueError: no such file, not this schema version, or fields missing, unknown or inconsistent.
     """
-    path = os.path.join(data_dir, INFO_FILE)
+    path = os.path.join(data_dir, file)
+    if file == INFO_FILE and places.is_run(data_dir):
+        raise ValueError(
+            f"{data_dir!r} is a run's directory, no data set (it holds {places.RUN_FLAGS}, whose "
+            "--data_dir names the data set that the run was trained on)."
+        )
     if not files.exists(path):
         raise ValueError(
             f"No data set at {data_dir!r}: {path!r} does not exist. Build one with "
             f"`{BUILD_COMMAND} --source=... --output_dir={data_dir}`; that file is written last, "
             "so shards without it are an unfinished build."
         )
-    with files.open_binary(path) as file:
-        text = file.read()
+    with files.open_binary(path) as opened:
+        text = opened.read()
     try:
         fields = json.loads(text)
     except (ValueError, RecursionError) as error:  # ValueError: also of bytes that are not UTF-8

@@ -6,7 +6,9 @@ read most of it.
 """
 
 import contextlib
+import glob
 import os
+from collections.abc import Sequence
 from typing import BinaryIO
 
 
@@ -40,10 +42,58 @@ def exists(path: str) -> bool:
 
 
 def names(directory: str) -> list[str]:
-    """What lies in a directory, without the directory's own name, in any order."""
-    return (
-        os.listdir(directory) if is_local(directory) else _tensorflow().io.gfile.listdir(directory)
-    )
+    """What lies in a directory, without the directory's own name, in any order.
+
+    Local names that are no UTF-8, which neither JSON nor TensorFlow can hold, are left out.
+    """
+    if not is_local(directory):
+        return _tensorflow().io.gfile.listdir(directory)
+    return [name for name in os.listdir(directory) if is_utf8(name)]
+
+
+def is_utf8(name: str) -> bool:
+    """Whether a name, as Python lists it, can be written down."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def joined(words: Sequence[str]) -> list[str]:
+    """Words that commas parted, put together again where that is the name of something local."""
+    found, rest = [], list(words)
+    while rest:
+        for count in range(len(rest), 0, -1):
+            text = os.path.expanduser(",".join(rest[:count]))
+            if count == 1 or os.path.lexists(text):
+                found.append(text)
+                del rest[:count]
+                break
+    return found
+
+
+def matching(pattern: str, root: str = "") -> list[str]:
+    """Paths that a pattern with `*`, `?` or `[...]` matches, sorted; what exists is no pattern.
+
+    Part by part: of `data[v2]/*.json` the first is a folder of that name, where there is one.
+
+    Args:
+        root: directory that the pattern is relative to, taken as it is.
+    """
+    if not is_local(root or pattern):
+        return sorted(_tensorflow().io.gfile.glob(os.path.join(root, pattern)))
+    places = [root or ("/" if pattern.startswith("/") else "")]
+    for part in [part for part in pattern.split("/") if part]:
+        places = [path for place in places for path in _inside(place, part)]
+    return sorted(places)
+
+
+def _inside(place, part):
+    path = os.path.join(place, part)
+    if os.path.lexists(path) or not glob.has_magic(part):
+        return [path] if os.path.exists(path) else []
+    return glob.glob(os.path.join(glob.escape(place), part) if place else part)
 
 
 def write(path: str, content: str | bytes) -> None:

@@ -95,7 +95,10 @@ def load(model_dir: str) -> tuple[LeftOut, ...]:
                 LeftOut(
                     one["start_example"],
                     tuple(BadRecord(*record) for record in one["records"]),
-                    {name: (copy, count) for name, (copy, count) in one["copies"].items()},
+                    {
+                        name: (_here(model_dir, copy), count)
+                        for name, (copy, count) in one["copies"].items()
+                    },
                 )
                 for one in json.loads(file.read())
             )
@@ -104,6 +107,11 @@ def load(model_dir: str) -> tuple[LeftOut, ...]:
             f"{path} is damaged ({error}). It says which records the run leaves out; without it "
             "the run cannot go on as it began. Restore it, or use another --model_dir."
         ) from error
+
+
+def _here(model_dir, copy):
+    """A copy's path below the run directory as it is named now: it may have been moved since."""
+    return os.path.join(model_dir, FOLDER, *copy.split("/")[-2:])
 
 
 def count(left_out: tuple[LeftOut, ...], start_example: int) -> int:

@@ -128,8 +128,3 @@ def records(path: str) -> Iterator[bytes]:
     with open_binary(path) as file:
         for record, span in enumerate(spans(path)):
             yield _read(file, path, span, record)
-
-
-def list_files(pattern: str) -> list[str]:
-    """Files that match a glob pattern, sorted by name; local or gs://."""
-    return sorted(tf.io.gfile.glob(pattern), key=os.path.basename)

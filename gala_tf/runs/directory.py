@@ -2,7 +2,7 @@
 
 run.flags           every flag; `--flagfile=` of it launches the run again
 environment.json    one entry a session: versions, devices, git commit, command
-dataset_info.json   the data set's sidecar, as it was
+trained_on.json     the data set's dataset_info.json, as it was, under a name that makes no data set
 metrics.jsonl, events.out.tfevents.*   what was measured (logs.py)
 checkpoints/, best/                    weights (checkpoints.py)
 figures/, results-*.json               what evaluation left
@@ -23,12 +23,13 @@ import numpy as np
 import tensorflow as tf
 
 import gala_tf
-from gala_tf import config, models
-from gala_tf.data import dataset_info, files
+from gala_tf import command, config, models
+from gala_tf.data import dataset_info, files, places
 from gala_tf.runs import checkpoints
 
-FLAGS_FILE = "run.flags"
-ENVIRONMENT_FILE = "environment.json"
+FLAGS_FILE = places.RUN_FLAGS
+ENVIRONMENT_FILE = places.RUN_ENVIRONMENT
+DATASET_FILE = places.RUN_DATASET
 
 
 def check(run_config: config.Config, info: dataset_info.DatasetInfo) -> None:
@@ -53,7 +54,7 @@ def check(run_config: config.Config, info: dataset_info.DatasetInfo) -> None:
     if began.info != info:
         raise ValueError(
             f"--data_dir={run_config.data_dir} holds another data set than the one that the run in "
-            f"--model_dir={run_config.model_dir} began with (its {dataset_info.INFO_FILE}). Use "
+            f"--model_dir={run_config.model_dir} began with (its {DATASET_FILE}). Use "
             "another --model_dir, or --allow_flag_changes if this is meant."
         )
 
@@ -68,10 +69,10 @@ def start(run_config: config.Config, info: dataset_info.DatasetInfo) -> None:
     if tf.io.gfile.exists(flags_path):
         session["changed_flags"] = config.changed_flags(open_run(model_dir).config, run_config)
     files.write(path, json.dumps([*sessions, session], indent=1))
-    dataset_info.save_info(model_dir, info)
+    dataset_info.save_info(model_dir, info, DATASET_FILE)
     # Last: a directory with run.flags has all the rest. These wishes are this session's alone.
     lasting = dataclasses.replace(
-        run_config, allow_flag_changes=False, stop_after_steps=0, profile_steps=()
+        absolute(run_config), allow_flag_changes=False, stop_after_steps=0, profile_steps=()
     )
     files.write(flags_path, config.to_flagfile(lasting))
 
@@ -135,9 +136,50 @@ def open_run(model_dir: str, overrides: tuple[str, ...] = (), weights: str = "")
             f"--model_dir={model_dir}: no {FLAGS_FILE} there, so no run. Give the directory that "
             "`python -m gala_tf.train --model_dir=...` wrote."
         )
-    run_config = config.from_arguments([*_read(path).splitlines(), *overrides], path)
-    run = OpenRun(model_dir, run_config, dataset_info.load_info(model_dir))
+    run_config = config.from_arguments([*_flag_lines(path), *overrides], path)
+    run_config = resolved(run_config, model_dir)
+    # Runs of before had the copy under the data set's own name.
+    new = files.exists(os.path.join(model_dir, DATASET_FILE))
+    old = not new and files.exists(os.path.join(model_dir, dataset_info.INFO_FILE))
+    name = dataset_info.INFO_FILE if old else DATASET_FILE
+    run = OpenRun(model_dir, run_config, dataset_info.load_info(model_dir, name))
     return run.with_weights(weights) if weights else run
+
+
+def absolute(run_config: config.Config) -> config.Config:
+    """The same flags with paths that mean the same from every directory."""
+    paths = {name: places.absolute(getattr(run_config, name)) for name in command.paths(run_config)}
+    return dataclasses.replace(run_config, **paths)
+
+
+def resolved(run_config: config.Config, model_dir: str) -> config.Config:
+    """The flags of a run that wrote relative paths down, seen from another directory.
+
+    Its --model_dir was relative to the same directory as its --data_dir, and is known now.
+    """
+    data_dir, recorded = run_config.data_dir, os.path.normpath(run_config.model_dir)
+    if data_dir != places.absolute(data_dir) and not files.exists(data_dir):
+        here = places.absolute(model_dir)
+        if not os.path.isabs(recorded) and here.endswith(os.sep + recorded):
+            found = os.path.join(here.removesuffix(recorded), data_dir)
+            if files.exists(found):
+                return dataclasses.replace(run_config, data_dir=found)
+    return run_config
+
+
+def _flag_lines(path):
+    """The lines of a `run.flags`; ValueError if it is empty or was cut off."""
+    text = _read(path)
+    # By "\n" alone: Python knows other ends of lines, which a path may hold.
+    lines = text.split("\n")
+    last = f"--{config.LAST_IN_RUN_FLAGS}="
+    if lines[-1] or not any(line.startswith(last) for line in lines):
+        raise ValueError(
+            f"{path} is {'cut off' if text.strip() else 'empty'}: its last flag, {last}..., is "
+            "missing. Delete it, and start the run's training command again: that writes it anew, "
+            "and goes on from the newest checkpoint. Or restore it from a copy."
+        )
+    return lines[:-1]
 
 
 def build_network(run_config: config.Config, num_classes: int):

@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from gala_tf import config
-from gala_tf.data import dataset_info
+from gala_tf.data import dataset_info, places
 from gala_tf.data.left_out import LeftOut
 from gala_tf.distribution import cluster, consensus
 from gala_tf.distribution.strategy import make_strategy
@@ -60,6 +60,7 @@ def begin(run_config: config.Config) -> Run:
     group = cluster.from_environment()  # several machines, or None
     if not run_config.model_dir:
         raise ValueError("--model_dir is not set: name the directory that the run shall fill.")
+    places.check_run(run_config.model_dir, run_config.data_dir)
     info = checks.prepare_data(run_config, len(group.addresses) if group else 1)
     if run_config.deterministic:
         tf.config.experimental.enable_op_determinism()

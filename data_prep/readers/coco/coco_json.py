@@ -14,6 +14,8 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
+from gala_tf.data import files
+
 CHUNK = 1 << 20  # bytes read at a time
 MAX_ELEMENT = 1 << 26  # characters of one element; COCO's largest outline has some 10,000
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -29,8 +31,10 @@ def split_of_name(name: str) -> str:
 def find_files(patterns: str, what: str) -> list[str]:
     """Files of comma-separated paths or glob patterns, sorted; ValueError if one has no match."""
     paths: set[str] = set()
-    for pattern in filter(None, (part.strip() for part in patterns.split(","))):
-        found = tf.io.gfile.glob(pattern)
+    for pattern in files.joined([part.strip() for part in patterns.split(",")]):
+        if not pattern:
+            continue
+        found = files.matching(pattern)
         if not found:
             raise ValueError(f"{pattern!r} does not exist. Expected {what}.")
         paths.update(found)

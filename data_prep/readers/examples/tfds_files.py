@@ -16,6 +16,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from data_prep.readers import file_names
+
 INFO_FILE = "dataset_info.json"
 LABELS_FILE = "label.labels.txt"  # of a feature called label
 DEFAULT_TEMPLATE = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
@@ -89,8 +91,7 @@ def _version_directory(input_dir, name):
     if tf.io.gfile.exists(os.path.join(input_dir, INFO_FILE)):
         return input_dir
     for parent in (os.path.join(input_dir, name), input_dir):
-        entries = tf.io.gfile.listdir(parent) if tf.io.gfile.isdir(parent) else []
-        entries = sorted(entry.rstrip("/") for entry in entries)  # gs:// marks folders by a slash
+        entries = file_names.listed(parent) if tf.io.gfile.isdir(parent) else []
         versions = [
             entry
             for entry in entries

@@ -23,6 +23,7 @@ from absl import logging
 from PIL import Image
 
 from data_prep.maps import rasterise
+from data_prep.readers import file_names
 from gala_tf.data.images import IMAGE_FORMATS, PILLOW_ERRORS, BadImageError
 
 MAX_XML_BYTES = 2**20  # of one image's; the largest have some 30 kB
@@ -105,8 +106,8 @@ class BoxTree:
     def _names(self, split, folder):
         if (split, folder) not in self._listed:
             path = os.path.join(self._root, self._bases[split], folder)
-            names = tf.io.gfile.listdir(path) if tf.io.gfile.isdir(path) else ()
-            self._listed[split, folder] = frozenset(names)
+            there = file_names.listed(path) if tf.io.gfile.isdir(path) else ()
+            self._listed[split, folder] = frozenset(there)
         return self._listed[split, folder]
 
     @property
@@ -190,9 +191,9 @@ def _turned(counts, orientation):
 
 
 def _holds_annotations(folder, split, base):
-    names = [name.rstrip("/") for name in tf.io.gfile.listdir(folder)]
-    by_class = any(_WNID.fullmatch(name) for name in names)
-    flat = any(name.endswith(".xml") for name in names)
+    there = file_names.listed(folder)
+    by_class = any(_WNID.fullmatch(name) for name in there)
+    flat = any(name.endswith(".xml") for name in there)
     return by_class if split == "train" else flat or (by_class and bool(base))
 
 

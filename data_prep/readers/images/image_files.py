@@ -5,6 +5,7 @@ import posixpath
 
 import tensorflow as tf
 
+from data_prep.readers import file_names
 from gala_tf.data.images import BadImageError
 
 
@@ -35,7 +36,7 @@ def read_image(root: str, name: str, where: str) -> bytes:
     Raises:
       BadImageError: it is not there, or empty; `where` names the list that has it.
     """
-    path = os.path.join(root, name)
+    path = file_names.on_disk(root, name)
     try:
         with tf.io.gfile.GFile(path, "rb") as file:
             data = file.read()
@@ -60,7 +61,7 @@ def images_folder(root: str, candidates, first: str, where: str) -> str:
     """
     tried = list(dict.fromkeys(candidates))
     for folder in tried:
-        if tf.io.gfile.exists(os.path.join(root, folder, first)):
+        if tf.io.gfile.exists(file_names.on_disk(root, os.path.join(folder, first))):
             return folder
     places = ", ".join(repr(folder or ".") for folder in tried)
     raise ValueError(

@@ -14,7 +14,7 @@ from typing import Any
 import tensorflow as tf
 
 from gala_tf import config
-from gala_tf.data import dataset_info
+from gala_tf.data import dataset_info, files
 from gala_tf.evaluation import per_image
 from gala_tf.runs import directory as run_directory
 from gala_tf.runs import logs
@@ -65,12 +65,9 @@ def find_run_directories(patterns: Sequence[str]) -> list[str]:
         ValueError: a pattern that matches nothing, or nothing with a run in it.
     """
     found = set()
-    for pattern in patterns:
-        pattern = pattern.strip().rstrip("/")
-        if any(sign in pattern for sign in "*?["):
-            places = tf.io.gfile.glob(pattern)
-        else:
-            places = [pattern] if pattern and tf.io.gfile.exists(pattern) else []
+    for pattern in files.joined([pattern.strip() for pattern in patterns]):
+        pattern = pattern.rstrip("/")
+        places = files.matching(pattern) if pattern else []
         runs = {run for place in places for run in _runs_below(place, DEPTH)}
         if not runs:
             what = "holds no run" if places else "does not exist"
@@ -91,7 +88,7 @@ def _runs_below(place, depth):
         return {place}
     if depth == 0:
         return set()
-    names = sorted(name.rstrip("/") for name in tf.io.gfile.listdir(place))
+    names = sorted(name.rstrip("/") for name in files.names(place))
     return {run for name in names for run in _runs_below(os.path.join(place, name), depth - 1)}
 
 

@@ -1,0 +1,107 @@
+"""How a command ends that cannot go on, or was asked to end: in one line, with a status.
+
+Ctrl-C has the status 130, a reader that is gone (`| head`) 141, as shells report those signals.
+"""
+
+import contextlib
+import errno
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+
+from absl import logging
+
+INTERRUPTED, READER_GONE = 128 + signal.SIGINT, 128 + 13  # SIGPIPE is Unix's alone
+
+
+@contextlib.contextmanager
+def one_line(errors: tuple[type[Exception], ...], kept: Callable[[], str]) -> Iterator[None]:
+    """Ends the process in one line where what it surrounds raises one of these errors.
+
+    So it does after Ctrl-C, whatever that made of the code it met: an import that was broken off
+    says that a module lacks something. Errors of files, Python's and TensorFlow's, are the
+    user's to mend; others show where they come from.
+
+    Args:
+        kept: what Ctrl-C leaves and how to go on, in a sentence.
+    """
+    with _interruption() as asked:
+        try:
+            yield
+            sys.stdout.flush()  # here, where a reader that is gone can be told
+        except BrokenPipeError:
+            _leave(READER_GONE)
+        except (Exception, KeyboardInterrupt) as error:
+            if asked or isinstance(error, KeyboardInterrupt):
+                print(f"\ninterrupted. {kept()}".rstrip(), file=sys.stderr, flush=True)
+                _leave(INTERRUPTED)
+            words = str(error) if isinstance(error, errors) else _about_files(error)
+            if words is None:
+                raise
+            logging.debug("the error below comes from here", exc_info=True)
+            words = words.encode(errors="backslashreplace").decode()
+            sys.exit(f"error: {words} (--verbosity=1 shows where)")
+
+
+@contextlib.contextmanager
+def _interruption():
+    """A list that is filled when Ctrl-C comes, which is raised as Python raises it."""
+    asked: list[int] = []
+    ours = threading.current_thread() is threading.main_thread()
+    # A shell starts background jobs with SIGINT ignored, and means it.
+    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield asked
+        return
+
+    def handler(number, frame):
+        asked.append(number)
+        signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGINT, handler)
+    try:
+        yield asked
+    finally:
+        if signal.getsignal(signal.SIGINT) is handler:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _leave(status):
+    """Ends the process, without another word about output that nobody reads."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(status)
+
+
+def _about_files(error):
+    """What an error says of a file; None where it is not about files."""
+    if isinstance(error, OSError):
+        if error.filename is None:
+            return None
+        return f"{error.filename}: {error.strerror or error}"
+    if type(error).__module__.startswith("tensorflow."):  # it may not be loaded
+        words = str(getattr(error, "message", "")).partition("\n")[0]
+        return words if words.endswith(_OF_FILES) else None
+    return None
+
+
+# What TensorFlow says after a local file's name and a semicolon.
+_OF_FILES = tuple(
+    f"; {os.strerror(number)}"
+    for number in (
+        errno.EACCES,
+        errno.EEXIST,
+        errno.EIO,
+        errno.EISDIR,
+        errno.ELOOP,
+        errno.ENAMETOOLONG,
+        errno.ENOENT,
+        errno.ENOSPC,
+        errno.ENOTDIR,
+        errno.EPERM,
+        errno.EROFS,
+    )
+)
