@@ -19,6 +19,8 @@ Both take pixel values 0..255, float32 [B, S, S, 3] RGB, with any B. `attention`
 scored layer's reduced map (column-wise L2 norm): what is compared with human maps in evaluation.
 """
 
+import sys
+
 from absl import flags
 
 from gala_tf import command
@@ -32,6 +34,7 @@ def main():
     values = flags.FLAGS
     exporting.check_output(values.output_dir, values.overwrite)  # before the network is built
     run = directory.open_run(values.model_dir, weights=values.checkpoint)
+    print("writing the network twice; a large one takes a minute", file=sys.stderr, flush=True)
     for path in exporting.export_network(
         run.network, run.info.class_names, values.output_dir, values.overwrite
     ):

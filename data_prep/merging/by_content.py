@@ -62,6 +62,9 @@ def _match(base_hashes, map_hashes, labels):
     map_labels = np.where(fine, _translate(map_hashes.labels, labels), -1)
     whole = map_hashes.codes[:, perceptual_hash.FRAMES.index("squash")]
     arguments = base_hashes.codes, base_hashes.labels, whole, map_labels
+    print(
+        f"matching {len(map_labels):,} maps against {len(base_hashes.state):,} images", flush=True
+    )
     result = match(*arguments)
     elsewhere = check_label_order(result, *arguments)
     verdicts = result.verdicts.astype(object)

@@ -13,7 +13,7 @@ from gala_tf.evaluation import naming, per_image, plots, protocols, readers, sco
 from gala_tf.evaluation.evaluator import Evaluator, Predictions
 from gala_tf.explain import network_parts
 from gala_tf.pictures import attention_grid
-from gala_tf.runs import directory
+from gala_tf.runs import directory, logs
 
 PICTURED = 8  # images in a run's own picture
 
@@ -90,7 +90,8 @@ def evaluate_run(model_dir: str, split: str, which: str, overrides=(), strategy=
         run = run.with_weights(which)
     consensus.agree(strategy, {f"the {which} weights": f"step {run.step}"}, "Start again.")
     evaluator = RunEvaluator(strategy, run.network, run.config, info, split)
-    predictions = evaluator.run()
+    logs.say(f"evaluating: {evaluator.examples} images of split {split}; compiling comes first")
+    predictions = evaluator.run(progress=split)
     if not consensus.is_chief(strategy):
         return {}
     numbers = {
@@ -141,7 +142,8 @@ def draw_run(
         run = run.with_weights("best")
     attention_grid.choose_layers(network_parts.map_sizes(run.network), layers)  # before the work
     evaluator = RunEvaluator(strategy, run.network, run.config, info, split)
-    picture = evaluator.large_picture(evaluator.run(), num_images, layers)
+    logs.say(f"looking at {evaluator.examples} images of split {split}; compiling comes first")
+    picture = evaluator.large_picture(evaluator.run(progress=split), num_images, layers)
     output = output or os.path.join(model_dir, "figures", f"attention-{split}.png")
     attention_grid.write_png(output, picture)
     return output

@@ -7,6 +7,7 @@ plan          how long a run is: when it validates and saves
 session       network, optimizer, compiled steps, and the batches that feed them
 step          one step: Eq. 1, gradients, update; `step_vector` is what it reports
 guards        signals, stalls, full disks and other machines, around the loop
+outlook       what is said while nothing moves: compiling, the time that is left
 skipping      --on_bad_record=skip, around that
 non_finite    whether data or optimisation are at fault, and where it began
 optimizers, schedules, profiling

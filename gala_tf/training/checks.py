@@ -95,11 +95,13 @@ def _check_image_size(run_config, info):
     sides.pop("storage")
     cut = info.image.min_height * run_config.crop_fraction
     one_size = len(set(sides.values())) == 1  # images of many sizes are meant to be resized
+    square = round(run_config.image_size / run_config.crop_fraction)
     if one_size and not cut / 2 <= run_config.image_size <= 2 * cut:
         raise ValueError(
             f"--image_size={run_config.image_size} contradicts {run_config.data_dir}, whose images "
             f"give crops of {cut:.0f} px (--crop_fraction={run_config.crop_fraction}): they would "
-            f"be resized more than twofold. Set --image_size to about {cut:.0f}."
+            f"be resized more than twofold. Set --image_size to about {cut:.0f}, or build the data "
+            f"set for this size: --image_storage=square --square_size={square}."
         )
 
 

@@ -18,7 +18,7 @@ from gala_tf.data import reading
 from gala_tf.distribution import consensus
 from gala_tf.resilience import full_disk, interruption, stall
 from gala_tf.runs import logs
-from gala_tf.training import profiling
+from gala_tf.training import outlook, profiling
 from gala_tf.training.run import Run, State
 
 
@@ -44,6 +44,9 @@ class Guards(contextlib.ExitStack):
         """Around training from one checkpoint on: progress and the profile end with it."""
         steps = self._cfg.profile_steps if consensus.is_chief(self._run.strategy) else ()
         self._pace = interruption.Pace()
+        length = self._run.session.length
+        end = min(length.total_steps, self._cfg.stop_after_steps or length.total_steps)
+        self._outlook = outlook.Outlook(state.progress.say, length, end)
         self._profile = profiling.Profile(
             self._cfg.model_dir, steps, state.step, state.progress.say
         )
@@ -73,6 +76,7 @@ class Guards(contextlib.ExitStack):
             self._watchdog.watching(what, report),
             reading.named_records(cfg.data_dir, info, cfg.train_split, state.left_out),
             self._profile.call(state.step),
+            self._outlook.call(state.step, count),
         ):
             yield
         self._watch.begin()  # there is something to save
@@ -84,6 +88,11 @@ class Guards(contextlib.ExitStack):
             self._watch.ask("another machine of this run was asked to end", 128 + signal.SIGTERM)
 
     # --- around what comes between calls
+
+    def validating(self, state: State) -> Callable[[], None]:
+        """What a validation calls between batches, so that it can be interrupted."""
+        self._outlook.validating(self._run.evaluator.examples)
+        return lambda: self.end_if_asked(state)
 
     def end_if_asked(self, state: State) -> None:
         """Raises Interrupted if the run was asked to end, and all that is done is saved."""

@@ -99,7 +99,7 @@ def save(run: Run, guards: Guards, state: State) -> None:
 def validate(run: Run, guards: Guards, state: State) -> None:
     """Validates, and keeps the weights if they are the best so far."""
     step, facts = state.step, dict(state.facts)
-    predictions = run.evaluator.run(lambda: guards.end_if_asked(state))
+    predictions = run.evaluator.run(guards.validating(state))
     numbers = scores.validation_numbers(predictions)
     guards.write("metrics.jsonl", state.log.write, step, run.config.validation_split, numbers)
     if consensus.is_chief(run.strategy):

@@ -53,7 +53,7 @@ def make_plan(
     if batch > examples:
         raise ValueError(
             f"--global_batch_size={batch} is more than the {examples} images of split "
-            f"{run_config.train_split!r}; use at most {examples // replicas * replicas}."
+            f"{run_config.train_split!r}; {_smaller(examples, replicas)}."
         )
     examples_by_host(info, run_config.train_split, hosts)
     steps_per_epoch = examples / batch
@@ -85,6 +85,14 @@ def examples_by_host(info: dataset_info.DatasetInfo, split: str, hosts: int) -> 
             f"set with --num_shards={hosts} or a multiple of it, or train on fewer hosts."
         )
     return by_host
+
+
+def _smaller(examples, replicas):
+    """What to do where a batch is larger than its split."""
+    most = examples // replicas * replicas
+    if most:
+        return f"use at most {most} (--global_batch_size={most})"
+    return f"it has too few even for one each of {replicas} replicas: use fewer devices"
 
 
 def _profile_cuts(run_config, total_steps):

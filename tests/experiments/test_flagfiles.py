@@ -92,7 +92,7 @@ def network(name):
 
 def test_every_published_row_has_its_flagfile_and_every_flagfile_its_row():
     assert {flagfile for flagfile, *_ in PUBLISHED} == set(PAPERS)
-    others = {"base.flags", "quickstart.flags", "tiny_imagenet.flags", *SWEEPS}
+    others = {"base.flags", "own_small.flags", "quickstart.flags", "tiny_imagenet.flags", *SWEEPS}
     assert set(FLAGFILES) == others | set(PAPERS)
     for number, count in {"1": 4, "2": 6, "3": 6, "4": 5}.items():
         assert sum(number == table for _, table, *_ in PUBLISHED) == count

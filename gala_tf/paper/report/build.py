@@ -1,6 +1,7 @@
 """Builds the report's page: reads runs, groups them, writes Markdown, HTML, figures and CSV."""
 
 import os
+import sys
 
 from gala_tf.data import files
 from gala_tf.paper import published
@@ -26,6 +27,7 @@ def build(patterns, output_dir: str, split: str = "", table_lambda: float | None
     if not output_dir:
         raise ValueError("--output_dir is not set: name the directory of the page.")
     directories = stored_runs.find_run_directories(patterns)
+    print(f"reading {len(directories)} runs, then drawing", file=sys.stderr, flush=True)
     found = stored_runs.read_runs(directories, split)
     sections = lines.make_sections(found, table_lambda)
     blocks = page_blocks(sections)
