@@ -5,7 +5,7 @@ tables.py        pictures, rounds, bubbles, questions, contests
 rounds.py        the life of a round: one table of moves, one function that makes them
 bubbles.py       what the browser sent, kept in order, and what it says about the play
 allocation.py    who gets which picture next
-asking.py        questions to the partner: at most one a round at a time, batched, never blocking
+questions.py     from a path to a stored answer: asks the partner without blocking anybody
 images.py        folders of pictures -> rows; frames.py a picture -> 256x256 pixels
 partners/        who looks: a file, a service, or a rule for tests
 play.py          what a request does, from session to answer; api.py its routes, app.py the wiring

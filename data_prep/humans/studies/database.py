@@ -97,6 +97,8 @@ class Database:
         self.check_known()
         config = _alembic()
         with self.engine.connect() as connection:
+            if self.is_sqlite:  # all migrations or none
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
             config.attributes["connection"] = connection
             alembic_command.upgrade(config, revision)
             connection.commit()
