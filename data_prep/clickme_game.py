@@ -54,7 +54,9 @@ def main(words: list[str]) -> None:
     """Runs one subcommand; what a person can mend ends in one line."""
 
     if not flags.FLAGS["verbosity"].present:
-        logging.set_verbosity(logging.WARNING)  # before Alembic is imported, which tells its plugins
+        logging.set_verbosity(
+            logging.WARNING
+        )  # before Alembic is imported, which tells its plugins
     # Late: FastAPI and SQLAlchemy take a second, and --help needs neither.
     from data_prep.humans.game import commands
 

@@ -93,7 +93,7 @@ def _instant(flag_values, name):
         time = datetime.datetime.fromisoformat(getattr(flag_values, name))
     except ValueError:
         raise ValueError(
-            f"--{name}={getattr(flag_values, name)!r}: expected YYYY-MM-DD or YYYY-MM-DDTHH:MM, UTC."
+            f"--{name}={getattr(flag_values, name)!r}: expected YYYY-MM-DD[THH:MM], UTC."
         ) from None
     return round(time.replace(tzinfo=time.tzinfo or datetime.UTC).timestamp() * 1000)
 

@@ -1,4 +1,4 @@
-"""Count maps, one picture a pair of files: how many people's bubbles cover each pixel of 256x256."""
+"""Count maps, a pair of files a picture: how many bubbles cover each pixel of 256x256."""
 
 import io
 import zipfile

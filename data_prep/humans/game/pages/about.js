@@ -6,12 +6,20 @@ import { beginPage } from "./frame.js";
 await beginPage(false);
 const about = await askAbout();
 
+/** As people read it: "limit_ms: 7000" is "limit: 7 s".
+ * @param {string} name @param {unknown} value @returns {[string, string]} */
+function readable(name, value) {
+  const words = name.replace(/_(ms|side|crop|step)$/, (end) => (end === "_ms" ? "" : end)).replaceAll("_", " ");
+  if (name.endsWith("_ms")) return [words, `${Number(value) / 1000} s`];
+  if (/(side|crop|step)$/.test(name)) return [words, `${value} px`];
+  return [words, String(value).replaceAll("_", " ")];
+}
+
 /** @param {string} id @param {[string, unknown][]} facts */
 function list(id, facts) {
   for (const [name, value] of facts) {
     const [term, said] = [document.createElement("dt"), document.createElement("dd")];
-    term.textContent = name.replaceAll("_", " ");
-    said.textContent = String(value);
+    [term.textContent, said.textContent] = readable(name, value);
     element(id, HTMLElement).append(term, said);
   }
 }

@@ -19,7 +19,7 @@ function line(row) {
   made.className = row.own ? "own" : "";
   const who = row.own ? `${row.display_name} (you)` : row.display_name;
   made.append(
-    cell(String(row.rank)), cell(who), cell(String(row.recognised), "number"),
+    cell(String(row.rank)), cell(who), cell(String(row.recognised), "number roomy"),
     cell(String(Math.round(row.points)), "number"),
   );
   return made;

@@ -38,4 +38,6 @@ why.addEventListener("close", () => {
 });
 document.addEventListener("visibilitychange", () => document.hidden && hidden(game));
 addEventListener("pagehide", () => hidden(game));
+// What a page before this one left, a reloaded one say, goes first: then it is not late.
+await Promise.race([outbox.send(), new Promise((resolve) => setTimeout(resolve, 1500))]);
 await nextRound(game);

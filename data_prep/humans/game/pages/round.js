@@ -175,6 +175,6 @@ export function refused(game, entry, problem) {
 /** The page is hidden or left. @param {Game} game */
 export function hidden(game) {
   if (game.state.phase !== "playing") return;
-  void endRound(game, "hidden", null);
   sendFarewell(game.state);
+  void endRound(game, "hidden", null);
 }

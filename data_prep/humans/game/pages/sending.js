@@ -31,12 +31,16 @@ export async function sendEnd(outbox, state, reason, skipReason = null) {
   await outbox.put(entry(state, "end", endBody(state, reason, skipReason)));
 }
 
-/** The page goes away: one try to send at once what the outbox will send later anyway.
+/** The page goes away: one try to bring over at once what the outbox may send only much later.
+ * Only bubbles: the end, if it overtook them, would make them late. The server ends the round by
+ * itself, when the next one is asked for or after some seconds of silence.
  * @param {State} state */
 export function sendFarewell(state) {
-  const body = JSON.stringify(endBody(state, "hidden", null));
   const headers = { "Content-Type": "application/json" };
-  void fetch(address(state, "end"), { method: "POST", keepalive: true, headers, body }).catch(() => {});
+  for (const one of batches({ ...state })) {
+    const body = JSON.stringify(one.body);
+    void fetch(one.address, { method: "POST", keepalive: true, headers, body }).catch(() => {});
+  }
 }
 
 /** @param {State} state @returns {Entry[]} */

@@ -35,9 +35,14 @@ export function showReady(state) {
   showPhase(state, "ready");
   element("label", HTMLElement).textContent = state.label;
   const canvas = element("canvas", HTMLCanvasElement);
-  canvas.setAttribute("aria-label", `Picture of a ${state.label}. Click to paint; or Space, then arrow keys.`);
+  canvas.setAttribute("aria-label", `Picture of ${withArticle(state.label)}. Click to paint; or Space, then arrow keys.`);
   showTime(state, 0);
-  say(`Show me what makes it a ${state.label}.`);
+  say(`Show me what makes it ${withArticle(state.label)}.`);
+}
+
+/** "a cat", "an owl". @param {string} label */
+function withArticle(label) {
+  return `${/^[aeiou]/i.test(label) ? "an" : "a"} ${label}`;
 }
 
 /** @param {string} text */
@@ -69,7 +74,7 @@ export function showEnd(state, ended) {
   showPhase(state, "ended");
   const won = ended.status === "recognised";
   element("main", HTMLElement).dataset.result = won ? "recognised" : "missed";
-  say(won ? `${ENDS.recognised} A ${state.label}.` : (ENDS[ended.status] ?? "The round is over."));
+  say(won ? `${ENDS.recognised} It is ${withArticle(state.label)}.` : (ENDS[ended.status] ?? "The round is over."));
   const worth = element("worth", HTMLElement);
   worth.hidden = !won;
   worth.textContent = `+${Math.round(ended.points ?? 0)} points`;
@@ -78,7 +83,7 @@ export function showEnd(state, ended) {
   guesses.textContent = `I thought of: ${ended.guesses.slice(0, 3).join(", ")}.`;
   showTotal(ended);
   // Else Enter would be lost on a button that is gone. Not stolen from somebody in a dialog.
-  if (!document.querySelector("dialog[open]")) element("next", HTMLElement).focus({ preventScroll: true });
+  if (!document.querySelector("dialog[open]")) element("next", HTMLElement).focus();
 }
 
 /** @param {RoundEnded} ended */
