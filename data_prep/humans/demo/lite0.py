@@ -23,15 +23,7 @@ GRAPH_VERSION = 1  # count up when `_graph` changes: the file in the cache is na
 SIDE = 224  # px of the input
 
 # Tan & Le's stages at Lite0's width and depth: blocks, stride of the first, expansion.
-STAGES = (
-    (1, 3, 1, 1),
-    (2, 3, 2, 6),
-    (2, 5, 2, 6),
-    (3, 3, 2, 6),
-    (3, 5, 1, 6),
-    (4, 5, 2, 6),
-    (1, 3, 1, 6),
-)
+STAGES = ((1, 1, 1), (2, 2, 6), (2, 2, 6), (3, 2, 6), (3, 1, 6), (4, 2, 6), (1, 1, 6))
 EPSILON = 1e-3  # of batch norm
 # Pixels are scaled to (v - 127) / 128. ImageNet's own mean and deviation cost 8 points of top-1.
 SHIFT, SCALE = 127.0, 128.0

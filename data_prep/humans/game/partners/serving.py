@@ -70,7 +70,8 @@ class Serving:
         """Of pictures [B, S, S, 3] of 0..255: float32 [B, K]."""
         outputs = self._post({"inputs": {self._input: pixels.tolist()}})
         try:
-            return np.asarray(outputs["probabilities"], np.float32)
+            found = outputs["probabilities"] if isinstance(outputs, dict) else outputs
+            return np.asarray(found, np.float32)
         except (KeyError, TypeError, ValueError) as error:
             raise partners.PartnerFailed(f"The service gave no probabilities: {error}") from None
 
