@@ -84,6 +84,12 @@ class Partner(Protocol):
             PartnerFailed: it could not answer.
         """
 
+    def importance(self, pixels: np.ndarray, target: int) -> np.ndarray:
+        """How much it needs each pixel of a picture to recognise it, >= 0 [256, 256]."""
+
+    def with_rules(self, rules: Rules) -> "Partner":
+        """The same partner under other rules; nothing is loaded again."""
+
     def describe(self) -> dict:
         """{"name", "kind", "sha256", "classes": [(wnid, name) ...], "crop", "rules"} for exports.
 

@@ -5,6 +5,7 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
+from data_prep.humans.demo.importance import occlusion
 from data_prep.humans.game import partners, rules
 from data_prep.humans.game.partners.classes import Classes
 
@@ -62,6 +63,13 @@ class Looking:
         rank = rules.rank_of(probabilities, targets)
         of_target = np.take_along_axis(probabilities, targets[:, None], 1)[:, 0]
         return partners.Answer(rank, of_target, *rules.best(probabilities))
+
+    def importance(self, pixels, target):
+        """By occlusion, of the whole picture: what its rules hide plays no part."""
+        return occlusion(lambda views: self.look(views)[:, target], pixels)
+
+    def with_rules(self, game: rules.Rules) -> "Looking":
+        return Looking(self.network, self.classes, game, self.about)
 
     def describe(self) -> dict:
         return {
