@@ -1,9 +1,9 @@
-"""What people do: they paint the maps (`game`), and show whether the maps matter (`psychophysics`).
+"""People in the loop: the ClickMe game, and what any study of people needs.
 
-    studies/   participants, consent, sessions, database, serving: shared by both
-    demo/      photographs and a network that installed packages carry, for trying either at once
-    game/      the ClickMe game
+studies/   participants, consent, sessions, withdrawal, database, serving, backup
+demo/      the built-in pictures and the partner that come with installed packages
+game/      ClickMe itself: rounds, partners, contests, exports, pages
 
-Nothing here imports TensorFlow, but for the one partner that is a SavedModel; nothing outside
-imports this folder, and it sees no network code of `gala_tf`.
+Nothing else imports this room. It sees no network code of gala_tf, and only one kind of partner
+imports TensorFlow.
 """
