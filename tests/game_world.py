@@ -81,17 +81,13 @@ class World:
         shutil.copy(empty_database(), folder / "game.db")
         self.database = open_database(str(folder / "game.db"))
         self.pictures = draw_pictures(folder / "pictures", each)
-        images.add(
-            self.database, images.in_folder(str(self.pictures)), "test", 0, self.new_token
-        )
+        images.add(self.database, images.in_folder(str(self.pictures)), "test", 0, self.new_token)
         # More classes than ranks that count, so that a partner can be wrong.
         names = CLASSES + tuple(f"class {number}" for number in range(9))
         classes = Classes(("",) * len(names), names)
         self.partner = load("reference", self.settings.rules, classes=classes)
         images.meet(self.database, classes)
-        self.app = make_app(
-            self.settings, self.database, self.partner, self.clock, self.new_token
-        )
+        self.app = make_app(self.settings, self.database, self.partner, self.clock, self.new_token)
 
     @property
     def service(self):

@@ -46,7 +46,7 @@ def make_app(
     app.include_router(api.router)
     app.include_router(api.health)
     pages = {address: PAGES / name for address, name in ADDRESSES.items()}
-    serving.add_pages(app, pages, {"studies": serving.PAGES, "game": PAGES})
+    serving.add_pages(app, pages, {"studies/pages": serving.PAGES, "game/pages": PAGES})
     app.router.lifespan_context = lambda _: _lifespan(service)
     return app
 

@@ -139,6 +139,28 @@ def meet(database: Database, classes: Classes) -> list[str]:
     return unknown
 
 
+def in_play(connection: sa.Connection) -> int:
+    """How many pictures can be given out."""
+    return connection.execute(
+        sa.select(sa.func.count()).where(
+            images.c.retired_at.is_(None), images.c.class_index.is_not(None)
+        )
+    ).scalar_one()
+
+
+def classes_of(connection: sa.Connection) -> Classes:
+    """The classes that the pictures have, for a partner that knows whatever it is given.
+
+    Some made-up ones follow, so that there are ranks at which it is wrong.
+    """
+    kinds = connection.execute(
+        sa.select(images.c.wnid, images.c.label).distinct().order_by(images.c.label, images.c.wnid)
+    ).all()
+    wnids, labels = (tuple(row[column] for row in kinds) for column in (0, 1))
+    others = tuple(f"something else, {number}" for number in range(1, 10))
+    return Classes(wnids + ("",) * len(others), labels + others)
+
+
 def retire(connection: sa.Connection, image_id: str, reason: str, now_ms: int) -> None:
     """Takes a picture out of play; its rounds stay."""
     connection.execute(

@@ -15,7 +15,7 @@ from data_prep.humans.game.partners import Partner, PartnerFailed
 from data_prep.humans.game.partners.asking import Asker, Look
 from data_prep.humans.game.questions import Questions, Snapshot
 from data_prep.humans.game.settings import GameSettings
-from data_prep.humans.studies import consent, participants, recruitment, sessions, withdrawal
+from data_prep.humans.studies import consent, participants, recruitment, sessions, study, withdrawal
 from data_prep.humans.studies.database import Database
 from data_prep.humans.studies.errors import NoSession, Unavailable
 from data_prep.humans.studies.rate_limits import RateLimit
@@ -55,6 +55,8 @@ class Service:
         self._board_lock, self._boards = threading.Lock(), {}
         with database.write() as connection:
             self._consent = consent.publish(connection, consent_text, now())
+            name, digest = settings.study.study, settings.study.hash()
+            study.store(connection, name, settings.as_json(), digest, new_token(), now())
 
     # ----------------------------------------------------------------------- who asks
 
@@ -97,7 +99,7 @@ class Service:
             return self._session_given(connection, session), token
 
     def _session_given(self, connection, session) -> m.SessionGiven:
-        study = self.settings.study
+        about = self.settings.study
         return m.SessionGiven(
             display_name=session.display_name,
             consent_version=self._consent,
@@ -106,8 +108,8 @@ class Service:
                 connection, session.participant_id, self._consent
             ),
             demo="demonstration: 23 pictures" if self.settings.demo else "",
-            contact=study.contact,
-            retention_date=study.retention_date,
+            contact=about.contact,
+            retention_date=about.retention_date,
         )
 
     def give_consent(self, cookie: str | None, asked: m.ConsentGiven, now_ms: int) -> None:
@@ -327,13 +329,13 @@ class Service:
 
     def about(self) -> dict[str, Any]:
         """What anybody may know of the study."""
-        study = self.settings.study
+        about = self.settings.study
         facts = {name: self.partner_facts[name] for name in ("name", "kind", "sha256", "crop")}
         return {
-            "study": study.study,
-            "contact": study.contact,
-            "retention_date": study.retention_date,
-            "withdrawn_maps": study.withdrawn_maps,
+            "study": about.study,
+            "contact": about.contact,
+            "retention_date": about.retention_date,
+            "withdrawn_maps": about.withdrawn_maps,
             "rules": dataclasses.asdict(self.settings.rules),
             "partner": facts,
             "demo": self.settings.demo,

@@ -44,7 +44,7 @@ class StudySettings:
 def declare(kind: type, flag_values: flags.FlagValues = flags.FLAGS) -> None:
     """Declares one flag per field of a dataclass of settings, unless the name is taken."""
     for field in dataclasses.fields(kind):
-        if not field.metadata.get("help") or field.name in flag_values:
+        if field.name not in flag_names(kind) or field.name in flag_values:
             continue
         define = {
             bool: flags.DEFINE_bool,
@@ -59,10 +59,14 @@ def declare(kind: type, flag_values: flags.FlagValues = flags.FLAGS) -> None:
         define(field.name, field.default, **arguments)
 
 
+def flag_names(kind: type) -> list[str]:
+    """The fields of a dataclass of settings that are flags."""
+    return [field.name for field in dataclasses.fields(kind) if field.metadata.get("help")]
+
+
 def from_flags(kind: type, flag_values: flags.FlagValues = flags.FLAGS) -> Any:
     """The settings of this kind that the parsed flags describe."""
-    fields = [field for field in dataclasses.fields(kind) if field.metadata.get("help")]
-    return kind(**{field.name: getattr(flag_values, field.name) for field in fields})
+    return kind(**{name: getattr(flag_values, name) for name in flag_names(kind)})
 
 
 def secret(name: str) -> str | None:

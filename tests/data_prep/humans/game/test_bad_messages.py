@@ -31,7 +31,9 @@ def test_malformed_bubbles(alice, round_id, body):
 def test_numbers_must_be_finite(alice, round_id):
     text = '{"seq": 0, "first": 0, "points": [[NaN, 1, 2]]}'
     answer = alice.http.post(
-        f"/api/rounds/{round_id}/bubbles", content=text, headers={"content-type": "application/json"}
+        f"/api/rounds/{round_id}/bubbles",
+        content=text,
+        headers={"content-type": "application/json"},
     )
     assert answer.status_code == 422
 

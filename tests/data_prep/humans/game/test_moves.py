@@ -94,7 +94,8 @@ def test_only_move_writes_a_state():
     writers = [
         path.name
         for path in folder.rglob("*.py")
-        if "state=" in path.read_text().replace("state=row.state", "").replace('state="offered"', "")
+        if "state="
+        in path.read_text().replace("state=row.state", "").replace('state="offered"', "")
     ]
     assert writers == ["rounds.py"]
     assert set(OPEN) | set(rounds.CLOSED) == set(STATES)
