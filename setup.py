@@ -22,6 +22,8 @@ setup(
     python_requires=">=3.11,<3.14",  # as far as TensorFlow has wheels
     packages=find_packages(include=["gala_tf*", "data_prep*"]),
     package_data={
+        "data_prep.humans.game": ["pages/*"],
+        "data_prep.humans.studies": ["pages/*"],
         "data_prep.readers.imagenet": ["*.tsv"],
         "gala_tf.paper": ["*.json"],
     },
@@ -57,12 +59,24 @@ setup(
             "platformdirs>=4",
             "scikit-image>=0.24",
         ],
+        # Games and experiments with people (data_prep/humans): no TensorFlow needed.
+        "web": [
+            "alembic>=1.13",
+            "fastapi>=0.115",
+            "onnxruntime>=1.19",
+            "pydantic>=2.8",
+            "sqlalchemy>=2.0.36",
+            "uvicorn>=0.30",
+        ],
+        "postgres": ["psycopg[binary]>=3.2"],
+        "browser_tests": ["playwright>=1.48"],  # Debian's chromium beside it
         # Building data sets on many machines (--runner).
         "beam": ["apache-beam>=2.60"],
         "test": [
             "pytest>=8",
             "pytest-cov>=5",
             "pytest-xdist>=3.5",
+            "httpx>=0.27",  # of FastAPI's test client
             "hypothesis>=6.100",
             "ruff>=0.6",
         ],

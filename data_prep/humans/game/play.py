@@ -229,7 +229,8 @@ def _add_late(connection, settings, row, first, new, now_ms):
         raise BubblesMissing(stored=stored, status=row.state) from None
     if placed.points and stored + len(placed.points) <= bubbles.MOST_BUBBLES:
         goes_on = settings.rules.after_recognition == "continue" and row.state == "recognised"
-        in_span = now_ms <= row.started_at + settings.rules.limit_ms + settings.rules.grace_ms
+        limit = (row.started_at or 0) + settings.rules.limit_ms  # one may be skipped unstarted
+        in_span = now_ms <= limit + settings.rules.grace_ms
         phase = "after_recognition" if goes_on and in_span else "late"
         bubbles.store(connection, row.id, stored, placed.points, phase, now_ms)
         stored += len(placed.points)
