@@ -25,7 +25,9 @@ def load(argument: str, rules: Rules) -> Looking:
     classes, output = _description(path.with_suffix(".json"))
     network = OnnxNetwork(path, logits=output == "logits")
     if network.count != len(classes):
-        raise BadNetwork(f"{path} tells {network.count} classes apart, but {len(classes)} are named.")
+        raise BadNetwork(
+            f"{path} tells {network.count} classes apart, but {len(classes)} are named."
+        )
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     return Looking(network, classes, rules, {"name": path.name, "kind": "onnx", "sha256": sha256})
 
@@ -35,7 +37,8 @@ def _description(path):
     form = '{"classes": [["n01440764", "tench"], ...], "output": "probabilities" or "logits"}'
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        wnids, names = zip(*((str(wnid), str(name)) for wnid, name in content["classes"]), strict=True)
+        pairs = [(str(wnid), str(name)) for wnid, name in content["classes"]]
+        wnids, names = zip(*pairs, strict=True)
         output = content.get("output", "probabilities")
         if output not in ("probabilities", "logits"):
             raise ValueError(f"output is {output!r}")
