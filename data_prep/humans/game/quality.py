@@ -32,7 +32,6 @@ class Limits:
 
     maps: int = 8  # that were compared
     agreement_z: float = 2.33  # one-sided 1 %
-    uniform: float = 0.85
     catch_rounds: int = 3
     catch: float = 0.34
     flagged: float = 0.1  # share of rounds with one of `FLAGS`
@@ -212,7 +211,6 @@ def _stands_out(person, limits):
     caught = person.catch_rounds >= limits.catch_rounds
     found = (
         (person.agreement_z < limits.agreement_z and judged, f"z {person.agreement_z:.1f}"),
-        (person.uniform > limits.uniform and judged, f"{person.uniform:.0%} look uniform"),
         (person.catch < limits.catch and caught, f"passes {person.catch:.0%} of catch rounds"),
         (flagged > limits.flagged, ", ".join(flag for flag in FLAGS if person.flags[flag])),
         (person.skipped > limits.skipped and judged, f"skips {person.skipped:.0%}"),

@@ -127,9 +127,8 @@ class Asker:
         try:
             self.ask("check", grey, [(rules.FRAME / 2, rules.FRAME / 2)], 0).result(timeout_s)
         except (TimeoutError, TooManyQuestions):
-            raise partners.PartnerFailed(
-                f"The partner gave no answer in {timeout_s:g} s."
-            ) from None
+            words = f"The partner gave no answer in {timeout_s:g} s."
+            raise partners.PartnerFailed(words) from None
 
     def close(self) -> None:
         """Answers what is under way, gives up what waits, ends the thread."""

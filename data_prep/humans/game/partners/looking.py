@@ -1,4 +1,4 @@
-"""A partner that is a network: it sees the picture through the bubbles, cropped to its own input."""
+"""A partner that is a network: it sees a picture through the bubbles, cropped to its input."""
 
 from typing import Protocol
 
@@ -39,7 +39,7 @@ class Looking:
         seeds = np.zeros(len(pixels), int) if seeds is None else seeds
         together = zip(pixels, masks, np.asarray(seeds).tolist(), strict=True)
         views = np.stack(
-            [rules.composite(one, mask, self.rules, seed) for one, mask, seed in together]
+            [rules.composite(picture, mask, self.rules, seed) for picture, mask, seed in together]
         )
         return self.judge(self.look(views), np.asarray(targets))
 

@@ -37,9 +37,8 @@ def _description(path):
     form = '{"classes": [["n01440764", "tench"], ...], "output": "probabilities" or "logits"}'
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        wnids, names = zip(
-            *((str(wnid), str(name)) for wnid, name in content["classes"]), strict=True
-        )
+        pairs = [(str(wnid), str(name)) for wnid, name in content["classes"]]
+        wnids, names = zip(*pairs, strict=True)
         output = content.get("output", "probabilities")
         if output not in ("probabilities", "logits"):
             raise ValueError(f"output is {output!r}")

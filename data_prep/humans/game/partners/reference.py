@@ -46,7 +46,7 @@ class Reference:
         self.rules = rules
         self.classes = classes or Classes(("",) * 10, tuple(f"class {i}" for i in range(10)))
         self.threshold = threshold
-        self._masks = dict(masks or {})
+        self._masks = {} if masks is None else masks
         self._disc = disc()
 
     def answer(self, pixels, masks, targets, seeds=None) -> partners.Answer:
@@ -88,7 +88,9 @@ class Reference:
 
     def _shown(self, pixels, mask):
         # Hashing a picture takes 0.2 ms: not where no picture has a mask of its own.
-        weights = self._masks.get(picture_key(pixels), self._disc) if self._masks else self._disc
+        weights = self._disc
+        if not isinstance(self._masks, dict) or self._masks:
+            weights = self._masks.get(picture_key(pixels), self._disc)
         return weights[mask].sum() / weights.sum()
 
     def _best(self, rank, target):

@@ -28,11 +28,8 @@ def load(argument: str, rules: Rules) -> Looking:
     with contextlib.suppress(RuntimeError):  # too late where TensorFlow has run before
         tf.config.threading.set_intra_op_parallelism_threads(1)
     network = SavedModel(folder)
-    about = {
-        "name": folder.resolve().parent.name,
-        "kind": "savedmodel",
-        "sha256": folder_sha256(folder),
-    }
+    name, sha256 = folder.resolve().parent.name, folder_sha256(folder)
+    about = {"name": name, "kind": "savedmodel", "sha256": sha256}
     return Looking(network, from_names(network.class_names), rules, about)
 
 

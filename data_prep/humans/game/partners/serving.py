@@ -81,9 +81,8 @@ class Serving:
     def _post(self, body):
         data = json.dumps(body).encode()
         headers = {"Content-Type": "application/json"}
-        return self._ask(urllib.request.Request(self._url + ":predict", data, headers)).get(
-            "outputs"
-        )
+        request = urllib.request.Request(self._url + ":predict", data, headers)
+        return self._ask(request).get("outputs")
 
     def _ask(self, request):
         """The service's JSON. PartnerFailed: it is not there, is slow, refuses, or says no JSON."""
@@ -92,9 +91,8 @@ class Serving:
                 found = json.load(response)
         except urllib.error.HTTPError as error:
             said = error.read(500).decode(errors="replace")
-            raise partners.PartnerFailed(
-                f"{request.full_url} answered {error.code}: {said}"
-            ) from None
+            words = f"{request.full_url} answered {error.code}: {said}"
+            raise partners.PartnerFailed(words) from None
         except (OSError, ValueError) as error:  # URLError and timeouts are OSErrors
             raise partners.PartnerFailed(f"{request.full_url} does not answer: {error}") from None
         if not isinstance(found, dict):
@@ -108,6 +106,5 @@ def _parts(metadata):
         spec = metadata["model_spec"]
         return spec["name"], spec["version"], metadata["metadata"]["signature_def"]["signature_def"]
     except (KeyError, TypeError) as error:
-        raise partners.PartnerFailed(
-            f"the metadata lack {error}: is it TensorFlow Serving?"
-        ) from None
+        words = f"the metadata lack {error}: is it TensorFlow Serving?"
+        raise partners.PartnerFailed(words) from None
