@@ -189,21 +189,16 @@ class Service:
                 now_ms,
             )
 
-    def stored_now(self, round_id: str, before: play.Stored) -> m.BubblesStored:
-        """What the server has after the partner had its second."""
-        with self.database.read() as connection:
-            row = rounds.get(connection, round_id)
-        return self.as_stored(
-            before._replace(evaluated=row.evaluated, state=row.state, points=row.points)
-        )
-
-    def as_stored(self, stored: play.Stored) -> m.BubblesStored:
-        """As the page reads it."""
+    def as_stored(
+        self, stored: play.Stored, answer: tuple[int, str, float | None] | None
+    ) -> m.BubblesStored:
+        """As the page reads it; `answer` is newer, where there is one."""
+        evaluated, status, points = answer or (stored.evaluated, stored.state, stored.points)
         return m.BubblesStored(
             stored=stored.stored,
-            evaluated=stored.evaluated,
-            status=stored.state,
-            points=stored.points,
+            evaluated=evaluated,
+            status=status,
+            points=points,
             partner_is_slow=self.asker.is_slow(),
         )
 
@@ -241,13 +236,13 @@ class Service:
         own = contests.board(rows, session.participant_id)["own"]
         return m.RoundEnded(**found, rank=own and own["rank"])
 
-    def _answered(self, snapshot: Snapshot, look: Look) -> None:
+    def _answered(self, snapshot: Snapshot, look: Look) -> tuple[int, str, float | None]:
         with self.database.write() as connection:
-            play.record(connection, self.settings, snapshot, look, self.now())
+            return play.record(connection, self.settings, snapshot, look, self.now())
 
-    def _failed(self, snapshot: Snapshot) -> None:
+    def _failed(self, snapshot: Snapshot) -> tuple[int, str, float | None]:
         with self.database.write() as connection:
-            play.without_partner(connection, self.settings, snapshot.round_id, self.now())
+            return play.without_partner(connection, self.settings, snapshot.round_id, self.now())
 
     def sweep(self, now_ms: int) -> int:
         """Ends what is over; asks an absent partner whether it is back."""
