@@ -22,17 +22,22 @@ setup(
     python_requires=">=3.11,<3.14",  # as far as TensorFlow has wheels
     packages=find_packages(include=["gala_tf*", "data_prep*"]),
     package_data={
+        "data_prep.humans.game": ["pages/*"],
+        "data_prep.humans.studies": ["pages/*"],
         "data_prep.readers.imagenet": ["*.tsv"],
+        "data_prep.verification": ["*.jinja"],
         "gala_tf.paper": ["*.json"],
+        "gala_tf.paper.report": ["templates/*.jinja"],
     },
     install_requires=[
         "absl-py>=2.0",
         "google-crc32c>=1.5",  # checks records of TFRecord files that are read by position
+        "jinja2>=3.1",
         "keras>=3.10,<3.16",
         "matplotlib>=3.8",
         "numpy>=1.26",
         "pillow>=10.3",
-        "scipy>=1.11",
+        "scipy>=1.15",
         "tensorboard>=2.19",
         "tqdm>=4.66",
     ],
@@ -57,12 +62,24 @@ setup(
             "platformdirs>=4",
             "scikit-image>=0.24",
         ],
+        # Games and experiments with people (data_prep/humans): no TensorFlow needed.
+        "web": [
+            "alembic>=1.13",
+            "fastapi>=0.115",
+            "onnxruntime>=1.19",
+            "pydantic>=2.8",
+            "sqlalchemy>=2.0.36",
+            "uvicorn>=0.30",
+        ],
+        "postgres": ["psycopg[binary]>=3.2"],
+        "browser_tests": ["playwright>=1.48"],  # Debian's chromium beside it
         # Building data sets on many machines (--runner).
         "beam": ["apache-beam>=2.60"],
         "test": [
             "pytest>=8",
             "pytest-cov>=5",
             "pytest-xdist>=3.5",
+            "httpx>=0.27",  # of FastAPI's test client
             "hypothesis>=6.100",
             "ruff>=0.6",
         ],

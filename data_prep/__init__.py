@@ -1,11 +1,14 @@
-"""From raw images and clicks to verified TFRecord shards: what a user runs once.
+"""From raw images and clicks to verified TFRecord shards, and what people agree on in them.
 
-build_tfrecords.py   the command: a source -> shards + dataset_info.json
-sources/             one file a source; `sources/__init__.py` says how to add one
-clicks.py            bubbles and boxes -> count maps
-geometry.py          one frame for image and maps
-encoding.py          one example -> one serialised record, in a worker process
-splits.py            which image goes to which split; no image in two
-shards.py            records -> shuffled shards of even size
-quickstart.py        the built-in data set
+Commands: build_tfrecords.py, verify.py, reliability.py; tfds_builder.py is the data set's public
+name in TensorFlow Datasets. Rooms, each sees only what stands above it here, and itself:
+
+maps/          clicks, boxes and fixations -> count maps, in the frame of their image
+parallel/      one pool of worker processes for all commands
+readers/       other people's files: archives, clicks, COCO, records, ImageNet's lists, images
+sources/       one file a source; `sources/__init__.py` says how to add one
+merging/       the maps of one source on the images of another
+building/      plan, shards, publishing: how a data set is made
+raters/        how far participants agree
+verification/  every record checked; contact sheets and statistics
 """

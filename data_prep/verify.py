@@ -1,236 +1,52 @@
 """Verifies a data set: every record read once, every fault named, contact sheets and statistics.
 
     python -m data_prep.verify my_data
+    python -m data_prep.verify my_data --num_workers=4 --nosheets
 
 Ends with status 0 and a table if all is well, else with 1 and a list of file, record and reason;
 DIR/verify/ then holds faults.csv (all of them), contact sheets to look at, and statistics.
 """
 
+import dataclasses
 import os
-import sys
-import tempfile
+from dataclasses import dataclass
 
-from absl import flags
-
-from data_prep.parallel import workers
-from data_prep.verification import findings
-from data_prep.verification import report as verification_report
-from data_prep.verification.findings import Fault
-from data_prep.verification.report import Report
 from gala_tf import command
-from gala_tf.data import dataset_info
 
 
-def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
-    """Declares the flags of this command."""
-    fv = {"flag_values": flag_values}
-    flags.DEFINE_string(
-        "data_dir", None, "Data set to verify; or give it as the first or last argument.", **fv
+@dataclass(frozen=True)
+class VerifyOptions:
+    """What is verified, and how thoroughly."""
+
+    data_dir: str = command.flag("", "Data set to verify; an argument without a name, too.")
+    output_dir: str = command.flag(
+        "", "Where sheets and statistics go (local or gs://); default: DIR/verify."
     )
-    flags.DEFINE_string(
-        "output_dir",
-        "",
-        "Where sheets and statistics go (local or gs://); default: DIR/verify.",
-        **fv,
+    num_workers: int = command.flag(
+        os.cpu_count() or 1, "Processes; each reads one shard at a time. Default: one a core."
     )
-    flags.DEFINE_integer(
-        "num_workers", os.cpu_count() or 1, "Processes; each reads one shard at a time.", **fv
-    )
-    flags.DEFINE_integer(
-        "blur_sample",
+    blur_sample: int = command.flag(
         16,
         "Of the small blurred maps, one in so many is computed anew (1: all; takes twice as long).",
-        **fv,
     )
-    flags.DEFINE_bool(
-        "sheets", True, "Draw contact sheets and statistics; without, faults.csv alone.", **fv
+    sheets: bool = command.flag(
+        True, "Draw contact sheets and statistics; without, faults.csv alone."
     )
-    flags.DEFINE_integer("class_pages", 5, "Contact sheets by class, of 10 classes each.", **fv)
+    class_pages: int = command.flag(5, "Contact sheets by class, of 10 classes each.")
 
 
-def main() -> None:
-    """Verifies what the command line says; exits with 1 if there is a fault."""
-    values = flags.FLAGS
-    if not values.data_dir:
+def main() -> int:
+    """Verifies what the command line says; the exit status is 1 if there is a fault."""
+    from data_prep.verification import dataset_checks, report  # TensorFlow: after --help
+
+    options = command.from_flags(VerifyOptions)
+    if not options.data_dir:
         raise ValueError("Say which data set: python -m data_prep.verify DIR.")
-    report = verify(
-        values.data_dir,
-        values.output_dir,
-        num_workers=values.num_workers,
-        blur_sample=values.blur_sample,
-        class_pages=values.class_pages,
-        sheets=values.sheets,
-    )
-    print(verification_report.format_report(report))
-    if report.faults:
-        sys.exit(1)
-
-
-def name_directory(arguments: list[str]) -> list[str]:
-    """The command line with its DIR, the first or last argument, as --data_dir=DIR."""
-    rest = arguments[1:]
-    if rest and not rest[0].startswith("-"):
-        rest[0] = f"--data_dir={rest[0]}"
-    elif len(rest) > 1 and not rest[-1].startswith("-") and "=" in rest[-2]:
-        rest[-1] = f"--data_dir={rest[-1]}"
-    return [arguments[0], *rest]
-
-
-def verify(
-    data_dir: str,
-    output_dir: str = "",
-    *,
-    num_workers: int = 1,
-    blur_sample: int = 16,
-    class_pages: int = 5,
-    sheets: bool = True,
-) -> Report:
-    """Reads every record once, and writes sheets, statistics and the list of faults.
-
-    Args:
-      data_dir: of the shards and `dataset_info.json`, local or gs://.
-      output_dir: default: `verify` in data_dir.
-      num_workers: processes, a shard at a time each; 1: this one.
-      blur_sample: one small grid in so many is computed anew.
-      class_pages: contact sheets by class, at most.
-      sheets: draw contact sheets and statistics.
-
-    Raises:
-      ValueError: a number below 1.
-    """
-    import tensorflow as tf
-
-    numbers = {"num_workers": num_workers, "blur_sample": blur_sample, "class_pages": class_pages}
-    for name, value in numbers.items():
-        if value < 1:
-            raise ValueError(f"--{name} must be at least 1, got {value}.")
-    output_dir = output_dir or os.path.join(data_dir, "verify")
-    try:
-        info = dataset_info.load_info(data_dir)
-        check_names(info)
-    except ValueError as error:
-        # Nothing can be read without it. (Where there is no directory, none is made.)
-        fault = Fault(dataset_info.INFO_FILE, None, str(error))
-        if tf.io.gfile.isdir(data_dir):
-            verification_report.write_faults(output_dir, [fault])
-        return Report(1, [fault], [], "", output_dir)
-    with tempfile.TemporaryDirectory(prefix="verify-") as scratch:
-        store = findings.open_store(os.path.join(scratch, "all.sqlite"))
-        mean_maps = _check_shards(data_dir, info, store, scratch, num_workers, blur_sample)
-        near = _check_across(data_dir, info, store)
-        report = verification_report.write(
-            data_dir, output_dir, info, store, mean_maps, near, class_pages if sheets else 0
-        )
-        store.close()
-    return report
-
-
-def check_names(info: dataset_info.DatasetInfo) -> None:
-    """ValueError if the sidecar names files outside of its directory, or one twice."""
-    names = [shard.file for split in info.splits.values() for shard in split.shards]
-    for name in names:
-        if os.path.basename(name) != name or "\\" in name or name in ("", ".", ".."):
-            raise ValueError(
-                f"{dataset_info.INFO_FILE} names the shard {name!r}, which is no file name"
-            )
-    if len(set(names)) < len(names):
-        raise ValueError(f"{dataset_info.INFO_FILE} names a shard twice: {sorted(names)[:10]} ...")
-
-
-# --------------------------------------------------------------------------- shards
-
-
-def _check_shards(data_dir, info, store, scratch, num_workers, blur_sample):
-    """Fills `store`; split -> mean map."""
-    import numpy as np
-
-    from data_prep.verification import record_checks, shard_checks
-
-    expected = record_checks.Expectation.of(info, blur_sample)
-    jobs = [
-        shard_checks.Job(data_dir, split, shard, expected, os.path.join(scratch, shard.file))
-        for split, entry in info.splits.items()
-        for shard in entry.shards
-    ]
-    sums = {split: np.zeros((info.clickmap_grid,) * 2) for split in info.splits}
-    maps = dict.fromkeys(info.splits, 0)
-    for outcome in _run(jobs, num_workers, sum(split.examples for split in info.splits.values())):
-        findings.join(store, outcome.store)
-        os.remove(outcome.store)
-        sums[outcome.split] += outcome.map_sum
-        maps[outcome.split] += outcome.maps
-    return {split: sums[split] / maps[split] for split in info.splits if maps[split]}
-
-
-def _run(jobs, num_workers, total):
-    """Outcomes in the order of the jobs, so that the report does not depend on timing."""
-    from tqdm import tqdm
-
-    from data_prep.verification import shard_checks
-
-    with tqdm(total=total, desc="verify", unit=" records", mininterval=0.5) as progress:
-        if num_workers == 1:
-            for job in jobs:
-                yield shard_checks.check(job, progress.update)
-        else:
-            yield from _run_in_processes(jobs, min(num_workers, len(jobs)), progress)
-
-
-def _run_in_processes(jobs, num_workers, progress):
-    import concurrent.futures
-
-    counter = workers.CONTEXT.Value("q", 0)
-    with workers.pool(num_workers, _start_worker, (counter,)) as pool:
-        # A few ahead, not all: what is found must not pile up before it is joined.
-        waiting, jobs = [], iter(jobs)
-        while True:
-            while len(waiting) < 2 * num_workers and (job := next(jobs, None)) is not None:
-                waiting.append(pool.submit(_check_in_worker, job))
-            if not waiting:
-                break
-            while not waiting[0].done():
-                concurrent.futures.wait(waiting[:1], timeout=0.5)
-                progress.update(counter.value - progress.n)
-            yield waiting.pop(0).result()
-        progress.update(counter.value - progress.n)
-
-
-_counter = None
-
-
-def _start_worker(counter):
-    """One thread a process: there is a process a core."""
-    global _counter
-    _counter = counter
-    import tensorflow as tf
-
-    tf.config.set_visible_devices([], "GPU")
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-
-
-def _check_in_worker(job):
-    from data_prep.verification import shard_checks
-
-    def advance(records):
-        with _counter.get_lock():
-            _counter.value += records
-
-    return shard_checks.check(job, advance)
-
-
-def _check_across(data_dir, info, store):
-    """Faults that no single record shows; pairs that are nearly the same, in two splits."""
-    unlisted = dataset_info.unlisted_shards(data_dir, info)
-    findings.add_faults(store, [Fault(name, None, dataset_info.UNLISTED) for name in unlisted])
-    findings.add_faults(store, findings.repeated_ids(store))
-    findings.add_faults(store, findings.across_splits(store))
-    findings.add_faults(store, list(findings.against_sidecar(store, info)))
-    store.commit()
-    return findings.nearly_across_splits(store)
+    verdict = dataset_checks.verify(**dataclasses.asdict(options))
+    print(report.format_report(verdict))
+    return int(bool(verdict.faults))
 
 
 if __name__ == "__main__":
-    define_flags()
-    sys.argv = name_directory(sys.argv)
-    command.run(main)
+    command.define_flags(VerifyOptions)
+    command.run(main, positional="data_dir")

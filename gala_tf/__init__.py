@@ -3,20 +3,19 @@
 A reproduction of Linsley, Shiebler, Eberhardt and Serre, "Learning what and where to attend"
 (ICLR 2019), in TensorFlow and Keras 3. Where to look:
 
-    layers/     the attention blocks (GALA, squeeze-and-excitation): the contribution
-    models/     the ResNet they live in
-    losses.py   Eq. 1: cross-entropy plus the click-map loss
-    train.py    the loop;  evaluate.py, visualize.py, export.py: what follows it
-    records.py  the data, which `data_prep` builds
+    layers/       the attention blocks (GALA, squeeze-and-excitation): the contribution
+    models/       the ResNet they live in
+    losses.py     Eq. 1: cross-entropy plus the click-map loss;  metrics.py: its scores
+    train.py      a command, as evaluate.py and others beside it: python -m gala_tf lists them
+    config.py     every hyper-parameter;  command.py, command_line/: what commands share
 
-Importing this package imports nothing heavy: `import gala_tf.layers` and friends do.
+    data/         what `data_prep` builds, read;  distribution/: one machine or many
+    runs/         what a run leaves on disk;  explain/, pictures/: any network, seen from inside
+    evaluation/   errors, and how well maps agree with people's;  resilience/: full disks, stalls
+    training/     the loop
+    paper/        its tables, sweeps, report and figures;  tpu_checking/: will it compile for a TPU
+
+Importing this package imports nothing heavy and changes no setting.
 """
-
-import os
-
-# TensorFlow's C++ start-up chatter; errors still show. Set the variable yourself to see it.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-# Before the first import of keras. The layers run on other backends, too; the loop is TensorFlow's.
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 __version__ = "0.1.0"

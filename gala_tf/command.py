@@ -1,57 +1,315 @@
-"""What all commands of this package share: how they start, and how they fail."""
+"""What all commands share: flags declared from a dataclass, how they start, and how they fail.
 
-import importlib.metadata
-import importlib.util
-import os
+    @dataclasses.dataclass(frozen=True)
+    class Options:
+        model_dir: str = command.flag("", "Run directory, from gala_tf.train.")
+
+    def main():
+        options = command.from_flags(Options)
+
+    if __name__ == "__main__":
+        command.define_flags(Options)
+        command.run(main)
+
+A command of several, as `python -m PROGRAM serve --port=80`, is `run_one_of`'s.
+"""
+
+import ast
+import dataclasses
+import re
 import sys
-from collections.abc import Callable
+import types
+import typing
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from absl import app, flags, logging
 
-# Builds of TensorFlow: they unpack into one directory, where the last one installed wins.
-TENSORFLOW_BUILDS = ("tensorflow", "tensorflow-cpu", "tensorflow-tpu")
+from gala_tf.command_line import flagfiles, help_page, installation, quiet
+
+# ------------------------------------------------------------------ flags of a dataclass
 
 
-def check_tensorflow() -> None:
-    """ValueError unless one build of TensorFlow is installed, and Keras set to use it."""
-    found = []
-    for build in TENSORFLOW_BUILDS:
-        try:
-            found.append(f"{build} {importlib.metadata.version(build)}")
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    none = not found and importlib.util.find_spec("tensorflow") is None
-    if none or len(found) > 1:
-        raise ValueError(
-            f"Exactly one build of TensorFlow must be installed; found {' and '.join(found) or 0}. "
-            "In a new virtual environment install one of the extras: "
-            "pip install -e '.[cpu]', '.[gpu]' or '.[tpu]'."
-        )
-    if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
-        raise ValueError(
-            f"KERAS_BACKEND={os.environ['KERAS_BACKEND']}: the commands need Keras' TensorFlow "
-            "backend. Unset the variable, or set it to tensorflow."
-        )
+class Range(NamedTuple):
+    """The numbers that a flag may take; infinity and NaN are in none."""
+
+    words: str
+    holds: Callable[[float], bool]
 
 
-def run(main: Callable[[], None], errors: tuple[type[Exception], ...] = (ValueError,)) -> None:
-    """Parses the flags and calls `main`. What the user can mend ends in one line, not a traceback.
+def flag(
+    default: Any,
+    help: str,
+    choices: Collection[str] = (),
+    *,
+    group: str = "",
+    shown: bool = True,
+    within: Range | None = None,
+    **more: Any,
+) -> Any:
+    """A dataclass' field that becomes the flag of its name.
 
     Args:
-        main: takes nothing; reads `flags.FLAGS`.
-        errors: whose messages are written for users; `--verbosity=1` shows their tracebacks too.
+        default: `dataclasses.MISSING` for a flag that must be given.
+        help: the first sentence has the gist: --help shows what fits into two lines.
+        choices: all values it may take.
+        group: the title that --help lists it under.
+        shown: False to list it in --helpfull only.
+        within: `check` holds a number against it.
+        more: further metadata of the field, for its own dataclass.
+    """
+    about = {"help": help, "choices": tuple(choices), "group": group, "shown": shown}
+    metadata = {**about, "within": within, **more}
+    if isinstance(default, list):  # a field's default must not be shared
+        return dataclasses.field(default_factory=lambda: list(default), metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+_DEFINE = {
+    bool: flags.DEFINE_bool,
+    int: flags.DEFINE_integer,
+    float: flags.DEFINE_float,
+    str: flags.DEFINE_string,
+    tuple: flags.DEFINE_list,  # commas between
+    list: flags.DEFINE_multi_string,  # may be given several times
+}
+
+
+def define_flags(
+    kind: type,
+    flag_values: flags.FlagValues = flags.FLAGS,
+    *,
+    shown: Collection[str] | None = None,
+    but: Collection[str] = (),
+) -> None:
+    """Declares one flag for each field of the dataclass `kind`, by the field's type.
+
+    Args:
+        shown: names that --help lists, in place of those that the fields say.
+        but: names to leave out, since they are declared already.
+    """
+    for field in dataclasses.fields(kind):
+        if field.name in but:
+            continue
+        about = field.metadata
+        named = {"help": about["help"], "flag_values": flag_values}
+        default = _default(field)
+        if default is dataclasses.MISSING:
+            default, named["required"] = None, True
+        form = _form(field)
+        if form is tuple:
+            default = [str(item) for item in default]
+        if about.get("choices") and form is str:
+            flags.DEFINE_enum(field.name, default, list(about["choices"]), **named)
+        else:
+            _DEFINE[form](field.name, default, **named)
+        declared = flag_values[field.name]
+        declared.group = about.get("group", "")  # read by `help_page`
+        declared.shown = about.get("shown", True) if shown is None else field.name in shown
+
+
+def from_flags(kind: type, flag_values: flags.FlagValues = flags.FLAGS) -> Any:
+    """The dataclass `kind` that the parsed flags describe; ValueError names a wrong flag."""
+    values = {}
+    for field in dataclasses.fields(kind):
+        value = flag_values[field.name].value
+        values[field.name] = _items(field, value) if _form(field) is tuple else value
+    return kind(**values)
+
+
+def from_arguments(kind: type, arguments: Sequence[str], origin: str) -> Any:
+    """The dataclass that `arguments` (`--name=value` each, `--flagfile=` too) describe alone.
+
+    Args:
+        arguments: as on a command line; flags that are not among them take their defaults.
+        origin: where they are from, for the error message.
+
+    Raises:
+        ValueError: a flag that does not exist, or a value out of range.
+    """
+    flag_values = flags.FlagValues()
+    define_flags(kind, flag_values)
+    flags.DEFINE_string("undefok", "", "", flag_values=flag_values)
+    try:
+        words = flag_values(["", *flagfiles.expand(arguments)])[1:]
+    except (flags.Error, ValueError) as error:
+        raise ValueError(f"{origin}: {error}") from error
+    stray = [word for word in words if word.strip() and not word.startswith(("#", "//"))]
+    if stray:
+        raise ValueError(f"{origin}: {' '.join(stray)!r} is no flag; write --name=value.")
+    return from_flags(kind, flag_values)
+
+
+def to_flagfile(options: Any) -> str:
+    """All fields of a dataclass, one `--name=value` a line: a flagfile."""
+    lines = []
+    for field in dataclasses.fields(options):
+        value = getattr(options, field.name)
+        if isinstance(value, tuple):
+            value = ",".join(str(item) for item in value)
+        elif isinstance(value, bool):
+            value = str(value).lower()
+        lines.append(f"--{field.name}={value}")
+    return "\n".join(lines) + "\n"
+
+
+def check(options: Any) -> None:
+    """ValueError if a field is none of its choices, or outside of its range."""
+    for field in dataclasses.fields(options):
+        value = getattr(options, field.name)
+        choices, allowed = field.metadata["choices"], field.metadata["within"]
+        values = value if isinstance(value, tuple) else (value,)
+        if choices and not set(values) <= set(choices):
+            raise ValueError(
+                f"--{field.name} must be one of {', '.join(choices)}. Received: {value!r}."
+            )
+        # Written so that NaN fails, too.
+        if allowed and not (allowed.holds(value) and value < float("inf")):
+            raise ValueError(f"--{field.name} must be {allowed.words}. Received: {value}.")
+
+
+def _default(field):
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
+
+
+def _form(field):
+    """The key of _DEFINE: tuple of tuple[int, ...], str of `str | None`."""
+    form = typing.get_origin(field.type) or field.type
+    return typing.get_args(field.type)[0] if form is types.UnionType else form
+
+
+def _items(field, words):
+    """A list flag's words as the field's type of items."""
+    kind = typing.get_args(field.type)[0]
+    try:
+        return tuple(kind(word) for word in words if str(word).strip())
+    except ValueError as error:
+        raise ValueError(
+            f"--{field.name} must be a comma-separated list of numbers. Received: {words}."
+        ) from error
+
+
+# ------------------------------------------------------------------ starting and failing
+
+
+def run(
+    main: Callable[[], Any],
+    errors: tuple[type[Exception], ...] = (ValueError,),
+    *,
+    tensorflow: bool = True,
+    positional: str = "",
+    doc: str = "",
+    more: str = "",
+) -> None:
+    """Parses the flags, or prints help, and calls `main`; ends the process.
+
+    Args:
+        main: reads `flags.FLAGS`; returns the exit status, None for 0.
+        errors: end in one line, their message; `--verbosity=1` shows their traceback, too.
+        tensorflow: whether `main` needs it, so that its installation is looked at first.
+        positional: the flag that an argument without a name is the value of.
+        doc: what --help begins with; by default the docstring of the command's file.
+        more: what --help says next, before the flags.
     """
 
-    def start(arguments):
-        if len(arguments) > 1:
-            raise app.UsageError(f"unexpected arguments: {' '.join(arguments[1:])}")
-        if not flags.FLAGS["verbosity"].present:
+    def start(_):
+        verbosity = flags.FLAGS["verbosity"]
+        if not verbosity.present:
             logging.set_verbosity(logging.WARNING)  # TensorFlow logs through absl, too
+        if not verbosity.present or verbosity.value < 1:
+            quiet.start()
         try:
-            check_tensorflow()
-            main()
+            if tensorflow:
+                installation.check()
+            return main()
         except errors as error:
             logging.debug("the error below comes from here", exc_info=True)
             sys.exit(f"error: {error} (--verbosity=1 shows where)")
 
-    app.run(start)
+    doc = doc or sys.modules["__main__"].__doc__ or ""
+    app.run(start, flags_parser=lambda arguments: _parse(arguments, doc, more, positional))
+
+
+def _parse(arguments, doc, more, positional):
+    """Parses `flags.FLAGS`; or prints help, or an error in one line, and ends the process."""
+    program, *words = arguments
+    for word in words[: words.index("--")] if "--" in words else words:
+        if word in ("-h", "-help", "--help", "--helpshort", "-helpfull", "--helpfull"):
+            print(help_page.page(doc, flags.FLAGS, more, full=word.endswith("full")), end="")
+            sys.exit(0)
+    flags.FLAGS.set_gnu_getopt()  # an argument without a name may stand before flags
+    try:
+        stray = flags.FLAGS([program, *flagfiles.expand(words)])[1:]
+    except flags.UnrecognizedFlagError as error:
+        hint = help_page.nearest(error.flagname, flags.FLAGS, "--")
+        _refuse(f"there is no flag --{error.flagname}{hint}")
+    except (flags.Error, ValueError) as error:
+        missing = re.match(r"flag --(\w+)=None: .*other than None", str(error))
+        _refuse(f"--{missing[1]} is missing" if missing else " ".join(str(error).split()))
+    if positional and len(stray) == 1 and not flags.FLAGS[positional].present:
+        flags.FLAGS[positional].parse(stray.pop())
+        flags.FLAGS[positional].using_default_value = False
+    if stray:
+        _refuse(f"unexpected arguments: {' '.join(stray)}; write --name=value")
+    return [program]
+
+
+def _refuse(message):
+    sys.exit(f"error: {message} (--help lists the flags)")
+
+
+# ------------------------------------------------------------------ several commands
+
+
+class Subcommand(NamedTuple):
+    """One of several things that a command does: `python -m PROGRAM NAME --flags`."""
+
+    main: Callable[[], Any]  # its docstring is the subcommand's help
+    define_flags: Callable[[], None] = lambda: None
+    tensorflow: bool = True
+    positional: str = ""
+
+
+def run_one_of(
+    subcommands: Mapping[str, Subcommand], errors: tuple[type[Exception], ...] = (ValueError,)
+) -> None:
+    """Runs the subcommand that the first argument names; without one, lists them."""
+    program, *words = sys.argv
+    if not words or words[0] in ("-h", "-help", "--help", "--helpfull"):
+        module = sys.modules["__main__"]
+        texts = {name: one.main.__doc__ or "" for name, one in subcommands.items()}
+        naming = f"python -m {module.__spec__.name} NAME" if module.__spec__ else f"{program} NAME"
+        print(help_page.overview(module.__doc__ or "", texts, naming), end="")
+        sys.exit(0)
+    name = words[0]
+    if name not in subcommands:
+        hint = help_page.nearest(name, subcommands)
+        _refuse(f"{name!r} is none of {', '.join(subcommands)}{hint}")
+    chosen = subcommands[name]
+    chosen.define_flags()
+    sys.argv = [program, *words[1:]]
+    run(
+        chosen.main,
+        errors,
+        tensorflow=chosen.tensorflow,
+        positional=chosen.positional,
+        doc=chosen.main.__doc__ or name,
+    )
+
+
+def list_commands(package: str, names: Sequence[str]) -> None:
+    """Prints the commands of a package, a line each: `python -m PACKAGE`; ends the process."""
+    words = sys.argv[1:]
+    if words and words[0] not in ("-h", "-help", "--help", "--helpfull"):
+        sys.exit(f"error: write python -m {package}.NAME; without one, the names are listed")
+    module = sys.modules["__main__"]
+    summaries = {}
+    for name in names:  # read, not imported: a list should not load what it lists
+        source = Path(module.__file__).with_name(f"{name}.py").read_text()
+        summaries[name] = ast.get_docstring(ast.parse(source)) or ""
+    naming = f"python -m {package}.NAME"
+    print(help_page.overview(module.__doc__ or "", summaries, naming), end="")
+    sys.exit(0)

@@ -8,264 +8,267 @@ values stand where the paper is silent; "ours" is a choice of this project.
 """
 
 import dataclasses
-from collections.abc import Sequence
+import functools
 from typing import Any
 
-from absl import flags
+from gala_tf import command
 
+POSITIVE = command.Range("positive", lambda x: x > 0)
+NOT_NEGATIVE = command.Range("not negative", lambda x: x >= 0)
+BELOW_1 = command.Range("at least 0 and below 1", lambda x: 0 <= x < 1)
+AT_MOST_1 = command.Range("above 0 and at most 1", lambda x: 0 < x <= 1)
 
-def _flag(default: Any, help: str, choices: tuple[str, ...] = (), same_result: bool = False):
-    """A field of Config. `same_result`: it may change between a run and its resumption, since
-    it changes where or how fast a run computes but not what."""
-    metadata = {"help": help, "choices": choices, "same_result": same_result}
-    if isinstance(default, tuple):
-        return dataclasses.field(default_factory=lambda: default, metadata=metadata)
-    return dataclasses.field(default=default, metadata=metadata)
-
-
-POSITIVE = (
-    "image_size",
-    "shuffle_buffer",
-    "width_multiplier",
-    "reduction_ratio",
-    "epochs",
-    "global_batch_size",
-    "learning_rate_per_256",
-    "steps_per_loop",
-    "eval_every_epochs",
-    "keep_checkpoints",
-    "cpu_devices",
-)
-NOT_NEGATIVE = (
-    "map_loss_weight",
-    "weight_decay",
-    "warmup_epochs",
-    "eval_batch_size",
-    "checkpoint_every_steps",
-    "stop_after_steps",
-    "stall_timeout_seconds",
-    "save_patience_seconds",
-)
-BELOW_1 = ("momentum", "label_smoothing", "batch_norm_momentum")
-AT_MOST_1 = ("crop_fraction", "decay_factor")
+# `same_result`: may change between a run and its resumption, since it changes where or how fast a
+# run computes but not what.
+_flag = functools.partial(command.flag, same_result=False)
+_data = functools.partial(_flag, group="data")
+_maps = functools.partial(_flag, group="click maps")
+_network = functools.partial(_flag, group="network")
+_optimisation = functools.partial(_flag, group="optimisation")
+_run = functools.partial(_flag, group="run")
+_hardware = functools.partial(_flag, group="hardware")
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
     """Hyper-parameters of a run. Field names are the flags' names; units are in the help texts."""
 
-    # --- data
-    data_dir: str = _flag(
+    data_dir: str = _data(
         "", "Directory of TFRecord shards made by data_prep (local or gs://).", same_result=True
     )
-    build_data_with: str = _flag(
+    build_data_with: str = _data(
         "",
-        "Where data_dir holds no data set, first run `python -m data_prep.build_tfrecords "
-        "--source=THIS --output_dir=DATA_DIR`. For sources that need no input, as `quickstart`.",
+        "Source to build data_dir from where it holds no data set: `quickstart`, or another that "
+        "needs no input. Runs `python -m data_prep.build_tfrecords --source=THIS "
+        "--output_dir=DATA_DIR`.",
         same_result=True,
     )
-    train_split: str = _flag("train", "Split to train on.")
-    validation_split: str = _flag("validation", "Split that selects best/ by top-1 (paper).")
-    test_split: str = _flag(
+    train_split: str = _data("train", "Split to train on.")
+    validation_split: str = _data("validation", "Split that selects best/ by top-1 (paper).")
+    test_split: str = _data(
         "",
         "Split evaluated once, after training, with the best weights. Empty: none.",
         same_result=True,
     )
-    image_size: int = _flag(224, "Height = width of the network's input, pixels (paper).")
-    crop: str = _flag(
+    image_size: int = _data(
+        224, "Height = width of the network's input, pixels (paper).", within=POSITIVE
+    )
+    crop: str = _data(
         "paper",
-        "Training crop: `paper` = random position, fixed scale; `inception` = random "
-        "area and aspect (Table 2's networks); `center` = the evaluation crop.",
+        "Training crop: random position (paper); random area and aspect too (Table 2); or as in "
+        "evaluation.",
         ("paper", "inception", "center"),
     )
-    crop_fraction: float = _flag(
-        0.875, "Side of the `paper` and the evaluation crop / short side: 224 / 256 (paper)."
+    crop_fraction: float = _data(
+        0.875,
+        "Side of the `paper` and the evaluation crop / short side: 224 / 256 (paper).",
+        within=AT_MOST_1,
     )
-    flip: bool = _flag(True, "Mirror half of the training images, with their maps (paper).")
-    shuffle_buffer: int = _flag(10_000, "Examples the shuffle draws from (ours).")
+    flip: bool = _data(True, "Mirror half of the training images, with their maps (paper).")
+    shuffle_buffer: int = _data(
+        10_000, "Examples the shuffle draws from (ours).", within=POSITIVE, shown=False
+    )
 
-    # --- click maps
-    map_source: str = _flag(
+    map_source: str = _maps(
         "clickmaps",
         "What supervises attention: click maps, or `boxes` = the rectangle that "
         "spans each (Table 3, 'w/ b. boxes').",
         ("clickmaps", "boxes"),
     )
-    map_target: str = _flag(
+    map_target: str = _maps(
         "attention",
         "What the maps supervise: `attention`, or `activity` of the same layers "
         "(Table 3, 'ResNet-50 w/ ClickMe').",
         ("attention", "activity"),
     )
-    map_loss_weight: float = _flag(6.0, "lambda of Eq. 1 (paper); 0 trains without maps.")
-    clickmap_blur: str = _flag(
+    map_loss_weight: float = _maps(
+        6.0, "lambda of Eq. 1 (paper); 0 trains without maps.", within=NOT_NEGATIVE
+    )
+    clickmap_blur: str = _maps(
         "box:49",
         "Blur of the maps, pixels of the stored image: box:K (paper: 49), "
         "gaussian:K,SIGMA, disc:K or none.",
     )
-    map_resize: str = _flag(
+    map_resize: str = _maps(
         "auto",
         "How maps are resized: `auto` = bilinear on a TPU, bicubic elsewhere (paper).",
         ("auto", "bilinear", "bicubic"),
     )
 
-    # --- network
-    depth: int = _flag(50, "ResNet depth: 18, 34, 50, 101, 152 or 200 (paper: 50).")
-    stage_blocks: tuple[int, ...] = _flag(
+    depth: int = _network(50, "ResNet depth: 18, 34, 50, 101, 152 or 200 (paper: 50).")
+    stage_blocks: tuple[int, ...] = _network(
         (),
         "Units per stage, e.g. 1,1,6,1, of a bottleneck network that is in no table; "
         "overrides depth.",
     )
-    stage_widths: tuple[int, ...] = _flag((), "Channels per stage; default 64,128,256,512.")
-    width_multiplier: float = _flag(1.0, "Scales all widths.")
-    version: str = _flag(
+    stage_widths: tuple[int, ...] = _network(
+        (), "Channels per stage; default 64,128,256,512.", shown=False
+    )
+    width_multiplier: float = _network(1.0, "Scales all widths.", within=POSITIVE, shown=False)
+    version: str = _network(
         "v1",
         "Residual unit: v1 post-activation, v2 pre-activation (paper: "
         "both, 'approximately equal').",
         ("v1", "v2"),
     )
-    stem: str = _flag(
+    stem: str = _network(
         "imagenet",
         "imagenet = 7x7/2 and pooling; small = 3x3/2; tiny = 3x3/1.",
         ("imagenet", "small", "tiny"),
     )
-    attention: str = _flag("gala", "Attention layer: none, se, gala (or one of your own).")
-    attention_units: str = _flag(
+    attention: str = _network("gala", "Attention layer: none, se, gala (or one of your own).")
+    attention_units: str = _network(
         "stage3", "Units with attention: stage3 (paper's six), all (classic SE), or a list."
     )
-    reduction_ratio: int = _flag(4, "r of the attention layers (paper).")
-    saliency_bias: float = _flag(1.0, "Initial bias of GALA's local saliency (ours).")
-    zero_init_residual: bool = _flag(
-        False, "Start v1 units without attention as the identity (last gamma = 0)."
+    reduction_ratio: int = _network(4, "r of the attention layers (paper).", within=POSITIVE)
+    saliency_bias: float = _network(
+        1.0, "Initial bias of GALA's local saliency (ours).", shown=False
     )
-    batch_norm_momentum: float = _flag(0.9, "Decay of the moving statistics (TPU ResNet).")
-    synchronized_batch_norm: bool = _flag(False, "Batch statistics over all replicas.")
+    zero_init_residual: bool = _network(
+        False, "Start v1 units without attention as the identity (last gamma = 0).", shown=False
+    )
+    batch_norm_momentum: float = _network(
+        0.9, "Decay of the moving statistics (TPU ResNet).", within=BELOW_1, shown=False
+    )
+    synchronized_batch_norm: bool = _network(False, "Batch statistics over all replicas.")
 
-    # --- optimisation
-    epochs: float = _flag(100.0, "Passes over the training split (paper).")
-    global_batch_size: int = _flag(
+    epochs: float = _optimisation(100.0, "Passes over the training split (paper).", within=POSITIVE)
+    global_batch_size: int = _optimisation(
         1024,
         "Images per step, all replicas together (paper: 1024 on TPUs, 32 on the ClickMe subset).",
+        within=POSITIVE,
     )
-    learning_rate_per_256: float = _flag(
-        0.1, "Base learning rate for a global batch of 256; scales with the batch (TPU ResNet)."
+    learning_rate_per_256: float = _optimisation(
+        0.1,
+        "Base learning rate for a global batch of 256; scales with the batch (TPU ResNet).",
+        within=POSITIVE,
     )
-    schedule: str = _flag(
+    schedule: str = _optimisation(
         "piecewise",
         "Learning rate after warm-up: the paper's steps, or a cosine to 0.",
         ("piecewise", "cosine"),
     )
-    warmup_epochs: float = _flag(5.0, "Length of the linear warm-up (TPU ResNet).")
-    decay_epochs: tuple[float, ...] = _flag(
+    warmup_epochs: float = _optimisation(
+        5.0, "Length of the linear warm-up (TPU ResNet).", within=NOT_NEGATIVE
+    )
+    decay_epochs: tuple[float, ...] = _optimisation(
         (30.0, 60.0, 80.0, 90.0), "Epochs at which the rate is multiplied by decay_factor (paper)."
     )
-    decay_factor: float = _flag(0.1, "(paper)")
-    momentum: float = _flag(0.9, "Nesterov momentum (paper: Nesterov; value: TPU ResNet).")
-    weight_decay: float = _flag(1e-4, "L2 on kernels only (TPU ResNet).")
-    label_smoothing: float = _flag(0.0, "Mass moved from the true class to all classes (paper: 0).")
-    precision: str = _flag(
+    decay_factor: float = _optimisation(
+        0.1, "What the rate is multiplied by at decay_epochs (paper).", within=AT_MOST_1
+    )
+    momentum: float = _optimisation(
+        0.9, "Nesterov momentum (paper: Nesterov; value: TPU ResNet).", within=BELOW_1
+    )
+    weight_decay: float = _optimisation(
+        1e-4, "L2 on kernels only (TPU ResNet).", within=NOT_NEGATIVE
+    )
+    label_smoothing: float = _optimisation(
+        0.0, "Mass moved from the true class to all classes (paper: 0).", within=BELOW_1
+    )
+    precision: str = _optimisation(
         "float32",
         "Arithmetic of the layers; variables and losses stay float32.",
         ("float32", "mixed_bfloat16", "mixed_float16"),
     )
-    jit_compile: bool = _flag(
+    jit_compile: bool = _optimisation(
         False,
         "Compile the training step with XLA; one replica only. Measure whether it pays on your "
         "device: experiments/benchmarks/xla.py. A TPU always does it.",
     )
 
-    # --- run
-    model_dir: str = _flag(
+    model_dir: str = _run(
         "", "Run directory: flags, checkpoints, metrics, figures.", same_result=True
     )
-    seed: int = _flag(0, "Seeds initial weights, shuffling and augmentation.")
-    deterministic: bool = _flag(
+    seed: int = _run(0, "Seeds initial weights, shuffling and augmentation.")
+    deterministic: bool = _run(
         True,
         "Same seed, same flags, same shards: same weights, bit for bit on a CPU; slower on "
         "a GPU. A TPU is deterministic as it is.",
     )
-    steps_per_loop: int = _flag(100, "Training steps per call from the host.", same_result=True)
-    eval_every_epochs: float = _flag(
-        1.0, "Validate, and keep the best weights, each so many epochs."
+    steps_per_loop: int = _run(
+        100, "Training steps per call from the host.", same_result=True, within=POSITIVE
     )
-    eval_batch_size: int = _flag(
-        0, "Images per evaluation step; 0 = global_batch_size.", same_result=True
+    eval_every_epochs: float = _run(
+        1.0, "Validate, and keep the best weights, each so many epochs.", within=POSITIVE
     )
-    checkpoint_every_steps: int = _flag(
-        0, "Steps between checkpoints; 0 = at each validation.", same_result=True
+    eval_batch_size: int = _run(
+        0,
+        "Images per evaluation step; 0 = global_batch_size.",
+        same_result=True,
+        within=NOT_NEGATIVE,
     )
-    keep_checkpoints: int = _flag(3, "Rolling checkpoints kept.", same_result=True)
-    stop_after_steps: int = _flag(
+    checkpoint_every_steps: int = _run(
+        0,
+        "Steps between checkpoints; 0 = at each validation.",
+        same_result=True,
+        within=NOT_NEGATIVE,
+    )
+    keep_checkpoints: int = _run(3, "Rolling checkpoints kept.", same_result=True, within=POSITIVE)
+    stop_after_steps: int = _run(
         0,
         "End the session, resumably, at this step (a rehearsal, a time slot); 0 = never.",
         same_result=True,
+        within=NOT_NEGATIVE,
     )
-    profile_steps: tuple[int, ...] = _flag(
+    profile_steps: tuple[int, ...] = _run(
         (),
         "FIRST,LAST: trace these steps, both counted, into model_dir for TensorBoard's profiler.",
         same_result=True,
     )
-    allow_flag_changes: bool = _flag(
+    allow_flag_changes: bool = _run(
         False, "Resume although flags changed since the run began.", same_result=True
     )
 
-    on_bad_record: str = _flag(
+    on_bad_record: str = _run(
         "fail",
-        "A training record that cannot be read, met in the middle of a run: `fail` = end, naming "
-        "it; `skip` = go on from the newest checkpoint without all such records of the split, "
-        "listed in bad_records.json (at most 10 %).",
+        "When a training record cannot be read: end, naming it; or go on without. `skip` goes back "
+        "to the newest checkpoint and lists all such records of the split in bad_records.json (at "
+        "most 10 %).",
         ("fail", "skip"),
         same_result=True,
     )
-    stall_timeout_seconds: float = _flag(
+    stall_timeout_seconds: float = _run(
         300.0,
         "Report, with the stage that stalls, steps that take longer; 0 = never.",
         same_result=True,
+        within=NOT_NEGATIVE,
+        shown=False,
     )
-    save_patience_seconds: float = _flag(
+    save_patience_seconds: float = _run(
         600.0,
         "Where a checkpoint or log cannot be written (full disk), wait and try again so long "
         "before the run ends.",
         same_result=True,
+        within=NOT_NEGATIVE,
+        shown=False,
     )
-    preemption_notice: str = _flag(
+    preemption_notice: str = _run(
         "auto",
         "`auto` = on Google Compute Engine, save and end when the machine is about to be taken "
         "away; `none` = on signals only.",
         ("auto", "none"),
         same_result=True,
+        shown=False,
     )
 
-    # --- hardware
-    tpu: str = _flag(
+    tpu: str = _hardware(
         "",
         "`local` on a TPU VM, a TPU's name, or grpc://ip:8470. Empty: all local GPUs, or the CPU.",
         same_result=True,
     )
-    tpu_zone: str = _flag("", "Zone of a TPU given by name.", same_result=True)
-    gcp_project: str = _flag("", "Project of a TPU given by name.", same_result=True)
-    cpu_devices: int = _flag(
-        1, "Logical CPU devices that share a batch, for tests.", same_result=True
+    tpu_zone: str = _hardware("", "Zone of a TPU given by name.", same_result=True)
+    gcp_project: str = _hardware("", "Project of a TPU given by name.", same_result=True)
+    cpu_devices: int = _hardware(
+        1,
+        "Logical CPU devices that share a batch, for tests.",
+        same_result=True,
+        within=POSITIVE,
+        shown=False,
     )
 
     def __post_init__(self):
-        for field in dataclasses.fields(self):
-            value, choices = getattr(self, field.name), field.metadata["choices"]
-            if choices and value not in choices:
-                raise ValueError(
-                    f"--{field.name} must be one of {', '.join(choices)}. Received: {value!r}."
-                )
-        # Written so that NaN fails, too.
-        for names_, holds, words in (
-            (POSITIVE, lambda x: x > 0, "positive"),
-            (NOT_NEGATIVE, lambda x: x >= 0, "not negative"),
-            (BELOW_1, lambda x: 0 <= x < 1, "at least 0 and below 1"),
-            (AT_MOST_1, lambda x: 0 < x <= 1, "above 0 and at most 1"),
-        ):
-            for name in names_:
-                value = getattr(self, name)
-                if not (holds(value) and value < float("inf")):
-                    raise ValueError(f"--{name} must be {words}. Received: {value}.")
+        command.check(self)
         if list(self.decay_epochs) != sorted(self.decay_epochs):
             raise ValueError(f"--decay_epochs must ascend. Received: {self.decay_epochs}.")
         if self.profile_steps and not (
@@ -286,72 +289,11 @@ def names() -> list[str]:
     return [field.name for field in dataclasses.fields(Config)]
 
 
-def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
-    """Declares one absl flag per field of Config."""
-    for field in dataclasses.fields(Config):
-        default = _default(field)
-        arguments = dict(
-            name=field.name, default=default, help=field.metadata["help"], flag_values=flag_values
-        )
-        if field.metadata["choices"]:
-            flags.DEFINE_enum(enum_values=list(field.metadata["choices"]), **arguments)
-        elif isinstance(default, bool):
-            flags.DEFINE_bool(**arguments)
-        elif isinstance(default, int):
-            flags.DEFINE_integer(**arguments)
-        elif isinstance(default, float):
-            flags.DEFINE_float(**arguments)
-        elif isinstance(default, tuple):
-            arguments["default"] = [str(item) for item in default]
-            flags.DEFINE_list(**arguments)
-        else:
-            flags.DEFINE_string(**arguments)
-
-
-def from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Config:
-    """The Config that the parsed flags describe; ValueError names a flag that is out of range."""
-    values = {}
-    for field in dataclasses.fields(Config):
-        value = getattr(flag_values, field.name)
-        values[field.name] = _numbers(field, value) if isinstance(value, list) else value
-    return Config(**values)
-
-
-def to_flagfile(config: Config) -> str:
-    """All of `config`, one `--name=value` a line: a flagfile."""
-    lines = []
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if isinstance(value, tuple):
-            value = ",".join(str(item) for item in value)
-        elif isinstance(value, bool):
-            value = str(value).lower()
-        lines.append(f"--{field.name}={value}")
-    return "\n".join(lines) + "\n"
-
-
-def from_arguments(arguments: Sequence[str], origin: str) -> Config:
-    """The Config that `arguments` (`--name=value` each, `--flagfile=` too) describe by themselves.
-
-    Args:
-        arguments: as on a command line; flags that are not among them take their defaults.
-        origin: where they are from, for the error message.
-
-    Raises:
-        ValueError: a flag that does not exist, or a value out of range.
-    """
-    flag_values = flags.FlagValues()
-    define_flags(flag_values)
-    flags.DEFINE_string("flagfile", "", "", flag_values=flag_values)
-    flags.DEFINE_string("undefok", "", "", flag_values=flag_values)
-    try:
-        words = flag_values(["", *arguments])[1:]
-    except flags.Error as error:
-        raise ValueError(f"{origin}: {error}") from error
-    stray = [word for word in words if word.strip() and not word.startswith(("#", "//"))]
-    if stray:
-        raise ValueError(f"{origin}: {' '.join(stray)!r} is no flag; write --name=value.")
-    return from_flags(flag_values)
+# As those of `command`, for Config.
+define_flags = functools.partial(command.define_flags, Config)
+from_flags = functools.partial(command.from_flags, Config)
+from_arguments = functools.partial(command.from_arguments, Config)
+to_flagfile = command.to_flagfile
 
 
 def changed_flags(old: Config, new: Config) -> dict[str, tuple[Any, Any]]:
@@ -362,20 +304,3 @@ def changed_flags(old: Config, new: Config) -> dict[str, tuple[Any, Any]]:
         if not field.metadata["same_result"]
         and getattr(old, field.name) != getattr(new, field.name)
     }
-
-
-def _default(field):
-    if field.default is not dataclasses.MISSING:
-        return field.default
-    return field.default_factory()
-
-
-def _numbers(field, items):
-    """A list flag's items as a tuple of the field's numbers."""
-    kind = float if "float" in str(field.type) else int
-    try:
-        return tuple(kind(item) for item in items if str(item).strip())
-    except ValueError as error:
-        raise ValueError(
-            f"--{field.name} must be a comma-separated list of numbers. Received: {items}."
-        ) from error

@@ -321,8 +321,7 @@ if __name__ == "__main__":
         classifiers.define_flags()
         command.run(classifiers.main)
     else:
-        config.define_flags()
-        flags.adopt_module_key_flags(config)
+        config.define_flags(shown=("model_dir", "data_dir", "eval_batch_size", "tpu"))
         flags.DEFINE_string("split", "test", "Split to evaluate.")
         flags.DEFINE_enum("checkpoint", "best", ["best", "newest"], "Which weights.")
         command.run(main)

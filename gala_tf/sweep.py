@@ -5,7 +5,8 @@
         --runs=RUNS/clickme --commands=commands.txt
 
 All flags of training are the base that the rows share; rows set `--attention`, `--map_source`,
-`--map_target` and `--map_loss_weight` (`rows.py`), and the sweep sets `--seed` and `--model_dir`:
+`--map_target` and `--map_loss_weight` (`paper/published.py`), the sweep sets `--seed` and
+`--model_dir`:
 
     RUNS/<row>/seed-<n>/             RUNS/lambda-<value>/seed-<n>/
 
@@ -18,274 +19,12 @@ nothing, and writes what is left to run, a shell command a line, for any schedul
 is reported, the others go on, and the exit status is 1.
 """
 
-import dataclasses
-import json
-import os
-import shlex
 import sys
-from collections.abc import Sequence
 
 from absl import flags
 
-from gala_tf import command, config, report
-from gala_tf.data import files
-from gala_tf.paper import job_queue, rows
-
-TRAIN = ("-m", "gala_tf.train")
-TOLD_APART_BY = ("--attention=", "--map_source=", "--map_target=", "--map_loss_weight=", "--seed=")
-
-
-class FailedRunsError(RuntimeError):
-    """Some runs failed; the message names them and their logs."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """A run of a sweep: its name, which is its directory below `--runs`, and its flags."""
-
-    name: str
-    config: config.Config
-
-
-# ------------------------------------------------------------------ what to run
-
-
-def expand(
-    base: config.Config,
-    row_keys: Sequence[str],
-    lambdas: Sequence[float],
-    seeds: Sequence[int],
-    root: str,
-) -> list[Run]:
-    """All runs of a sweep, seed by seed.
-
-    Args:
-        base: flags that all runs share; its `map_loss_weight` is that of the rows with maps.
-        row_keys: keys of `rows.ROWS`.
-        lambdas: weights of the map loss, for `rows.FIGURE_7_ROW`.
-        seeds: of initial weights, shuffling and augmentation.
-        root: directory of the runs, local or gs://.
-
-    Raises:
-        ValueError: an unknown row, something twice, nothing to run, or rows with maps on a base
-            without; names the flag.
-    """
-    if not root:
-        raise ValueError("--runs is not set: name the directory that the sweep shall fill.")
-    if not base.test_split:
-        raise ValueError(
-            "--test_split is not set. A sweep's runs end with its evaluation, by which finished "
-            "runs are known; name the split that shall be compared (Table 4: validation)."
-        )
-    unknown = [key for key in row_keys if key not in rows.ROWS]
-    if unknown:
-        raise ValueError(f"--rows: no {', '.join(unknown)}; there are {', '.join(rows.ROWS)}.")
-    for name, items in (("rows", row_keys), ("lambdas", lambdas), ("seeds", seeds)):
-        if len(set(items)) < len(items):
-            raise ValueError(f"--{name} has something twice: {', '.join(map(str, items))}.")
-    if not seeds or not (row_keys or lambdas):
-        raise ValueError("Nothing to run: --seeds, and --rows or --lambdas, must not be empty.")
-    with_maps = [key for key in row_keys if rows.ROWS[key].has_maps]
-    if with_maps and base.map_loss_weight == 0:
-        raise ValueError(
-            f"--rows: {', '.join(with_maps)} need maps, but the base has --map_loss_weight=0. Set "
-            "the lambda that they shall have (paper: 6)."
-        )
-    found = []
-    for seed in seeds:
-        tables = [(key, rows.ROWS[key].overrides(base.map_loss_weight)) for key in row_keys]
-        runs = [_run(base, root, name, seed, changes) for name, changes in tables]
-        for value in lambdas:
-            changes = {**rows.ROWS[rows.FIGURE_7_ROW].flags, "map_loss_weight": value}
-            run = _run(base, root, f"lambda-{value:g}", seed, changes)
-            if all(config.changed_flags(run.config, other.config) for other in runs):
-                runs.append(run)
-        found += runs
-    return found
-
-
-def _run(base, root, name, seed, changes):
-    name = f"{name}/seed-{seed}"
-    model_dir = f"{root.rstrip('/')}/{name}"
-    return Run(name, dataclasses.replace(base, **changes, seed=seed, model_dir=model_dir))
-
-
-def arguments(run_config: config.Config) -> list[str]:
-    """The flags of `gala_tf.train` that make this run: what tells the sweep's runs apart, and
-    what differs from its default."""
-    defaults = set(config.to_flagfile(config.Config()).splitlines())
-    return [
-        line
-        for line in config.to_flagfile(run_config).splitlines()
-        if line not in defaults or line.startswith(TOLD_APART_BY)
-    ]
-
-
-# ------------------------------------------------------------------ what is there already
-
-
-def results(run: Run) -> dict | None:
-    """What a finished run's test evaluation found; None for a run that has not come to its end.
-
-    Results alone do not do: `gala_tf.evaluate` writes the same file of a run that still trains.
-    """
-    import tensorflow as tf
-
-    from gala_tf.runs import directory, logs
-    from gala_tf.training import plan
-
-    model_dir, split = run.config.model_dir, run.config.test_split
-    path = os.path.join(model_dir, f"results-{split}.json")
-    if not (tf.io.gfile.exists(path) and _has_begun(run)):
-        return None
-    steps = [line["step"] for line in logs.read_metrics(model_dir) if line["kind"] == "train"]
-    if steps:  # a copy of a run without its log counts by its results
-        begun_with, info = directory.load(model_dir)
-        if steps[-1] < plan.make_plan(begun_with, info, replicas=1).total_steps:
-            return None
-    with tf.io.gfile.GFile(path) as file:
-        return json.loads(file.read())
-
-
-def _has_begun(run):
-    import tensorflow as tf
-
-    from gala_tf.runs import directory
-
-    return tf.io.gfile.exists(os.path.join(run.config.model_dir, directory.FLAGS_FILE))
-
-
-def check_flags(runs: Sequence[Run]) -> None:
-    """ValueError if a directory of the sweep holds a run with other flags; names all differences.
-
-    Also for finished runs, and whatever `--allow_flag_changes` says: their numbers would stand for
-    what was asked.
-    """
-    from gala_tf.runs import directory
-
-    lines = []
-    for run in filter(_has_begun, runs):
-        began_with, _ = directory.load(run.config.model_dir)
-        lines += [
-            f"{run.config.model_dir}: --{name} was {old!r}, is {new!r}"
-            for name, (old, new) in config.changed_flags(began_with, run.config).items()
-        ]
-    if lines:
-        raise ValueError(
-            "--runs has runs with other flags; use another --runs, or the old flags:\n  "
-            + "\n  ".join(lines)
-        )
-
-
-def prepare_data(unfinished: Sequence[Run], begun: Sequence[Run]) -> None:
-    """Builds the data set, if it may be, before runs start that would each build it; checks it.
-
-    Raises:
-        ValueError: no data set, or another than the one that a run of the sweep began with.
-    """
-    from gala_tf.runs import directory
-    from gala_tf.training import plan
-
-    # What plan checks depends on the run only through whether it has maps.
-    kinds = {run.config.map_loss_weight > 0: run for run in unfinished}
-    for run in kinds.values():
-        info = plan.prepare_data(run.config)
-    for run in begun:
-        directory.check(run.config, info)
-
-
-# ------------------------------------------------------------------ running
-
-
-def write_commands(unfinished: Sequence[Run], path: str) -> None:
-    """Writes a shell command a line, for a scheduler, to a file or to stdout (`-`).
-
-    They do not build the data set, which several that start at once would do in each other's way.
-    """
-    lines = [
-        shlex.join(
-            ["python", *TRAIN, *arguments(dataclasses.replace(r.config, build_data_with=""))]
-        )
-        for r in unfinished
-    ]
-    text = "".join(line + "\n" for line in lines)
-    if path == "-":
-        print(text, end="")
-    else:
-        files.write(path, text)
-    for run in unfinished[:1]:
-        if run.config.build_data_with:
-            _say(
-                "before these, once: python -m data_prep.build_tfrecords "
-                f"--source={run.config.build_data_with} --output_dir={run.config.data_dir}"
-            )
-    _say(f"{len(lines)} commands in {'stdout' if path == '-' else path}")
-
-
-def log_path(run: Run) -> str:
-    """Where a run's output goes: into its directory, or, for one that is not local, beside here."""
-    remote = "://" in run.config.model_dir
-    return os.path.join(
-        "sweep_logs" if remote else run.config.model_dir, *remote * (run.name,), "train.log"
-    )
-
-
-def run_here(unfinished: Sequence[Run], slots: Sequence[job_queue.Slot]) -> None:
-    """Trains the runs on this machine.
-
-    Raises:
-        FailedRunsError: some failed, after all others have ended.
-        job_queue.Stopped: a signal came.
-    """
-    by_name = {run.name: run for run in unfinished}
-
-    def outcome(job, status):
-        if status:
-            how = f"exit status {status}" if status > 0 else f"signal {-status}"
-            return False, f"FAILED with {how}"
-        found = results(by_name[job.name])
-        if found is None:
-            return False, "ENDED BEFORE ITS LAST STEP"
-        return True, f"{found['split']} top-1 error {100 * (1 - found['top1']):.1f} %"
-
-    jobs = [
-        job_queue.Job(run.name, (sys.executable, *TRAIN, *arguments(run.config)), log_path(run))
-        for run in unfinished
-    ]
-    failed = job_queue.run_all(jobs, slots, outcome, _say)
-    if failed:
-        logs = "\n  ".join(f"{name}: {log_path(by_name[name])}" for name in failed)
-        raise FailedRunsError(
-            f"{len(failed)} of {len(jobs)} runs failed; the same command tries them again. Their "
-            f"logs:\n  {logs}"
-        )
-
-
-def sweep(runs: Sequence[Run], slots: Sequence[job_queue.Slot], commands: str = "") -> None:
-    """Runs what is not finished, or writes it down as commands.
-
-    Args:
-        runs: from `expand`.
-        slots: where they run.
-        commands: a file, or `-`, for the commands; empty to run them here.
-    """
-    check_flags(runs)
-    unfinished = [run for run in runs if results(run) is None]
-    begun = [run for run in unfinished if _has_begun(run)]
-    _say(
-        f"{len(runs)} runs: {len(runs) - len(unfinished)} finished, {len(begun)} to resume, "
-        f"{len(unfinished) - len(begun)} to begin"
-    )
-    if commands:
-        write_commands(unfinished, commands)
-    elif unfinished:
-        finished = [run for run in runs if run not in unfinished]
-        prepare_data(unfinished, [*finished, *begun])
-        run_here(unfinished, slots)
-
-
-def _say(line):
-    print(line, file=sys.stderr, flush=True)
+from gala_tf import command, config
+from gala_tf.paper import job_queue, published
 
 
 def _numbers(name, kind):
@@ -300,11 +39,14 @@ def _numbers(name, kind):
 
 def main() -> None:
     """Sweeps as the flags say."""
+    from gala_tf.paper import sweeps
+    from gala_tf.paper.report import build
+
     asked = flags.FLAGS
     if asked.commands and (asked.devices or asked.workers):
-        _say("--commands: runs nothing here, so --devices and --workers mean nothing")
+        sweeps.say("--commands: runs nothing here, so --devices and --workers mean nothing")
     slots = [] if asked.commands else job_queue.make_slots(asked.devices, asked.workers)
-    runs = expand(
+    runs = sweeps.expand(
         config.from_flags(),
         asked.rows,
         _numbers("lambdas", float),
@@ -312,20 +54,20 @@ def main() -> None:
         asked.runs,
     )
     try:
-        sweep(runs, slots, asked.commands)
+        sweeps.sweep(runs, slots, asked.commands)
         if asked.report_dir and not asked.commands:
-            _say(f"wrote {report.build([asked.runs], asked.report_dir)}")
+            sweeps.say(f"wrote {build.build([asked.runs], asked.report_dir)}")
     except job_queue.Stopped as stopped:
-        _say(f"stopped by {stopped}; the same command resumes")
+        sweeps.say(f"stopped by {stopped}; the same command resumes")
         sys.exit(128 + stopped.signal_number)
 
 
 def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
     """Declares the sweep's own flags; those of training are declared by `config.define_flags`."""
     own = {"flag_values": flag_values}
-    keys = ", ".join(rows.ROWS)
+    keys = ", ".join(published.ROWS)
     flags.DEFINE_string("runs", "", "Directory of all runs, local or gs://.", **own)
-    flags.DEFINE_list("rows", list(rows.ROWS), f"Rows of tables: {keys}. Empty: none.", **own)
+    flags.DEFINE_list("rows", list(published.ROWS), f"Rows of tables: {keys}. Empty: none.", **own)
     flags.DEFINE_list(
         "lambdas", [], "Weights of the map loss (Figure 7) to train GALA with.", **own
     )
@@ -345,7 +87,6 @@ def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
 
 
 if __name__ == "__main__":
-    config.define_flags()
-    flags.adopt_module_key_flags(config)
     define_flags()
-    command.run(main, (ValueError, FailedRunsError))
+    config.define_flags(shown=("data_dir", "build_data_with", "map_loss_weight"))
+    command.run(main, (ValueError, job_queue.FailedRunsError))

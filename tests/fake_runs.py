@@ -11,7 +11,7 @@ import numpy as np
 from gala_tf import config, evaluate
 from gala_tf.data import dataset_info
 from gala_tf.evaluation import per_image, scores
-from gala_tf.paper import rows
+from gala_tf.paper import published
 from gala_tf.runs import directory as run_directory
 
 IMAGES, CLASSES, SIDE = 60, ("ant", "bee", "cat", "dog"), 4
@@ -19,7 +19,7 @@ LAYERS = ("stage3_block1", "stage3_block2")
 
 
 def data_set(name="fake", seed=0, images=IMAGES, command="by hand"):
-    """A `records.DatasetInfo` whose shards' hashes differ with `seed`."""
+    """A `dataset_info.DatasetInfo` whose shards' hashes differ with `seed`."""
     splits = {
         split: dataset_info.Split(
             count,
@@ -53,7 +53,7 @@ def run_config(row="gala_clickmaps", map_loss_weight=1.0, seed=0, **changes):
         "stage_blocks": (1, 1, 2, 1),
         "global_batch_size": 20,
         "seed": seed,
-        **rows.ROWS[row].overrides(map_loss_weight),
+        **published.ROWS[row].overrides(map_loss_weight),
         **changes,
     }
     return config.Config(**flags)

@@ -9,7 +9,7 @@ import tensorflow as tf
 from absl import flags
 from PIL import Image
 
-from data_prep import build_tfrecords
+from data_prep.building import build as builder
 from data_prep.building import flags as build_flags
 from data_prep.sources import SourceOptions
 from gala_tf.data import dataset_info, records
@@ -75,7 +75,7 @@ def build(output_dir, *arguments, **options):
     build_flags.define(flag_values)
     options = {"output_dir": output_dir, "clickmap_grid": 8} | options
     flag_values(["x", *arguments, *(f"--{name}={value}" for name, value in options.items())])
-    return build_tfrecords.build(flag_values, "the command")
+    return builder.build(flag_values, "the command")
 
 
 def read(directory, info=None):

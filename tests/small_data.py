@@ -11,7 +11,7 @@ from PIL import Image
 
 from data_prep.building import encoding
 from gala_tf import config
-from gala_tf.data import dataset_info, records
+from gala_tf.data import dataset_info, schema, tfrecord_files
 
 SIZE = 32
 COLORS = np.array([[220, 40, 40], [40, 200, 40], [50, 70, 230], [220, 200, 40]])
@@ -52,17 +52,17 @@ def make_example(index, split):
         y, x = np.maximum([top, left] + shift, 0)
         counts[y : y + 12, x : x + 12] = rng.integers(1, 4)
         maps.append(counts)
-    return records.Example(f"{split}/{index}", file.getvalue(), label, tuple(maps), split=split)
+    return schema.Example(f"{split}/{index}", file.getvalue(), label, tuple(maps), split=split)
 
 
 def build(directory, counts=COUNTS, shards=3):
-    """Writes the data set into `directory`; returns its `records.DatasetInfo`."""
+    """Writes the data set into `directory`; returns its `dataset_info.DatasetInfo`."""
     storage = encoding.Storage("original", 0, "box:5", 16)
     splits = {}
     for split, count in counts.items():
         encoded = [encoding.encode(make_example(i, split), storage) for i in range(count)]
         written = tuple(
-            dataset_info.write_shard(
+            tfrecord_files.write_shard(
                 str(directory / dataset_info.shard_name(split, shard, shards)),
                 [item.serialized for item in encoded[shard::shards]],
             )
@@ -75,19 +75,30 @@ def build(directory, counts=COUNTS, shards=3):
             classes=len({item.label for item in encoded}),
             shards=written,
         )
-    info = dataset_info.DatasetInfo(
+    return describe(
+        directory,
+        splits,
         name="squares",
         class_names=("red", "green", "blue", "yellow"),
-        splits=splits,
-        image=dataset_info.ImageGeometry("original", SIZE, SIZE, SIZE, SIZE),
-        clickmap_blur="box:5",
         clickmap_grid=16,
-        human_ceiling=None,
-        split_rule="by hand",
-        seed=0,
-        command="by hand",
-        tool_version="test",
     )
+
+
+def describe(directory, splits, **changes):
+    """Writes the sidecar of shards that a test made, and returns it; unsaid fields are as here."""
+    fields = {
+        "name": directory.name,
+        "class_names": ("one",),
+        "image": dataset_info.ImageGeometry("original", SIZE, SIZE, SIZE, SIZE),
+        "clickmap_blur": "box:5",
+        "clickmap_grid": 4,
+        "human_ceiling": None,
+        "split_rule": "by hand",
+        "seed": 0,
+        "command": "by hand",
+        "tool_version": "test",
+    }
+    info = dataset_info.DatasetInfo(splits=splits, **(fields | changes))
     dataset_info.save_info(str(directory), info)
     return info
 

@@ -1,1 +1,11 @@
-"""Making shards: the plan, who works, and putting finished shards in their place."""
+"""Making a data set; killed at any moment, the same command goes on.
+
+flags.py       what the user may choose, and which of it decides the bytes
+plan.py        which image goes to which shard, on disk before an image is read
+encoding.py    one example -> one record; the digest by which a picture is known
+shards.py      one shard of the plan -> a TFRecord file and a row for each record
+runners.py     who makes shards: this process, several, Apache Beam
+duplicates.py  the same picture in two splits
+publishing.py  finished shards -> their place
+summary.py     what was built and left out
+"""

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from data_prep.maps import geometry
-from gala_tf.data import clickmaps, records
+from gala_tf.data import clickmaps, records, schema
 from gala_tf.data.images import decode_image
 
 LARGE_SIDE = 128  # pixels, from which on a picture is known by its 4x4 means
@@ -45,19 +45,19 @@ class Encoded(NamedTuple):
     serialized: bytes
 
 
-def encode(example: records.Example, storage: Storage) -> Encoded:
+def encode(example: schema.Example, storage: Storage) -> Encoded:
     """Decodes, checks and serialises one example; the image is decoded once.
 
     Raises:
-      records.BadImageError: the image is damaged. ValueError: its maps do not fit it.
+      images.BadImageError: the image is damaged. ValueError: its maps do not fit it.
     """
     image = decode_image(example.image, example.image_id)
     digest = pixel_digest(image)
     if storage.image_storage == "square":
         # Before the maps are cut: those of the whole image must fit the whole image.
-        records.check_maps(example, (image.height, image.width))
+        schema.check_maps(example, (image.height, image.width))
         example, image = geometry.square_example(example, image, storage.square_size)
-    total = records.sum_maps(example, (image.height, image.width))
+    total = schema.sum_maps(example, (image.height, image.width))
     blurred = box = None
     if total is not None:
         blurred = blurred_grid(total, storage.clickmap_blur, storage.clickmap_grid)

@@ -17,6 +17,8 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import tensorflow as tf
+
 from data_prep.sources import Item, splits
 from gala_tf.data.files import write as write_file
 
@@ -60,8 +62,6 @@ def make(
     Raises:
       ValueError: the source listed nothing, a name twice, or an unknown split.
     """
-    import tensorflow as tf
-
     if tf.io.gfile.exists(directory):
         tf.io.gfile.rmtree(directory)
     # Listed into a local directory: a bucket's objects cannot be appended to.
@@ -86,8 +86,6 @@ def make(
 
 def load(directory: str) -> BuildPlan | None:
     """The plan in a directory; None if there is none, or only part of one."""
-    import tensorflow as tf
-
     path = os.path.join(directory, _SUMMARY)
     if not tf.io.gfile.exists(path):
         return None
@@ -153,8 +151,6 @@ def _check_names(directory, plan):
 
 
 def _lines(path) -> Iterator[list[str]]:
-    import tensorflow as tf
-
     with tf.io.gfile.GFile(path) as file:
         for line in file:
             yield json.loads(line)

@@ -9,6 +9,8 @@ import os
 import re
 from collections.abc import Set
 
+import tensorflow as tf
+
 from data_prep.building import shards
 from data_prep.sources.splits import SPLITS
 from gala_tf.data import dataset_info, tfrecord_files
@@ -24,15 +26,11 @@ def holds_data_set(output_dir: str) -> bool:
 
 def begun(staging: str) -> bool:
     """Whether a build was stopped while it moved its shards out of `staging`."""
-    import tensorflow as tf
-
     return tf.io.gfile.exists(os.path.join(staging, _BEGUN))
 
 
 def clear(staging: str, output_dir: str) -> None:
     """Removes an old data set, once; from here on, until the new one is there, no data set is."""
-    import tensorflow as tf
-
     if begun(staging):
         return
     for name in sorted(
@@ -46,9 +44,7 @@ def clear(staging: str, output_dir: str) -> None:
 def move(
     contents: shards.ShardContents, staging: str, output_dir: str, left_out: Set[str]
 ) -> dataset_info.Shard:
-    """Puts one shard in its place, without the images in `left_out`; twice is as good as once."""
-    import tensorflow as tf
-
+    """Puts one shard in its place, without the images in `left_out`; safe to repeat."""
     name = contents.shard.file
     source, target = os.path.join(staging, name), os.path.join(output_dir, name)
     keep = [row.image_id not in left_out for row in contents.rows]
@@ -67,8 +63,6 @@ def move(
 
 
 def _data_set_files(output_dir):
-    import tensorflow as tf
-
     return [
         name
         for name in tf.io.gfile.listdir(output_dir)

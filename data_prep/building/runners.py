@@ -7,6 +7,8 @@ import concurrent.futures
 import time
 from collections.abc import Sequence
 
+from tqdm import tqdm
+
 from data_prep.building.shards import ShardJob
 from data_prep.parallel import workers
 
@@ -30,8 +32,6 @@ def run_local(
     Raises:
       ValueError: of the first shard that fails; or a process died.
     """
-    from tqdm import tqdm
-
     with tqdm(
         total=images, initial=done, unit=" images", mininterval=0.5, smoothing=0.05
     ) as progress:

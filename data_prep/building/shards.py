@@ -13,9 +13,11 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
+import tensorflow as tf
+
 from data_prep.building import encoding, plan
 from data_prep.sources import Item
-from gala_tf.data import dataset_info, records
+from gala_tf.data import dataset_info, schema, tfrecord_files
 from gala_tf.data.images import BadImageError
 
 PLAN = "plan"  # directory of the plan, in the staging directory
@@ -55,7 +57,7 @@ class ShardJob:
     """
 
     staging: str
-    read: Callable[[Item], records.Example]
+    read: Callable[[Item], schema.Example]
     storage: encoding.Storage
     shards: dict[str, int]
     classes: int
@@ -68,8 +70,6 @@ class ShardJob:
         return os.path.join(self.staging, name)
 
     def finished(self, split: str, index: int) -> bool:
-        import tensorflow as tf
-
         return tf.io.gfile.exists(self.path(split, index) + _ROWS)
 
     def make(self, split: str, index: int, progress: Callable[[], None] = lambda: None) -> None:
@@ -140,8 +140,6 @@ class ShardJob:
 
     def contents(self, split: str, index: int) -> ShardContents:
         """What a finished shard holds."""
-        import tensorflow as tf
-
         with tf.io.gfile.GFile(self.path(split, index) + _ROWS) as file:
             head = json.loads(file.readline())
             rows = [Row(*json.loads(line)) for line in file]
@@ -149,21 +147,17 @@ class ShardJob:
 
 
 def write(path: str, serialized: Iterable[bytes]) -> dataset_info.Shard:
-    """`records.write_shard`; into a bucket by way of a local file, so that it appears whole."""
+    """Writes a shard; into a bucket by way of a local file, so that it appears whole."""
     if "://" not in path:
-        return dataset_info.write_shard(path, serialized)
-    import tensorflow as tf
-
+        return tfrecord_files.write_shard(path, serialized)
     with tempfile.TemporaryDirectory() as local:
         file = os.path.join(local, os.path.basename(path))
-        shard = dataset_info.write_shard(file, serialized)
+        shard = tfrecord_files.write_shard(file, serialized)
         tf.io.gfile.copy(file, path, overwrite=True)
     return shard
 
 
 def _save_rows(path, contents):
-    import tensorflow as tf
-
     head = {"shard": dataclasses.asdict(contents.shard), "bad": contents.bad}
     temporary = f"{path}.{os.getpid()}.writing"
     with tf.io.gfile.GFile(temporary, "w") as file:

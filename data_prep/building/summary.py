@@ -7,6 +7,7 @@ from absl import logging
 
 from data_prep.building.duplicates import Duplicates
 from data_prep.building.shards import Row
+from gala_tf.data import dataset_info
 
 
 class Tally:
@@ -18,7 +19,7 @@ class Tally:
         self.classes = np.zeros(classes, np.int64)
         self.heights, self.widths = (2**31, 0), (2**31, 0)  # least, greatest
 
-    def add(self, shard: "records.Shard", rows: Iterable[Row]) -> None:  # noqa: F821
+    def add(self, shard: dataset_info.Shard, rows: Iterable[Row]) -> None:
         """Counts a shard as it was published, and the rows that are left in it."""
         self.shards.append(shard)
         self.examples += shard.examples
@@ -29,10 +30,8 @@ class Tally:
             self.heights = min(self.heights[0], row.height), max(self.heights[1], row.height)
             self.widths = min(self.widths[0], row.width), max(self.widths[1], row.width)
 
-    def split(self) -> "records.Split":  # noqa: F821
+    def split(self) -> dataset_info.Split:
         """What dataset_info.json says of the split."""
-        from gala_tf.data import dataset_info
-
         return dataset_info.Split(
             examples=self.examples,
             with_clickmap=self.with_clickmap,
@@ -42,10 +41,8 @@ class Tally:
         )
 
 
-def image_geometry(storage: str, blur: str, tallies: Iterable[Tally]) -> "records.ImageGeometry":  # noqa: F821
+def image_geometry(storage: str, blur: str, tallies: Iterable[Tally]) -> dataset_info.ImageGeometry:
     """How large the images came out; warns where a blur in pixels covers more of some."""
-    from gala_tf.data import dataset_info
-
     heights = min(t.heights[0] for t in tallies), max(t.heights[1] for t in tallies)
     widths = min(t.widths[0] for t in tallies), max(t.widths[1] for t in tallies)
     geometry = dataset_info.ImageGeometry(storage, *heights, *widths)
@@ -85,7 +82,7 @@ def _warn(what, lines):
         logging.warning("%d %s:%s%s", len(lines), what, shown, more)
 
 
-def format_table(info: "records.DatasetInfo") -> str:  # noqa: F821
+def format_table(info: dataset_info.DatasetInfo) -> str:
     """What was built, a line a split."""
     head = f"{'split':<11} {'images':>9} {'with maps':>9} {'classes':>9} {'shards':>6} {'MB':>9}"
     lines = [head]

@@ -5,7 +5,7 @@ import numpy as np
 from data_prep.maps import geometry
 from data_prep.readers.archives import npz_files
 from gala_tf.data.images import PILLOW_ERRORS, open_image
-from gala_tf.data.records import MAX_COUNT
+from gala_tf.data.schema import MAX_COUNT
 
 
 def read_map(path: str) -> np.ndarray:

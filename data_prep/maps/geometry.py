@@ -12,7 +12,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from gala_tf.data import records
+from gala_tf.data import schema
 from gala_tf.data.images import IMAGE_FORMATS, PILLOW_ERRORS, BadImageError
 
 
@@ -20,7 +20,7 @@ def displayed_size(data: bytes, name: str) -> tuple[int, int]:
     """Height and width of an image file as displayed, from its header alone.
 
     Raises:
-      records.BadImageError: not an image. (Damage behind the header is not seen here.)
+      images.BadImageError: not an image. (Damage behind the header is not seen here.)
     """
     try:
         image = Image.open(io.BytesIO(data), formats=IMAGE_FORMATS)
@@ -43,15 +43,15 @@ def resample_counts(counts: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def square_example(
-    example: records.Example, image: Image.Image, side: int
-) -> tuple[records.Example, Image.Image]:
+    example: schema.Example, image: Image.Image, side: int
+) -> tuple[schema.Example, Image.Image]:
     """The example with its central square of the short side, resized to side x side.
 
     The same as resizing the short side to `side` and cropping the centre, the usual preparation
     of ImageNet, which the authors' later matching of ClickMe images to originals also assumes.
 
     Args:
-      image: `records.decode_image` of the example's.
+      image: `images.decode_image` of the example's.
 
     Returns:
       The example, with maps to match, and the square image; both as they were if they fit.

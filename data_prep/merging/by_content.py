@@ -34,16 +34,7 @@ def join(
         item = pair.tables.item("maps", int(damaged[0]))
         source_hashes.hash_item(pair.maps.read, item)  # again, for its own error
     base_hashes = pair.hashes("base", num_workers, cache_dir)
-    fine = map_hashes.state == source_hashes.FINE
-    map_labels = np.where(fine, _translate(map_hashes.labels, labels), -1)
-    whole = map_hashes.codes[:, perceptual_hash.FRAMES.index("squash")]
-    arguments = base_hashes.codes, base_hashes.labels, whole, map_labels
-    result = match(*arguments)
-    elsewhere = check_label_order(result, *arguments)
-    verdicts = result.verdicts.astype(object)
-    verdicts[fine & (map_labels < 0)] = FOREIGN
-    verdicts[map_hashes.state == source_hashes.WITHOUT_MAP] = WITHOUT_MAP
-    verdicts[damaged] = DAMAGED
+    result, verdicts, elsewhere = _match(base_hashes, map_hashes, labels)
     accepted = _report(pair, result, verdicts, report_path, accept_doubtful)
     chosen = (verdicts == MATCHED) | accepted
     counted = [f"{(verdicts == verdict).sum():,} {verdict}" for verdict in sorted(set(verdicts))]
@@ -63,6 +54,21 @@ def join(
         counted.append(f"{lost:,} images of the base could not be decoded")
     frames = ", ".join(f"{frame} {count:,}" for frame, count in result.frame_matches.items())
     return result.frame, labels, [*counted, f"matches by frame: {frames}"]
+
+
+def _match(base_hashes, map_hashes, labels):
+    """Best matches, a verdict on every record, and how many unmatched are of another class."""
+    fine = map_hashes.state == source_hashes.FINE
+    map_labels = np.where(fine, _translate(map_hashes.labels, labels), -1)
+    whole = map_hashes.codes[:, perceptual_hash.FRAMES.index("squash")]
+    arguments = base_hashes.codes, base_hashes.labels, whole, map_labels
+    result = match(*arguments)
+    elsewhere = check_label_order(result, *arguments)
+    verdicts = result.verdicts.astype(object)
+    verdicts[fine & (map_labels < 0)] = FOREIGN
+    verdicts[map_hashes.state == source_hashes.WITHOUT_MAP] = WITHOUT_MAP
+    verdicts[map_hashes.state == source_hashes.DAMAGED] = DAMAGED
+    return result, verdicts, elsewhere
 
 
 def _translate(values, table):

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable
 from typing import NamedTuple
 
+import tensorflow as tf
 from PIL import Image, ImageDraw
 
 from data_prep.merging import perceptual_hash
@@ -41,8 +42,6 @@ class Pictures(NamedTuple):
 
 def write_table(path: str, rows: Iterable[Row]) -> None:
     """Writes the CSV file, its folder if need be; local or gs://."""
-    import tensorflow as tf
-
     _make_folder(path)
     with tf.io.gfile.GFile(path, "w") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -61,8 +60,6 @@ def write_sheet(path: str, pairs: list[Pictures], frame: str) -> None:
     Args:
       frame: of the images that is shown, as the maps' pictures are of it.
     """
-    import tensorflow as tf
-
     pairs = pairs[:MAX_PAIRS]
     down = -(-len(pairs) // _ACROSS)
     cell_width, cell_height = 3 * _TILE + 12, _TILE + _TEXT
@@ -91,7 +88,5 @@ def write_sheet(path: str, pairs: list[Pictures], frame: str) -> None:
 
 
 def _make_folder(path):
-    import tensorflow as tf
-
     if os.path.dirname(path):
         tf.io.gfile.makedirs(os.path.dirname(path))

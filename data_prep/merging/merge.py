@@ -32,7 +32,7 @@ from data_prep.readers.imagenet.imagenet_classes import LABEL_ORDERS
 from data_prep.sources import SOURCES, Item, Source, SourceOptions
 from data_prep.sources.splits import SPLITS
 from gala_tf.data.images import BadImageError
-from gala_tf.data.records import MAX_COUNT, Example
+from gala_tf.data.schema import MAX_COUNT, Example
 
 JOINS = ("auto", "name", "content")
 OPTIONS = ("maps_source", "maps_dir", "join", "match_report", "maps_splits", "accept_doubtful")

@@ -12,7 +12,7 @@ from data_prep.merging import perceptual_hash, source_hashes
 from data_prep.readers.imagenet import imagenet_classes
 from data_prep.sources import Item, Source
 from gala_tf.data.images import BadImageError
-from gala_tf.data.records import Example
+from gala_tf.data.schema import Example
 
 MIN_CORRELATION = 0.9  # of 32x32 grey thumbnails, the last check of every pair
 
@@ -22,7 +22,7 @@ _ENDINGS = {".jpg", ".jpeg", ".png", ".npy", ".npz"}
 
 
 def stem(image_id: str) -> tuple[str, bool]:
-    """By what name an image is known, and whether that is one of ImageNet's.
+    """The name that finds an image in another data set, and whether it is one of ImageNet's.
 
     >>> stem("a/n01440764_10026.JPEG"), stem("a/dog.jpg.npy")
     (('n01440764_10026', True), ('dog', False))

@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
+from tqdm import tqdm
 
 from data_prep.merging import perceptual_hash
 from data_prep.parallel import workers
 from data_prep.sources import Item
 from gala_tf.data.images import BadImageError
-from gala_tf.data.records import Example
+from gala_tf.data.schema import Example
 
 FINE, DAMAGED, WITHOUT_MAP = 0, 1, 2  # Hashes.state
 BLOCK, CHUNK = 4096, 32  # images in a file of the cache, and in a worker's task
@@ -79,8 +80,6 @@ def hash_source(
     Raises:
       ValueError: cache_dir is not local; or what `read` raises, beside BadImageError.
     """
-    from tqdm import tqdm
-
     if cache_dir and "://" in cache_dir:
         raise ValueError(f"The cache of hashes, {cache_dir!r}, must be a local folder.")
     blocks = []

@@ -8,6 +8,8 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 
+from gala_tf import command
+
 CONTEXT = multiprocessing.get_context("spawn")  # TensorFlow's threads do not survive a fork
 # Read when a process loads NumPy. Without them each one's small products keep all cores spinning.
 _ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -28,7 +30,11 @@ def pool(
     before = {name: os.environ.get(name) for name in _ONE_THREAD}
     os.environ.update({name: value for name, value in _ONE_THREAD.items() if not before[name]})
     executor = concurrent.futures.ProcessPoolExecutor(
-        num_workers, CONTEXT, _start, (start, arguments)
+        num_workers,
+        CONTEXT,
+        _start,
+        # First, since unpickling what comes after it may import TensorFlow.
+        (command.quiet.Inherited(), start, arguments),
     )
     try:
         yield executor
@@ -44,7 +50,7 @@ def pool(
                 os.environ.pop(name, None)
 
 
-def _start(start, arguments):
+def _start(_, start, arguments):
     # A worker outlives a killed parent, and would go on writing beside the next one's workers.
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if start is not None:

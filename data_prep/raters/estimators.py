@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy import stats
 
 from gala_tf import metrics
 
@@ -227,9 +228,7 @@ def summarise(
         nothing = np.zeros(0)
         return Reliability(nan, (nan, nan), nan, nan, 0, undefined, nan, nothing, nothing)
     mean = float(values.mean())
-    rng = np.random.default_rng([seed, 0])
-    means = [rng.choice(values, len(values)).mean() for _ in range(bootstrap)]
-    low, high = np.percentile(means, [2.5, 97.5]) if len(values) > 1 else (nan, nan)
+    low, high = _interval(values, bootstrap, np.random.default_rng([seed, 0]))
     across = np.concatenate([m[~np.eye(len(m), dtype=bool)] for m in kept])
     across = across[np.isfinite(across)]
     return Reliability(
@@ -245,8 +244,26 @@ def summarise(
     )
 
 
+def _interval(values, bootstrap, rng):
+    """95 % of the mean, by percentiles of a bootstrap; NaN for a single image."""
+    if len(values) < 2:
+        return float("nan"), float("nan")
+    return stats.bootstrap(
+        (values,),
+        np.mean,
+        n_resamples=bootstrap,
+        batch=50,  # else it holds all resamples at once
+        method="percentile",
+        rng=rng,
+    ).confidence_interval
+
+
 def _permutation_p(matrices, permutations, rng, partners):
-    """p of the mean of the diagonals, the columns of every block being permuted."""
+    """p of the mean of the diagonals, the columns of every block being permuted.
+
+    Not `scipy.stats.permutation_test`: that exchanges samples freely, and would correlate the maps
+    of every permutation anew. Here images meet within their block, whose correlations are known.
+    """
     if not partners or not permutations:
         return float("nan")
     total, defined = np.zeros(permutations + 1), np.zeros(permutations + 1)

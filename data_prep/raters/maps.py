@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import tensorflow as tf
 
 from data_prep.raters.estimators import BETWEEN_DATA_SETS, ESTIMATORS, block_correlations
 from data_prep.sources.splits import seeded_rank
-from gala_tf.data import dataset_info, records
+from gala_tf.data import clickmaps, dataset_info, records
 
 PARTICIPANTS, SUM = "clickmap/by_participant", "clickmap/counts"
 
@@ -75,8 +76,6 @@ def key_hash(key: str) -> int:
 
 def _parsed(task: ShardTask) -> Iterator[dict]:
     """The records of a shard, the features wanted; ValueError naming the one that is damaged."""
-    import tensorflow as tf
-
     names = ["image/id", "image/height", "image/width", task.feature]
     parse = functools.partial(records.parse_example, names=names)
     dataset = tf.data.TFRecordDataset(task.path).map(parse).prefetch(16)
@@ -216,10 +215,6 @@ def look(stored: StoredMap, view: View, image_id: str) -> np.ndarray:
     Raises:
       ValueError: a map that is no PNG file, or not of its image's size.
     """
-    import tensorflow as tf
-
-    from gala_tf.data import clickmaps
-
     height, width = stored.height, stored.width
     try:
         counts = records.decode_counts(stored.png, height, width).numpy()
@@ -241,8 +236,6 @@ def look(stored: StoredMap, view: View, image_id: str) -> np.ndarray:
 @functools.lru_cache(maxsize=256)
 def _cells(height, width, grid, crop_fraction):
     """[h, H] and [h, W]: the overlap of cells with pixels; of `preprocessing.center_window`."""
-    from gala_tf.data import clickmaps
-
     short = min(height, width)
     side = max(1, int(np.rint(np.float32(short) * np.float32(crop_fraction))))
     return tuple(

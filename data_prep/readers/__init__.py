@@ -1,1 +1,6 @@
-"""Reading other people's files, by position and without running or unpacking anything."""
+"""Other people's files, read by position, without running or unpacking anything.
+
+archives/  tar, zip, NPZ, MAT          imagenet/  classes, boxes, ground truth
+clicks/    ClickMe's raw clicks        images/    image files that a list names
+coco/      annotations and masks       examples/  tf.train.Examples, TFDS' directories
+"""

@@ -9,14 +9,14 @@ names, the list of images, and how one of them is read. The contract:
 
 * `items` lists without reading images, and without keeping the list: it is a generator. The same
   options give the same items in the same order: sort what a directory lists.
-* `read(item)` gives one `gala_tf.data.records.Example`. It runs in worker processes, in any order,
+* `read(item)` gives one `gala_tf.data.schema.Example`. It runs in worker processes, in any order,
   so it is picklable (a module's function, or a `functools.partial` of one), light (it travels to
   every worker), and needs nothing but the item's `key` and the raw material.
 * `image_id` is unique, and what errors will call the example.
 * `image` is the file's bytes as they came, or pixels. The builder decodes, turns, checks, encodes.
 * `participant_maps` are integer counts in the frame of the displayed image (EXIF applied).
-* What the user can mend is a ValueError that names file, expectation, finding and remedy; a damaged
-  image, a `gala_tf.data.records.BadImageError`, which --on_bad_image=skip can leave out.
+* Wrong input raises ValueError, and names the file, what was expected, what was found and what to
+  do. A damaged image raises `gala_tf.data.images.BadImageError`: --on_bad_image=skip leaves it out.
 
 To add a source: write the module, and add one line to SOURCES. Options that it shares with others
 are in `options.py`. Nothing else changes.
@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from data_prep.sources.options import SourceOptions
-from gala_tf.data.records import Example
+from gala_tf.data.schema import Example
 
 __all__ = ["SOURCES", "Item", "Source", "SourceEntry", "SourceOptions", "load_source"]
 

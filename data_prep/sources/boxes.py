@@ -30,15 +30,16 @@ import sqlite3
 from collections.abc import Iterator
 
 import numpy as np
+import tensorflow as tf
 from absl import logging
 
 from data_prep.maps import geometry, rasterise
 from data_prep.readers.coco import masks
 from data_prep.readers.images.image_files import read_image, relative_name
 from data_prep.sources import Item, Source, SourceOptions
-from data_prep.sources.dealing import Dealer, in_proportion
 from data_prep.sources.folder import SPLIT_FOLDERS
-from gala_tf.data.records import Example
+from data_prep.sources.splits import Dealer, in_proportion
+from gala_tf.data.schema import Example
 
 EDGES = ("xmin", "ymin", "xmax", "ymax")
 _COLUMNS = ("image", *EDGES, "label", "participant")
@@ -80,8 +81,6 @@ def load(options: SourceOptions) -> Source:
 
 def _rows(path) -> Iterator[tuple[int, dict[str, str]]]:
     """(line number, column -> text) of a CSV file's rows."""
-    import tensorflow as tf
-
     if not tf.io.gfile.exists(path):
         raise ValueError(
             f"{path!r} does not exist. Expected a CSV file with the columns {', '.join(_COLUMNS)}; "

@@ -33,6 +33,7 @@ import posixpath
 from collections.abc import Iterator
 
 import numpy as np
+import tensorflow as tf
 from absl import logging
 
 from data_prep.maps import geometry, rasterise
@@ -45,7 +46,7 @@ from data_prep.sources import Item, Source, SourceOptions, splits
 from data_prep.sources.folder import SPLIT_FOLDERS
 from gala_tf.data import tfrecord_files
 from gala_tf.data.images import BadImageError
-from gala_tf.data.records import Example
+from gala_tf.data.schema import Example
 
 GAME_SIDE = 256  # pixels of the game's canvas
 READERS = {".csv": read_csv, ".npz": read_npz}
@@ -129,8 +130,6 @@ def _suffix(path):
 
 
 def _click_files(pattern):
-    import tensorflow as tf
-
     if not pattern:
         raise ValueError("--clicks_file is missing: give the CSV or NPZ file of the clicks.")
     paths = [pattern] if tf.io.gfile.exists(pattern) else tfrecord_files.list_files(pattern)
@@ -145,7 +144,7 @@ def _click_files(pattern):
 
 
 def _key(path, prefix):
-    """By what clicks and images find each other; None if the path is not below the prefix."""
+    """What a click's path and an image's have in common; None outside of the prefix."""
     path = path.replace("\\", "/")
     if prefix:
         prefix = prefix.rstrip("/") + "/"
@@ -158,8 +157,6 @@ def _key(path, prefix):
 
 
 def _list_images(table, options):
-    import tensorflow as tf
-
     root = options.input_dir
     if not root or not tf.io.gfile.isdir(root):
         raise ValueError(f"--input_dir={root!r} is not a folder; give the one of the images.")
@@ -212,13 +209,8 @@ def _items(table, options, labels, clicked):
     if None not in table.splits():
         folders = ", ".join(sorted(table.splits()))
         return _from_folders(table.images(clicked=clicked), labels), f"as in the folders: {folders}"
-    proportions = options.split_proportions
-    dealt = splits.deal(table.images(clicked=clicked), proportions)
-    rule = (
-        f"train, validation, test in proportion {', '.join(f'{p:g}' for p in proportions)}, by "
-        f"image, class by class, seed {options.seed}"
-    )
-    return _list(dealt, labels), rule
+    dealt = splits.deal(table.images(clicked=clicked), options.split_proportions)
+    return _list(dealt, labels), splits.in_proportion(options)
 
 
 def _from_folders(images, labels):

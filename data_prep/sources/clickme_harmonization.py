@@ -29,15 +29,16 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+import tensorflow as tf
 from absl import logging
 
 from data_prep.maps import geometry
-from data_prep.readers.examples.example_fields import Fields
+from data_prep.readers.examples.example_features import Fields
 from data_prep.readers.imagenet import imagenet_classes
 from data_prep.sources import Item, Source, SourceOptions, clickme, splits
 from gala_tf.data import tfrecord_files
 from gala_tf.data.images import BadImageError, decode_image
-from gala_tf.data.records import Example
+from gala_tf.data.schema import Example
 
 SIDE = 256
 KNOWN_SHARDS = {"train": 319, "val": 18}
@@ -74,8 +75,6 @@ def load(options: SourceOptions) -> Source:
 
 
 def _find(root: str) -> list[_File]:
-    import tensorflow as tf
-
     files = []
     for split, known in KNOWN_SHARDS.items():
         names = []

@@ -4,10 +4,11 @@ import os
 from typing import NamedTuple
 
 import numpy as np
+import tensorflow as tf
 
 from data_prep.maps import count_maps, rasterise
 from data_prep.readers.archives import npz_files, zip_files
-from data_prep.readers.examples.example_fields import Fields
+from data_prep.readers.examples.example_features import Fields
 from gala_tf.data import tfrecord_files
 from gala_tf.data.images import BadImageError
 
@@ -60,8 +61,6 @@ def fetch(place: Place) -> Record:
 
 
 def _read_file(path):
-    import tensorflow as tf
-
     size = tf.io.gfile.stat(path).length
     if size > MAX_NPZ_BYTES:
         raise BadImageError(

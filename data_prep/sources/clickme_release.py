@@ -33,6 +33,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
+import tensorflow as tf
 from absl import logging
 
 from data_prep.readers.archives import zip_files
@@ -41,7 +42,7 @@ from data_prep.readers.images import float_images
 from data_prep.sources import Item, Source, SourceOptions, clickme, clickme_records
 from gala_tf.data import tfrecord_files
 from gala_tf.data.images import BadImageError
-from gala_tf.data.records import Example
+from gala_tf.data.schema import Example
 
 SPLITS = {"train": "train", "val": "validation", "test": "test"}
 SAMPLE, MAX_SAMPLE = 8, 64  # images that decide a file's range; looked at for them
@@ -93,8 +94,6 @@ def load(options: SourceOptions) -> Source:
 
 
 def _find(root: str) -> list[_File]:
-    import tensorflow as tf
-
     if not tf.io.gfile.isdir(root):
         raise ValueError(f"--input_dir={root!r} is not a folder; give the one of ClickMe's files.")
     names = sorted(name.rstrip("/") for name in tf.io.gfile.listdir(root))
@@ -129,8 +128,6 @@ def _find(root: str) -> list[_File]:
 
 
 def _fits(path, layout):
-    import tensorflow as tf
-
     return tf.io.gfile.isdir(path) == (layout == "folders")
 
 
@@ -197,8 +194,6 @@ def _places_in_zip(file):
 
 
 def _numbers_in_folder(path):
-    import tensorflow as tf
-
     names = tf.io.gfile.listdir(path)
     matches = map(_NPZ.fullmatch, names)
     # Eight bytes a file: of the names themselves nothing is kept.

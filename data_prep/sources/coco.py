@@ -30,9 +30,9 @@ from data_prep.readers.coco.coco_json import find_files, split_of_name
 from data_prep.readers.coco.coco_store import AnnotationStore, Kept, StoredImage
 from data_prep.readers.images.image_files import images_folder, read_image
 from data_prep.sources import Item, Source, SourceOptions
-from data_prep.sources.dealing import Dealer, in_proportion
+from data_prep.sources.splits import Dealer, in_proportion
 from gala_tf.data.images import BadImageError
-from gala_tf.data.records import Example
+from gala_tf.data.schema import Example
 
 
 def load(options: SourceOptions) -> Source:

@@ -25,7 +25,7 @@ from absl import logging
 
 from data_prep.maps import count_maps, geometry
 from data_prep.sources import Item, Source, SourceOptions, splits
-from gala_tf.data.records import Example
+from gala_tf.data.schema import Example
 
 SPLIT_FOLDERS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
 _JPEG, _PNG, _NPY = {".jpg", ".jpeg"}, {".png"}, {".npy"}
@@ -72,11 +72,7 @@ def load(options: SourceOptions) -> Source:
         rule = f"as in the folders {', '.join(tops)}"
     else:
         items = _deal(items, options)
-        rule = (
-            "train, validation, test in proportion "
-            f"{', '.join(f'{p:g}' for p in options.split_proportions)}, by image, class by class, "
-            f"seed {options.seed}"
-        )
+        rule = splits.in_proportion(options)
     _check_maps(options, items)
     labels = {name: label for label, name in enumerate(class_names)}
     return Source(

@@ -27,15 +27,16 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import tensorflow as tf
 from absl import logging
 
 from data_prep.readers.archives import tar_index
 from data_prep.readers.imagenet import imagenet_boxes, imagenet_classes
 from data_prep.readers.imagenet import imagenet_ground_truth as ground_truth
 from data_prep.sources import Item, Source, SourceOptions
-from gala_tf.data import open_files
+from gala_tf.data.files import file_size
 from gala_tf.data.images import BadImageError
-from gala_tf.data.records import Example
+from gala_tf.data.schema import Example
 
 MAX_IMAGE_BYTES = 2**26  # the largest of ILSVRC12 has 15 MB
 _TRAIN_TAR, _VAL_TAR = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"
@@ -99,8 +100,6 @@ def load(options: SourceOptions) -> Source:
 
 
 def _find_layouts(root):
-    import tensorflow as tf
-
     if not tf.io.gfile.isdir(root):
         raise ValueError(f"--input_dir={root!r} is not a folder; give the one of ILSVRC12's files.")
     found = []
@@ -293,8 +292,6 @@ def _report(layout, per_class, with_boxes, ignored, boxes):
 
 
 def _listed(folder):
-    import tensorflow as tf
-
     return sorted(name.rstrip("/") for name in tf.io.gfile.listdir(folder))
 
 
@@ -309,7 +306,7 @@ def _read(root: str, boxes_path: str, item: Item) -> Example:
     path, offset, size, label, boxes = json.loads(item.key)
     path = os.path.join(root, path)
     if offset is None:
-        offset, size = 0, open_files.file_size(path)
+        offset, size = 0, file_size(path)
         if size > MAX_IMAGE_BYTES:
             raise BadImageError(f"{path!r} has more than {MAX_IMAGE_BYTES} bytes. Remove the file.")
     data = tar_index.read_entry(path, offset, size, item.image_id)

@@ -23,14 +23,17 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import tensorflow as tf
 from absl import logging
 
-from data_prep.readers.examples import example_features, record_boxes, tfds_files
-from data_prep.readers.examples.example_fields import Fields
-from data_prep.readers.imagenet import imagenet_boxes, imagenet_classes, label_evidence
+from data_prep.readers.examples import example_features, tfds_files
+from data_prep.readers.examples.example_features import Fields
+from data_prep.readers.imagenet import imagenet_boxes, imagenet_classes
+from data_prep.readers.imagenet.imagenet_ground_truth import checked_label
 from data_prep.sources import Item, Source, SourceOptions
-from gala_tf.data import open_files, tfrecord_files
-from gala_tf.data.records import Example
+from gala_tf.data import tfrecord_files
+from gala_tf.data.files import file_size, open_binary
+from gala_tf.data.schema import Example
 from gala_tf.data.tfrecord_files import DamagedFileError, Span
 
 IN_RECORDS = "in_records"  # the value of --boxes
@@ -138,8 +141,6 @@ def _check_complete(root, shards):
 
 
 def _list(root, folder):
-    import tensorflow as tf
-
     path = os.path.join(root, folder)
     return set(tf.io.gfile.listdir(path)) if tf.io.gfile.isdir(path) else set()
 
@@ -181,7 +182,7 @@ def _try_first_record(root, layout, shards, read):
         return
     split = shards[0].split
     paths = [os.path.join(root, shard.file) for shard in shards]
-    path = next((path for path in paths if open_files.file_size(path)), None)
+    path = next((path for path in paths if file_size(path)), None)
     if path is None:
         raise ValueError(
             f"All {len(shards)} {split} files in {root!r} are empty"
@@ -224,7 +225,7 @@ def _items(root, layout, shards) -> Iterator[Item]:
 
 def _items_of(root, layout, shard):
     path = os.path.join(root, shard.file)
-    with open_files.open_binary(path) as file:
+    with open_binary(path) as file:
         for record, span in enumerate(tfrecord_files.spans(path)):
             name = example_features.bytes_feature(file, span, layout.file_name)
             key = json.dumps([shard.file, *span, record])
@@ -284,7 +285,7 @@ def _read(root, layout, boxes, item) -> Example:
     name = fields.bytes(layout.file_name).decode("utf-8", "replace")
     where = f"{path!r}, record {record} ({name})"
     image = fields.bytes(layout.image)
-    found = record_boxes.fractions(data, where) if boxes else []
+    found = example_features.box_fractions(data, where) if boxes else []
     counts = imagenet_boxes.box_map(found, image, where) if found else None
     return Example(
         image_id=item.image_id,
@@ -309,4 +310,4 @@ def _label(fields, layout, split, name, where):
         evidence["synset"] = fields.bytes(layout.synset).decode("utf-8", "replace")
     # Their readers take -1 for a missing label.
     number = numbers[0] if len(numbers) == 1 else -1
-    return label_evidence.checked_label(number, layout.label_order, evidence, where)
+    return checked_label(number, layout.label_order, evidence, where)

@@ -1,15 +1,15 @@
 """What the command line tells a source: one declaration for the flag, its help and its default."""
 
 import dataclasses
+import functools
 from dataclasses import dataclass
 from typing import Any
 
 from data_prep.sources.splits import PAPER_PROPORTIONS
+from gala_tf import command
 
-
-def _option(default, help, choices=()):
-    """A field that becomes the flag of its name; `choices` lists all values it may take."""
-    return dataclasses.field(default=default, metadata={"help": help, "choices": tuple(choices)})
+_option = command.flag
+_laid = functools.partial(command.flag, group="maps of another source, laid onto --source")
 
 
 @dataclass(frozen=True)
@@ -121,30 +121,32 @@ class SourceOptions:
         "of the XML files (imagenet); in_records for those in the records (imagenet_tfrecords). "
         "Default: no maps.",
     )
-    maps_source: str = _option(
+    maps_source: str = _laid(
         "",
         "Lay maps of this other source, read from --maps_dir, onto the images of --source "
         "(imagenet, imagenet_tfrecords or folder). Empty: none.",
     )
-    join: str = _option(
+    join: str = _laid(
         "auto",
         "How --maps_source's maps find their images: by file name, or by content (the picture "
         "itself). auto: by name where they have names.",
         choices=("auto", "name", "content"),
     )
-    match_report: str = _option(
+    match_report: str = _laid(
         "",
         "CSV file, written: the maps of --maps_source that were not joined for certain; a contact "
         "sheet of the doubtful ones lies beside it.",
     )
-    maps_splits: str = _option(
+    maps_splits: str = _laid(
         "train,validation,test",
         "Take --maps_source's maps of these of its own splits only, separated by commas.",
     )
-    accept_doubtful: bool = _option(
+    accept_doubtful: bool = _laid(
         False, "Join doubtful matches too, as far as the two pictures correlate."
     )
-    seed: int = _option(0, "Decides splits, the order of records, and made-up data.")
+    seed: int = _option(
+        0, "Decides splits, the order of records, and made-up data.", group="how to make it"
+    )
 
     def replace(self, **changes: Any) -> "SourceOptions":
         return dataclasses.replace(self, **changes)

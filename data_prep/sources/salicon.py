@@ -38,6 +38,7 @@ import re
 from collections.abc import Iterator
 
 import numpy as np
+import tensorflow as tf
 from absl import logging
 
 from data_prep.maps import count_maps, geometry, rasterise
@@ -48,7 +49,7 @@ from data_prep.readers.images.image_files import images_folder, read_image
 from data_prep.sources import Item, Source, SourceOptions
 from data_prep.sources.coco import check_size, folder_candidates, keep_object
 from gala_tf.data.images import BadImageError
-from gala_tf.data.records import Example
+from gala_tf.data.schema import Example
 
 UNLABELLED = "unlabelled"
 _FORMS = {
@@ -89,8 +90,6 @@ def _field(options):
 
 def _find(options):
     """(form, its files)."""
-    import tensorflow as tf
-
     root = options.input_dir
     found = {}
     for form, patterns in _FORMS.items():

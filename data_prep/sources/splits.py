@@ -5,6 +5,7 @@ there is not an image. Here images are split, whatever number of maps they have.
 """
 
 import hashlib
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 SPLITS = ("train", "validation", "test")
@@ -71,3 +72,42 @@ def _deal(keys, share):
         split = lag.index(max(lag))
         counts[split] += 1
         yield key, SPLITS[split]
+
+
+# --------------------------------------------------------------------------- on disk
+
+
+def in_proportion(options) -> str:
+    """The rule of `assign_splits` and `Dealer`, for dataset_info.json."""
+    return (
+        "train, validation, test in proportion "
+        f"{', '.join(f'{p:g}' for p in options.split_proportions)}, by image, class by class, "
+        f"seed {options.seed}"
+    )
+
+
+class Dealer:
+    """Deals keys as `assign_splits` does; memory does not grow with their number.
+
+    They are sorted in a temporary file of SQLite's.
+
+    Raises:
+      ValueError: not three proportions >= 0 with a positive sum.
+    """
+
+    def __init__(self, proportions: Sequence[float], seed: int):
+        deal((), proportions)  # for its check
+        self._proportions = proportions
+        self._seed = seed
+        self._db = sqlite3.connect("", check_same_thread=False)
+        self._db.execute("CREATE TABLE keys (class, rank, key, cargo)")
+
+    def add(self, class_name: str, key: str, cargo: str) -> None:
+        """`key` decides the place within its class; `cargo` comes back from `dealt`."""
+        row = (class_name, seeded_rank(key, self._seed), key, cargo)
+        self._db.execute("INSERT INTO keys VALUES (?, ?, ?, ?)", row)
+
+    def dealt(self) -> Iterator[tuple[str, str]]:
+        """(cargo, split) of all keys, class by class in the seeded order."""
+        rows = self._db.execute("SELECT cargo FROM keys ORDER BY class, rank, key")
+        yield from deal((cargo for (cargo,) in rows), self._proportions)

@@ -22,7 +22,7 @@ from typing import NamedTuple
 from data_prep.maps import geometry, rasterise
 from data_prep.readers.images import image_files
 from data_prep.sources import Item, Source, SourceOptions, splits
-from gala_tf.data.records import Example
+from gala_tf.data.schema import Example
 
 
 class _Annotation(NamedTuple):

@@ -10,6 +10,9 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
+
+from data_prep.merging import perceptual_hash
 
 SIDE = 16  # n: places along each side at which map and contrast are compared
 CONTRAST_SIDE = 64  # pixels left along the short side: finer contrast is noise
@@ -88,10 +91,6 @@ def picture_code(pixels: np.ndarray) -> tuple[bytes, float]:
       The code, b"" for an image of nearly one colour; and the standard deviation of the small
       square's pixels, 0...128.
     """
-    from PIL import Image
-
-    from data_prep.merging import perceptual_hash
-
     step = max(1, min(pixels.shape[:2]) // (2 * CONTRAST_SIDE))
     green = Image.fromarray(np.ascontiguousarray(pixels[::step, ::step, 1]))
     square = perceptual_hash.shrink(green, "squash", 64)

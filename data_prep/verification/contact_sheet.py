@@ -8,8 +8,10 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from scipy import ndimage
 
 PANEL = 112  # P
 GAP, GROUP_GAP, MARGIN, TITLE_WIDTH, HEAD = 2, 14, 16, 150, 58
@@ -121,8 +123,6 @@ def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
 
 def revealed(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
     """The image on white, as opaque as its map is high (Fig. 2A): uint8 [H, W, 3]."""
-    from scipy import ndimage
-
     # Smoothed, as the paper's picture is: squares of single bubbles hide what they reveal.
     smooth = ndimage.gaussian_filter(heat.astype(np.float32), SMOOTHING * min(heat.shape))
     opacity = np.sqrt(smooth / smooth.max())[..., None]
@@ -131,8 +131,6 @@ def revealed(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
 
 def colors(heat: np.ndarray) -> np.ndarray:
     """uint8 [H, W, 3] of values 0...1."""
-    import matplotlib
-
     return np.rint(255 * matplotlib.colormaps[COLOR_MAP](heat)[..., :3]).astype(np.uint8)
 
 
@@ -158,8 +156,6 @@ def _message(text):
 @functools.cache
 def _font(size):
     """DejaVu Sans, which matplotlib brings along."""
-    import matplotlib
-
     path = os.path.join(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
     return ImageFont.truetype(path, size)
 

@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from data_prep.building.duplicates import KEEPERS
+from data_prep.merging import perceptual_hash
 from data_prep.verification.record_checks import Facts
 from gala_tf.data import dataset_info
 
-# Where a picture is in several splits, the first of these keeps it: training's is the fault.
-KEEPERS = ("test", "validation")
 COLUMNS = ("split", "file", "record", "offset", "length", *Facts._fields)
 _TABLES = f"""
 CREATE TABLE records ({", ".join(COLUMNS)});
@@ -123,8 +123,6 @@ def nearly_across_splits(store: sqlite3.Connection) -> list[Near]:
     Codes are grouped by each of their eight parts in turn, so that only codes that share a part
     meet; SQLite sorts them outside of memory.
     """
-    from data_prep.merging import perceptual_hash
-
     found = {}
     for part in range(8):
         group, key = [], None

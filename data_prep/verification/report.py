@@ -9,8 +9,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
+import tensorflow as tf
 
-from data_prep.verification import contact_sheet, dataset_statistics, findings, sheet_choice
+from data_prep.readers.imagenet import imagenet_classes
+from data_prep.verification import (
+    contact_sheet,
+    dataset_statistics,
+    findings,
+    sheet_choice,
+    statistics_page,
+)
 from data_prep.verification.findings import Fault, Near
 from gala_tf.data import dataset_info
 
@@ -62,16 +70,14 @@ def write(
         _draw(data_dir, output_dir, info, store, near, class_pages)
         text = json.dumps(numbers, indent=1, ensure_ascii=False) + "\n"
         _write(output_dir, "statistics.json", text)
-        _write(output_dir, "statistics.png", dataset_statistics.figure(numbers))
-        _write(output_dir, "statistics.md", dataset_statistics.page(numbers, summary))
+        _write(output_dir, "statistics.png", statistics_page.figure(numbers))
+        _write(output_dir, "statistics.md", statistics_page.page(numbers, summary))
     first = [fault for fault, _ in zip(findings.all_faults(store), range(PRINTED), strict=False)]
     warnings = list(_warnings(store, numbers, near))
     return Report(findings.count(store, "faults"), first, warnings, summary, output_dir)
 
 
 def _draw(data_dir, output_dir, info, store, near, class_pages):
-    import tensorflow as tf
-
     # Those of a run before: there may have been more of them.
     for path in tf.io.gfile.glob(os.path.join(output_dir, "sheet_*.png")):
         tf.io.gfile.remove(path)
@@ -82,8 +88,6 @@ def _draw(data_dir, output_dir, info, store, near, class_pages):
 
 
 def _write(output_dir, name, content):
-    import tensorflow as tf
-
     tf.io.gfile.makedirs(output_dir)
     mode = "wb" if isinstance(content, bytes) else "w"
     with tf.io.gfile.GFile(os.path.join(output_dir, name), mode) as file:
@@ -91,8 +95,6 @@ def _write(output_dir, name, content):
 
 
 def _write_csv(output_dir, name, head, rows):
-    import tensorflow as tf
-
     tf.io.gfile.makedirs(output_dir)
     with tf.io.gfile.GFile(os.path.join(output_dir, name), "w") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -142,8 +144,6 @@ def _sheets(data_dir, info, store, near, class_pages) -> Iterator[tuple]:
 
 def _exemplars(data_dir, info, store):
     """Images as opaque as they were clicked (Fig. 2A), of the images that most people saw."""
-    from data_prep.readers.imagenet import imagenet_classes
-
     rows, columns = EXEMPLARS
     kinds = {"images that most participants saw": "1"}
     if info.class_names in (imagenet_classes.class_names(), imagenet_classes.wnids()):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
+import tensorflow as tf
 
 from data_prep.verification import alignment, findings, record_checks
 from data_prep.verification.findings import Fault
@@ -41,8 +42,6 @@ def check(job: Job, advance: Callable[[int], None] = lambda records: None) -> Ou
     Args:
       advance: told the number of records done since the last call.
     """
-    import tensorflow as tf
-
     store = findings.open_store(job.store)
     grid = job.expected.clickmap_grid
     outcome = Outcome(job.store, job.split, np.zeros((grid, grid)), 0)
@@ -64,8 +63,6 @@ def check(job: Job, advance: Callable[[int], None] = lambda records: None) -> Ou
 @contextlib.contextmanager
 def _local(path: str) -> Iterator[str]:
     """The file itself, or a copy while it lasts: a bucket is read once, from front to back."""
-    import tensorflow as tf
-
     if "://" not in path:
         yield path
         return

@@ -5,15 +5,17 @@ Chosen by queries on what the checks found (`findings.py`); only what is shown i
 
 import os
 import sqlite3
+import textwrap
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+import tensorflow as tf
 
-from data_prep.verification import record_checks
+from data_prep.verification import map_checks
 from data_prep.verification.alignment import ONE_COLOR
 from data_prep.verification.contact_sheet import Line, Triplet
-from gala_tf.data import dataset_info, records, tfrecord_files
+from gala_tf.data import dataset_info, schema, tfrecord_files
 
 CLASSES_PER_PAGE = 10
 COLUMNS = 3
@@ -31,7 +33,7 @@ SUSPICIOUS = {
         f"MAX(height, width) > {ASPECT} * MIN(height, width)"
     ),
     "image of nearly one colour": f"spread < {ONE_COLOR}",
-    "counts at the limit of 65,535": f"peak >= {records.MAX_COUNT}",
+    "counts at the limit of 65,535": f"peak >= {schema.MAX_COUNT}",
 }
 
 
@@ -58,8 +60,6 @@ def _query(store, where, *values):
 
 def read_triplet(data_dir: str, info: dataset_info.DatasetInfo, chosen: Chosen) -> Triplet:
     """The record's picture and map, as far as they can be decoded."""
-    import tensorflow as tf
-
     name = info.class_names[chosen.label] if 0 <= chosen.label < info.num_classes else "no class"
     people = f"{chosen.participants} participant{'s' if chosen.participants != 1 else ''}"
     clicks = f", {chosen.clicks} clicks" if chosen.clicks else ""
@@ -76,7 +76,7 @@ def read_triplet(data_dir: str, info: dataset_info.DatasetInfo, chosen: Chosen) 
     if not chosen.participants:
         return Triplet(image, None, caption)
     png = features["clickmap/counts"].bytes_list.value[0]
-    counts, reason = record_checks.decode_counts(png, image.shape[:2])
+    counts, reason = map_checks.decode_counts(png, image.shape[:2])
     return Triplet(image, counts, (caption[0], reason or caption[1]))
 
 
@@ -163,8 +163,6 @@ def _add(lines, words, total, chosen):
 
 
 def _wrap(words, width=19):
-    import textwrap
-
     return tuple(textwrap.wrap(words, width))
 
 

@@ -24,7 +24,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from absl import app, flags, logging
+from absl import flags, logging
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,6 +37,7 @@ from data_prep import sources  # noqa: E402
 from data_prep.building import encoding, shards  # noqa: E402
 from data_prep.building import flags as build_flags  # noqa: E402
 from data_prep.building import plan as build_plan  # noqa: E402
+from gala_tf import command  # noqa: E402
 from gala_tf.data import records  # noqa: E402
 from gala_tf.data.images import decode_image, to_jpeg  # noqa: E402
 
@@ -139,12 +140,12 @@ def _build(name, options, storage, staging):
         job.make(*shard)
 
 
-def main(_) -> None:
+def main() -> None:
     """Measures what the flags ask for."""
     logging.set_verbosity(logging.ERROR)
     unknown = set(ONLY.value) - set(CASES)
     if unknown:
-        raise app.UsageError(f"--only: {sorted(unknown)} unknown; there are {list(CASES)}")
+        raise ValueError(f"--only: {sorted(unknown)} unknown; there are {list(CASES)}")
     pictures = photos(jpegs.load(IMAGES.value), COUNT.value)
     print(f"{len(pictures)} images a fixture; medians of {REPEATS.value}; images/s/core")
     columns = ("copy", "decode", "limit", "build")
@@ -167,4 +168,4 @@ def main(_) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command.run(main)

@@ -16,10 +16,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from absl import app, flags  # noqa: E402
+from absl import flags  # noqa: E402
 
-from gala_tf import config  # noqa: E402
-from gala_tf.tpu_checking import cache, environment, verdicts  # noqa: E402
+from gala_tf import command, config  # noqa: E402
+from gala_tf.tpu_checking import environment, verdicts  # noqa: E402
 
 TOPOLOGY = flags.DEFINE_string("topology", "v3:2x2x1", "As for tpu_check.")
 BATCH = flags.DEFINE_integer("batch", 128, "Images of the core.", lower_bound=1)
@@ -174,12 +174,12 @@ def measure(formulation: str, where, kept) -> dict:
     return {"formulation": formulation, **found}
 
 
-def main(_):
+def main():
     """Compiles every formulation; prints a table."""
     where = environment.find(ENVIRONMENT.value or environment.default_directory())
     if where is None:
         raise ValueError("no environment yet: run python -m gala_tf.tpu_check first")
-    kept = cache.Cache(CACHE.value or environment.cache_directory() / "tpu_check")
+    kept = verdicts.Cache(CACHE.value or environment.cache_directory() / "tpu_check")
     what = "ResNet-50, training step" if WHOLE.value else f"one layer, {SIDE}x{SIDE}x{CHANNELS}"
     print(f"{what}, {BATCH.value} images, bfloat16, one core of {TOPOLOGY.value}")
     print(f"{'formulation':<18} {'GB':>7} {'ratio':>6} {'GFLOP':>8} {'peak MiB':>9}")
@@ -205,4 +205,4 @@ if __name__ == "__main__":
         with open(sys.argv[1]) as file:
             lower(json.load(file))
     else:
-        app.run(main)
+        command.run(main)

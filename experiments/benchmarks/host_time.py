@@ -21,22 +21,20 @@ calls (many events) more than gaps (few), so the true host share is somewhat lar
 import collections
 import glob
 import json
-import os
 import re
 import statistics
 import sys
 import tempfile
 from pathlib import Path
 
-from absl import app, flags, logging
+from absl import flags, logging
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import small_data  # noqa: E402
 
-from gala_tf import train  # noqa: E402
+from gala_tf import command, train  # noqa: E402
 from gala_tf.training import profiling  # noqa: E402
 
 LOOPS = flags.DEFINE_list("loops", ["1", "10", "100"], "Values of --steps_per_loop.")
@@ -148,7 +146,7 @@ def line(loop: int, rows: list[dict]) -> str:
     return f"{loop:>14} {statistics.median(row['calls'] for row in rows):>6g} " + " ".join(words)
 
 
-def main(_):
+def main():
     """Measures the rows in turn, so that a busy machine disturbs all; prints a table."""
     import tensorflow as tf
 
@@ -177,4 +175,4 @@ def main(_):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command.run(main)

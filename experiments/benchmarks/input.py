@@ -27,8 +27,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from absl import app, flags
+from absl import flags
 from parts import input_data, input_peers, input_stages, jpegs, tables
+
+from gala_tf import command
 
 IMAGES = flags.DEFINE_string("images", "", "Folder of JPEGs; default: scikit-image's photographs.")
 RECORDS = flags.DEFINE_integer("records", 1000, "Records of a data set.", lower_bound=64)
@@ -129,7 +131,7 @@ def memory_of_an_epoch(data: input_data.Data) -> dict:
     return {"records": data.examples, "points": points, "mib_an_epoch": growth}
 
 
-def main(_) -> None:
+def main() -> None:
     """Measures both crops, then memory; prints tables."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {CORE.value})  # before TensorFlow counts cores
@@ -165,4 +167,4 @@ def main(_) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command.run(main)

@@ -28,11 +28,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from gala_tf import config
+from gala_tf import command, config
 from gala_tf.data import files
 from gala_tf.distribution import strategy as strategies
 from gala_tf.evaluation import significance
@@ -203,7 +203,7 @@ def draw(losses: dict[str, np.ndarray], window: int, path: str) -> None:
     figure.savefig(path, dpi=120)
 
 
-def main(_) -> None:
+def main() -> None:
     """Trains in turn, all of one seed before the next; prints a table."""
     kept = Kept(JSON.value, STEPS.value, NETWORK.value)
     seeds = range(FIRST_SEED.value, FIRST_SEED.value + SEEDS.value)
@@ -234,4 +234,4 @@ def main(_) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command.run(main)

@@ -17,12 +17,12 @@ from pathlib import Path
 
 import numpy as np
 import scipy
-from absl import app, flags
+from absl import flags
 from scipy import stats
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from gala_tf import metrics  # noqa: E402
+from gala_tf import command, metrics  # noqa: E402
 
 REPETITIONS = flags.DEFINE_integer("repetitions", 5, "Measurements of every row.", lower_bound=1)
 JSON = flags.DEFINE_string("json", "", "Where to write all measurements.")
@@ -99,7 +99,7 @@ def line(row: dict) -> str:
     )
 
 
-def main(_):
+def main():
     """Measures every grid and kind; prints a table."""
     print(
         f"numpy {np.__version__}, scipy {scipy.__version__}, "
@@ -120,4 +120,4 @@ def main(_):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command.run(main)

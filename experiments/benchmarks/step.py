@@ -13,8 +13,10 @@ The issue's targets: our ResNet-50 at least 1.3 times as fast as keras.applicati
 maps within 1.15 of our ResNet-50.
 """
 
-from absl import app, flags
+from absl import flags
 from parts import tables, workers
+
+from gala_tf import command
 
 ONLY = flags.DEFINE_list("only", [], "Networks to run, by name; default: all.")
 workers.define_flags()
@@ -58,16 +60,16 @@ def verdicts(table: dict[str, dict]) -> list[str]:
     return found
 
 
-def main(_) -> None:
+def main() -> None:
     """Measures all networks; prints a table and whether the targets are met."""
     wanted = specs(workers.shared_spec())
     unknown = set(ONLY.value) - set(wanted)
     if unknown:
-        raise app.UsageError(f"--only: {sorted(unknown)} unknown; there are {list(wanted)}")
+        raise ValueError(f"--only: {sorted(unknown)} unknown; there are {list(wanted)}")
     wanted = {name: spec for name, spec in wanted.items() if not ONLY.value or name in ONLY.value}
     results = workers.compare(wanted, flags.FLAGS.steps, flags.FLAGS.repetitions)
     print(*verdicts(workers.report(results, PEERS)), sep="\n")
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command.run(main)

@@ -14,8 +14,10 @@ The networks run in turn (`workers`), on the GPU where there is one; `tables` ex
 
 import importlib.util
 
-from absl import app, flags
+from absl import flags
 from parts import workers
+
+from gala_tf import command
 
 workers.define_flags()
 
@@ -36,10 +38,10 @@ def specs(shared: dict) -> dict[str, dict]:
     }
 
 
-def main(_) -> None:
+def main() -> None:
     """Measures all three; prints a table."""
     if importlib.util.find_spec("harmonization") is None:
-        raise app.UsageError(
+        raise ValueError(
             "the package of Fel et al. is not installed: pip install --no-deps harmonization==0.0.9"
         )
     results = workers.compare(
@@ -50,4 +52,4 @@ def main(_) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command.run(main)

@@ -9,8 +9,10 @@ default images are small, so that a CPU is done in minutes. `model.fit` compiles
 is told not to (`jit_compile="auto"`). `tables` explains the columns; `first` holds the compilation.
 """
 
-from absl import app, flags
+from absl import flags
 from parts import workers
+
+from gala_tf import command
 
 workers.define_flags(image_size=64)
 
@@ -32,7 +34,7 @@ def specs(shared: dict) -> dict[str, dict]:
     }
 
 
-def main(_) -> None:
+def main() -> None:
     """Measures both; prints a table."""
     results = workers.compare(
         specs(workers.shared_spec()), flags.FLAGS.steps, flags.FLAGS.repetitions
@@ -45,4 +47,4 @@ def main(_) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command.run(main)

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import google_crc32c
 import tensorflow as tf
 
-from gala_tf.data import dataset_info, files, records
+from gala_tf.data import dataset_info, files, messages, records
 
 HEADER, FOOTER = struct.Struct("<QI"), struct.Struct("<I")
 LISTED = 5  # bad records in a message; all are in bad_records.json
@@ -181,7 +181,7 @@ def _reason(error):
     """What a decoder says, without the names of graph nodes around it."""
     if isinstance(error, UnicodeDecodeError):
         return "it is no tf.train.Example"
-    text = error.message.splitlines()[0].rpartition("}} ")[2].partition(" [Op:")[0]
+    text = messages.plain_message(error)
     return re.sub(r"^Error in user-defined function .* with iterator: \S+ ", "", text).rstrip(". ")
 
 

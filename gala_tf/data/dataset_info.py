@@ -1,11 +1,10 @@
-"""What describes a data set: `dataset_info.json` beside its shards, and the shards as files.
+"""What describes a data set: `dataset_info.json` beside its shards, and the names of the shards.
 
 Training takes every count, class name and size from there; nothing about a data set is a constant
-in code. Users of a data set reach all of this through `gala_tf.data.records`.
+in code.
 """
 
 import dataclasses
-import hashlib
 import json
 import os
 from collections.abc import Iterable
@@ -13,7 +12,7 @@ from typing import Any
 
 from gala_tf.data import files
 
-SCHEMA_VERSION = 1  # of the records (`records.FEATURES`) and of this file's classes
+SCHEMA_VERSION = 1  # of the records (`schema.FEATURES`) and of this file's classes
 INFO_FILE = "dataset_info.json"
 BUILD_COMMAND = "python -m data_prep.build_tfrecords"
 
@@ -106,25 +105,6 @@ def shard_name(split: str, index: int, count: int) -> str:
     return f"{split}-{index:05d}-of-{count:05d}.tfrecord"
 
 
-def write_shard(path: str, serialized: Iterable[bytes]) -> Shard:
-    """Writes one local TFRecord file under a temporary name, then renames it."""
-    import tensorflow as tf
-
-    temporary = f"{path}.{os.getpid()}.writing"  # not that of another process at the same shard
-    count = 0
-    # No compression: JPEG and PNG do not shrink, and reading gzip costs 3 to 6 times as much.
-    with tf.io.TFRecordWriter(temporary) as writer:
-        for record in serialized:
-            writer.write(record)
-            count += 1
-    with open(temporary, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        os.fsync(file.fileno())
-    size = os.path.getsize(temporary)
-    os.replace(temporary, path)
-    return Shard(os.path.basename(path), count, size, digest)
-
-
 def save_info(data_dir: str, info: DatasetInfo) -> None:
     """Writes `dataset_info.json` last and atomically: where it is, the data set is complete."""
     path = os.path.join(data_dir, INFO_FILE)
@@ -138,16 +118,14 @@ def load_info(data_dir: str) -> DatasetInfo:
     Raises:
       ValueError: no such file, not this schema version, or fields missing, unknown or inconsistent.
     """
-    import tensorflow as tf
-
     path = os.path.join(data_dir, INFO_FILE)
-    if not tf.io.gfile.exists(path):
+    if not files.exists(path):
         raise ValueError(
             f"No data set at {data_dir!r}: {path!r} does not exist. Build one with "
             f"`{BUILD_COMMAND} --source=... --output_dir={data_dir}`; that file is written last, "
             "so shards without it are an unfinished build."
         )
-    with tf.io.gfile.GFile(path, "rb") as file:
+    with files.open_binary(path) as file:
         text = file.read()
     try:
         fields = json.loads(text)
@@ -202,12 +180,10 @@ def check_shards(
       ValueError: unknown split, a shard is missing or has another size, or there is one that the
         sidecar does not list.
     """
-    import tensorflow as tf
-
     paths = []
     for shard in info.require_split(split).shards:
         path = os.path.join(data_dir, shard.file)
-        got = tf.io.gfile.stat(path).length if tf.io.gfile.exists(path) else None
+        got = files.file_size(path) if files.exists(path) else None
         if got != shard.bytes and shard.file not in bad:
             raise ValueError(f"{refusal(path, None, wrong_size(shard, got))}. {remedy(info)}")
         paths.append(path)
@@ -219,10 +195,8 @@ def check_shards(
 
 def unlisted_shards(data_dir: str, info: DatasetInfo) -> list[str]:
     """Names of TFRecord files in the directory that its sidecar does not know: two data sets."""
-    import tensorflow as tf
-
     known = {shard.file for split in info.splits.values() for shard in split.shards}
-    names = tf.io.gfile.listdir(data_dir)
+    names = files.names(data_dir)
     return sorted(name for name in names if name.endswith(".tfrecord") and name not in known)
 
 

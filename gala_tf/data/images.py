@@ -1,7 +1,6 @@
 """Image files as they are stored: decoded completely, checked, turned upright, made JPEG.
 
-What a record may hold is what TensorFlow's decoder takes, in training, without an error. Users of
-records reach all of this through `gala_tf.data.records`.
+What a record may hold is what TensorFlow's decoder takes, in training, without an error.
 """
 
 import io

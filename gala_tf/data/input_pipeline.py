@@ -66,7 +66,7 @@ def make_train_dataset(
 
     Args:
         data_dir: the directory of the shards.
-        info: its `records.DatasetInfo`.
+        info: its `dataset_info.DatasetInfo`.
         split: name of a split.
         batch_size: B, of one replica.
         image_size: S, pixels.
@@ -328,7 +328,7 @@ def eval_steps(info, split, batch_size, pipelines=1, replicas=1):
     """Steps in which all pipelines, each feeding `replicas` replicas, have yielded a whole split.
 
     Args:
-        info: a `records.DatasetInfo`.
+        info: a `dataset_info.DatasetInfo`.
         split: name of a split.
         batch_size: of one replica.
     """

@@ -84,7 +84,7 @@ def clickmap_reader(info, map_source, blur, exact=False):
     """How a map is read: the features of a record that hold it, and a function of the record.
 
     Args:
-        info: a `records.DatasetInfo`.
+        info: a `dataset_info.DatasetInfo`.
         map_source: of MAP_SOURCES.
         blur: the `clickmaps.Blur` asked for.
         exact: from integer counts in any case, not from the small blurred grid.

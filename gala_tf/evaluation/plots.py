@@ -1,216 +1,236 @@
-"""Three plots of an evaluation's rows: error by class, calibration, accuracy against map score.
+"""Draws `breakdowns`, of one run or of several: error by class, calibration, accuracy by map score.
 
-Drawn from the columns of `per_image`, so that a figure can be made anew from the CSV alone. Every
-proportion has its 95 % Wilson interval, every plot its number of images.
-
-    N images, K classes
+Needs only the columns of `per_image`, so that a figure can be made anew from the CSV alone. Bars
+are 95 % intervals.
 """
 
+import dataclasses
+import functools
 import io
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
+import matplotlib
 import numpy as np
+from matplotlib.figure import Figure
 
 from gala_tf.data import files
-from gala_tf.evaluation import per_image, significance
+from gala_tf.evaluation import breakdowns, per_image, significance
 
-MOST_CLASSES = 30  # shown one by one; of more, the worst and the best
-LEAST_IN_BIN, MOST_BINS = 20, 10  # images, and bins of the map score
-CALIBRATION_BINS = 15  # Guo et al. 2017
+MOST_CLASSES = 30  # shown one by one; of more, the hardest and the easiest
 
-INK, FAINT_INK, GRID, SHADE = "#202020", "#767676", "#e8e8e8", "#cfcfcf"
-MAIN, OTHER = "#3b6ea8", "#c0504d"  # differ in lightness too
+INK, RULE, GRID, MEAN = "#202020", "#999999", "#e4e4e4", "#c0504d"
+SETTINGS = {
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "grid.color": GRID,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+}
 
 
-def write(path: str, columns: dict, title: str) -> None:
-    """Draws `columns` ({name: [N]}, from `per_image`) to a PNG, local or gs://."""
-    file = io.BytesIO()
-    draw(columns, title).savefig(file, format="png", dpi=110)
-    files.write(path, file.getvalue())
+@dataclasses.dataclass(frozen=True)
+class Series:
+    """A network of a plot: the columns of its runs, which differ in their seeds alone."""
+
+    label: str
+    seeds: Sequence[Mapping]
+    color: str = "#0072B2"
+    marker: str = "o"
 
 
-def draw(columns: dict, title: str):
-    """The figure as a `matplotlib.figure.Figure`; belongs to no window and no global state."""
-    from matplotlib.figure import Figure
+def styled(draw):
+    """Draws under SETTINGS, whatever the user's matplotlibrc says."""
 
-    shown, _ = _class_rows(columns)
-    wide = len(shown) <= 16  # else bars need the height of two plots
+    @functools.wraps(draw)
+    def wrapped(*arguments, **named):
+        with matplotlib.rc_context():
+            matplotlib.rcdefaults()
+            matplotlib.rcParams.update(SETTINGS)
+            return draw(*arguments, **named)
+
+    return wrapped
+
+
+@styled
+def write(path: str, columns: Mapping, title: str) -> None:
+    """Draws one run to a PNG, local or gs://."""
+    files.write(path, png(draw(columns, title)))
+
+
+@styled
+def draw(columns: Mapping, title: str) -> Figure:
+    """All three plots of one run; the figure belongs to no window and no global state."""
+    run = Series("", [columns])
+    by_class = breakdowns.error_by_class(run.seeds)
+    wide = len(by_class) <= 16  # else the classes need the height of two plots
     figure = Figure(figsize=(15, 5.6) if wide else (11, 10), layout="constrained")
-    figure.suptitle(
-        f"{title}: {len(columns['rank'])} images, intervals 95 % (Wilson)", color=INK, fontsize=13
-    )
+    figure.suptitle(f"{title}: {len(columns['rank'])} images, intervals 95 % (Wilson)", fontsize=13)
     names = "classes", "calibration", "maps"
-    rows = [names] if wide else [names[:2], names[::2]]
-    found = figure.subplot_mosaic(rows, width_ratios=(1.15, 1, 1)[: len(rows[0])])
-    classes, calibration, maps = (found[name] for name in names)
-    for axes in (classes, calibration, maps):
-        axes.grid(color=GRID, linewidth=0.8)
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
-    for axes in (calibration, maps):  # square, however many classes there are
-        axes.set_box_aspect(1)
-        axes.set_anchor("N")
-    draw_error_by_class(classes, columns)
-    draw_calibration(calibration, columns)
-    draw_accuracy_by_map_score(maps, columns)
+    mosaic = [names] if wide else [names[:2], names[::2]]
+    axes = figure.subplot_mosaic(mosaic, width_ratios=(1.15, 1, 1)[: len(mosaic[0])])
+    for name in names[1:]:  # square, however many classes there are
+        axes[name].set_box_aspect(1)
+        axes[name].set_anchor("N")
+    draw_error_by_class(axes["classes"], [run], [by_class])
+    draw_calibration(axes["calibration"], run, breakdowns.calibration(run.seeds))
+    axes["calibration"].set_title("calibration: accuracy against confidence")
+    fifths = breakdowns.accuracy_by_map_score(run.seeds)
+    draw_accuracy_by_map_score(axes["maps"], [run], [fifths])
     return figure
 
 
-# --------------------------------------------------------------------------- error by class
+def draw_error_by_class(axes, series: Sequence[Series], by_class: Sequence[Mapping]) -> None:
+    """Hardest class on top, by the mean over networks; of many, the hardest and the easiest."""
+    shown, hidden = _shown_classes(by_class)
+    images = Counter(series[0].seeds[0]["class_name"].tolist())
+    height = 0.8 / len(series)
+    for i, (one, found) in enumerate(zip(series, by_class, strict=True)):
+        aside = (i - (len(series) - 1) / 2) * height  # networks of a class lie below each other
+        places = [place for place, name in enumerate(shown) if name is not None]
+        intervals = [found[shown[place]] for place in places]
+        axes.errorbar(
+            [interval.mean for interval in intervals],
+            [place + aside for place in places],
+            xerr=bars(intervals),
+            fmt=one.marker,
+            color=one.color,
+            markersize=5,
+            elinewidth=1.2,
+            label=one.label,
+        )
+    for place in range(1, len(shown)):
+        axes.axhline(place - 0.5, color=GRID, linewidth=0.8, zorder=0)
+    words = [f"… {hidden} more …" if n is None else f"{_short(n)}  ({images[n]})" for n in shown]
+    axes.set_yticks(range(len(shown)), words, fontsize=9 if len(shown) < 20 else 7.5)
+    axes.set_ylim(max(len(shown), 4) - 0.5, -0.5)  # a few classes do not fill the plot
+    axes.set_xlim(-1, 101)
+    axes.set_title("top-1 error by class, % (in brackets: images)")
+    if len(series) == 1 and len(series[0].seeds) == 1:
+        mean = 100 * (series[0].seeds[0]["rank"] > 0).mean()
+        axes.axvline(mean, color=MEAN, linestyle="--", linewidth=1.2, zorder=1)
+        axes.set_xlabel(f"dashed: all images, {mean:.1f} %")
 
 
-def error_by_class(columns: dict) -> list[tuple[str, significance.Interval]]:
-    """(class name, top-1 error with its interval) of every class with an image, worst first."""
-    found = []
-    for label in np.unique(columns["label"]):
-        rows = columns["label"] == label
-        wrong = int((columns["rank"][rows] > 0).sum())
-        interval = significance.binomial_interval(wrong, int(rows.sum()))
-        found.append((str(columns["class_name"][rows][0]), interval))
-    return sorted(found, key=lambda pair: -pair[1].mean)  # stable: ties in the classes' order
-
-
-def _class_rows(columns):
-    """What is shown: (name, interval) each, None for the classes left out; and how many those."""
-    found = error_by_class(columns)
-    hidden = max(0, len(found) - MOST_CLASSES)
-    if not hidden:
-        return found, 0
-    half = MOST_CLASSES // 2
-    return [*found[:half], None, *found[-half:]], hidden
-
-
-def draw_error_by_class(axes, columns: dict) -> None:
-    """Bars, worst class on top; of many classes the worst and the best."""
-    shown, hidden = _class_rows(columns)
-    names = []
-    for row, pair in enumerate(shown):
-        if pair is None:
-            names.append(f"… {hidden} more …")
-            continue
-        name, (error, low, high, n, _) = pair
-        names.append(f"{_short(name)}  ({n})")
-        axes.barh(row, 100 * error, height=0.7, color=MAIN, alpha=0.55)
-        axes.plot([100 * low, 100 * high], [row, row], color=INK, linewidth=1.2)
-    mean = 100 * (columns["rank"] > 0).mean()
-    axes.axvline(mean, color=OTHER, linestyle="--", linewidth=1.2)
-    axes.set_yticks(range(len(names)), names, fontsize=9 if len(names) < 20 else 7.5)
-    axes.set_ylim(max(len(names), 8) - 0.4, -0.6)  # a few bars do not fill the plot
-    axes.set_xlim(0, 100)
-    axes.grid(visible=False, axis="y")
-    axes.set_xlabel(f"top-1 error, % (dashed: all images, {mean:.1f})")
-    _title(axes, "Error by class", "in brackets: images of the class")
+def _shown_classes(by_class):
+    """(names from the hardest to the easiest, None for those left out; how many these are)."""
+    total = {name: sum(found[name].mean for found in by_class) for name in by_class[0]}
+    names = sorted(total, key=lambda name: (-total[name], name))
+    hidden, half = max(0, len(names) - MOST_CLASSES), MOST_CLASSES // 2
+    return ([*names[:half], None, *names[-half:]], hidden) if hidden else (names, 0)
 
 
 def _short(name, length=28):
     return name if len(name) <= length else name[: length - 1] + "…"
 
 
-# --------------------------------------------------------------------------- calibration
-
-
-def draw_calibration(axes, columns: dict) -> None:
-    """Accuracy against confidence in bins of equal width, with the calibration error."""
-    correct = columns["rank"] < 1
-    error, bins = significance.expected_calibration_error(
-        columns["confidence"], correct, CALIBRATION_BINS
-    )
-    total = bins.count.sum()
-    if total:
-        axes.plot([0, 1], [0, 1], color=FAINT_INK, linestyle=":", linewidth=1.2)
-        width = 1 / CALIBRATION_BINS
-        axes.bar(bins.low, bins.count / total, width, align="edge", color=SHADE)
-        filled = bins.count > 0
+def draw_calibration(axes, one: Series, numbers) -> None:
+    """A reliability diagram; a disc's area is its share of the images of all seeds."""
+    error, bins = numbers
+    total, filled = int(bins.count.sum()), bins.count > 0
+    axes.plot([0, 1], [0, 1], color=RULE, linewidth=1)
+    if len(one.seeds) == 1:  # images of several seeds are the same ones, and not independent
         hits = np.rint(bins.accuracy[filled] * bins.count[filled]).astype(int)
-        _intervals(axes, bins.confidence[filled], hits, bins.count[filled])
-    else:
+        found = [significance.rate([h], n) for h, n in zip(hits, bins.count[filled], strict=True)]
+        lows, highs = [i.low / 100 for i in found], [i.high / 100 for i in found]
+        axes.vlines(bins.confidence[filled], lows, highs, color=one.color, linewidth=1)
+    axes.plot(bins.confidence[filled], bins.accuracy[filled], color=one.color, linewidth=0.6)
+    share = bins.count[filled] / max(total, 1)
+    axes.scatter(bins.confidence[filled], bins.accuracy[filled], 10 + 400 * share, color=one.color,
+                 alpha=0.75, linewidth=0)  # fmt: skip
+    axes.set(xlim=(0, 1.02), ylim=(0, 1.02), aspect="equal")
+    axes.set_title(one.label, fontsize=9)
+    axes.set_xlabel("confidence")
+    axes.set_ylabel("accuracy")
+    value = "undefined" if math.isnan(error.mean) else f"{error.mean:.1f} %"
+    words = f"ECE {value}\nn = {total:,}" + (
+        f", {bins.undefined} left out" if bins.undefined else ""
+    )
+    words += f" ({len(one.seeds)} seeds)" if len(one.seeds) > 1 else ""
+    axes.text(0.04, 0.99, words, fontsize=9, va="top")
+    if not total:
         _message(axes, "no image has a confidence")
-    value = "undefined" if np.isnan(error) else f"{error:.3f}"
-    left_out = f", {bins.undefined} left out: no confidence" if bins.undefined else ""
-    _title(
-        axes,
-        f"Calibration: expected error {value}",
-        f"{CALIBRATION_BINS} bins of equal width, n = {total}{left_out}",
-    )
-    axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="confidence")
-    axes.set_ylabel("accuracy (grey: fraction of the images)")
 
 
-# --------------------------------------------------------------------------- map score
-
-
-def accuracy_by_map_score(score, correct):
-    """Accuracy in quantile bins of the map score: [N], [N] -> list of (scores [n], hits, n).
-
-    Images without a score (NaN) are left out. As many bins as hold LEAST_IN_BIN images each, at
-    most MOST_BINS. Equal scores share a bin, so that bins may be of different sizes.
-    """
-    defined = ~np.isnan(score)
-    score, correct = score[defined], correct[defined]
-    if not len(score):
-        return []
-    bins = int(np.clip(len(score) // LEAST_IN_BIN, 1, MOST_BINS))
-    edges = np.unique(np.quantile(score, np.arange(1, bins) / bins))
-    place = np.searchsorted(edges, score, side="right")
-    rows = [place == number for number in np.unique(place)]
-    return [(score[row], int(correct[row].sum()), int(row.sum())) for row in rows]
-
-
-def draw_accuracy_by_map_score(axes, columns: dict) -> None:
-    """Are images whose map is like people's also recognised? Of the last layer with a map."""
-    layers = per_image.layers(columns)
-    score = columns[per_image.SPEARMAN + layers[-1]] if layers else np.full(1, np.nan)
-    correct = columns["rank"] < 1 if layers else np.zeros(1, bool)
-    bins = accuracy_by_map_score(score, correct)
-    axes.set(ylim=(0, 1.02), ylabel="top-1 accuracy")
-    if not bins:
-        _title(axes, "Accuracy against map score", "n = 0")
-        _message(axes, "no image has a map score")
-        axes.set_xticks([])
+def draw_accuracy_by_map_score(axes, series: Sequence[Series], fifths: Sequence[list]) -> None:
+    """Are images whose map is like people's also recognised? Of the final layer's maps."""
+    for one, parts in zip(series, fifths, strict=True):
+        if parts:
+            score, accuracy, _ = zip(*parts, strict=True)
+            draw_means(axes, score, accuracy, one.color, one.marker, one.label)
+    axes.set_title("images by their map score: top-1 accuracy, %")
+    axes.set_xlabel("mean Spearman of a fifth of the test images")
+    if len(series) > 1:
         return
-    hits, counts = (np.array([part[i] for part in bins]) for i in (1, 2))
-    middle = np.array([part.mean() for part, _, _ in bins])
-    for (part, _, _), height in zip(bins, hits / counts, strict=True):
-        axes.plot([part.min(), part.max()], [height, height], color=MAIN, alpha=0.4, linewidth=4)
-    _intervals(axes, middle, hits, counts)
-    n, mean = counts.sum(), hits.sum() / counts.sum()
-    axes.axhline(mean, color=OTHER, linestyle="--", linewidth=1.2)
-    axes.set_ylabel(f"top-1 accuracy (dashed: all, {mean:.3f})")
-    axes.set_xlabel(f"Spearman with the human map, {layers[-1]}")
-    size = f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()}–{counts.max()}"
-    _title(
-        axes,
-        "Accuracy against map score",
-        f"quantile bins of {size} images: mean and range, n = {n}",
+    columns, layers = series[0].seeds[0], per_image.layers(series[0].seeds[0])
+    n = int((~np.isnan(breakdowns.final_map_score(columns))).sum())
+    axes.set_ylim(0, 102)
+    axes.set_xlabel(f"mean Spearman of a fifth of n = {n} images\n{layers[-1] if layers else ''}")
+    if not fifths[0]:
+        _message(axes, f"{'fewer than five images have' if n else 'no image has'} a map score")
+
+
+# --------------------------------------------------------------------------- parts of figures
+
+
+def new_figure(width, height, columns=1, rows=1) -> tuple[Figure, list]:
+    """A figure of inches, and its axes row by row."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, list(figure.subplots(rows, columns, squeeze=False).ravel())
+
+
+def png(figure: Figure, legend=None) -> bytes:
+    """The figure as PNG without date or program; a legend below it, of what the axes hold."""
+    if legend is not None:
+        handles, labels = legend.get_legend_handles_labels()
+        # Networks first; levels, which are plain lines, behind them.
+        order = sorted(range(len(labels)), key=lambda i: not hasattr(handles[i], "has_xerr"))
+        figure.legend(
+            [handles[i] for i in order],
+            [labels[i] for i in order],
+            loc="outside lower center",
+            ncols=min(len(labels), 3),
+        )
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=130, metadata={"Software": None})
+    return file.getvalue()
+
+
+def bars(intervals) -> list[list[float]]:
+    """Lengths below and above the means, [2][n]; 0 where there is no interval."""
+    lows = [interval.mean - interval.low for interval in intervals]
+    highs = [interval.high - interval.mean for interval in intervals]
+    return [[max(0.0, x) if math.isfinite(x) else 0.0 for x in side] for side in (lows, highs)]
+
+
+def draw_means(axes, x, intervals, color, marker, label) -> None:
+    """Means joined by a line, with bars; undefined ones (None) are left out of it."""
+    pairs = [(place, part) for place, part in zip(x, intervals, strict=True) if part is not None]
+    if not pairs:
+        return
+    x, intervals = zip(*pairs, strict=True)
+    axes.errorbar(
+        x,
+        [interval.mean for interval in intervals],
+        yerr=bars(intervals),
+        color=color,
+        marker=marker,
+        markersize=6,
+        linewidth=1.6,
+        elinewidth=1.2,
+        ecolor=(color, 0.6),
+        capsize=3,
+        label=label,
     )
-
-
-# --------------------------------------------------------------------------- both
-
-
-def _title(axes, title, below):
-    axes.set_title(title, fontsize=11, color=INK, pad=20)
-    axes.annotate(
-        below,
-        (0.5, 1),
-        xycoords="axes fraction",
-        xytext=(0, 6),
-        textcoords="offset points",
-        ha="center",
-        fontsize=9,
-        color=FAINT_INK,
-    )
-
-
-def _intervals(axes, x, hits, counts):
-    """Points with their Wilson intervals."""
-    found = [
-        significance.binomial_interval(int(h), int(n)) for h, n in zip(hits, counts, strict=True)
-    ]
-    mean, low, high = (
-        np.array([getattr(i, name) for i in found]) for name in ("mean", "low", "high")
-    )
-    axes.vlines(x, low, high, color=MAIN, linewidth=1.4)
-    axes.plot(x, mean, "o", color=MAIN, markersize=5, clip_on=False)
 
 
 def _message(axes, text):

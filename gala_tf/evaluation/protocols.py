@@ -16,7 +16,7 @@ import dataclasses
 import numpy as np
 
 from gala_tf import config
-from gala_tf.data import clickmaps, dataset_info, records
+from gala_tf.data import clickmaps, dataset_info
 from gala_tf.evaluation import harmonization, scores
 
 NAMES = ("paper", "harmonization")
@@ -109,7 +109,7 @@ def harmonization_batches(data: Data):
     """
     import tensorflow as tf
 
-    from gala_tf.data import preprocessing
+    from gala_tf.data import preprocessing, records
 
     side, size = harmonization.STORED_SIDE, data.image_size
     names = ["image/encoded", "image/height", "image/width", "image/class/label"]

@@ -1,9 +1,9 @@
-"""Runs shell commands side by side, each on a device of its own, until all have ended.
+"""Runs commands side by side, each on a device of its own, until all have ended.
 
-No scheduler: one machine, a list of jobs in order, as many at a time as there are slots.
+For one machine. It knows devices, and leaves nothing behind that would hinder the same command from
+resuming; all else is left to schedulers (`sweep --commands`).
 """
 
-import collections
 import contextlib
 import dataclasses
 import datetime
@@ -43,11 +43,8 @@ class Slot:
     environment: tuple[tuple[str, str], ...] = ()
 
 
-@dataclasses.dataclass
-class _Running:
-    job: Job
-    process: subprocess.Popen
-    started: float  # time.monotonic(), seconds
+class FailedRunsError(RuntimeError):
+    """Some runs failed; the message names them and their logs."""
 
 
 class Stopped(Exception):
@@ -62,12 +59,10 @@ class Stopped(Exception):
 
 
 def make_slots(devices: Sequence[str], workers: int = 0) -> list[Slot]:
-    """The slots that jobs share.
+    """The slots that jobs share: one a device, or `workers`, which then take turns on the devices.
 
-    Args:
-        devices: `cpu:N` or `cpu:N-M` = cores, by `taskset` where the system has it, and no GPU;
-            `gpu:N` or `gpu:N-M` = CUDA devices. Empty: nothing is pinned.
-        workers: jobs at a time; 0 = one a device, or one. More than devices: they take turns.
+    A device is `cpu:N` or `cpu:N-M`, cores, pinned by `taskset` where the system has it, and no
+    GPU; or `gpu:N` or `gpu:N-M`, CUDA devices. With none, nothing is pinned.
 
     Raises:
         ValueError: a device that cannot be read or is not there, or one that would stay idle.
@@ -116,7 +111,6 @@ def run_all(
     """Runs all jobs, in order, each in the first slot that is free; a failure stops no other.
 
     Args:
-        jobs, slots: what runs, and where.
         outcome: (job, exit status) -> whether it succeeded, and words on it.
         say: takes a line of progress.
 
@@ -125,59 +119,41 @@ def run_all(
 
     Raises:
         Stopped: SIGINT, SIGTERM or SIGHUP came. The processes were asked to end, and ended after
-            STOP_SECONDS, or at once on a second signal.
+            STOP_SECONDS.
     """
-    waiting, running = collections.deque(jobs), {}
-    progress = _Progress(len(jobs), len(slots), say)
+    waiting, running, failed = list(jobs), {}, []  # running: {number of the slot: (job, process)}
+
+    def ended(job, succeeded, words):
+        done = len(jobs) - len(waiting) - len(running)
+        say(
+            f"[{done}/{len(jobs)}] {job.name}: {words}; {len(running)} running, "
+            f"{len(waiting)} waiting"
+        )
+        if not succeeded:
+            failed.append(job.name)
+            say(f"  the end of {job.log}:\n{tail(job.log)}")
+
     with _signals() as signals:
         try:
             while (waiting or running) and not signals:
                 for number, slot in enumerate(slots):
-                    if number in running and running[number].process.poll() is not None:
-                        one = running.pop(number)
-                        succeeded, words = outcome(one.job, one.process.returncode)
-                        seconds = time.monotonic() - one.started
-                        words += f" after {clock(seconds)} on {slot.device}"
-                        if succeeded:
-                            progress.seconds.append(seconds)
-                        progress.ended(one.job, succeeded, words, running, len(waiting))
+                    if number in running and running[number][1].poll() is not None:
+                        job, process = running.pop(number)
+                        succeeded, words = outcome(job, process.returncode)
+                        ended(job, succeeded, f"{words} on {slot.device}")
                     if number not in running and waiting:
-                        job = waiting.popleft()
+                        job = waiting.pop(0)
                         process = _start(job, slot)
-                        if process is None:
-                            words = "another process is at it; wait for its end"
-                            progress.ended(job, False, words, running, len(waiting))
-                            continue
-                        running[number] = _Running(job, process, time.monotonic())
+                        if process:
+                            running[number] = job, process
+                        else:
+                            ended(job, False, "another process is at it; wait for its end")
                 time.sleep(POLL_SECONDS)
         finally:
-            _stop([one.process for one in running.values()], signals)
+            _stop([process for _, process in running.values()])
         if signals:
             raise Stopped(signals[0])
-    return progress.failed
-
-
-@dataclasses.dataclass
-class _Progress:
-    """What has ended, and the lines that say so."""
-
-    jobs: int
-    slots: int
-    say: Callable[[str], None]
-    seconds: list = dataclasses.field(default_factory=list)  # of the jobs that succeeded
-    failed: list = dataclasses.field(default_factory=list)  # names
-
-    def ended(self, job, succeeded, words, running, waiting):
-        ages = [time.monotonic() - one.started for one in running.values()]
-        left = time_left(self.seconds, ages, waiting, self.slots)
-        self.say(
-            f"[{self.jobs - waiting - len(running)}/{self.jobs}] {job.name}: {words}; "
-            f"{len(running)} running, {waiting} waiting"
-            + (f", about {clock(left)} left" if left else "")
-        )
-        if not succeeded:
-            self.failed.append(job.name)
-            self.say(f"  the end of {job.log}:\n{tail(job.log)}")
+    return failed
 
 
 def _start(job, slot):
@@ -207,64 +183,35 @@ def _start(job, slot):
         )
 
 
-def _stop(processes, signals):
-    """Ends processes; a second signal ends them at once."""
+def _stop(processes):
+    """Asks all to end, so that they save what they have; ends those that do not."""
     for process in processes:
         process.terminate()
     deadline = time.monotonic() + STOP_SECONDS
-    while any(process.poll() is None for process in processes):
-        if time.monotonic() > deadline or len(signals) > 1:
-            for process in processes:
-                process.kill()
-            break
-        time.sleep(POLL_SECONDS)
     for process in processes:
-        process.wait()
+        try:
+            process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 @contextlib.contextmanager
 def _signals():
     """A list that fills with the signals that come.
 
-    They raise nothing: an exception between a process' start and its entry in a list would leave
+    They raise nothing: an exception between a process' start and its entry in `running` would leave
     the process behind.
     """
     received = []
-    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    old = {
-        getattr(signal, name): signal.signal(
-            getattr(signal, name), lambda number, frame: received.append(number)
-        )
-        for name in names
-    }
+    names = ("SIGINT", "SIGTERM", "SIGHUP")  # the last one is Unix's alone
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    old = {n: signal.signal(n, lambda number, frame: received.append(number)) for n in numbers}
     try:
         yield received
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)
-
-
-# ------------------------------------------------------------------ words
-
-
-def time_left(seconds: Sequence[float], ages: Sequence[float], waiting: int, slots: int) -> float:
-    """Seconds until all have ended, if each job takes the mean of those that have; 0: unknown.
-
-    Args:
-        seconds: durations of jobs that have ended.
-        ages: for how long the running ones have run.
-        waiting: how many have not begun.
-        slots: how many run at a time.
-    """
-    if not seconds:
-        return 0.0
-    mean = sum(seconds) / len(seconds)
-    return (waiting * mean + sum(max(mean - age, 0.0) for age in ages)) / slots
-
-
-def clock(seconds: float) -> str:
-    """Seconds as h:mm:ss."""
-    return str(datetime.timedelta(seconds=round(seconds)))
 
 
 def tail(path: str, lines: int = TAIL_LINES) -> str:

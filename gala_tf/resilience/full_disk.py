@@ -14,6 +14,8 @@ from typing import Any
 
 from absl import logging
 
+from gala_tf.data.messages import plain_message
+
 RETRY_SECONDS = 10.0  # between two attempts
 POLL_SECONDS = 0.2  # in which an interruption is noticed
 
@@ -51,7 +53,8 @@ def keep_trying(
         except Exception as error:
             if not is_about_storage(error):
                 raise
-            reason = f"{what} could not be written: {_reason(error)} ({free_space(directory)})."
+            words = plain_message(error).rstrip(".")
+            reason = f"{what} could not be written: {words} ({free_space(directory)})."
             if last:
                 raise StorageError(
                     f"{reason} {left} Make room there (or mend what the reason names), then start "
@@ -91,10 +94,3 @@ def free_space(directory: str) -> str:
         directory = os.path.dirname(directory)
     free = shutil.disk_usage(directory or ".").free
     return f"{free / 1e6:,.1f} MB are free in {directory or '.'}"
-
-
-def _reason(error):
-    # TensorFlow puts the names of graph nodes ahead of the path, and the operation behind it.
-    text = getattr(error, "message", None) or str(error)
-    text = text.splitlines()[0].rpartition("}} ")[2]
-    return text.partition(" [Op:")[0].rstrip(".")

@@ -1,14 +1,12 @@
 """What `gala_tf.tpu_check` is made of: from a traced step to a verdict of the TPU compiler.
 
+check.py        the whole check: every step on every topology, the largest batch, the faults
 steps.py        the training and evaluation steps of `train` and `evaluate`, traced for one core
-one_core.py     the strategy they are traced in: one of n TPU cores
 pure_step.py    a traced step as a pure function of its variables' values
 lowering.py     stage 1, a process of its own: the step -> HLO with TensorFlow's TPU kernels
 compiling.py    stage 2, a process of its own: HLO -> TPU executable with libtpu
 environment.py  the virtual environment that both run in
 hlo.py, lint.py what the compiler accepts and hardware regrets: float64, dynamic shapes, ...
-chips.py        what the chips have
-cache.py        verdicts, kept by the hash of what was compiled
-defects.py      faults to plant, so that everyone can see them caught
-summary.py      the floor that FLOPs and bytes imply, the verdict, the table
+verdicts.py     a step through both stages; verdicts are kept by the hash of what was compiled
+summary.py      what the chips have, the floor that FLOPs and bytes imply, the table
 """

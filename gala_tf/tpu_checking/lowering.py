@@ -15,7 +15,11 @@ import os
 import re
 import sys
 
+import tensorflow as tf
+
 from gala_tf import config
+from gala_tf.tpu_checking import steps
+from gala_tf.tpu_checking.pure_step import PureStep
 
 # Their surplus outputs have shapes that only the kernel knows; nothing else uses them.
 KERNEL_SHAPED = ("FusedBatchNorm",)
@@ -25,11 +29,9 @@ def main(request: dict) -> None:
     """Lowers a step and writes what is found.
 
     Args:
-        request: {"flags": of training, "step", "replicas", "num_classes", "plant": a defect or "",
-            "platform": "TPU" or "CPU", "directory": where to write}.
+        request: {"flags": of training, "step", "replicas", "num_classes", "platform": "TPU" or
+            "CPU", "directory": where to write}.
     """
-    from gala_tf.tpu_checking.pure_step import PureStep
-
     base = os.path.join(request["directory"], request["step"])
     facts = {"step": request["step"], "replicas": request["replicas"]}
 
@@ -55,14 +57,11 @@ def main(request: dict) -> None:
 
 
 def _trace(request):
-    from gala_tf.tpu_checking import defects, steps
-
     return steps.trace(
         request["step"],
         config.from_arguments(request["flags"], "the request"),
         request["replicas"],
         request["num_classes"],
-        defects.DEFECTS[request["plant"]] if request["plant"] else None,
     )
 
 
@@ -77,8 +76,6 @@ def lower(pure_step, platform: str = "TPU"):
         (text, serialised module, {"variables", "outputs", "variable_bytes"}): parameter i of the
         module, up to `variables`, is a variable, and result `outputs` + i its new value.
     """
-    import tensorflow as tf
-
     count = len(pure_step.variables)
 
     @tf.function(jit_compile=True, autograph=False)

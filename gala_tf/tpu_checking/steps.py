@@ -1,6 +1,6 @@
 """The steps that `train` and `evaluate` run, traced for one TPU core, with or without a data set.
 
-The functions are theirs: `sessions.build_session` and `evaluate.Evaluator` build them; the shapes
+The functions are theirs: `session.build_session` and `Evaluator` build them; the shapes
 of a batch are those of their input pipelines.
 """
 
@@ -11,13 +11,62 @@ from typing import Any
 
 import tensorflow as tf
 
-from gala_tf import config, evaluate
-from gala_tf.data import dataset_info
-from gala_tf.tpu_checking.one_core import OneCore
+from gala_tf import config
+from gala_tf.data import dataset_info, tfrecord_files
+from gala_tf.evaluate import Evaluator
 from gala_tf.training import plan
 from gala_tf.training import session as sessions
 
-STEPS = ("train", "evaluate")
+
+class OneCore(tf.distribute.OneDeviceStrategy):
+    """One device that speaks for `replicas` cores; its steps can be traced, not run.
+
+    `tf.distribute.TPUStrategy` traces a step once and runs it on n cores. Here the step is traced
+    once, too, by the same code, with the same number of replicas and the same cross-replica
+    operations; there is nothing to run it on.
+    """
+
+    def __init__(self, replicas: int):
+        super().__init__("/cpu:0")
+        self._replicas = replicas
+
+    @property
+    def num_replicas_in_sync(self) -> int:
+        return self._replicas
+
+    def distribute_datasets_from_function(self, dataset_fn, options=None):
+        """The data set of one host that feeds all replicas: a batch is one replica's."""
+        context = tf.distribute.InputContext(
+            num_input_pipelines=1, input_pipeline_id=0, num_replicas_in_sync=self._replicas
+        )
+        return dataset_fn(context)
+
+    def trace(self, replica_step, *specs) -> tf.types.experimental.ConcreteFunction:
+        """The graph of `replica_step`, which takes nests of `specs`, as a core would get it."""
+
+        def replica(*arguments):
+            with _CoreContext(self, replica_id_in_sync_group=0):
+                return replica_step(*arguments)
+
+        return tf.function(replica, autograph=False).get_concrete_function(*specs)
+
+
+class _CoreContext(tf.distribute.ReplicaContext):
+    """Sums over replicas by the operation that TPUStrategy uses."""
+
+    def all_reduce(self, reduce_op, value, options=None):
+        replicas = self.strategy.num_replicas_in_sync
+        if replicas == 1:  # no operation: TensorFlow's other builds have none
+            return value
+        groups = [list(range(replicas))]
+
+        def reduce(tensor):
+            total = tf.raw_ops.CrossReplicaSum(
+                input=tf.convert_to_tensor(tensor), group_assignment=groups
+            )
+            return total / replicas if reduce_op == tf.distribute.ReduceOp.MEAN else total
+
+        return tf.nest.map_structure(reduce, value)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,17 +77,10 @@ class TracedStep:
     owner: Any
 
 
-def trace(
-    name: str, run_config: config.Config, replicas: int, num_classes: int, plant=None
-) -> TracedStep:
-    """The graph of a step as one of `replicas` cores gets it.
+def trace(name: str, run_config: config.Config, replicas: int, num_classes: int) -> TracedStep:
+    """The graph of a step, one of `verdicts.STEPS`, as one of `replicas` cores gets it.
 
-    Args:
-        name: one of STEPS.
-        run_config: the flags; its data set gives the number of classes if there is one.
-        replicas: cores that share the global batch.
-        num_classes: of a data set that is not there.
-        plant: replica step -> a replica step with a defect (`defects`), or None.
+    `num_classes` is of a data set that is not there; one that is says so itself.
 
     Raises:
         ValueError: flags or data set that training would refuse, too.
@@ -54,12 +96,11 @@ def trace(
                 strategy, run_config, info, session.sizes, session.map_resize, step=0
             )
         else:
-            evaluator = evaluate.Evaluator(
+            evaluator = Evaluator(
                 strategy, session.network, run_config, info, run_config.validation_split
             )
             replica_step, dataset = evaluator.replica_step, evaluator.dataset
-    planted = plant(replica_step) if plant else replica_step
-    return TracedStep(strategy.trace(planted, dataset.element_spec), session)
+    return TracedStep(strategy.trace(replica_step, dataset.element_spec), session)
 
 
 def _data_set(run_config, num_classes, directory):
@@ -83,7 +124,7 @@ def placeholder_data_set(directory: str, run_config: config.Config, num_classes:
     splits = {}
     for split in {run_config.train_split, run_config.validation_split}:
         path = os.path.join(directory, dataset_info.shard_name(split, 0, 1))
-        shard = dataclasses.replace(dataset_info.write_shard(path, [b""]), examples=examples)
+        shard = dataclasses.replace(tfrecord_files.write_shard(path, [b""]), examples=examples)
         splits[split] = dataset_info.Split(examples, examples, 0, num_classes, (shard,))
     return dataset_info.DatasetInfo(
         name="placeholder",

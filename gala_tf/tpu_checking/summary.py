@@ -1,10 +1,51 @@
-"""What a compiled step means on a chip, as numbers and as a table."""
+"""What a compiled step means on a chip: the least time it takes, the batch that fits, the table."""
 
 import dataclasses
 
-from gala_tf.tpu_checking.chips import Chip
-
 GIB = 2**30
+
+# ------------------------------------------------------------------ chips
+
+
+@dataclasses.dataclass(frozen=True)
+class Chip:
+    """Peak `flops` (bfloat16, 1/s) and HBM `bandwidth` (bytes/s) of one chip."""
+
+    flops: float
+    bandwidth: float
+
+
+# v2, v3: Jouppi et al., "A domain-specific supercomputer for training deep neural networks",
+# Communications of the ACM 63(7), 2020, Table 3. v4: Jouppi et al., "TPU v4", ISCA 2023, Table 4.
+# v5e, v5p, v6e: Google Cloud's pages "TPU v5e", "TPU v5p" and "TPU v6e", section "System
+# architecture". How much HBM a program may use is not here: libtpu is asked
+# (`compiling.memory_limit`).
+CHIPS = {
+    "v2": Chip(46e12, 700e9),
+    "v3": Chip(123e12, 900e9),
+    "v4": Chip(275e12, 1200e9),
+    "v5e": Chip(197e12, 819e9),
+    "v5p": Chip(459e12, 2765e9),
+    "v6e": Chip(918e12, 1640e9),
+}
+
+
+def chip_of(topology: str) -> Chip:
+    """The chip of `v3:2x2x1`, generation before the colon, chips in each direction after it.
+
+    Raises:
+        ValueError: a generation that is not in CHIPS, or another form.
+    """
+    generation, colon, _ = topology.partition(":")
+    if generation not in CHIPS or not colon:
+        raise ValueError(
+            f"--topology={topology}: expected GENERATION:CHIPS, such as v3:2x2x1 for the eight "
+            f"cores of a v3-8, with a generation of {', '.join(CHIPS)}."
+        )
+    return CHIPS[generation]
+
+
+# ------------------------------------------------------------------ numbers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,13 +66,7 @@ class Floor:
 
 
 def floor(flops: float, bytes_accessed: float, chip: Chip, devices_per_chip: int) -> Floor:
-    """The floor of a step of one core.
-
-    Args:
-        flops, bytes_accessed: of one core and step.
-        chip: what all its cores can do together.
-        devices_per_chip: how many they are.
-    """
+    """The floor of a step from one core's arithmetic and bytes; a chip is of all its cores."""
     return Floor(
         flops * devices_per_chip / chip.flops, bytes_accessed * devices_per_chip / chip.bandwidth
     )
@@ -40,12 +75,12 @@ def floor(flops: float, bytes_accessed: float, chip: Chip, devices_per_chip: int
 def batch_estimate(peak: float, fixed: float, batch: int, limit: float) -> int:
     """The batch a core would hold if memory grew in proportion, rounded down to a multiple of 8.
 
-    Args:
-        peak: bytes at `batch` images.
-        fixed: bytes that do not depend on it: the variables.
-        limit: bytes there are.
+    Bytes: `peak` at `batch` images, `fixed` whatever the batch (the variables), `limit` there are.
     """
     return int((limit - fixed) / ((peak - fixed) / batch)) // 8 * 8
+
+
+# ------------------------------------------------------------------ the table
 
 
 def table(report: dict) -> str:

@@ -1,29 +1,73 @@
-"""One step, through both stages: its HLO, its lint, and what the compiler says of it."""
+"""One step, through both stages: its HLO, its lint, and what the compiler says, kept by a hash."""
 
 import dataclasses
+import hashlib
 import json
+import os
+import re
 import tempfile
 from pathlib import Path
 
 from gala_tf import config
-from gala_tf.tpu_checking import cache, lint
+from gala_tf.tpu_checking import lint
 from gala_tf.tpu_checking.environment import PINNED, Environment
+
+STEPS = ("train", "evaluate")
+FORM = 1  # of what is kept: raise it where `compiling` finds something else than before
+LOWERING, COMPILING = "gala_tf.tpu_checking.lowering", "gala_tf.tpu_checking.compiling"
+
+
+# ------------------------------------------------------------------ what is kept
+
+
+def key(text: str, **conditions) -> str:
+    """The name of a verdict: a hash of HLO text, and of all else that decides it.
+
+    Names of layers and of the module, which the compiler does not read, and which TensorFlow
+    numbers anew in every process, do not count. Conditions are anything that JSON holds.
+    """
+    bare = re.sub(r", metadata=\{[^{}]*\}", "", text)
+    bare = re.sub(r"__inference_\w+|a_inference_\w+", "step", bare)
+    digest = hashlib.sha256(bare.encode())
+    digest.update(json.dumps(conditions, sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+class Cache:
+    """One JSON file a verdict in a directory; a half-written one is none.
+
+    A verdict takes minutes, and depends on nothing but what its key is made of.
+    """
+
+    def __init__(self, directory: str | Path):
+        self.directory = Path(directory)
+
+    def get(self, name: str) -> dict | None:
+        """The verdict of that name, or None."""
+        try:
+            return json.loads((self.directory / f"{name}.json").read_text())
+        except (OSError, ValueError):
+            return None
+
+    def put(self, name: str, verdict: dict) -> None:
+        """Keeps a verdict."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        temporary = self.directory / f"{name}.{os.getpid()}.writing"
+        temporary.write_text(json.dumps(verdict, indent=1))
+        temporary.replace(self.directory / f"{name}.json")
+
+
+# ------------------------------------------------------------------ stage 1
 
 
 @dataclasses.dataclass(frozen=True)
 class Lowered:
-    """What stage 1 left of a step.
+    """What stage 1 left of a step."""
 
-    Attributes:
-        facts: `STEP.json`.
-        stopped_by: what stopped it, by name; None if it was lowered.
-        text, module: the HLO, as text and serialised; empty if it was not.
-    """
-
-    facts: dict
-    stopped_by: str | None
-    text: str = ""
-    module: bytes = b""
+    facts: dict  # `STEP.json`
+    stopped_by: str | None  # by name; None if it was lowered
+    text: str = ""  # the HLO, empty if it was not
+    module: bytes = b""  # the same, serialised
 
     @property
     def lint(self) -> lint.Lint:
@@ -36,7 +80,6 @@ def lower(
     run_config: config.Config,
     replicas: int,
     num_classes: int,
-    plant: str = "",
     platform: str = "TPU",
 ) -> Lowered:
     """Stage 1, in a process of its own: some dynamic shapes end it.
@@ -51,11 +94,10 @@ def lower(
             "step": step,
             "replicas": replicas,
             "num_classes": num_classes,
-            "plant": plant,
             "platform": platform,
             "directory": directory,
         }
-        process = environment.run("gala_tf.tpu_checking.lowering", request)
+        process = environment.run(LOWERING, request)
         path = base.with_suffix(".json")
         facts = json.loads(path.read_text()) if path.exists() else {}
         stopped_by = what_stopped(facts, process)
@@ -95,19 +137,20 @@ def what_stopped(facts: dict, process) -> str | None:
     return f"the compiler's process ended with status {process.returncode}: {process.stderr[-500:]}"
 
 
-def describe_topology(environment: Environment, topology: str, kept: cache.Cache) -> dict:
+# ------------------------------------------------------------------ stage 2
+
+
+def describe_topology(environment: Environment, topology: str, kept: Cache) -> dict:
     """What `compiling.describe` finds.
 
     Raises:
         ValueError: libtpu knows no such topology.
     """
-    name = cache.key("", topology=topology, versions=PINNED, form=FORM)
+    name = key("", topology=topology, versions=PINNED, form=FORM)
     return _kept(kept, name, lambda: _stage2(environment, {"topology": topology}))
 
 
-def compile_step(
-    environment: Environment, lowered: Lowered, topology: str, kept: cache.Cache
-) -> dict:
+def compile_step(environment: Environment, lowered: Lowered, topology: str, kept: Cache) -> dict:
     """What `compiling.compile_module` finds, and `key`, under which it is kept.
 
     Raises:
@@ -116,7 +159,7 @@ def compile_step(
     facts = lowered.facts
     sizes = {name: facts[name] for name in ("variables", "outputs")}
     conditions = {"topology": topology, "replicas": facts["replicas"], **sizes}
-    name = cache.key(lowered.text, versions=PINNED, form=FORM, **conditions)
+    name = key(lowered.text, versions=PINNED, form=FORM, **conditions)
 
     def compute():
         with tempfile.TemporaryDirectory() as directory:
@@ -125,9 +168,6 @@ def compile_step(
             return _stage2(environment, {"module": str(module), **conditions})
 
     return {**_kept(kept, name, compute), "key": name}
-
-
-FORM = 1  # of what is kept: raise it where `compiling` finds something else than before
 
 
 def _kept(kept, name, compute):
@@ -141,9 +181,7 @@ def _kept(kept, name, compute):
 def _stage2(environment, request):
     with tempfile.TemporaryDirectory() as directory:
         result = Path(directory) / "result.json"
-        process = environment.run(
-            "gala_tf.tpu_checking.compiling", {**request, "result": str(result)}
-        )
+        process = environment.run(COMPILING, {**request, "result": str(result)})
         if not result.exists():
             known = [line for line in process.stderr.splitlines() if line.startswith("ValueError")]
             if known:

@@ -8,9 +8,10 @@ import pytest
 from absl import flags as absl_flags
 
 from gala_tf import config, evaluate, sweep
+from gala_tf.command_line import flagfiles
 from gala_tf.evaluation import scores
-from gala_tf.paper import published
-from gala_tf.paper.rows import ROWS
+from gala_tf.paper import published, sweeps
+from gala_tf.paper.published import ROWS
 from gala_tf.runs import directory
 from gala_tf.training import plan
 
@@ -29,14 +30,17 @@ PUBLISHED = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def in_the_root(monkeypatch):
-    """Flagfiles name each other relative to the root of the repository."""
-    monkeypatch.chdir(ROOT)
-
-
 def read(name):
-    return config.from_arguments([f"--flagfile=experiments/{name}"], name)
+    return config.from_arguments([f"--flagfile={ROOT}/experiments/{name}"], name)
+
+
+def test_flagfiles_work_from_any_directory(tmp_path, monkeypatch):
+    expected = [read(name) for name in RUNS]
+    monkeypatch.chdir(tmp_path)
+    assert [read(name) for name in RUNS] == expected
+    monkeypatch.chdir(ROOT)
+    relative = [config.from_arguments([f"--flagfile=experiments/{name}"], name) for name in RUNS]
+    assert relative == expected
 
 
 def read_sweep(name, *more):
@@ -44,8 +48,7 @@ def read_sweep(name, *more):
     values = absl_flags.FlagValues()
     config.define_flags(values)
     sweep.define_flags(values)
-    absl_flags.DEFINE_string("flagfile", "", "", flag_values=values)
-    values(["", f"--flagfile=experiments/{name}", *more])
+    values(["", *flagfiles.expand([f"--flagfile={ROOT}/experiments/{name}"]), *more])
     return config.from_flags(values), values
 
 
@@ -151,8 +154,8 @@ def test_is_a_difference_from_base(name):
     """Nothing is repeated that the flagfile it builds on says already."""
     flags = own_flags(name)
     parent = flags.pop("flagfile")
-    assert parent == "experiments/base.flags" or Path(parent).name in RUNS
-    inherited, mine = read(Path(parent).name), read(name)
+    assert parent == "base.flags" or parent in RUNS
+    inherited, mine = read(parent), read(name)
     for flag in flags:
         assert getattr(mine, flag) != getattr(inherited, flag) or flag in (
             "attention",
@@ -273,7 +276,7 @@ def test_header_of_a_sweep_has_its_command(name):
 def expanded(name, *more):
     base, own = read_sweep(name, *more)
     numbers = [float(value) for value in own.lambdas], [int(seed) for seed in own.seeds]
-    return {run.name: run.config for run in sweep.expand(base, own.rows, *numbers, own.runs)}
+    return {run.name: run.config for run in sweeps.expand(base, own.rows, *numbers, own.runs)}
 
 
 @pytest.mark.parametrize("name, number", [("sweep_table3.flags", "3"), ("sweep_table4.flags", "4")])

@@ -25,7 +25,6 @@ import io
 import logging
 import re
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
@@ -37,7 +36,8 @@ from faults.damage import at_random, kinds
 from faults.trees import FINISHED, TREES
 from time_limit import HangError, limited
 
-from data_prep import verify
+from data_prep.verification import dataset_checks
+from gala_tf import command
 from gala_tf.data import dataset_info, records, tfrecord_files
 
 SECONDS = 20  # more is a hang; a build of a tree takes a tenth of a second
@@ -129,7 +129,7 @@ def run(tree: str, root: Path, out: Path, **others) -> Built:
 
 def _verify(data_dir, out):
     """The directory, if all is well; else a ValueError of all that `data_prep.verify` found."""
-    report = verify.verify(data_dir, str(out), blur_sample=1, sheets=False)
+    report = dataset_checks.verify(data_dir, str(out), blur_sample=1, sheets=False)
     if report.faults:
         raise ValueError(
             "; ".join(f"{f.file}, record {f.record}: {f.reason}" for f in report.first)
@@ -318,4 +318,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.run(main)

@@ -11,7 +11,6 @@ within SECONDS.
 import collections
 import os
 import signal
-import sys
 import tempfile
 import time
 import traceback
@@ -23,6 +22,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 import numpy as np
+from absl import flags
 from faults.failing import (
     FAILURE,
     OUTCOMES,
@@ -34,6 +34,8 @@ from faults.failing import (
     in_time,
 )
 from time_limit import HangError, limited
+
+from gala_tf import command
 
 AREAS = {
     "checkpoints": in_checkpoints,
@@ -113,7 +115,7 @@ def forget() -> None:
 def main() -> int:
     began = time.monotonic()
     verdicts = []
-    for fault in campaign(" ".join(sys.argv[1:])):
+    for fault in campaign(flags.FLAGS.only):
         verdicts.append(judge(fault))
         print(line(verdicts[-1]), flush=True)
     forget()
@@ -123,4 +125,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    flags.DEFINE_string("only", "", "Kinds whose name has these words; or give them unnamed.")
+    command.run(main, positional="only")

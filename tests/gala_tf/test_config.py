@@ -131,16 +131,33 @@ def test_ways_to_write_a_flag(arguments, expected):
 
 
 def test_nested_flagfiles_are_differences_from_one_another(tmp_path, monkeypatch):
+    """Each names the next relative to itself, whatever the working directory is."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub/base.flags").write_text("# what all share\n--momentum=0.5\n\n--epochs=50\n")
     (tmp_path / "sub/child.flags").write_text(
-        "--flagfile=sub/base.flags\n--momentum=0.6  \n// a comment too\n--seed=3\n"
+        "--flagfile=base.flags\n--momentum=0.6  \n// a comment too\n--seed=3\n"
     )
     expected = dict(momentum=0.6, epochs=50.0, seed=3)
     assert parsed("--flagfile=sub/child.flags") == config.Config(**expected)
     assert parsed("--flagfile=sub/child.flags", "--seed=4").seed == 4
     assert parsed("--seed=4", "--flagfile=sub/child.flags").seed == 3  # the last one counts
+    monkeypatch.chdir("/")
+    assert parsed(f"--flagfile={tmp_path}/sub/child.flags") == config.Config(**expected)
+    assert parsed("--flagfile", str(tmp_path / "sub/child.flags")) == config.Config(**expected)
+
+
+def test_a_flagfile_that_includes_itself_is_refused(tmp_path):
+    (tmp_path / "a.flags").write_text("--flagfile=b.flags\n")
+    (tmp_path / "b.flags").write_text(f"--flagfile=../{tmp_path.name}/a.flags\n")
+    with pytest.raises(ValueError, match="a.flags includes itself"):
+        parsed(f"--flagfile={tmp_path}/a.flags")
+
+
+def test_a_missing_flagfile_is_named_with_the_one_that_names_it(tmp_path):
+    (tmp_path / "a.flags").write_text("--flagfile=gone.flags\n")
+    with pytest.raises(ValueError, match=r"flagfile .*gone.flags, named in .*a.flags: "):
+        parsed(f"--flagfile={tmp_path}/a.flags")
 
 
 # --------------------------------------------------------------------------- what changed
@@ -197,8 +214,11 @@ def test_choices_are_enforced(name):
         parsed(f"--{name}=nothing")
 
 
+RANGED = {name: field.metadata["within"] for name, field in FIELDS.items()}
+
+
 @pytest.mark.parametrize(
-    "names, bad, words",
+    "within, bad, words",
     [
         (config.POSITIVE, ("0", "-1"), "must be positive"),
         (config.NOT_NEGATIVE, ("-1",), "must be not negative"),
@@ -206,7 +226,9 @@ def test_choices_are_enforced(name):
         (config.AT_MOST_1, ("0", "1.01"), "must be above 0 and at most 1"),
     ],
 )
-def test_ranges(names, bad, words):
+def test_ranges(within, bad, words):
+    names = [name for name, own in RANGED.items() if own is within]
+    assert len(names) > 1
     for name in names:
         kind = type(getattr(config.Config(), name))
         for value in (*bad, "nan", "inf") if kind is float else bad:
@@ -216,13 +238,9 @@ def test_ranges(names, bad, words):
 
 def test_every_number_has_a_range():
     """But seeds, of which every integer is one; depth, of a table; and a bias, which is free."""
-    ranged = {*config.POSITIVE, *config.NOT_NEGATIVE, *config.BELOW_1, *config.AT_MOST_1}
-    numbers = {
-        f.name
-        for f in dataclasses.fields(config.Config)
-        if type(getattr(config.Config(), f.name)) in (int, float)
-    }
-    assert numbers - ranged == {"seed", "depth", "saliency_bias"}
+    numbers = {name for name in FIELDS if type(getattr(config.Config(), name)) in (int, float)}
+    ranged = {name for name, within in RANGED.items() if within}
+    assert numbers - ranged == {"seed", "depth", "saliency_bias"} and ranged <= numbers
 
 
 def test_boundaries_must_ascend():
@@ -260,7 +278,7 @@ def test_words_that_are_no_flags_are_refused():
         (["--epochs=many"], "here: flag --epochs=many"),
         (["--flip=perhaps"], "here: flag --flip=perhaps"),
         (["--learning_rte=3"], "here: Unknown command line flag 'learning_rte'"),
-        (["--flagfile=/no/such.flags"], "here: ERROR:: Unable to open flagfile"),
+        (["--flagfile=/no/such.flags"], "here: Unable to open flagfile /no/such.flags: "),
     ],
 )
 def test_mistakes_are_named(arguments, message):

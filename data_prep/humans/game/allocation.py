@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from data_prep.humans.game.tables import images, rounds
 
-SHUFFLE_END = 2**62
+RANDOM_TRIES = 20
 
 
 class Allocation(NamedTuple):
@@ -59,8 +59,26 @@ def choose(
     if allocation.kind == "list":
         listed = query.where(images.c.list_position.is_not(None))
         return _first(connection, listed.order_by(images.c.list_position))
-    start = chance.randrange(SHUFFLE_END)
-    for part in (images.c.shuffle >= start, images.c.shuffle < start):
+    return _random(connection, query, chance)
+
+
+def _random(connection, query, chance):
+    """Any picture, all with the same chance: a place in the index, until one fits.
+
+    A random point in `shuffle` would favour pictures after a wide gap. Who has had nearly all
+    pictures finds few free places; then the first free one after the last place tried is taken.
+    """
+    playable = images.c.retired_at.is_(None)
+    number = connection.execute(sa.select(sa.func.count()).where(playable)).scalar_one()
+    places = sa.select(images.c.id, images.c.shuffle).where(playable).order_by(images.c.shuffle)
+    last = 0
+    for _ in range(RANDOM_TRIES if number else 0):
+        place = connection.execute(places.limit(1).offset(chance.randrange(number))).one()
+        row = _first(connection, query.where(images.c.id == place.id))
+        if row is not None:
+            return row
+        last = place.shuffle
+    for part in (images.c.shuffle >= last, images.c.shuffle < last):
         row = _first(connection, query.where(part).order_by(images.c.shuffle))
         if row is not None:
             return row

@@ -229,7 +229,8 @@ def _add_late(connection, settings, row, first, new, now_ms):
         raise BubblesMissing(stored=stored, status=row.state) from None
     if placed.points and stored + len(placed.points) <= bubbles.MOST_BUBBLES:
         goes_on = settings.rules.after_recognition == "continue" and row.state == "recognised"
-        in_span = now_ms <= row.started_at + settings.rules.limit_ms + settings.rules.grace_ms
+        limit = (row.started_at or 0) + settings.rules.limit_ms  # one may be skipped unstarted
+        in_span = now_ms <= limit + settings.rules.grace_ms
         phase = "after_recognition" if goes_on and in_span else "late"
         bubbles.store(connection, row.id, stored, placed.points, phase, now_ms)
         stored += len(placed.points)
@@ -308,7 +309,7 @@ def end(
     now_ms: int,
 ) -> sa.Row:
     """Ends a round as the browser says, if it may; the round as it then is."""
-    row = _own(connection, session, round_id)
+    row = expire(connection, settings, _own(connection, session, round_id), now_ms)
     event = {"timeout": "time_out", "skip": "skip", "hidden": "hide"}[reason]
     row, moved = finish(
         connection,
@@ -362,18 +363,16 @@ def expire(connection: sa.Connection, settings: GameSettings, row: sa.Row, now_m
     Called by every message of a round and by the sweeper, so a round ends the same way whether or
     not anybody asks.
     """
-    rules = settings.rules
     if row.state == "offered" and now_ms > row.lease_until:
         return rounds.move(connection, row.id, "release", now_ms)[0]
     if row.state != "playing":
         return row
-    over = row.started_at + rules.limit_ms + rules.grace_ms
-    heard_to_the_end = row.heard_at >= row.started_at + rules.limit_ms
-    if now_ms > over and heard_to_the_end:
-        return finish(connection, settings, row, "time_out", now_ms)[0]
-    if now_ms > max(over, row.heard_at + settings.silence_ms):
-        return finish(connection, settings, row, "abandon", now_ms)[0]
-    return row
+    limit = row.started_at + settings.rules.limit_ms
+    if now_ms <= limit + settings.rules.grace_ms:
+        return row
+    # Its last word came when time was up, or it fell silent before: then nobody knows how it went.
+    event = "time_out" if row.heard_at >= limit else "abandon"
+    return finish(connection, settings, row, event, now_ms)[0]
 
 
 def sweep(connection: sa.Connection, settings: GameSettings, now_ms: int) -> int:

@@ -1,10 +1,10 @@
 """The life of a round.
 
     offered --start--> playing --recognise--> recognised
-       |                  |---- time_out ---> timed_out     limit and grace are over
+       |                  |---- time_out ---> timed_out     by the page; or limit and grace are over
        |                  |---- skip -------> skipped       from offered, too
        |                  |---- hide -------> hidden        tab hidden, page left, taken over
-       |                  '---- abandon ----> abandoned     15 s of silence
+       |                  '---- abandon ----> abandoned     they are over, and it fell silent before
        '---- release ----> released                         the lease is over; back to the pool
     any closed state ---- void ----> voided                 an administrator, with a reason
 

@@ -27,7 +27,6 @@ class GameSettings:
     catch_every: int = _field(20, "one round in so many is on a picture with a reference mask")
     skip_quorum: int = _field(3, "so many people who skip for one reason retire a picture")
     lease_ms: int = _field(120_000, "how long a picture may be looked at before the first click")
-    silence_ms: int = _field(15_000, "a round that is silent so long is abandoned")
     partner_patience_ms: int = _field(1500, "slower answers than this halve the questions")
     unranked_flags: str = _field(
         "clock,too_many,step,copied,script", "rounds with any of these are not on the leaderboard"
@@ -37,7 +36,7 @@ class GameSettings:
 
     def __post_init__(self):
         allocation.parse(self.allocation)
-        for name in ("catch_every", "skip_quorum", "lease_ms", "silence_ms"):
+        for name in ("catch_every", "skip_quorum", "lease_ms"):
             if getattr(self, name) < 1:
                 raise ValueError(f"--{name} must be at least 1, got {getattr(self, name)}.")
 

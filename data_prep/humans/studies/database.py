@@ -8,6 +8,7 @@ PostgreSQL does the same by ordinary transactions and the guarded updates of `ro
 """
 
 import contextlib
+import functools
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -94,7 +95,8 @@ class Database:
         Raises:
           WrongVersionError: the database was written by a later program.
         """
-        self.check_known()
+        if self.check_known() == revision:
+            return
         config = _alembic()
         with self.engine.connect() as connection:
             if self.is_sqlite:  # all migrations or none
@@ -103,18 +105,22 @@ class Database:
             alembic_command.upgrade(config, revision)
             connection.commit()
 
-    def check_known(self) -> None:
-        """WrongVersionError unless this program knows the database's version."""
-        version = self.version()
-        known = {
-            script.revision for script in ScriptDirectory.from_config(_alembic()).walk_revisions()
-        }
+    def check_known(self) -> str | None:
+        """The version, "head" if it is the newest; WrongVersionError if this program is older."""
+        version, (head, known) = self.version(), _revisions()
         if version is not None and version not in known:
             raise WrongVersionError(
                 f"The database {shown(self.address)!r} is of version {version!r}, which this "
-                f"program does not know (it knows up to {max(known)}). Update the program, or "
-                "restore a backup of an earlier version."
+                f"program does not know (it knows up to {head}). Update the program, or restore a "
+                "backup of an earlier version."
             )
+        return "head" if version == head else version
+
+
+@functools.cache
+def _revisions():
+    scripts = ScriptDirectory.from_config(_alembic())
+    return scripts.get_current_head(), {script.revision for script in scripts.walk_revisions()}
 
 
 def open_database(address: str) -> Database:

@@ -5,6 +5,8 @@ import struct
 import zlib
 
 import numpy as np
+import tensorflow as tf
+from scipy.io import loadmat
 
 from gala_tf.data.images import BadImageError
 
@@ -48,9 +50,6 @@ def read_gaze(path: str, field: str) -> list[np.ndarray]:
 
 
 def _load(path):
-    import tensorflow as tf
-    from scipy.io import loadmat
-
     try:
         with tf.io.gfile.GFile(path, "rb") as file:
             data = file.read(MAX_BYTES + 1)

@@ -13,8 +13,8 @@ import tarfile
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from gala_tf.data.files import file_size, open_binary
 from gala_tf.data.images import BadImageError
-from gala_tf.data.open_files import file_size, open_binary
 
 BLOCK = 512
 MAX_ATTRIBUTES = 2**16  # bytes of long names and pax attributes before an entry

@@ -11,6 +11,8 @@ import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import tensorflow as tf
+
 from gala_tf.data.images import BadImageError
 
 _END = struct.Struct("<4s4H2LH")  # end of central directory
@@ -48,8 +50,6 @@ def members(path: str) -> Iterator[Member]:
     Raises:
       DamagedZipError: no directory, or not the number of entries it should have.
     """
-    import tensorflow as tf
-
     file_size = tf.io.gfile.stat(path).length
     with tf.io.gfile.GFile(path, "rb") as file:
         count, offset, end = _directory(file, path, file_size)
@@ -142,8 +142,6 @@ def read(path: str, member: Member, limit: int) -> bytes:
       DamagedZipError: cut off, altered, or not of the size the directory claims.
       BadImageError: larger than `limit`, or compressed in another way.
     """
-    import tensorflow as tf
-
     if member.size > limit or member.packed > 2 * limit:
         raise BadImageError(
             f"{path!r}: member {member.name!r} claims {member.size} bytes, of {member.packed} "

@@ -19,6 +19,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import tensorflow as tf
+
 COLUMNS = ("image_path", "clicks", "user_id")
 MAX_CLICKS = 100_000  # in one submission; a round of the game allows 140
 MAX_TEXT = 131_072  # characters in one field: the csv module's own bound
@@ -107,8 +109,6 @@ def read_csv(path: str) -> Iterator[Submission | BadRowError]:
     Raises:
       ValueError: not UTF-8 text, no rows, or a column is missing.
     """
-    import tensorflow as tf
-
     with tf.io.gfile.GFile(path, "r") as file:
         reader = csv.reader(file, strict=True)
         try:

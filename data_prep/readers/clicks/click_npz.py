@@ -30,6 +30,7 @@ import zlib
 from collections.abc import Iterator
 
 import numpy as np
+import tensorflow as tf
 
 from data_prep.readers.archives.npz_files import HEADER_ERRORS
 from data_prep.readers.clicks.click_files import BadRowError, Submission, check_number_of_clicks
@@ -96,8 +97,6 @@ def read_npz(path: str) -> Iterator[Submission | BadRowError]:
       ClicksFileError: not an NPZ file, damaged, a column missing, of the wrong type or length, or
         of Python objects.
     """
-    import tensorflow as tf
-
     try:
         with contextlib.ExitStack() as stack:
             file = stack.enter_context(tf.io.gfile.GFile(path, "rb"))

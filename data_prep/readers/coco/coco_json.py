@@ -12,6 +12,8 @@ import os
 import re
 from collections.abc import Iterator
 
+import tensorflow as tf
+
 CHUNK = 1 << 20  # bytes read at a time
 MAX_ELEMENT = 1 << 26  # characters of one element; COCO's largest outline has some 10,000
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -26,8 +28,6 @@ def split_of_name(name: str) -> str:
 
 def find_files(patterns: str, what: str) -> list[str]:
     """Files of comma-separated paths or glob patterns, sorted; ValueError if one has no match."""
-    import tensorflow as tf
-
     paths: set[str] = set()
     for pattern in filter(None, (part.strip() for part in patterns.split(","))):
         found = tf.io.gfile.glob(pattern)
@@ -38,6 +38,10 @@ def find_files(patterns: str, what: str) -> list[str]:
 
 
 # --------------------------------------------------------------------------- reading JSON
+
+# Why not ijson (3.6): its two backends and Python's json read differently. yajl2_c turns a lone
+# surrogate into "?" without a word, both refuse NaN and a byte order mark wherever they stand, one
+# refuses whole numbers beyond 64 bits, and neither bounds the length of a string.
 
 
 class _Window:
@@ -128,8 +132,6 @@ def elements(path: str, keys: tuple[str, ...]) -> Iterator[tuple[str, dict]]:
       ValueError: missing, not UTF-8, not JSON, cut off, no object at the top, or elements that are
         no objects.
     """
-    import tensorflow as tf
-
     if not tf.io.gfile.exists(path):
         raise ValueError(f"{path!r} does not exist. Expected a JSON file in COCO's format.")
     with tf.io.gfile.GFile(path, "rb") as file:

@@ -4,6 +4,8 @@ Coordinates are continuous, [x, y], and pixel i covers [i, i + 1). A pixel belon
 centre does, so that shapes which share an edge share no pixel. COCO's own tools trace the edge on a
 grid of fifths of a pixel instead: on 300 random outlines (pycocotools 2.0, radius 20 to 80 pixels)
 0.29 % of the pixels differed, all on edges; run lengths that those tools wrote were read exactly.
+Nor do they refuse damage (2.0.11): run lengths that are cut off become a mask, empty ones become
+whatever the memory held, and a size of 100,000 x 100,000 ends the process.
 """
 
 import math

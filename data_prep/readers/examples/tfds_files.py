@@ -14,6 +14,8 @@ import os
 import re
 from typing import NamedTuple
 
+import tensorflow as tf
+
 INFO_FILE = "dataset_info.json"
 LABELS_FILE = "label.labels.txt"  # of a feature called label
 DEFAULT_TEMPLATE = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
@@ -84,8 +86,6 @@ def find(input_dir: str, name: str) -> Prepared | None:
 
 
 def _version_directory(input_dir, name):
-    import tensorflow as tf
-
     if tf.io.gfile.exists(os.path.join(input_dir, INFO_FILE)):
         return input_dir
     for parent in (os.path.join(input_dir, name), input_dir):
@@ -113,8 +113,6 @@ def _version_directory(input_dir, name):
 
 
 def _read_json(path):
-    import tensorflow as tf
-
     with tf.io.gfile.GFile(path, "rb") as file:
         text = file.read()
     try:
@@ -152,8 +150,6 @@ def _splits(path, info):
 
 
 def _label_names(directory):
-    import tensorflow as tf
-
     path = os.path.join(directory, LABELS_FILE)
     if not tf.io.gfile.exists(path):
         return ()

@@ -18,6 +18,7 @@ import re
 from xml.parsers import expat
 
 import numpy as np
+import tensorflow as tf
 from absl import logging
 from PIL import Image
 
@@ -42,8 +43,6 @@ class BoxCsv:
     """
 
     def __init__(self, path: str):
-        import tensorflow as tf
-
         names, values = bytearray(), array.array("f")  # not lists: 600,000 lines
         with tf.io.gfile.GFile(path, "rb") as file:
             for number, line in enumerate(file, 1):
@@ -78,8 +77,6 @@ class BoxTree:
     """
 
     def __init__(self, root: str):
-        import tensorflow as tf
-
         self._root, self._bases, self._listed = root, {}, {}
         for split, bases in _BASES.items():
             for base in bases:
@@ -106,8 +103,6 @@ class BoxTree:
         return None
 
     def _names(self, split, folder):
-        import tensorflow as tf
-
         if (split, folder) not in self._listed:
             path = os.path.join(self._root, self._bases[split], folder)
             names = tf.io.gfile.listdir(path) if tf.io.gfile.isdir(path) else ()
@@ -121,8 +116,6 @@ class BoxTree:
 
 def open_boxes(path: str) -> BoxCsv | BoxTree:
     """The boxes that --boxes names."""
-    import tensorflow as tf
-
     if tf.io.gfile.isdir(path):
         return BoxTree(path)
     if not tf.io.gfile.exists(path):
@@ -137,8 +130,6 @@ def read_xml(path: str) -> list[list[float]]:
       BadImageError: not readable, no annotation, or with a document type (which could define
         entities that expand without bound).
     """
-    import tensorflow as tf
-
     try:
         with tf.io.gfile.GFile(path, "rb") as file:
             data = file.read(MAX_XML_BYTES + 1)
@@ -199,8 +190,6 @@ def _turned(counts, orientation):
 
 
 def _holds_annotations(folder, split, base):
-    import tensorflow as tf
-
     names = [name.rstrip("/") for name in tf.io.gfile.listdir(folder)]
     by_class = any(_WNID.fullmatch(name) for name in names)
     flat = any(name.endswith(".xml") for name in names)

@@ -1,4 +1,6 @@
-"""Which class each of ILSVRC12's 50,000 validation images shows, from any of the usual lists.
+"""Which class an image of ILSVRC12 shows: from the usual lists, and from a record's own evidence.
+
+The lists are of the 50,000 validation images:
 
     490                                              the development kit's list: line n is image n,
                                                      ILSVRC2012_ID (label order "devkit")
@@ -9,12 +11,14 @@
 What numbers mean is checked on the images whose class is known (`imagenet_classes`).
 """
 
+import functools
 import os
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
+import tensorflow as tf
 from absl import logging
 
 from data_prep.readers.imagenet import imagenet_classes
@@ -86,8 +90,6 @@ def read_ground_truth(path: str, order: str = "auto") -> GroundTruth:
 
 def _parse(path):
     """Image number -> class as written; and whether the lines name their images."""
-    import tensorflow as tf
-
     size = tf.io.gfile.stat(path).length
     if size > _MAX_BYTES:
         raise ValueError(
@@ -198,7 +200,78 @@ def _check_order(path: str, numbers: Mapping[int, int], order: str) -> None:
 
 def find_usual(root: str) -> str | None:
     """The first of USUAL_FILES that lies under `root`."""
-    import tensorflow as tf
-
     paths = (os.path.join(root, name) for name in USUAL_FILES)
     return next((path for path in paths if tf.io.gfile.exists(path)), None)
+
+
+# --------------------------------------------------------------------------- one record
+
+
+def checked_label(number: int, order: str, evidence: Mapping[str, str], where: str) -> int:
+    """The 0-based label by sorted WordNet id, once everything agrees.
+
+    A number read in a wrong order is a valid label of another class, so each record is checked.
+
+    Args:
+      number: the recorded label; -1 for a missing one.
+      order: which of `imagenet_classes.LABEL_ORDERS` it should be in.
+      evidence: what tells the class -> the WordNet id that it tells, as
+        {"synset": "n01440764", "file name": "n01440764"}. Empty: only the range is checked.
+      where: file and record, for messages.
+
+    Raises:
+      ValueError: the evidence disagrees or is no class of ILSVRC12; or the number is another
+        class's, and the message names the order that would explain it.
+    """
+    labels = _labels()
+    told = set(evidence.values())
+    if len(told) > 1 or not told <= labels.keys():
+        says = " and ".join(f"the {what} says {wnid!r}" for what, wnid in evidence.items())
+        raise ValueError(
+            f"{where}: {says}; expected one of the 1000 WordNet ids of ILSVRC12, and the same from "
+            "both. Were rows mixed up when the file was made? Write it again."
+        )
+    wnid = told.pop() if told else None
+    label = _by_number(order).get(number)
+    if label is None or (wnid is not None and labels[wnid] != label):
+        raise ValueError(_wrong(number, order, wnid, where))
+    return label
+
+
+def _wrong(number, order, wnid, where):
+    orders = imagenet_classes.LABEL_ORDERS
+    expected = ""
+    fits = [other for other in orders if wnid and _by_number(other).get(number) == _labels()[wnid]]
+    if wnid is not None:
+        wanted = next(n for n, label in _by_number(order).items() if label == _labels()[wnid])
+        expected = f"{wanted} for {wnid}, "
+    if number == -1:
+        seems = "-1 stands for a missing label"
+    elif fits:
+        seems = "The labels seem to be in the order " + " or ".join(
+            f"{other!r} ({orders[other]})" for other in fits
+        )
+    else:
+        seems = "No order known here gives that"
+    return (
+        f"{where}: label {number}, expected {expected}{order!r} ({orders[order]}). {seems}. Write "
+        "the files again with their own writer, or build from images and labels."
+    )
+
+
+@functools.cache
+def _labels():
+    """WordNet id -> label."""
+    return {wnid: label for label, wnid in enumerate(imagenet_classes.wnids())}
+
+
+@functools.cache
+def _by_number(order):
+    """Number in `order` -> label."""
+    numbers = {}
+    for number in range(len(_labels()) + 1):  # of orders from 0 and from 1
+        try:
+            numbers[number] = imagenet_classes.to_label(number, order)
+        except ValueError:
+            continue
+    return numbers

@@ -3,6 +3,8 @@
 import os
 import posixpath
 
+import tensorflow as tf
+
 from gala_tf.data.images import BadImageError
 
 
@@ -33,8 +35,6 @@ def read_image(root: str, name: str, where: str) -> bytes:
     Raises:
       BadImageError: it is not there, or empty; `where` names the list that has it.
     """
-    import tensorflow as tf
-
     path = os.path.join(root, name)
     try:
         with tf.io.gfile.GFile(path, "rb") as file:
@@ -58,8 +58,6 @@ def images_folder(root: str, candidates, first: str, where: str) -> str:
     Raises:
       ValueError: none does; the message lists the places.
     """
-    import tensorflow as tf
-
     tried = list(dict.fromkeys(candidates))
     for folder in tried:
         if tf.io.gfile.exists(os.path.join(root, folder, first)):

@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from data_prep.building import encoding  # noqa: E402
 from data_prep.maps import rasterise
-from gala_tf.data import dataset_info, records
+from gala_tf.data import dataset_info, schema, tfrecord_files
 from gala_tf.data.images import decode_image
 
 BATCH = 64
@@ -55,7 +55,7 @@ def _encode(number, file, storage):
         )
         for _ in range(PARTICIPANTS)
     )
-    return encoding.encode(records.Example(str(number), file, number, maps, split="train"), storage)
+    return encoding.encode(schema.Example(str(number), file, number, maps, split="train"), storage)
 
 
 def build(photos: list[bytes], root: Path, storage: str, examples: int) -> Data:
@@ -72,7 +72,7 @@ def build(photos: list[bytes], root: Path, storage: str, examples: int) -> Data:
     how = encoding.Storage(storage, 256, "box:49", 64)
     encoded = [_encode(number, file, how) for number, file in enumerate(photos)]
     shards = tuple(
-        dataset_info.write_shard(
+        tfrecord_files.write_shard(
             str(directory / dataset_info.shard_name("train", shard, SHARDS)),
             (encoded[i % len(encoded)].serialized for i in range(shard, examples, SHARDS)),
         )

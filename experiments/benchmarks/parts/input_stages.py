@@ -5,7 +5,7 @@ import os
 import tensorflow as tf
 from parts.input_data import BATCH, Data
 
-from gala_tf.data import clickmaps, input_pipeline, preprocessing, records
+from gala_tf.data import clickmaps, input_pipeline, preprocessing, records, schema
 
 SIDE, MAP_SIDE, FRACTION = 224, 14, 0.875
 BLUR = clickmaps.parse_blur("box:49")
@@ -197,7 +197,7 @@ def stored_otherwise(data: Data, folder) -> dict:
         return _batches(shuffled, cut).map(_with_maps)
 
     def raw(serialized):
-        features = {name: records.FEATURES[name] for name in [*FEATURES, MAP]}
+        features = {name: schema.FEATURES[name] for name in [*FEATURES, MAP]}
         spec = {n: tf.io.FixedLenFeature(f.shape, f.dtype) for n, f in features.items()}
         record = tf.io.parse_single_example(serialized, spec)
         pixels = tf.io.decode_raw(record.pop("image/encoded"), tf.uint8)

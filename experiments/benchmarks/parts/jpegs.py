@@ -9,7 +9,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from data_prep.sources import quickstart_maker
+from data_prep.sources import quickstart
 
 
 def load(folder: str) -> list[bytes]:
@@ -24,11 +24,9 @@ def load(folder: str) -> list[bytes]:
             raise ValueError(f"--images={folder} holds no .jpg or .jpeg; expected photographs.")
         return [path.read_bytes() for path in found]
     files, rng = [], np.random.default_rng(0)
-    names = [file for file, _ in quickstart_maker.MATERIALS.values()] + list(
-        quickstart_maker.SCENES
-    )
+    names = [file for file, _ in quickstart.MATERIALS.values()] + list(quickstart.SCENES)
     for name in names * 4:
-        image = Image.fromarray(quickstart_maker.load_photograph(name))
+        image = Image.fromarray(quickstart.load_photograph(name))
         scale = max(500 / image.width, 375 / image.height) * rng.uniform(1, 1.3)
         image = image.resize((round(image.width * scale), round(image.height * scale)))
         buffer = io.BytesIO()

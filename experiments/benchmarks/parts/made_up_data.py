@@ -14,7 +14,7 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from data_prep.building import encoding  # noqa: E402
-from gala_tf.data import dataset_info, records
+from gala_tf.data import dataset_info, schema, tfrecord_files
 
 CLASSES = 1000
 
@@ -30,9 +30,9 @@ def build(directory: Path, images: int, side: int) -> dataset_info.DatasetInfo:
         y, x = rng.integers(0, side // 2, 2)
         counts[y : y + side // 2, x : x + side // 2] = 1
         label = int(rng.integers(CLASSES))
-        example = records.Example(f"train/{i}", file.getvalue(), label, (counts,), split="train")
+        example = schema.Example(f"train/{i}", file.getvalue(), label, (counts,), split="train")
         written.append(encoding.encode(example, storage).serialized)
-    shard = dataset_info.write_shard(
+    shard = tfrecord_files.write_shard(
         str(directory / dataset_info.shard_name("train", 0, 1)), written
     )
     split = dataset_info.Split(images, images, 0, CLASSES, (shard,))
@@ -41,14 +41,14 @@ def build(directory: Path, images: int, side: int) -> dataset_info.DatasetInfo:
 
 
 def save_info(directory: Path, name: str, classes: int, split, image) -> dataset_info.DatasetInfo:
-    """Writes and returns the sidecar of a data set with a `records.Split` to train on alone.
+    """Writes and returns the sidecar of a data set with a `dataset_info.Split` to train on alone.
 
     Args:
         directory: of the shards.
         name: of the data set.
         classes: their number.
         split: the split.
-        image: a `records.ImageGeometry`.
+        image: a `dataset_info.ImageGeometry`.
     """
     info = dataset_info.DatasetInfo(
         name=name,

@@ -20,7 +20,7 @@ class Trained:
 
     model_dir: str
     run_config: object
-    trained_on: object  # records.DatasetInfo
+    trained_on: object  # dataset_info.DatasetInfo
     network: object
     step: int
     sizes: dict[str, int]  # {attention layer: height = width of its map}

@@ -1,40 +1,21 @@
-"""Which row of the paper's tables a run belongs to, and which runs are repetitions of one another.
+"""Which runs of a report stand together: those of a line, and the lines of a section.
 
-A run's row follows from its flags alone, never from where it lies. Runs that differ in nothing but
-`--seed` are one line of a table.
+Runs that differ in nothing but `--seed` are one line of a table; which row of the paper's it is
+follows from their flags alone, never from where they lie. A section is one data set and split: two
+are never in one table.
 """
 
 import dataclasses
 
 from gala_tf import config
-from gala_tf.paper.rows import ROWS
+from gala_tf.evaluation import per_image
+from gala_tf.paper.published import ROWS, row_of
 
 REFERENCE = "gala_clickmaps"  # what the paper's stars compare every other row with
-
-
-def row_of(run_config: config.Config) -> str:
-    """The key in ROWS of the network that the flags describe.
-
-    Its size does not matter: a miniature of GALA-ResNet-50 is in its row.
-
-    Raises:
-        ValueError: the paper has no such network.
-    """
-    has_maps = run_config.map_loss_weight > 0
-    deciding = ("attention", "map_source", "map_target") if has_maps else ("attention",)
-    for key, row in ROWS.items():
-        agrees = all(getattr(run_config, name) == row.flags[name] for name in deciding)
-        if agrees and row.has_maps == has_maps:
-            return key
-    raise ValueError(
-        f"No row of the paper's tables has --attention={run_config.attention} "
-        f"--map_loss_weight={run_config.map_loss_weight:g} --map_target={run_config.map_target} "
-        f"--map_source={run_config.map_source}; they have "
-        f"{', '.join(row.name for row in ROWS.values())}."
-    )
-
-
+FULL_ILSVRC = 1_000_000  # training images; ClickMe has 329,036, the full ILSVRC12 1.28 million
 NO_ROW = "no row of the paper"
+
+# --------------------------------------------------------------------------- lines
 
 
 def words_of(run_config: config.Config) -> str:
@@ -70,19 +51,12 @@ def flags_of(run_config: config.Config) -> dict:
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    """Runs that differ in nothing but their seeds, in the order of these.
+    """Finished runs that differ in nothing but their seeds, in the order of these."""
 
-    Attributes:
-        row: a key of ROWS; for a network that the paper has not, its name.
-        label: the row's name, and flags in which lines of the same row differ.
-        flags: from `flags_of`.
-        runs: of `report_runs.Run`, finished, at least one.
-    """
-
-    row: str
-    label: str
-    flags: dict
-    runs: tuple
+    row: str  # a key of ROWS; for a network that the paper has not, its name
+    label: str  # the row's name, and flags in which lines of the same row differ
+    flags: dict  # from `flags_of`
+    runs: tuple  # of `runs.StoredRun`, at least one
 
     @property
     def map_loss_weight(self) -> float:
@@ -93,13 +67,8 @@ def make_lines(runs) -> tuple[list[Line], list[tuple]]:
     """Finished runs of one data set as lines, and the repetitions among them.
 
     Two runs of the same flags and seed are the same experiment made twice: the second one would
-    make an interval over seeds too short. It is left out, and returned to be listed.
-
-    Args:
-        runs: of `report_runs.Run`, in a fixed order.
-
-    Returns:
-        (lines in the order of ROWS, then of flags; [(run left out, run that stands for it)]).
+    make an interval over seeds too short. It is left out, and returned to be listed:
+    (lines in the order of ROWS, then of flags; [(run left out, run that stands for it)]).
     """
     groups, repeated = {}, []
     for run in runs:
@@ -163,14 +132,8 @@ def choose_lambdas(lines, table_lambda: float | None):
 
     Where lines differ in nothing but `--map_loss_weight`, the one with the highest mean validation
     top-1 stands for them (the paper's rule: "weights that optimized accuracy on the validation
-    ClickMe dataset"), the smallest lambda among equals. The test split has no say.
-
-    Args:
-        lines: of one data set.
-        table_lambda: taken instead, where it is among them.
-
-    Returns:
-        (lines for the tables, sentences that say what was chosen, and why).
+    ClickMe dataset"), the smallest lambda among equals; or `table_lambda`. The test split has no
+    say. Returns (lines for the tables, sentences that say what was chosen, and why).
 
     Raises:
         ValueError: `table_lambda` is not among a sweep's, or validation was not logged.
@@ -231,3 +194,78 @@ def nearest_reference(line, lines) -> Line | None:
         references,
         key=lambda other: sum(str(other.flags[n]) != str(line.flags[n]) for n in line.flags),
     )
+
+
+# --------------------------------------------------------------------------- sections
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """All runs of one data set and split."""
+
+    runs: tuple  # in order of their names
+    lines: list  # finished runs by flags
+    chosen: list  # the lines of the tables: of each sweep of lambda, one
+    reasons: list[str]  # why those, in sentences
+    repeated: list  # [(run left out, run that stands for it)]
+
+    @property
+    def info(self):
+        return self.runs[0].info
+
+    @property
+    def split(self) -> str:
+        return self.runs[0].split
+
+    @property
+    def tables(self) -> tuple[int, ...]:
+        return paper_tables(self.info)
+
+
+def make_sections(runs, table_lambda: float | None) -> list[Section]:
+    """Runs by data set (its name and its shards' hashes) and split: never two in one table.
+
+    Raises:
+        ValueError: per-image results of other images than their neighbours', or no lambda can be
+            chosen.
+    """
+    groups = {}
+    for run in runs:
+        groups.setdefault((run.info.name, run.data_set, run.split), []).append(run)
+    sections = []
+    for _, group in sorted(groups.items()):
+        finished = [run for run in group if run.results is not None]
+        per_image.require_same_images(
+            {
+                f"per_image-{run.split}.csv of {run.name}": run.images
+                for run in finished
+                if run.images is not None
+            }
+        )
+        lines, repeated = make_lines(finished)
+        chosen, reasons = choose_lambdas(lines, table_lambda)
+        sections.append(Section(tuple(group), lines, chosen, reasons, repeated))
+    return sections
+
+
+def paper_tables(info) -> tuple[int, ...]:
+    """The tables of the paper that a data set's runs belong in.
+
+    The full ILSVRC12 without maps is Table 2's, with maps on some images Table 4's. All else is
+    Tables 1 and 3's: ClickMe itself, or what stands for it.
+    """
+    images = sum(split.examples for split in info.splits.values())
+    if info.num_classes != 1000 or images < FULL_ILSVRC:
+        return (1, 3)
+    return (4,) if any(split.with_clickmap for split in info.splits.values()) else (2,)
+
+
+def same_data(info) -> bool:
+    """Whether the published numbers are of this data, as far as name and sizes tell."""
+    clickme = info.num_classes == 1000 and "clickme" in info.name.lower()
+    return paper_tables(info) != (1, 3) or clickme
+
+
+def simulated(info) -> bool:
+    """Whether it is the built-in data set, under whatever name."""
+    return info.name == "quickstart" or "source=quickstart" in info.command

@@ -1,14 +1,15 @@
 """A report as a list of blocks, written as Markdown and as one HTML file that needs nothing else.
 
-Both are made from the same blocks, so that they cannot disagree. Text is plain: no markup in it is
-understood, none can break the page.
+Both are made from the same blocks by a template each (`templates/`), so that
+they cannot disagree. Text is plain: no markup in it is understood, none can break the page.
 """
 
 import base64
 import dataclasses
-import html
 import re
 from collections.abc import Sequence
+
+import jinja2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,30 +67,22 @@ class Figure:
 Block = Heading | Paragraph | Bullets | Table | Figure
 
 
-# --------------------------------------------------------------------------- Markdown
-
-
 def to_markdown(blocks: Sequence[Block]) -> str:
     """The page as GitHub's Markdown; pictures are links to files beside it."""
-    return "\n\n".join(_markdown(block) for block in blocks) + "\n"
+    parts = [_TEMPLATES.get_template("block.md.jinja").render(**_named(block)) for block in blocks]
+    return "\n\n".join(parts) + "\n"
 
 
-def _markdown(block):
-    match block:
-        case Heading():
-            return "#" * block.level + " " + _plain(block.text)
-        case Paragraph():
-            return ("> " if block.note else "") + _plain(block.text)
-        case Bullets():
-            return "\n".join("- " + _plain(item) for item in block.items)
-        case Table():
-            rules = ["---"] + [":---:"] * (len(block.columns) - 1)
-            rows = [[_plain(cell) for cell in row] for row in (block.columns, *block.rows)]
-            lines = ["| " + " | ".join(row) + " |" for row in (rows[0], rules, *rows[1:])]
-            return "\n".join(lines)
-        case Figure():
-            caption = _plain(block.caption)
-            return f"![{_plain(_title(block.caption))}]({block.file})\n\n*{caption}*"
+def to_html(blocks: Sequence[Block]) -> str:
+    """The page as one HTML file with its pictures inside: opens from disk, loads nothing."""
+    titles = [block.text for block in blocks if isinstance(block, Heading)]
+    template = _TEMPLATES.get_template("page.html.jinja")
+    return template.render(title=titles[0] if titles else "report", blocks=map(_named, blocks))
+
+
+def _named(block):
+    """What a template needs: the block, and the name of its kind."""
+    return {"block": block, "kind": type(block).__name__}
 
 
 def _plain(text):
@@ -103,79 +96,16 @@ def _title(caption):
     return re.split(r"(?<!\bb)\. ", caption)[0].rstrip(".")  # "w/ b. boxes" ends no sentence
 
 
-# --------------------------------------------------------------------------- HTML
-
-# The policy lets a browser load nothing but what is in the file.
-_HEAD = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; \
-style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-:root {{ color-scheme: light dark; --ink: #1d1d1f; --faint: #61616a; --paper: #ffffff;
-  --rule: #d8d8de; --band: #f5f5f7; --note: #fff6dd; --note-rule: #d9a400; }}
-@media (prefers-color-scheme: dark) {{ :root {{ --ink: #e6e6ea; --faint: #a2a2ac;
-  --paper: #17171a; --rule: #3a3a42; --band: #202025; --note: #2c2615; --note-rule: #b98c00; }} }}
-body {{ margin: 0 auto; padding: 2rem 1.25rem 4rem; max-width: 66rem; background: var(--paper);
-  color: var(--ink); font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }}
-h1, h2, h3 {{ line-height: 1.25; }}
-h1 {{ font-size: 1.8rem; margin: 0 0 1rem; }}
-h2 {{ font-size: 1.4rem; margin: 3rem 0 .75rem; padding-top: .75rem;
-  border-top: 2px solid var(--rule); }}
-h3 {{ font-size: 1.12rem; margin: 2.2rem 0 .5rem; }}
-p, li {{ max-width: 46rem; }}
-.note {{ background: var(--note); border-left: 4px solid var(--note-rule); padding: .6rem .9rem; }}
-.scroll {{ overflow-x: auto; margin: 1rem 0; }}
-table {{ border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; }}
-th, td {{ padding: .38rem .7rem; text-align: center; border-bottom: 1px solid var(--rule); }}
-th:first-child, td:first-child {{ text-align: left; }}
-th {{ border-bottom: 2px solid var(--rule); vertical-align: bottom; font-weight: 600; }}
-tr:nth-child(even) td {{ background: var(--band); }}
-figure {{ margin: 1.5rem 0; }}
-figure img {{ display: block; max-width: 100%; height: auto; background: #ffffff;
-  border: 1px solid var(--rule); border-radius: 6px; }}
-figcaption {{ color: var(--faint); font-size: .88rem; margin-top: .45rem; max-width: 52rem; }}
-</style>
-</head>
-<body>
-"""
-
-
-def to_html(blocks: Sequence[Block]) -> str:
-    """The page as one HTML file with its pictures inside: opens from disk, loads nothing."""
-    titles = [block.text for block in blocks if isinstance(block, Heading)]
-    head = _HEAD.format(title=html.escape(titles[0] if titles else "report"))
-    return head + "\n".join(_html(block) for block in blocks) + "\n</body>\n</html>\n"
-
-
-def _html(block):
-    match block:
-        case Heading():
-            return f"<h{block.level}>{html.escape(block.text)}</h{block.level}>"
-        case Paragraph():
-            start = '<p class="note">' if block.note else "<p>"
-            return f"{start}{html.escape(block.text)}</p>"
-        case Bullets():
-            items = "".join(f"<li>{html.escape(item)}</li>\n" for item in block.items)
-            return f"<ul>\n{items}</ul>"
-        case Table():
-            head = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in block.columns)
-            rows = (
-                "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
-                for row in block.rows
-            )
-            body = "\n".join(rows)
-            return (
-                f'<div class="scroll"><table>\n<thead><tr>{head}</tr></thead>\n'
-                f"<tbody>\n{body}\n</tbody>\n</table></div>"
-            )
-        case Figure():
-            data = base64.b64encode(block.png).decode("ascii")
-            return (
-                f'<figure><img alt="{html.escape(_title(block.caption))}" '
-                f'src="data:image/png;base64,{data}">\n'
-                f"<figcaption>{html.escape(block.caption)}</figcaption></figure>"
-            )
+# Beside this file. A name that a template does not know is an error, not an empty text.
+_TEMPLATES = jinja2.Environment(
+    loader=jinja2.PackageLoader("gala_tf.paper.report", "templates"),
+    autoescape=jinja2.select_autoescape(["html.jinja"]),
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_TEMPLATES.filters |= {
+    "plain": _plain,
+    "title_of": _title,
+    "base64": lambda data: base64.b64encode(data).decode("ascii"),
+}

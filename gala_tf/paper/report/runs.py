@@ -11,6 +11,8 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+import tensorflow as tf
+
 from gala_tf import config
 from gala_tf.data import dataset_info
 from gala_tf.evaluation import per_image
@@ -21,35 +23,21 @@ DEPTH = 5  # levels of directories below --runs that are searched
 
 
 @dataclasses.dataclass(frozen=True)
-class Run:
-    """One run directory.
+class StoredRun:
+    """What one run directory holds."""
 
-    Attributes:
-        name: the last parts of the directory's path, enough to tell it from other runs.
-        directory: where it is; never printed on a page, which may go elsewhere.
-        config, info: its flags, and the data set that it was trained on.
-        split: that its results are of.
-        results: of `results-<split>.json`; None: unfinished.
-        images: columns of `per_image-<split>.csv` (`per_image.load`), or None.
-        environment: of `environment.json`, an entry a session; may be empty.
-        validation_top1: of the best weights, 0..1; None if nothing was logged.
-        seconds: of training, without validation, summed from `metrics.jsonl`; None if not logged.
-        picture: PNG bytes of `figures/attention-<split>.png`, or None.
-        missing: names of files that are not there.
-    """
-
-    name: str
-    directory: str
+    name: str  # the last parts of the directory's path, enough to tell it from other runs
+    directory: str  # never printed on a page, which may go elsewhere
     config: config.Config
-    info: dataset_info.DatasetInfo
-    split: str
-    results: dict | None
-    images: dict[str, Any] | None
-    environment: list
-    validation_top1: float | None
-    seconds: float | None
-    picture: bytes | None
-    missing: tuple[str, ...]
+    info: dataset_info.DatasetInfo  # that it was trained on
+    split: str  # that its results are of
+    results: dict | None  # of `results-<split>.json`; None: unfinished
+    images: dict[str, Any] | None  # columns of `per_image-<split>.csv` (`per_image.load`)
+    environment: list  # of `environment.json`, an entry a session of training; may be empty
+    validation_top1: float | None  # of the best weights, 0..1; None if nothing was logged
+    seconds: float | None  # of training without validation, from `metrics.jsonl`
+    picture: bytes | None  # `figures/attention-<split>.png`
+    missing: tuple[str, ...]  # names of files that are not there
 
     @property
     def data_set(self) -> str:
@@ -71,14 +59,11 @@ def data_set_digest(info: dataset_info.DatasetInfo) -> str:
 def find_run_directories(patterns: Sequence[str]) -> list[str]:
     """Run directories that the patterns name, or that lie below such, each once, sorted.
 
-    Args:
-        patterns: directories (local or gs://); `*`, `?` and `[...]` are understood.
+    Directories are local or gs://; `*`, `?` and `[...]` are understood.
 
     Raises:
         ValueError: a pattern that matches nothing, or nothing with a run in it.
     """
-    import tensorflow as tf
-
     found = set()
     for pattern in patterns:
         pattern = pattern.strip().rstrip("/")
@@ -100,8 +85,6 @@ def find_run_directories(patterns: Sequence[str]) -> list[str]:
 
 
 def _runs_below(place, depth):
-    import tensorflow as tf
-
     if not tf.io.gfile.isdir(place):
         return set()
     if tf.io.gfile.exists(os.path.join(place, run_directory.FLAGS_FILE)):
@@ -112,13 +95,11 @@ def _runs_below(place, depth):
     return {run for name in names for run in _runs_below(os.path.join(place, name), depth - 1)}
 
 
-def read_runs(directories: Sequence[str], split: str = "") -> list[Run]:
+def read_runs(directories: Sequence[str], split: str = "") -> list[StoredRun]:
     """Every run, in the order of the directories.
 
-    Args:
-        directories: from `find_run_directories`.
-        split: whose results are read; empty: `test` where a run's data set has it, else
-            `validation` (ILSVRC12: Tables 2 and 4).
+    Without a `split`, results of `test` are read where a run's data set has it, else of
+    `validation` (ILSVRC12: Tables 2 and 4).
 
     Raises:
         ValueError: a file that cannot be understood, or results of another data set than the run's.
@@ -160,7 +141,7 @@ def _read_run(place, name, split):
     if results is not None and content["images"] is not None:
         images = _read_images(os.path.join(place, wanted["images"]), results)
     validation, seconds = read_metrics(place, run_config)
-    return Run(
+    return StoredRun(
         name=name,
         directory=place,
         config=run_config,
@@ -177,8 +158,6 @@ def _read_run(place, name, split):
 
 
 def _read(path):
-    import tensorflow as tf
-
     if not tf.io.gfile.exists(path):
         return None
     with tf.io.gfile.GFile(path, "rb") as file:
@@ -222,8 +201,8 @@ def _read_images(path, results):
     """The per-image file's columns, once they are known to be of the same evaluation."""
     columns = per_image.load(path)
     layer, hits = results["final_layer"], columns["rank"] < 1
-    agree = len(hits) == results["examples"] and abs(hits.mean() - results["top1"]) < 1e-9
-    if not agree or (layer and per_image.SPEARMAN + layer not in columns):
+    matches = len(hits) == results["examples"] and abs(hits.mean() - results["top1"]) < 1e-9
+    if not matches or (layer and per_image.SPEARMAN + layer not in columns):
         raise ValueError(
             f"{path} ({len(hits)} images, top-1 {hits.mean():.4f}) is of another evaluation than "
             f"the results beside it ({results['examples']} images, top-1 {results['top1']:.4f}, "

@@ -3,8 +3,9 @@
 import math
 
 from gala_tf.paper import published
-from gala_tf.paper.report import numbers as statistics
-from gala_tf.paper.report.lines import REFERENCE, ROWS, row_name
+from gala_tf.paper.published import ROWS
+from gala_tf.paper.report import numbers
+from gala_tf.paper.report.lines import REFERENCE, row_name
 from gala_tf.paper.report.page import Table
 
 DASH = "–"
@@ -46,22 +47,22 @@ def counts(line) -> str:
 # --------------------------------------------------------------------------- the paper's tables
 
 
-def paper_table(numbers, lines, compared, unfinished, relative: bool, same_data: bool) -> Table:
+def paper_table(which, lines, compared, unfinished, relative: bool, same_data: bool) -> Table:
     """One of the paper's tables, its rows in its order; rows of other networks follow.
 
     Args:
-        numbers: of the tables shown as one, ascending: (1, 3), (2,) or (4,); the last one has all
-            rows.
+        which: numbers of the tables shown as one, ascending: (1, 3), (2,) or (4,); the last one
+            has all rows.
         lines: ours, one data set's.
         compared: {label: Paired} of the lines that were tested.
         unfinished: {row: number of unfinished runs}.
         relative: map scores in % of the human ceiling; else Spearman.
         same_data: our data is the paper's.
     """
-    paper = published.table(numbers[-1])
-    has_maps = numbers != (2,) and (any("maps" in row for row in paper.values()) or bool(lines))
+    paper = published.table(which[-1])
+    has_maps = which != (2,) and (any("maps" in row for row in paper.values()) or bool(lines))
     metrics = [name for name in METRICS if name != "maps" or has_maps]
-    data = published.document()["tables"][str(numbers[-1])]["data_set"]
+    data = published.document()["tables"][str(which[-1])]["data_set"]
     heads = {**METRICS, "maps": "maps, % of human ceiling" if relative else "maps, Spearman"}
     columns = ["network", "table", "n"]
     for metric in metrics:
@@ -69,7 +70,7 @@ def paper_table(numbers, lines, compared, unfinished, relative: bool, same_data:
     others = list(dict.fromkeys(line.row for line in lines if line.row not in paper))
     rows = []
     for row in (*paper, *others):
-        where = ", ".join(str(n) for n in numbers if row in published.table(n)) or DASH
+        where = ", ".join(str(n) for n in which if row in published.table(n)) or DASH
         ours = [line for line in lines if line.row == row]
         waiting = unfinished.get(row, 0)
         for line in ours:
@@ -79,14 +80,14 @@ def paper_table(numbers, lines, compared, unfinished, relative: bool, same_data:
                 value = cell(_value(line, metric, relative), digits_of(metric, relative))
                 cells += [
                     value + _star(compared.get(line.label), metric),
-                    _published(numbers, row, metric),
+                    _published(which, row, metric),
                 ]
             rows.append(tuple(cells))
         if not ours:
             state = f"{waiting} unfinished" if waiting else "not run"
             cells = [row_name(row), where, state]
             for metric in metrics:
-                cells += [DASH, _published(numbers, row, metric)]
+                cells += [DASH, _published(which, row, metric)]
             rows.append(tuple(cells))
     return Table(tuple(columns), tuple(rows))
 
@@ -98,12 +99,12 @@ def digits_of(metric: str, relative: bool) -> int:
 
 def _value(line, metric, relative):
     if metric == "maps":
-        return statistics.map_score(line, relative)
-    return statistics.error(line, {"top1_error": 1, "top5_error": 5}[metric])
+        return numbers.map_score(line, relative)
+    return numbers.error(line, {"top1_error": 1, "top5_error": 5}[metric])
 
 
-def _published(numbers, row, metric):
-    entry = published.document()["tables"][str(numbers[-1])]["rows"].get(row)
+def _published(which, row, metric):
+    entry = published.document()["tables"][str(which[-1])]["rows"].get(row)
     if entry is None or metric not in entry["values"]:
         return DASH
     reference = (entry.get("reference") or {}).get(metric)
@@ -184,11 +185,11 @@ def maps_table(lines, relative: bool) -> Table:
     rows = []
     for line in lines:
         cells = [line.label, counts(line), line.runs[0].results["final_layer"] or DASH]
-        cells.append(cell(statistics.map_score(line, False), 3))
+        cells.append(cell(numbers.map_score(line, False), 3))
         if relative:
-            cells.append(cell(statistics.map_score(line, True)))
+            cells.append(cell(numbers.map_score(line, True)))
         for name in ("shuffled", "center_prior"):
-            value = statistics.baseline([line], name, False)
+            value = numbers.baseline([line], name, False)
             cells.append(cell(value, 3) if name == "shuffled" else _mean(value, 3))
         rows.append(tuple(cells))
     columns = ["network", "n", "layer", "Spearman"]
@@ -214,12 +215,12 @@ def lambda_table(sweep, relative: bool) -> Table:
         shown.add(line.row)
         if line.row == REFERENCE and quoted != DASH:
             quoted = f"{quoted} (lambda not given)"
-        score = statistics.map_score(line, relative)
+        score = numbers.map_score(line, relative)
         rows.append(
             (
                 name,
                 counts(line),
-                cell(statistics.error(line, 1)),
+                cell(numbers.error(line, 1)),
                 cell(score, digits_of("maps", relative)),
                 quoted or DASH,
             )
@@ -229,15 +230,15 @@ def lambda_table(sweep, relative: bool) -> Table:
     return Table(columns, tuple(rows))
 
 
-def layers_table(lines, numbers, relative: bool) -> Table:
-    """Map score of each scored layer; `numbers` as in `report_figures.layers`."""
-    places = sorted({number for part in numbers for number in part.values()})
+def layers_table(lines, places_of, relative: bool) -> Table:
+    """Map score of each scored layer; `places_of` as in `figures.layers`."""
+    places = sorted({number for part in places_of for number in part.values()})
     rows = []
     for place in places:
         cells = [f"{place}"]
-        for line, part in zip(lines, numbers, strict=True):
+        for line, part in zip(lines, places_of, strict=True):
             name = next((name for name, number in part.items() if number == place), None)
-            score = statistics.map_score(line, relative, name) if name else None
+            score = numbers.map_score(line, relative, name) if name else None
             cells.append(cell(score, digits_of("maps", relative)))
         rows.append(tuple(cells))
     return Table(("layer", *(f"{line.label}, {counts(line)}" for line in lines)), tuple(rows))

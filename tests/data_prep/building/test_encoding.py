@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from data_prep.building import encoding
 from data_prep.maps import geometry
-from gala_tf.data import records
+from gala_tf.data import schema
 from gala_tf.data.images import decode_image
 
 
@@ -22,7 +22,7 @@ def test_square_finds_the_same_place_in_image_and_map():
     marked = (pixels[..., 0] > 0).astype(np.int64) * 3
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
-    example = records.Example("a", buffer.getvalue(), 0, (marked,))
+    example = schema.Example("a", buffer.getvalue(), 0, (marked,))
     square, image = geometry.square_example(example, decode_image(example.image, "a"), 128)
     seen = np.asarray(image)[..., 0] > 127
     (found,) = square.participant_maps
@@ -38,7 +38,7 @@ def test_square_finds_the_same_place_in_image_and_map():
 
 def test_a_square_jpeg_of_the_right_size_is_left_alone(tmp_path):
     write_image(tmp_path / "a.jpg", 0, 64, 64)
-    example = records.Example("a", (tmp_path / "a.jpg").read_bytes(), 0)
+    example = schema.Example("a", (tmp_path / "a.jpg").read_bytes(), 0)
     image = decode_image(example.image, "a")
     same, same_image = geometry.square_example(example, image, 64)
     assert same is example and same_image is image

@@ -15,7 +15,7 @@ from data_prep.maps import geometry
 from data_prep.merging import content_join, map_frames, merge, pair, source_hashes
 from data_prep.readers.imagenet.imagenet_classes import LABEL_ORDERS
 from data_prep.sources import Item, Source, SourceOptions
-from gala_tf.data import records
+from gala_tf.data import schema
 from gala_tf.data.images import BadImageError, decode_image
 
 NAMES = ("ant", "bee", "cat")
@@ -26,7 +26,7 @@ def read_image(root, item):
     """A base: JPEG files; the key is `label file`."""
     label, file = item.key.split(" ", 1)
     data = (root / file).read_bytes()
-    return records.Example(item.image_id, data, int(label), split=item.split)
+    return schema.Example(item.image_id, data, int(label), split=item.split)
 
 
 def read_map(root, item):
@@ -34,7 +34,7 @@ def read_map(root, item):
     with np.load(root / item.key, allow_pickle=False) as arrays:
         if arrays["image"].shape == (1,):
             raise BadImageError(f"{item.image_id!r} is damaged")
-        return records.Example(
+        return schema.Example(
             item.image_id,
             arrays["image"] if arrays["image"].size else b"",
             int(arrays["label"]),
@@ -108,7 +108,7 @@ def test_the_square_of_a_laid_map_is_the_map_again():
             original = np.arange(1, side * side + 1).reshape(side, side)
             laid = map_frames.lay(original, height, width, "crop", "m")
             assert laid.shape == (height, width)
-            example = records.Example("x", b"", 0, (laid,))
+            example = schema.Example("x", b"", 0, (laid,))
             square, _ = geometry.square_example(example, Image.new("RGB", (width, height)), side)
             np.testing.assert_array_equal(square.participant_maps[0], original)
             covered = (laid > 0).sum()
@@ -198,7 +198,7 @@ def test_scaled_maps_are_scaled_again_where_their_sum_is_too_large(world):
         maps[0, 100 + len(world.map_items), 100] = peak // 2
         world.add_map(6, maps=maps)
     maps = examples(world.merge())["ant/6.jpg"].participant_maps
-    assert len(maps) == 2 and sum(maps).max() <= records.MAX_COUNT
+    assert len(maps) == 2 and sum(maps).max() <= schema.MAX_COUNT
     assert maps[0].max() == pytest.approx(65_535 / 2, abs=2)
 
 

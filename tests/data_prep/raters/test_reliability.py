@@ -7,28 +7,30 @@ import pickle
 
 import numpy as np
 import pytest
+import small_data
 import tensorflow as tf
 from absl import flags
 from PIL import Image
 from scipy import stats
 
-from data_prep import reliability
-from data_prep.raters import estimators, figure
+from data_prep.raters import estimators, report
+from data_prep.raters import flags as reliability_flags
 from data_prep.raters import maps as reliability_maps
+from data_prep.raters import results as reliability_results
 from data_prep.raters.estimators import BETWEEN_DATA_SETS, ESTIMATORS
-from data_prep.sources import quickstart_maker
+from data_prep.sources import quickstart
 from gala_tf import metrics
-from gala_tf.data import clickmaps, dataset_info, input_pipeline, records
+from gala_tf.data import clickmaps, dataset_info, input_pipeline, records, schema, tfrecord_files
 from gala_tf.evaluation import scores
 
 PIXELS = 200  # of simulated maps
-DRAW = figure.draw
+DRAW = reliability_results.draw
 
 
 @pytest.fixture(autouse=True)
 def no_figure(monkeypatch):
     """Drawing takes longer than measuring; one test does it."""
-    monkeypatch.setattr(figure, "draw", lambda found: b"")
+    monkeypatch.setattr(reliability_results, "draw", lambda found: b"")
 
 
 # --------------------------------------------------------------------------- known answers
@@ -239,44 +241,31 @@ def write(directory, images, shards=2, sizes=(24, 24), blur="box:5", **changes):
     serialized = []
     for image_id, maps in images.items():
         shape = maps[0].shape if len(maps) else sizes
-        example = records.Example(
+        example = schema.Example(
             image_id, np.zeros((*shape, 3), np.uint8), 0, tuple(maps), split="test"
         )
         box = clickmaps.extent_box(sum(maps)) or (0, 0, 0, 0) if len(maps) else None
         grid = np.zeros((4, 4), np.uint8) if len(maps) else None
         serialized.append(records.encode_example(example, blurred=grid, box=box))
     written = tuple(
-        dataset_info.write_shard(
+        tfrecord_files.write_shard(
             str(directory / dataset_info.shard_name("test", i, shards)), serialized[i::shards]
         )
         for i in range(shards)
     )
     frames = [np.shape(maps[0]) for maps in images.values() if len(maps)] + [sizes]
     heights, widths = zip(*frames, strict=True)
-    info = dataset_info.DatasetInfo(
-        name=directory.name,
-        class_names=("one",),
-        splits={
-            "test": dataset_info.Split(
-                examples=len(images),
-                with_clickmap=sum(len(maps) > 0 for maps in images.values()),
-                with_participants=sum(len(maps) > 1 for maps in images.values()),
-                classes=1,
-                shards=written,
-            )
-        },
-        image=dataset_info.ImageGeometry(
-            "original", min(heights), max(heights), min(widths), max(widths)
-        ),
-        clickmap_blur=blur,
-        clickmap_grid=4,
-        human_ceiling=None,
-        split_rule="by hand",
-        seed=0,
-        command="by hand",
-        tool_version="test",
+    split = dataset_info.Split(
+        examples=len(images),
+        with_clickmap=sum(len(maps) > 0 for maps in images.values()),
+        with_participants=sum(len(maps) > 1 for maps in images.values()),
+        classes=1,
+        shards=written,
     )
-    dataset_info.save_info(str(directory), dataclasses.replace(info, **changes))
+    image = dataset_info.ImageGeometry(
+        "original", min(heights), max(heights), min(widths), max(widths)
+    )
+    small_data.describe(directory, {"test": split}, image=image, clickmap_blur=blur, **changes)
     return dataset_info.load_info(str(directory))
 
 
@@ -294,10 +283,10 @@ def clicked(rng, participants, shape=(24, 24)):
 
 def run(directory, **options):
     flag_values = flags.FlagValues()
-    reliability.define_flags(flag_values)
+    reliability_flags.define(flag_values)
     options = {"data_dir": directory, "bootstrap": 50, "permutations": 19} | options
     flag_values(["x", *(f"--{name}={value}" for name, value in options.items())])
-    return reliability.run(flag_values, "the command")
+    return report.run(flag_values, "the command")
 
 
 @pytest.fixture(scope="module")
@@ -358,7 +347,7 @@ def test_a_map_is_cut_as_evaluation_cuts_it(tmp_path, shape, blur, fraction):
 
 
 def test_all_estimators_of_varied_participants(tmp_path, monkeypatch):
-    monkeypatch.setattr(figure, "draw", DRAW)
+    monkeypatch.setattr(reliability_results, "draw", DRAW)
     rng = np.random.default_rng(0)
     images = {f"{i}.png": clicked(rng, 2 + i % 4) for i in range(40)}
     images["alone.png"] = clicked(rng, 1)
@@ -378,9 +367,9 @@ def test_all_estimators_of_varied_participants(tmp_path, monkeypatch):
     assert json.loads((directory / "reliability.json").read_text()) == found
     with Image.open(directory / "reliability.png") as picture:
         assert picture.width > picture.height
-    text = reliability.reliability_results.format_table(found)
+    text = reliability_results.format_table(found)
     assert "0.58" in text and all(name in text for name in ESTIMATORS)
-    monkeypatch.setattr(figure, "draw", lambda found: b"")
+    monkeypatch.setattr(reliability_results, "draw", lambda found: b"")
     # Another distribution over shards changes nothing, another seed does.
     write(tmp_path / "again", dict(reversed(images.items())), shards=5)
     assert run(tmp_path / "again")["estimators"] == found["estimators"]
@@ -423,7 +412,7 @@ def test_numbers_do_not_depend_on_workers(tmp_path):
 
 def test_quickstart_participants(tmp_path):
     """The data set's own documentation: 0.54 over 300 images, null 0.01."""
-    made = quickstart_maker.examples(seed=0, train=0, validation=0, test=60)
+    made = quickstart.examples(seed=0, train=0, validation=0, test=60)
     images = {example.image_id: example.participant_maps for example in made}
     write(tmp_path, images, sizes=(64, 64), blur="box:13")
     one = run(tmp_path, estimators="two_participants", bootstrap=300)["estimators"]
@@ -457,7 +446,7 @@ def test_two_data_sets(tmp_path):
     assert one["value"] == pytest.approx(np.mean(expected), abs=1e-12)
     assert one["images"] == 12 and one["p"] == 0.05
     assert (tmp_path / "here" / "reliability" / "comparison.json").exists()
-    assert "0.59" in reliability.reliability_results.format_table(found)
+    assert "0.59" in reliability_results.format_table(found)
     back = run(tmp_path / "there", other=tmp_path / "here", blur="box:7")
     assert back["estimators"]["between_data_sets"]["value"] == pytest.approx(one["value"])
     few = run(tmp_path / "here", other=tmp_path / "there", max_images=4)
@@ -622,11 +611,5 @@ def test_damaged_records_are_named(tmp_path, content, message):
 @pytest.mark.slow
 def test_a_worker_that_dies_is_an_error_not_a_wait():
     with pytest.raises(ValueError, match="worker process died.*--num_workers than 2"):
-        with reliability._workers(2) as run_all:
+        with report.workers_of(2) as run_all:
             list(run_all(os._exit, [1, 1]))
-
-
-def test_the_directory_may_come_first():
-    assert reliability.directory_first(["x", "d", "--grid=7"]) == ["x", "--data_dir=d", "--grid=7"]
-    assert reliability.directory_first(["x", "--grid=7"]) == ["x", "--grid=7"]
-    assert reliability.directory_first(["x"]) == ["x"]

@@ -7,8 +7,7 @@ import pytest
 from data_prep.readers.coco import coco_json, coco_store
 from data_prep.readers.coco.coco_store import AnnotationStore, Kept
 from data_prep.readers.images.image_files import relative_name
-from data_prep.sources.dealing import Dealer
-from data_prep.sources.splits import assign_splits
+from data_prep.sources.splits import Dealer, assign_splits
 
 KEYS = ("images", "annotations", "categories")
 DOCUMENT = {

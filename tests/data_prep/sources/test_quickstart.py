@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from data_prep import sources
-from data_prep.sources import quickstart_maker
+from data_prep.sources import quickstart
 from gala_tf import metrics
 
 COUNTS = {"train": 30, "validation": 12, "test": 30}
@@ -23,7 +23,7 @@ def pixels(example):
 
 @pytest.fixture(scope="module")
 def data():
-    return list(quickstart_maker.examples(seed=0, **COUNTS))
+    return list(quickstart.examples(seed=0, **COUNTS))
 
 
 def test_examples_keep_the_contract(data):
@@ -31,7 +31,7 @@ def test_examples_keep_the_contract(data):
     for example in data:
         image = pixels(example)
         assert image.shape == (64, 64, 3) and image.dtype == np.uint8
-        assert len(example.participant_maps) == quickstart_maker.PARTICIPANTS
+        assert len(example.participant_maps) == quickstart.PARTICIPANTS
         for counts in example.participant_maps:
             assert counts.shape == (64, 64) and np.issubdtype(counts.dtype, np.integer)
             assert counts.min() == 0 and counts.max() >= 1
@@ -42,18 +42,18 @@ def test_splits_have_their_sizes_and_classes_in_turn(data):
         labels = [example.label for example in data if example.split == split]
         assert len(labels) == count
         assert np.bincount(labels).tolist() == [count // 6] * 6
-    assert len(quickstart_maker.CLASS_NAMES) == 6
+    assert len(quickstart.CLASS_NAMES) == 6
 
 
 def test_same_seed_gives_the_same_data_and_a_longer_split_starts_with_the_shorter(data):
-    again = list(quickstart_maker.examples(seed=0, train=12, validation=0, test=0))
+    again = list(quickstart.examples(seed=0, train=12, validation=0, test=0))
     for first, second in zip(data, again, strict=False):
         assert first.image == second.image and first.image_id == second.image_id
         np.testing.assert_array_equal(first.participant_maps, second.participant_maps)
 
 
 def test_another_seed_gives_another_data_set(data):
-    other = list(quickstart_maker.examples(seed=1, **COUNTS))
+    other = list(quickstart.examples(seed=1, **COUNTS))
     images = {example.image for example in data} | {example.image for example in other}
     assert len(images) == 2 * sum(COUNTS.values())
     assert not {e.image_id for e in data} & {e.image_id for e in other}
@@ -69,39 +69,39 @@ def test_no_strip_serves_two_splits(monkeypatch, seed):
         pixel = np.stack([column // 256, column % 256, column * 0], axis=-1)
         return np.broadcast_to(pixel, (8, width, 3))
 
-    monkeypatch.setattr(quickstart_maker, "load_photograph", columns_as_pixels)
+    monkeypatch.setattr(quickstart, "load_photograph", columns_as_pixels)
     monkeypatch.setattr(
-        quickstart_maker,
+        quickstart,
         "MATERIALS",
-        {name: (file, (1.0, 1.0, 1.0)) for name, (file, _) in quickstart_maker.MATERIALS.items()},
+        {name: (file, (1.0, 1.0, 1.0)) for name, (file, _) in quickstart.MATERIALS.items()},
     )
-    strips = quickstart_maker._strips(seed)
-    for name in [*quickstart_maker.MATERIALS, *quickstart_maker.SCENES]:
+    strips = quickstart._strips(seed)
+    for name in [*quickstart.MATERIALS, *quickstart.SCENES]:
         columns = {
             split: np.concatenate([strip[0] for strip in strips[split][name]])
-            for split in quickstart_maker.SPLITS
+            for split in quickstart.SPLITS
         }
         columns = {split: c[:, 0].astype(int) * 256 + c[:, 1] for split, c in columns.items()}
         assert len(strips["train"][name]) == 2
         for one, other in itertools.combinations(columns.values(), 2):
-            assert abs(one[:, None] - other).min() > 2 * quickstart_maker.STRIP_GAP
+            assert abs(one[:, None] - other).min() > 2 * quickstart.STRIP_GAP
 
 
 def test_every_pixel_of_an_image_comes_from_its_own_splits_strips(monkeypatch):
     """Whole path: strips painted red, green, blue by split stay so in the JPEG of that split."""
 
     def colored(seed):
-        names = [*quickstart_maker.MATERIALS, *quickstart_maker.SCENES]
+        names = [*quickstart.MATERIALS, *quickstart.SCENES]
         strips = {}
-        for channel, split in enumerate(quickstart_maker.SPLITS):
+        for channel, split in enumerate(quickstart.SPLITS):
             strip = np.zeros((130, 130, 3), np.uint8)
             strip[..., channel] = 250
             strips[split] = {name: [strip] for name in names}
         return strips
 
-    monkeypatch.setattr(quickstart_maker, "_strips", colored)
-    for example in quickstart_maker.examples(train=6, validation=6, test=6):
-        own = quickstart_maker.SPLITS.index(example.split)
+    monkeypatch.setattr(quickstart, "_strips", colored)
+    for example in quickstart.examples(train=6, validation=6, test=6):
+        own = quickstart.SPLITS.index(example.split)
         image = pixels(example).astype(int)
         others = np.delete(image, own, axis=-1)
         # Shadows darken all channels alike, tints differ by 24 at most, and JPEG smears a little.
@@ -110,7 +110,7 @@ def test_every_pixel_of_an_image_comes_from_its_own_splits_strips(monkeypatch):
 
 
 def test_maps_agree_with_the_figure_and_with_one_another_more_than_with_the_centre():
-    data = list(quickstart_maker.examples(seed=0, train=0, validation=0, test=90))
+    data = list(quickstart.examples(seed=0, train=0, validation=0, test=90))
     maps = [np.stack([_box(counts, 13) for counts in e.participant_maps]) for e in data]
     flat = [m.reshape(len(m), -1) for m in maps]  # [P, 64 * 64] each
     ceiling = metrics.human_ceiling(flat, seed=0)
@@ -124,7 +124,7 @@ def test_maps_agree_with_the_figure_and_with_one_another_more_than_with_the_cent
 def test_bubbles_are_mostly_on_the_figure_and_some_are_not():
     figure = np.zeros((64, 64), bool)
     figure[10:34, 30:54] = True
-    maps = [quickstart_maker._participant(np.random.default_rng(i), figure) for i in range(200)]
+    maps = [quickstart._participant(np.random.default_rng(i), figure) for i in range(200)]
     on_figure = np.array([counts[figure].sum() / counts.sum() for counts in maps])
     assert 0.6 < on_figure.mean() < 0.95
     assert on_figure.min() < 0.5  # some participants aim badly
@@ -135,14 +135,14 @@ def test_bubbles_are_mostly_on_the_figure_and_some_are_not():
 
 def test_missing_photograph_is_named_with_the_remedy():
     with pytest.raises(ValueError, match=r"nothing\.png.*scikit-image.*pip install"):
-        quickstart_maker.load_photograph("nothing.png")
+        quickstart.load_photograph("nothing.png")
 
 
 def test_is_quick_and_needs_no_downloader(monkeypatch):
     """All 1104 images take about 8 s of one core, so 22 with the loading well under 3."""
     monkeypatch.setitem(sys.modules, "pooch", None)  # `import pooch` now fails
     start = time.process_time()
-    assert sum(1 for _ in quickstart_maker.examples(train=10, validation=2, test=10)) == 22
+    assert sum(1 for _ in quickstart.examples(train=10, validation=2, test=10)) == 22
     assert time.process_time() - start < 3.0
 
 

@@ -14,6 +14,7 @@ from data_prep.verification import (
     dataset_statistics,
     findings,
     sheet_choice,
+    statistics_page,
 )
 from data_prep.verification.contact_sheet import PANEL, Line, Triplet
 from data_prep.verification.record_checks import Facts
@@ -244,9 +245,9 @@ def test_statistics_by_hand():
     assert found["images_per_label"] == {0: 2, 1: 1, 2: 1}
     assert found["alignment"][0]["difference"] == pytest.approx(0.2)
     json.dumps(found)
-    text = dataset_statistics.page(found, "table")
+    text = statistics_page.page(found, "table")
     assert "| maps an image, mean | 2.00 | 2.41 |" in text and "1: owl" in text
-    assert Image.open(io.BytesIO(dataset_statistics.figure(found))).width == 1300
+    assert Image.open(io.BytesIO(statistics_page.figure(found))).width == 1300
 
 
 def test_a_data_set_without_maps_has_statistics_too():
@@ -254,8 +255,8 @@ def test_a_data_set_without_maps_has_statistics_too():
     none |= dict.fromkeys(("contrast", *alignment.TURNS))
     found = dataset_statistics.collect(store_of(("train", facts(**none))), info_of(), {})
     assert found["all"]["maps_per_image"] is None
-    assert "There are no maps." in dataset_statistics.page(found, "")
-    assert dataset_statistics.figure(found).startswith(b"\x89PNG")
+    assert "There are no maps." in statistics_page.page(found, "")
+    assert statistics_page.figure(found).startswith(b"\x89PNG")
 
 
 def test_the_store_is_a_file_of_rows(tmp_path):

@@ -13,9 +13,8 @@ import pytest
 import tensorflow as tf
 from small_data import make_example
 
-from data_prep import verify
 from data_prep.building import encoding
-from data_prep.verification import findings, record_checks, shard_checks
+from data_prep.verification import dataset_checks, findings, record_checks, shard_checks
 from gala_tf.data import dataset_info, reading, records, tfrecord_files
 
 SHARD = "train-00001-of-00003.tfrecord"
@@ -32,7 +31,7 @@ def copy(data_dir, tmp_path):
 def faults(directory, **options):
     """All faults as (file, record, reason), from the file that users get."""
     options = {"blur_sample": 1, "sheets": False} | options
-    report = verify.verify(str(directory), **options)
+    report = dataset_checks.verify(str(directory), **options)
     lines = (directory / "verify" / "faults.csv").read_text().splitlines()
     assert lines[0] == "file,record,reason"
     assert report.faults == len(report.first)  # few here
@@ -45,7 +44,7 @@ def serialized_records(directory, file=SHARD):
 
 def rewrite(directory, serialized, file=SHARD):
     """A shard with other records, and a sidecar that agrees with it as a file."""
-    shard = dataset_info.write_shard(str(directory / file), serialized)
+    shard = tfrecord_files.write_shard(str(directory / file), serialized)
     info = dataset_info.load_info(str(directory))
     split = info.splits["train"]
     shards = tuple(shard if old.file == file else old for old in split.shards)
@@ -69,7 +68,7 @@ def change(directory, number, edit):
 
 
 def test_a_sound_data_set_has_no_faults_and_a_table(data_dir, tmp_path):
-    report = verify.verify(str(data_dir), str(tmp_path / "out"), blur_sample=1)
+    report = dataset_checks.verify(str(data_dir), str(tmp_path / "out"), blur_sample=1)
     assert (report.faults, report.first) == (0, [])
     assert [line.split()[:3] for line in report.summary.splitlines()[1:]] == [
         ["train", "40", "32"],
@@ -105,20 +104,6 @@ def test_the_command_exits_with_1_and_prints_file_record_and_reason(copy):
     assert result.returncode == 1, result.stderr[-2000:]
     assert f"{SHARD}, record 12: {dataset_info.ALTERED}" in result.stdout
     assert "2 faults" in result.stdout and "faults.csv" in result.stdout
-
-
-@pytest.mark.parametrize(
-    "arguments, named",
-    [
-        (["x", "dir"], ["x", "--data_dir=dir"]),
-        (["x", "dir", "--a", "b"], ["x", "--data_dir=dir", "--a", "b"]),
-        (["x", "--a=b", "dir"], ["x", "--a=b", "--data_dir=dir"]),
-        (["x", "--data_dir", "dir"], ["x", "--data_dir", "dir"]),
-        (["x"], ["x"]),
-    ],
-)
-def test_the_directory_is_the_first_or_last_argument(arguments, named):
-    assert verify.name_directory(arguments) == named
 
 
 # --- files ----------------------------------------------------------------------------------
@@ -243,7 +228,7 @@ def test_a_shard_of_another_data_set(copy):
         )
         for i in range(13)
     ]
-    dataset_info.write_shard(str(copy / SHARD), [item.serialized for item in others])
+    tfrecord_files.write_shard(str(copy / SHARD), [item.serialized for item in others])
     with_size(copy)
     found = faults(copy)
     assert found[0][:2] == (SHARD, None) and "is of another data set" in found[0][2]
@@ -273,7 +258,7 @@ def test_no_sidecar_or_a_broken_one(copy, text):
 
 
 def test_no_such_directory_makes_none(tmp_path):
-    assert verify.verify(str(tmp_path / "nothing")).faults == 1
+    assert dataset_checks.verify(str(tmp_path / "nothing")).faults == 1
     assert not (tmp_path / "nothing").exists()
 
 
@@ -427,7 +412,7 @@ def test_the_same_picture_in_two_splits_and_an_id_used_twice(copy):
 def test_the_report_does_not_depend_on_the_number_of_processes(copy, tmp_path):
     change(copy, 1, set_number("image/class/label", 9))
     reports = [
-        verify.verify(str(copy), str(tmp_path / str(n)), num_workers=n, sheets=False)
+        dataset_checks.verify(str(copy), str(tmp_path / str(n)), num_workers=n, sheets=False)
         for n in (1, 2)
     ]
     assert reports[0]._replace(output_dir="") == reports[1]._replace(output_dir="")
@@ -438,4 +423,4 @@ def test_the_report_does_not_depend_on_the_number_of_processes(copy, tmp_path):
 @pytest.mark.parametrize("option", ["num_workers", "blur_sample", "class_pages"])
 def test_numbers_below_one_are_refused(copy, option):
     with pytest.raises(ValueError, match=f"--{option} must be at least 1, got 0"):
-        verify.verify(str(copy), **{option: 0})
+        dataset_checks.verify(str(copy), **{option: 0})

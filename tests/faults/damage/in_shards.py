@@ -12,7 +12,7 @@ from faults.damage.in_records import setting
 from faults.formats import imagenet
 from faults.formats.imagenet_tfrecords import floats, int64, text
 
-from gala_tf.data import dataset_info, records
+from gala_tf.data import records, tfrecord_files
 
 _NAME = "train-00000-of-00002.tfrecord"
 _SHARD = f"data/{_NAME}"
@@ -25,7 +25,7 @@ def _listed(kind):
     def damage(root, rng):
         done = kind(root, rng)
         data = [d.numpy() for d in tf.data.TFRecordDataset(str(root / _SHARD))]
-        shard = dataset_info.write_shard(str(root / _SHARD), data)
+        shard = tfrecord_files.write_shard(str(root / _SHARD), data)
         info = json.loads((root / _INFO).read_text())
         shards = info["splits"]["train"]["shards"]
         shards[[s["file"] for s in shards].index(_NAME)] = dataclasses.asdict(shard)

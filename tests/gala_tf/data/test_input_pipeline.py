@@ -10,7 +10,15 @@ import tensorflow as tf
 from PIL import Image
 
 from gala_tf import metrics
-from gala_tf.data import clickmaps, dataset_info, input_pipeline, reading, records
+from gala_tf.data import (
+    clickmaps,
+    dataset_info,
+    input_pipeline,
+    reading,
+    records,
+    schema,
+    tfrecord_files,
+)
 
 HEIGHT, WIDTH, GRID = 40, 48, 10
 SHARDS = ((0, 1, 2, 3, 4), (5, 6, 7), (8, 9, 10, 11))  # the images in each
@@ -36,7 +44,7 @@ def encode(index):
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "JPEG", quality=95)
     maps = participants(index)
-    example = records.Example(f"image-{index}", file.getvalue(), index % 4, maps)
+    example = schema.Example(f"image-{index}", file.getvalue(), index % 4, maps)
     if not maps:
         return records.encode_example(example)
     total = np.sum(maps, axis=0, dtype=np.int64)
@@ -50,7 +58,7 @@ def encode(index):
 
 def write_data_set(directory, shards):
     written = tuple(
-        dataset_info.write_shard(
+        tfrecord_files.write_shard(
             str(directory / dataset_info.shard_name("train", number, len(shards))),
             map(encode, indices),
         )
@@ -398,7 +406,7 @@ def damaged(tmp_path):
     example = tf.train.Example.FromString(serialized[2])
     jpeg = example.features.feature["image/encoded"].bytes_list
     jpeg.value[0] = jpeg.value[0][:-200]
-    shard = dataset_info.write_shard(path, [*serialized[:2], example.SerializeToString()])
+    shard = tfrecord_files.write_shard(path, [*serialized[:2], example.SerializeToString()])
     split = info.splits["train"]
     split = dataclasses.replace(split, shards=(shard, *split.shards[1:]))
     return str(tmp_path), dataclasses.replace(info, splits={"train": split})
@@ -423,7 +431,7 @@ def with_another_version(data, directory, *, without=()):
     for name in without:
         del example.features.feature[name]
     serialized[1] = example.SerializeToString()
-    shard = dataset_info.write_shard(path, serialized)
+    shard = tfrecord_files.write_shard(path, serialized)
     split = info.splits["train"]
     split = dataclasses.replace(split, shards=(split.shards[0], shard, *split.shards[2:]))
     return str(directory), dataclasses.replace(info, splits={"train": split})

@@ -6,10 +6,11 @@ import json
 
 import numpy as np
 import pytest
+import small_data
 import tensorflow as tf
 from PIL import Image
 
-from gala_tf.data import dataset_info, records
+from gala_tf.data import dataset_info, records, schema, tfrecord_files
 from gala_tf.data.images import BadImageError, decode_image, to_jpeg
 
 HEIGHT, WIDTH = 20, 30
@@ -48,9 +49,9 @@ def _encode(example, grid=4, box=(0.0, 0.25, 1.0, 0.5)):
 
 def test_every_feature_survives_the_round_trip():
     maps = (_counts(7), _counts(300, 1), np.zeros((HEIGHT, WIDTH), np.uint8))
-    example = records.Example("klasse/ü 1.jpg", _file(), 3, maps, clicks=41, split="test")
+    example = schema.Example("klasse/ü 1.jpg", _file(), 3, maps, clicks=41, split="test")
     parsed = records.parse_example(_encode(example))
-    assert set(parsed) == set(records.FEATURES)
+    assert set(parsed) == set(schema.FEATURES)
     assert parsed["image/encoded"].numpy() == example.image
     assert parsed["image/id"].numpy().decode("utf-8") == example.image_id
     assert int(parsed["image/class/label"]) == 3
@@ -69,7 +70,7 @@ def test_every_feature_survives_the_round_trip():
 
 
 def test_without_a_map_strings_are_empty_and_decode_to_zeros():
-    parsed = records.parse_example(records.encode_example(records.Example("a", _file(), 0)))
+    parsed = records.parse_example(records.encode_example(schema.Example("a", _file(), 0)))
     for name in ("clickmap/counts", "clickmap/blurred"):
         assert parsed[name].numpy() == b""
     assert parsed["clickmap/by_participant"].shape == (0,)
@@ -81,14 +82,14 @@ def test_without_a_map_strings_are_empty_and_decode_to_zeros():
 
 
 def test_a_single_map_is_not_stored_twice():
-    example = records.Example("a", _file(), 0, (_counts(9),))
+    example = schema.Example("a", _file(), 0, (_counts(9),))
     parsed = records.parse_example(_encode(example))
     assert int(parsed["clickmap/participants"]) == 1
     assert parsed["clickmap/by_participant"].shape == (0,)
 
 
 def test_same_example_same_bytes():
-    example = records.Example("a", _file("RGB", "PNG"), 0, (_counts(9), _counts(9, 1)))
+    example = schema.Example("a", _file("RGB", "PNG"), 0, (_counts(9), _counts(9, 1)))
     assert _encode(example) == _encode(example)
 
 
@@ -118,7 +119,7 @@ def test_counts_that_no_png_holds_are_refused(counts, message):
 
 
 def test_parsing_inside_tf_data_has_static_shapes():
-    serialized = _encode(records.Example("a", _file(), 0, (_counts(9), _counts(9, 1))))
+    serialized = _encode(schema.Example("a", _file(), 0, (_counts(9), _counts(9, 1))))
 
     def read(record):
         parsed = records.parse_example(record)
@@ -140,8 +141,8 @@ def test_parsing_inside_tf_data_has_static_shapes():
 
 
 def test_many_records_are_parsed_as_one_by_one():
-    files = [records.encode_example(records.Example(str(i), _file(), i)) for i in range(3)]
-    names = [name for name, feature in records.FEATURES.items() if feature.shape != (None,)]
+    files = [records.encode_example(schema.Example(str(i), _file(), i)) for i in range(3)]
+    names = [name for name, feature in schema.FEATURES.items() if feature.shape != (None,)]
     many = records.parse_example(files, names)
     for i, file in enumerate(files):
         for name, value in records.parse_example(file, names).items():
@@ -151,7 +152,7 @@ def test_many_records_are_parsed_as_one_by_one():
 
 
 def test_parse_only_what_is_named():
-    serialized = records.encode_example(records.Example("a", _file(), 2))
+    serialized = records.encode_example(schema.Example("a", _file(), 2))
     parsed = records.parse_example(serialized, ["image/class/label"])
     assert {name: int(value) for name, value in parsed.items()} == {"image/class/label": 2}
     with pytest.raises(ValueError, match="Unknown features.*'image/label'.*image/class/label"):
@@ -205,7 +206,7 @@ def test_exif_orientation_is_applied(orientation):
         7: np.rot90(stored, 2).transpose(1, 0, 2),
         8: np.rot90(stored),
     }[orientation]
-    example = records.Example("a", _file("RGB", "JPEG", orientation), 0)
+    example = schema.Example("a", _file("RGB", "JPEG", orientation), 0)
     parsed = records.parse_example(records.encode_example(example))
     decoded = tf.io.decode_jpeg(parsed["image/encoded"]).numpy()
     assert decoded.shape == displayed.shape
@@ -284,7 +285,7 @@ def test_sixteen_bit_images_are_refused_rather_than_clipped():
     ],
 )
 def test_what_does_not_fit_is_an_error(change, arguments, message):
-    example = records.Example("a", _file(), 0, (_counts(9),))
+    example = schema.Example("a", _file(), 0, (_counts(9),))
     example = dataclasses.replace(example, **change)
     arguments = {"blurred": np.zeros((4, 4), np.uint8), "box": (0.0,) * 4} | arguments
     with pytest.raises(ValueError, match=message):
@@ -297,29 +298,24 @@ def test_what_does_not_fit_is_an_error(change, arguments, message):
 @pytest.fixture
 def data_set(tmp_path):
     """Two shards of one split, described."""
-    payload = [records.encode_example(records.Example(f"{i}", _file(), 0)) for i in range(3)]
+    payload = [records.encode_example(schema.Example(f"{i}", _file(), 0)) for i in range(3)]
     shards = (
-        dataset_info.write_shard(
+        tfrecord_files.write_shard(
             str(tmp_path / dataset_info.shard_name("train", 0, 2)), payload[:2]
         ),
-        dataset_info.write_shard(
+        tfrecord_files.write_shard(
             str(tmp_path / dataset_info.shard_name("train", 1, 2)), payload[2:]
         ),
     )
-    info = dataset_info.DatasetInfo(
+    info = small_data.describe(
+        tmp_path,
+        {"train": dataset_info.Split(3, 2, 1, 2, shards)},
         name="toy",
         class_names=("cat", "Hündin"),
-        splits={"train": dataset_info.Split(3, 2, 1, 2, shards)},
-        image=dataset_info.ImageGeometry("original", HEIGHT, HEIGHT, WIDTH, WIDTH),
-        clickmap_blur="box:49",
-        clickmap_grid=4,
         human_ceiling={"value": 0.5, "estimator": "pairs", "source": "a paper"},
-        split_rule="by hand",
         seed=7,
         command="python -m data_prep.build_tfrecords --source=toy",
-        tool_version="toy 1",
     )
-    dataset_info.save_info(str(tmp_path), info)
     return str(tmp_path), info
 
 
@@ -346,7 +342,7 @@ def test_unfinished_shards_are_not_left_under_their_name(tmp_path):
         raise RuntimeError("stop")
 
     with pytest.raises(RuntimeError):
-        dataset_info.write_shard(str(tmp_path / "train"), broken())
+        tfrecord_files.write_shard(str(tmp_path / "train"), broken())
     assert not (tmp_path / "train").exists()
 
 

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from data_prep.readers.examples import example_features
-from gala_tf.data import open_files, tfrecord_files
+from gala_tf.data import files, tfrecord_files
 from gala_tf.data.tfrecord_files import DamagedFileError, Span
 
 RECORDS = [b"abc", b"", b"x" * 17]
@@ -29,7 +29,7 @@ def test_where_records_lie(tmp_path):
     """8 + 4 bytes before the data, 4 behind."""
     path = write(tmp_path / "a", RECORDS)
     assert list(tfrecord_files.spans(path)) == [Span(12, 3), Span(31, 0), Span(47, 17)]
-    assert open_files.file_size(path) == 12 + 3 + 4 + 12 + 4 + 12 + 17 + 4
+    assert files.file_size(path) == 12 + 3 + 4 + 12 + 4 + 12 + 17 + 4
 
 
 @pytest.mark.parametrize("url", [False, True])
@@ -142,7 +142,7 @@ def example(**features):
 def find(path, record, name):
     write(path, [b"before", record, b"behind"])
     span = list(tfrecord_files.spans(str(path)))[1]
-    with open_files.open_binary(str(path)) as file:
+    with files.open_binary(str(path)) as file:
         return example_features.bytes_feature(file, span, name)
 
 

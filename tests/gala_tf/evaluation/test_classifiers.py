@@ -13,7 +13,7 @@ import tensorflow as tf
 from scipy import special, stats
 
 from gala_tf import evaluate
-from gala_tf.data import dataset_info, records
+from gala_tf.data import dataset_info, records, schema, tfrecord_files
 from gala_tf.evaluation import classifiers, harmonization, per_image, protocols, scores
 from gala_tf.explain import saved_models
 from gala_tf.runs import directory as run_directory
@@ -152,12 +152,12 @@ def test_images_of_256_pixels_are_prepared_as_published(tmp_path):
     pixels = rng.integers(0, 256, (256, 256, 3)).astype(np.uint8)
     counts = rng.poisson(0.01, (256, 256))
     encoded = records.encode_example(
-        records.Example("a", pixels, 2, (counts,)),
+        schema.Example("a", pixels, 2, (counts,)),
         blurred=np.zeros((16, 16), np.uint8),
         box=(0, 0, 1, 1),
     )
     small_data.build(tmp_path, {"test": 1}, shards=1)
-    shard = dataset_info.write_shard(
+    shard = tfrecord_files.write_shard(
         str(tmp_path / dataset_info.shard_name("test", 0, 1)), [encoded]
     )
     info = dataset_info.load_info(str(tmp_path))

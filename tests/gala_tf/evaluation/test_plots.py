@@ -24,46 +24,6 @@ def make_columns(n=60, classes=3, seed=0):
     }
 
 
-def test_error_by_class_by_hand():
-    columns = {
-        "label": np.array([2, 0, 0, 0, 2, 5]),
-        "class_name": np.array(["c", "a", "a", "a", "c", "f"], object),
-        "rank": np.array([0, 3, 0, 1, 0, 2]),
-    }
-    found = plots.error_by_class(columns)
-    assert [name for name, _ in found] == ["f", "a", "c"]  # worst first
-    assert [interval.mean for _, interval in found] == pytest.approx([1, 2 / 3, 0])
-    assert [interval.n for _, interval in found] == [1, 3, 2]
-    assert all(interval.low <= interval.mean <= interval.high for _, interval in found)
-
-
-def test_bins_of_the_map_score_by_hand(monkeypatch):
-    monkeypatch.setattr(plots, "LEAST_IN_BIN", 2)
-    score = np.array([0.1, 0.9, np.nan, 0.2, 0.8, 0.5])
-    correct = np.array([0, 1, 1, 1, 1, 0], bool)
-    bins = plots.accuracy_by_map_score(score, correct)
-    assert [sorted(part) for part, _, _ in bins] == [[0.1, 0.2], [0.5, 0.8, 0.9]]
-    assert [(hits, n) for _, hits, n in bins] == [(1, 2), (2, 3)]
-
-
-def test_bins_hold_all_images_and_never_part_ties():
-    rng = np.random.default_rng(0)
-    score, correct = rng.normal(size=1000), rng.random(1000) < 0.5
-    bins = plots.accuracy_by_map_score(score, correct)
-    assert [n for _, _, n in bins] == [100] * 10
-    assert sum(hits for _, hits, _ in bins) == correct.sum()
-    assert all(
-        one.max() < other.min() for (one, *_), (other, *_) in zip(bins, bins[1:], strict=False)
-    )
-    coarse = plots.accuracy_by_map_score(np.round(score), correct)
-    assert sum(n for _, _, n in coarse) == 1000
-    seen = np.concatenate([np.unique(part) for part, _, _ in coarse])
-    assert len(seen) == len(np.unique(seen))
-    assert len(plots.accuracy_by_map_score(np.ones(500), correct[:500])) == 1
-    assert len(plots.accuracy_by_map_score(score[:39], correct[:39])) == 1
-    assert plots.accuracy_by_map_score(np.full(9, np.nan), correct[:9]) == []
-
-
 def texts(figure):
     return "\n".join(
         text for axes in figure.axes for text in (

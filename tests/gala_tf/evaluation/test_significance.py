@@ -157,14 +157,6 @@ def test_permutations_refuse():
 # --------------------------------------------------------------------------- intervals
 
 
-@pytest.mark.parametrize("degrees", [1, 2, 3, 4, 7, 30, 101])
-@pytest.mark.parametrize("probability", [0.5, 0.8, 0.975, 0.9995])
-def test_student_quantile_equals_scipys(degrees, probability):
-    expected = stats.t.ppf(probability, degrees)
-    found = significance.student_quantile(probability, degrees)
-    assert found == pytest.approx(expected, rel=1e-9, abs=1e-12)
-
-
 def test_interval_over_seeds_by_hand():
     """1, 2, 3: t(0.975, 2) = 4.302653 times 1 / sqrt(3)."""
     interval = significance.mean_interval_over_seeds([1, 2, 3])

@@ -100,8 +100,7 @@ def test_jobs_run_in_order_and_a_failure_stops_no_other(tmp_path):
     failed = job_queue.run_all(jobs, job_queue.make_slots([]), by_status, said.append)
     assert failed == ["b"]
     assert order.read_text() == "abc"
-    assert said[0].startswith("[1/3] a: done after 0:00:0")
-    assert "0 running, 2 waiting, about 0:00:0" in said[0]
+    assert said[0] == "[1/3] a: done on this machine; 0 running, 2 waiting"
     assert said[1].startswith("[2/3] b: failed with 3")
     assert "words of b" in said[2] and str(tmp_path / "b" / "log") in said[2]
     assert said[3].startswith("[3/3] c: done") and said[3].endswith("0 running, 0 waiting")
@@ -190,21 +189,8 @@ def test_a_process_that_does_not_end_is_killed(tmp_path, monkeypatch):
     process = job_queue._start(job, job_queue.Slot("here"))
     while "\ndeaf" not in open(job.log).read():
         time.sleep(0.01)
-    job_queue._stop([process], [])
+    job_queue._stop([process])
     assert process.returncode == -signal.SIGKILL and not is_alive(process.pid)
-
-
-# --------------------------------------------------------------------------- words
-
-
-def test_time_left():
-    assert job_queue.time_left([], [5.0], 3, 2) == 0.0
-    # Mean 100 s: three wait, one has 40 s to go, one takes longer than that: 340 s for two slots.
-    assert job_queue.time_left([90.0, 110.0], [60.0, 130.0], 3, 2) == 170.0
-
-
-def test_clock():
-    assert job_queue.clock(3723.4) == "1:02:03"
 
 
 def test_tail_shows_a_progress_bar_once(tmp_path):

@@ -1,12 +1,47 @@
-"""The published numbers: what the paper's sentences say of its tables holds for what was typed."""
+"""Rows are told apart by their flags; what the paper says of its tables holds of what was typed."""
 
+import dataclasses
 import json
 
 import pytest
 
-from gala_tf import metrics
+from gala_tf import config, metrics
 from gala_tf.paper import published
-from gala_tf.paper.rows import FIGURE_7_ROW, ROWS
+from gala_tf.paper.published import FIGURE_7_ROW, ROWS
+
+# --------------------------------------------------------------------------- rows
+
+
+@pytest.mark.parametrize("key", ROWS)
+def test_a_run_with_a_rows_flags_is_of_that_row(key):
+    run_config = dataclasses.replace(config.Config(), **ROWS[key].overrides(6.0))
+    assert published.row_of(run_config) == key
+    assert (run_config.map_loss_weight > 0) == ROWS[key].has_maps
+
+
+def test_flags_tell_rows_apart():
+    flags = [tuple(sorted(row.overrides(1.0).items())) for row in ROWS.values()]
+    assert len(set(flags)) == len({row.name for row in ROWS.values()}) == 6
+    assert {len(row) for row in flags} == {4}
+
+
+def test_names_are_the_papers():
+    assert [row.name for row in ROWS.values()] == [
+        "ResNet-50",
+        "SE-ResNet-50",
+        "GALA-ResNet-50 no ClickMe",
+        "GALA-ResNet-50 w/ ClickMe",
+        "ResNet-50 w/ ClickMe",
+        "GALA-ResNet-50 w/ b. boxes",
+    ]
+
+
+def test_lambda_zero_of_figure_7_is_a_row_without_maps():
+    without = dict(ROWS[FIGURE_7_ROW].flags) | {"map_loss_weight": 0.0}
+    assert without == ROWS["gala"].overrides(6.0)
+
+
+# --------------------------------------------------------------------------- numbers
 
 TABLES = {number: published.table(number) for number in (1, 2, 3, 4)}
 

@@ -15,8 +15,9 @@ import small_data
 from absl import flags
 
 from gala_tf import config, sweep
-from gala_tf.paper import job_queue
-from gala_tf.paper.rows import ROWS
+from gala_tf.paper import job_queue, sweeps
+from gala_tf.paper.published import ROWS
+from gala_tf.paper.report import build
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -54,7 +55,7 @@ def base(data_dir, tmp_path):
 def fake(tmp_path, monkeypatch):
     script = tmp_path / "fake_train.py"
     script.write_text(FAKE_TRAIN.format(root=str(ROOT)))
-    monkeypatch.setattr(sweep, "TRAIN", (str(script),))
+    monkeypatch.setattr(sweeps, "TRAIN", (str(script),))
     monkeypatch.setattr(job_queue, "POLL_SECONDS", 0.01)
     monkeypatch.delenv("FAIL", raising=False)
     monkeypatch.delenv("STOP", raising=False)
@@ -76,7 +77,7 @@ def modified(root):
 
 
 def test_expand_goes_seed_by_seed(base):
-    runs = sweep.expand(base, ["resnet", "gala"], [], [3, 1], "root/")
+    runs = sweeps.expand(base, ["resnet", "gala"], [], [3, 1], "root/")
     names = ["resnet/seed-3", "gala/seed-3", "resnet/seed-1", "gala/seed-1"]
     assert [run.name for run in runs] == names
     assert [run.config.model_dir for run in runs] == [f"root/{name}" for name in names]
@@ -86,7 +87,7 @@ def test_expand_goes_seed_by_seed(base):
 @pytest.mark.parametrize("key", ROWS)
 def test_a_row_changes_its_flags_alone(base, key):
     base = dataclasses.replace(base, map_loss_weight=2.5)
-    (run,) = sweep.expand(base, [key], [], [0], "root")
+    (run,) = sweeps.expand(base, [key], [], [0], "root")
     expected = {"attention", "map_source", "map_target", "map_loss_weight"}
     assert set(config.changed_flags(base, run.config)) <= expected
     for name, value in ROWS[key].overrides(2.5).items():
@@ -95,7 +96,7 @@ def test_a_row_changes_its_flags_alone(base, key):
 
 def test_lambdas_that_are_rows_run_once(base):
     """Lambda 0 is `gala`, the base's 1 is `gala_clickmaps`; 0.3 and 6 are neither."""
-    runs = sweep.expand(base, list(ROWS), [0.0, 0.3, 1.0, 6.0], [0, 1], "root")
+    runs = sweeps.expand(base, list(ROWS), [0.0, 0.3, 1.0, 6.0], [0, 1], "root")
     names = [run.name for run in runs if run.config.seed == 0]
     assert names == [f"{name}/seed-0" for name in [*ROWS, "lambda-0.3", "lambda-6"]]
     assert len(runs) == 16
@@ -104,16 +105,16 @@ def test_lambdas_that_are_rows_run_once(base):
 
 
 def test_lambdas_alone_have_directories_of_their_own(base):
-    runs = sweep.expand(base, [], [0.0, 1.0, 1e-5], [0], "root")
+    runs = sweeps.expand(base, [], [0.0, 1.0, 1e-5], [0], "root")
     assert [run.name for run in runs] == [f"lambda-{v}/seed-0" for v in ("0", "1", "1e-05")]
     assert all(run.config.attention == "gala" for run in runs)
 
 
 def test_a_base_without_maps_does_for_rows_without(base):
     base = dataclasses.replace(base, map_loss_weight=0.0)
-    assert len(sweep.expand(base, ["resnet", "se", "gala"], [6.0], [0], "root")) == 4
+    assert len(sweeps.expand(base, ["resnet", "se", "gala"], [6.0], [0], "root")) == 4
     with pytest.raises(ValueError, match="--rows: gala_boxes need maps.*--map_loss_weight=0"):
-        sweep.expand(base, ["resnet", "gala_boxes"], [], [0], "root")
+        sweeps.expand(base, ["resnet", "gala_boxes"], [], [0], "root")
 
 
 @pytest.mark.parametrize(
@@ -134,22 +135,22 @@ def test_expand_refuses(base, changes, message):
     asked = {"rows": ["gala"], "lambdas": [], "seeds": [0], "root": "root", **changes}
     base = dataclasses.replace(base, test_split=asked.get("test_split", "test"))
     with pytest.raises(ValueError, match=message):
-        sweep.expand(base, asked["rows"], asked["lambdas"], asked["seeds"], asked["root"])
+        sweeps.expand(base, asked["rows"], asked["lambdas"], asked["seeds"], asked["root"])
 
 
 def test_arguments_make_the_run_again(base):
-    for run in sweep.expand(base, list(ROWS), [0.3], [0, 5], "a root/with'quote"):
-        arguments = sweep.arguments(run.config)
+    for run in sweeps.expand(base, list(ROWS), [0.3], [0, 5], "a root/with'quote"):
+        arguments = sweeps.arguments(run.config)
         assert config.from_arguments(arguments, "test") == run.config
-        assert sum(argument.startswith(sweep.TOLD_APART_BY) for argument in arguments) == 5
+        assert sum(argument.startswith(sweeps.TOLD_APART_BY) for argument in arguments) == 5
 
 
 # --------------------------------------------------------------------------- running
 
 
 def test_runs_all_and_then_skips_all(base, root, capsys):
-    runs = sweep.expand(base, ["resnet", "gala_boxes"], [0.3], [0, 1], root)
-    sweep.sweep(runs, SLOTS)
+    runs = sweeps.expand(base, ["resnet", "gala_boxes"], [0.3], [0, 1], root)
+    sweeps.sweep(runs, SLOTS)
     said = capsys.readouterr().err
     assert "6 runs: 0 finished, 0 to resume, 6 to begin" in said
     assert "[6/6]" in said and said.count("test top-1 error 25.0 %") == 6
@@ -160,66 +161,68 @@ def test_runs_all_and_then_skips_all(base, root, capsys):
             )
             == run.config
         )
-        assert "fake training" in Path(sweep.log_path(run)).read_text()
+        assert "fake training" in Path(sweeps.log_path(run)).read_text()
     before = modified(root)
-    sweep.sweep(runs, SLOTS)
+    sweeps.sweep(runs, SLOTS)
     assert "6 runs: 6 finished, 0 to resume, 0 to begin" in capsys.readouterr().err
     assert modified(root) == before and len(before) == 6
 
 
 def test_more_seeds_run_only_those(base, root, capsys):
-    sweep.sweep(sweep.expand(base, ["resnet"], [], [0], root), SLOTS)
+    sweeps.sweep(sweeps.expand(base, ["resnet"], [], [0], root), SLOTS)
     before = modified(root)
-    sweep.sweep(sweep.expand(base, ["resnet"], [], [0, 1], root), SLOTS)
+    sweeps.sweep(sweeps.expand(base, ["resnet"], [], [0, 1], root), SLOTS)
     assert "2 runs: 1 finished, 0 to resume, 1 to begin" in capsys.readouterr().err
     assert before.items() < modified(root).items()
 
 
 def test_a_failed_run_is_reported_and_tried_again(base, root, capsys, monkeypatch):
-    runs = sweep.expand(base, ["resnet", "gala", "se"], [], [0], root)
+    runs = sweeps.expand(base, ["resnet", "gala", "se"], [], [0], root)
     monkeypatch.setenv("FAIL", "gala")
-    with pytest.raises(sweep.FailedRunsError, match=r"1 of 3 runs failed[\s\S]*gala/seed-0: .*log"):
-        sweep.sweep(runs, SLOTS)
+    with pytest.raises(
+        job_queue.FailedRunsError, match=r"1 of 3 runs failed[\s\S]*gala/seed-0: .*log"
+    ):
+        sweeps.sweep(runs, SLOTS)
     said = capsys.readouterr().err
     assert "gala/seed-0: FAILED with exit status 1" in said and "| no luck with gala" in said
     assert said.count("test top-1 error") == 2
     monkeypatch.delenv("FAIL")
-    sweep.sweep(runs, SLOTS)
+    sweeps.sweep(runs, SLOTS)
     assert "3 runs: 2 finished, 0 to resume, 1 to begin" in capsys.readouterr().err
 
 
 def test_a_run_that_ends_early_is_not_finished(base, root, capsys, monkeypatch):
-    runs = sweep.expand(base, ["resnet", "gala"], [], [0], root)
+    runs = sweeps.expand(base, ["resnet", "gala"], [], [0], root)
     monkeypatch.setenv("STOP", "gala")
-    with pytest.raises(sweep.FailedRunsError, match="1 of 2 runs failed"):
-        sweep.sweep(runs, SLOTS)
+    with pytest.raises(job_queue.FailedRunsError, match="1 of 2 runs failed"):
+        sweeps.sweep(runs, SLOTS)
     assert "gala/seed-0: ENDED BEFORE ITS LAST STEP" in capsys.readouterr().err
     # Someone evaluates the run as it is: the same file, but no finished run.
     path = Path(root, "gala/seed-0/results-test.json")
     path.write_text(json.dumps({"split": "test", "top1": 0.1}))
-    assert sweep.results(runs[1]) is None
+    assert sweeps.results(runs[1]) is None
     monkeypatch.delenv("STOP")
-    sweep.sweep(runs, SLOTS)
+    sweeps.sweep(runs, SLOTS)
     assert "2 runs: 1 finished, 1 to resume, 0 to begin" in capsys.readouterr().err
-    assert sweep.results(runs[1])["top1"] == 0.75
+    assert sweeps.results(runs[1])["top1"] == 0.75
 
 
 def test_results_of_a_copy_without_its_log_count(base, root):
-    (run,) = runs = sweep.expand(base, ["gala"], [], [0], root)
-    sweep.sweep(runs, SLOTS)
+    (run,) = runs = sweeps.expand(base, ["gala"], [], [0], root)
+    sweeps.sweep(runs, SLOTS)
     os.remove(os.path.join(run.config.model_dir, "metrics.jsonl"))
-    assert sweep.results(run)["top1"] == 0.75
+    assert sweeps.results(run)["top1"] == 0.75
     os.remove(os.path.join(run.config.model_dir, "run.flags"))
-    assert sweep.results(run) is None  # results of nobody knows what
+    assert sweeps.results(run) is None  # results of nobody knows what
 
 
 @pytest.mark.parametrize("allow", [False, True])
 def test_other_flags_are_refused_before_anything_runs(base, root, allow):
-    sweep.sweep(sweep.expand(base, ["resnet", "gala"], [], [0], root), SLOTS)
+    sweeps.sweep(sweeps.expand(base, ["resnet", "gala"], [], [0], root), SLOTS)
     before = modified(root)
     other = dataclasses.replace(base, momentum=0.8, epochs=4.0, allow_flag_changes=allow)
     with pytest.raises(ValueError) as caught:
-        sweep.sweep(sweep.expand(other, ["resnet", "gala"], [], [0, 1], root), SLOTS)
+        sweeps.sweep(sweeps.expand(other, ["resnet", "gala"], [], [0, 1], root), SLOTS)
     lines = str(caught.value).splitlines()
     assert lines[0].startswith("--runs has runs with other flags")
     assert f"  {root}/gala/seed-0: --momentum was 0.9, is 0.8" in lines
@@ -228,25 +231,25 @@ def test_other_flags_are_refused_before_anything_runs(base, root, allow):
 
 
 def test_flags_that_change_no_result_are_no_difference(base, root, capsys):
-    sweep.sweep(sweep.expand(base, ["resnet"], [], [0], root), SLOTS)
+    sweeps.sweep(sweeps.expand(base, ["resnet"], [], [0], root), SLOTS)
     other = dataclasses.replace(base, steps_per_loop=77, eval_batch_size=3)
-    sweep.sweep(sweep.expand(other, ["resnet"], [], [0], root), SLOTS)
+    sweeps.sweep(sweeps.expand(other, ["resnet"], [], [0], root), SLOTS)
     assert "1 runs: 1 finished" in capsys.readouterr().err
 
 
 def test_another_data_set_is_refused(base, root, tmp_path):
-    sweep.sweep(sweep.expand(base, ["resnet"], [], [0], root), SLOTS)
+    sweeps.sweep(sweeps.expand(base, ["resnet"], [], [0], root), SLOTS)
     (tmp_path / "other").mkdir()
     small_data.build(tmp_path / "other", shards=2)
     other = dataclasses.replace(base, data_dir=str(tmp_path / "other"))
     with pytest.raises(ValueError, match="holds another data set than the one that the run in"):
-        sweep.sweep(sweep.expand(other, ["resnet"], [], [0, 1], root), SLOTS)
+        sweeps.sweep(sweeps.expand(other, ["resnet"], [], [0, 1], root), SLOTS)
 
 
 def test_no_data_set_is_an_error_before_anything_runs(base, root, tmp_path):
     nowhere = dataclasses.replace(base, data_dir=str(tmp_path / "nowhere"))
     with pytest.raises(ValueError, match="nowhere"):
-        sweep.sweep(sweep.expand(nowhere, ["resnet"], [], [0], root), SLOTS)
+        sweeps.sweep(sweeps.expand(nowhere, ["resnet"], [], [0], root), SLOTS)
     assert not os.path.exists(root)
 
 
@@ -260,15 +263,15 @@ def test_the_data_set_is_built_once_before_the_runs(base, root, tmp_path, data_d
 
     monkeypatch.setattr(subprocess, "run", build)
     base = dataclasses.replace(base, data_dir=str(target), build_data_with="quickstart")
-    sweep.sweep(sweep.expand(base, ["resnet", "gala_boxes", "se"], [], [0, 1], root), SLOTS)
+    sweeps.sweep(sweeps.expand(base, ["resnet", "gala_boxes", "se"], [], [0, 1], root), SLOTS)
     arguments = ["--source=quickstart", f"--output_dir={target}"]
     assert built == [["-m", "data_prep.build_tfrecords", *arguments]]
     assert len(modified(root)) == 6
 
 
 def test_logs_of_remote_runs_are_local(base):
-    (run,) = sweep.expand(base, ["gala"], [], [0], "gs://bucket/runs")
-    assert sweep.log_path(run) == os.path.join("sweep_logs", "gala/seed-0", "train.log")
+    (run,) = sweeps.expand(base, ["gala"], [], [0], "gs://bucket/runs")
+    assert sweeps.log_path(run) == os.path.join("sweep_logs", "gala/seed-0", "train.log")
 
 
 # --------------------------------------------------------------------------- commands
@@ -276,22 +279,22 @@ def test_logs_of_remote_runs_are_local(base):
 
 def test_commands_are_the_runs_left_and_run_as_they_are(base, tmp_path, capsys, monkeypatch):
     root = str(tmp_path / "the runs")  # a space needs quotes
-    sweep.sweep(sweep.expand(base, ["resnet"], [], [0], root), SLOTS)
-    runs = sweep.expand(base, ["resnet", "gala"], [0.3], [0], root)
+    sweeps.sweep(sweeps.expand(base, ["resnet"], [], [0], root), SLOTS)
+    runs = sweeps.expand(base, ["resnet", "gala"], [0.3], [0], root)
     path = tmp_path / "lists" / "commands.txt"
-    sweep.sweep(runs, [], str(path))
+    sweeps.sweep(runs, [], str(path))
     lines = path.read_text().splitlines()
     assert "2 commands in" in capsys.readouterr().err
-    assert [shlex.split(line)[:2] for line in lines] == [["python", sweep.TRAIN[0]]] * 2
+    assert [shlex.split(line)[:2] for line in lines] == [["python", sweeps.TRAIN[0]]] * 2
     assert len(modified(root)) == 1  # nothing ran
     monkeypatch.setenv("PATH", os.path.dirname(sys.executable), prepend=os.pathsep)
     subprocess.run(["sh", str(path)], check=True, capture_output=True)
-    assert all(sweep.results(run) for run in runs)
+    assert all(sweeps.results(run) for run in runs)
 
 
 def test_commands_do_not_build_data_but_say_how(base, root, capsys):
     base = dataclasses.replace(base, data_dir="data/new", build_data_with="quickstart")
-    sweep.sweep(sweep.expand(base, ["resnet"], [], [0, 1], root), [], "-")
+    sweeps.sweep(sweeps.expand(base, ["resnet"], [], [0, 1], root), [], "-")
     out, err = capsys.readouterr()
     assert len(out.splitlines()) == 2 and "build_data_with" not in out
     assert (
@@ -300,10 +303,10 @@ def test_commands_do_not_build_data_but_say_how(base, root, capsys):
 
 
 def test_commands_of_a_finished_sweep_are_none(base, root, capsys):
-    runs = sweep.expand(base, ["resnet"], [], [0], root)
-    sweep.sweep(runs, SLOTS)
+    runs = sweeps.expand(base, ["resnet"], [], [0], root)
+    sweeps.sweep(runs, SLOTS)
     capsys.readouterr()
-    sweep.sweep(runs, [], "-")
+    sweeps.sweep(runs, [], "-")
     out, err = capsys.readouterr()
     assert out == "" and "0 commands in stdout" in err
 
@@ -379,9 +382,9 @@ def test_a_real_sweep_survives_being_stopped(base, tmp_path):
     assert "2 runs: 0 finished, 1 to resume, 1 to begin" in result.stderr
     assert "resumed at step" in (stopped / "train.log").read_text()
 
-    (run,) = sweep.expand(base, ["gala_clickmaps"], [], [0], str(tmp_path / "whole"))
+    (run,) = sweeps.expand(base, ["gala_clickmaps"], [], [0], str(tmp_path / "whole"))
     done = subprocess.run(
-        [sys.executable, "-m", "gala_tf.train", *sweep.arguments(run.config)],
+        [sys.executable, "-m", "gala_tf.train", *sweeps.arguments(run.config)],
         cwd=ROOT,
         capture_output=True,
     )
@@ -392,22 +395,22 @@ def test_a_real_sweep_survives_being_stopped(base, tmp_path):
 
 def test_the_page_is_written_once_all_runs_are_finished(monkeypatch, tmp_path):
     made = []
-    monkeypatch.setattr(sweep.report, "build", lambda *arguments: made.append(arguments))
+    monkeypatch.setattr(build, "build", lambda *arguments: made.append(arguments))
     values = flags.FlagValues()
     sweep.config.define_flags(values)
     sweep.define_flags(values)
     values(["sweep", f"--runs={tmp_path}", "--rows=resnet", f"--report_dir={tmp_path}/page"])
     monkeypatch.setattr(sweep.flags, "FLAGS", values)
-    monkeypatch.setattr(sweep, "expand", lambda *_: [])
+    monkeypatch.setattr(sweeps, "expand", lambda *_: [])
     monkeypatch.setattr(sweep.config, "from_flags", config.Config)
-    monkeypatch.setattr(sweep, "sweep", lambda *_: None)
+    monkeypatch.setattr(sweeps, "sweep", lambda *_: None)
     sweep.main()
     assert made == [([str(tmp_path)], f"{tmp_path}/page")]
 
     def failed(*_):
-        raise sweep.FailedRunsError("one failed")
+        raise job_queue.FailedRunsError("one failed")
 
-    monkeypatch.setattr(sweep, "sweep", failed)
-    with pytest.raises(sweep.FailedRunsError):
+    monkeypatch.setattr(sweeps, "sweep", failed)
+    with pytest.raises(job_queue.FailedRunsError):
         sweep.main()
     assert len(made) == 1

@@ -12,7 +12,7 @@ from absl import flags
 from PIL import Image
 
 from gala_tf import config, evaluate, visualize
-from gala_tf.data import clickmaps, dataset_info, records
+from gala_tf.data import clickmaps, dataset_info, records, schema, tfrecord_files
 from gala_tf.runs import checkpoints, directory
 
 PANEL, GAP, MARGIN = visualize.PANEL, visualize.GAP, visualize.MARGIN
@@ -251,11 +251,11 @@ def encode(index):
     file = io.BytesIO()
     Image.fromarray(np.full((36, 40, 3), 20 * index + 10, np.uint8)).save(file, "JPEG", quality=95)
     if index == 3:
-        return records.encode_example(records.Example(str(index), file.getvalue(), 0))
+        return records.encode_example(schema.Example(str(index), file.getvalue(), 0))
     counts = np.zeros((36, 40), np.uint8)
     counts[10:20, 12:20] = 1 + index
     grid, box = np.zeros((4, 4), np.uint8), (0.25, 0.3, 0.6, 0.5)
-    example = records.Example(str(index), file.getvalue(), index % 2, (counts,))
+    example = schema.Example(str(index), file.getvalue(), index % 2, (counts,))
     return records.encode_example(example, blurred=grid, box=box)
 
 
@@ -264,7 +264,7 @@ def run_dir(tmp_path_factory):
     """A run whose best weights are those it began with, on ten images in two shards."""
     data_dir, model_dir = (str(tmp_path_factory.mktemp(name)) for name in ("data", "run"))
     shards = tuple(
-        dataset_info.write_shard(
+        tfrecord_files.write_shard(
             os.path.join(data_dir, dataset_info.shard_name("test", n, 2)), map(encode, indices)
         )
         for n, indices in enumerate([range(6), range(6, 10)])

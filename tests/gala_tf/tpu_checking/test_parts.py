@@ -11,20 +11,17 @@ import numpy as np
 import pytest
 import small_data
 import tensorflow as tf
+from faults import planted_defects
 
 from gala_tf import losses
 from gala_tf.data import clickmaps, dataset_info, input_pipeline
 from gala_tf.distribution.strategy import make_strategy
 from gala_tf.tpu_checking import (
-    cache,
-    chips,
     compiling,
-    defects,
     environment,
     hlo,
     lint,
     lowering,
-    one_core,
     pure_step,
     steps,
     summary,
@@ -181,7 +178,7 @@ def test_batches_without_a_data_set_are_those_of_one(data_dir, tmp_path):
 
 
 def test_one_core_of_many_sums_over_all():
-    strategy = one_core.OneCore(8)
+    strategy = steps.OneCore(8)
     assert strategy.num_replicas_in_sync == 8
     with strategy.scope():
         variable = tf.Variable([1.0, 2.0])
@@ -286,7 +283,7 @@ def clean_step(batch):
 
 
 def linted(plant=None):
-    function = defects.DEFECTS[plant](clean_step) if plant else clean_step
+    function = planted_defects.DEFECTS[plant](clean_step) if plant else clean_step
     return lint.lint(*cpu_hlo(function, IMAGE))
 
 
@@ -370,13 +367,13 @@ def test_keys_forget_names_and_remember_conditions():
         '  x = f32[2]{0} add(a, b), metadata={op_type="A" op_name="layer" source_line=10}\n'
     )
     renamed = text.replace("flat_12__", "flat_77__").replace('"layer"', '"other"')
-    assert cache.key(text, topology="v3:2x2x1") == cache.key(renamed, topology="v3:2x2x1")
-    assert cache.key(text, topology="v3:2x2x1") != cache.key(text, topology="v2:2x2")
-    assert cache.key(text) != cache.key(text.replace("add", "multiply"))
+    assert verdicts.key(text, topology="v3:2x2x1") == verdicts.key(renamed, topology="v3:2x2x1")
+    assert verdicts.key(text, topology="v3:2x2x1") != verdicts.key(text, topology="v2:2x2")
+    assert verdicts.key(text) != verdicts.key(text.replace("add", "multiply"))
 
 
 def test_a_half_written_verdict_is_none(tmp_path):
-    kept = cache.Cache(tmp_path / "new")
+    kept = verdicts.Cache(tmp_path / "new")
     assert kept.get("a") is None
     kept.put("a", {"compiles": True})
     assert kept.get("a") == {"compiles": True}
@@ -431,7 +428,7 @@ def test_what_is_not_the_steps_fault_is_an_error():
 
 
 def test_floor_by_hand():
-    half_of_v3 = summary.floor(2.46e12, 45e9, chips.chip_of("v3:2x2x1"), devices_per_chip=2)
+    half_of_v3 = summary.floor(2.46e12, 45e9, summary.chip_of("v3:2x2x1"), devices_per_chip=2)
     assert half_of_v3.flops == pytest.approx(0.04)  # of 61.5 TFLOP/s
     assert half_of_v3.bytes == pytest.approx(0.1)  # of 450 GB/s
     assert half_of_v3.seconds == half_of_v3.bytes
@@ -440,7 +437,7 @@ def test_floor_by_hand():
 def test_topologies_are_checked_before_anything():
     for topology in ("v9:2x2", "v3"):
         with pytest.raises(ValueError, match=f"--topology={topology}: expected GENERATION:CHIPS"):
-            chips.chip_of(topology)
+            summary.chip_of(topology)
 
 
 def test_batch_estimate_by_hand():

@@ -8,16 +8,19 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from gala_tf import config, tpu_check
-from gala_tf.tpu_checking import defects, environment, steps, summary, verdicts
+from gala_tf import config
+from gala_tf.tpu_checking import check, environment, summary, verdicts
+
+TESTS = Path(__file__).resolve().parents[2]
 
 # ------------------------------------------------------------------ the search for a batch
 
 
-class Compiler(tpu_check.Check):
+class Compiler(check.Check):
     """Memory as it grows: `fixed`, and so much an image; above `bend` images less, as near the
     limit compilers find ways. Counts what it compiles."""
 
@@ -56,7 +59,7 @@ def test_memory_that_bends_is_searched(slope, bend, most):
     assert found["fits"] in compiler.compiled
     assert found["too_large"] in compiler.compiled
     assert 0.88 * most <= found["fits"] <= most < found["too_large"] <= 1.15 * most
-    assert len(compiler.compiled) <= 1 + tpu_check.TRIES
+    assert len(compiler.compiled) <= 1 + check.TRIES
 
 
 def test_nothing_fits():
@@ -91,15 +94,9 @@ def test_bad_flags_end_at_once(arguments, message, tmp_path):
 
 
 def test_the_batch_must_divide():
-    assert tpu_check.share_of_batch(1024, 8) == 128
+    assert check.share_of_batch(1024, 8) == 128
     with pytest.raises(ValueError, match="--global_batch_size=1000 does not divide by the 16"):
-        tpu_check.share_of_batch(1000, 16)
-
-
-def test_lists_agree():
-    """Kept apart, so that --help needs no TensorFlow."""
-    assert set(tpu_check.DEFECTS) == set(defects.DEFECTS)
-    assert tpu_check.STEPS == steps.STEPS
+        check.share_of_batch(1000, 16)
 
 
 ROW = {
@@ -141,8 +138,8 @@ def report(**rows):
 def test_faults_name_topology_step_and_reason():
     broken = {**ROW, "lint": {"shares": {}, "faults": {"int64": [FINDING] * 2}}}
     stopped = {"batch_per_core": 128, "stopped_by": "ResizeBicubic (a): no"}
-    assert tpu_check.faults(report(train=ROW)) == []
-    assert tpu_check.faults(report(train=broken, evaluate=stopped)) == [
+    assert check.faults(report(train=ROW)) == []
+    assert check.faults(report(train=broken, evaluate=stopped)) == [
         "v3:2x2x1 train: lint int64, 2 operations",
         "v3:2x2x1 evaluate: ResizeBicubic (a): no",
     ]
@@ -245,14 +242,30 @@ def test_a_small_network_compiles_for_a_v3(where, kept, tmp_path):
         ("dynamic_shape", "LINT dynamic: Where (boolean_mask/Where): shape [None, 1]"),
         ("dynamic_resize", "ResizeBilinear (resize/ResizeBilinear): its shape is dynamic"),
         ("print", "StringFormat (StringFormat): TPUs have no such operation"),
-        ("batch", "the batch does not fit: 65536 images need"),
     ],
 )
-def test_planted_defects_are_caught_by_name(where, kept, plant, words):
-    arguments = [*NETWORK, "--steps=train", f"--plant={plant}", f"--cache_dir={kept}"]
-    result = run(*arguments)
+def test_planted_defects_are_caught_by_name(where, kept, plant, words, monkeypatch):
+    monkeypatch.setattr(verdicts, "LOWERING", "faults.planted_defects")
+    monkeypatch.setenv("PYTHONPATH", str(TESTS))
+    monkeypatch.setenv("PLANTED_DEFECT", plant)
+    run_config = config.from_arguments(NETWORK[:-1], "test")
+    asked = check.Request(
+        ["v3:2x2x1"],
+        ["train"],
+        num_classes=6,
+        environment=str(where.directory),
+        cache_dir=str(kept),
+    )
+    found = check.check(run_config, "planted", asked)
+    assert not found["passes"]
+    assert words in summary.table(found)
+
+
+@pytest.mark.slow
+def test_a_batch_that_does_not_fit(where, kept):
+    result = run(*NETWORK, "--steps=train", "--batch_per_core=65536", f"--cache_dir={kept}")
     assert result.returncode == 1, result.stdout + result.stderr[-3000:]
-    assert words in result.stdout
+    assert "the batch does not fit: 65536 images need" in result.stdout
 
 
 @pytest.mark.slow

@@ -159,9 +159,24 @@ def test_the_servers_clock_holds_where_the_browsers_is_off(world, alice):
 
 def test_silence_ends_a_round(world, alice):
     round_id = alice.round()
-    world.clock.advance(15_001)
+    world.clock.advance(9_000)
+    assert world.service.sweep(world.clock()) == 0
+    world.clock.advance(1)
     assert world.service.sweep(world.clock()) == 1
     assert alice.end(round_id).json()["status"] == "abandoned"
+
+
+def test_what_was_painted_offline_arrives_late_and_does_not_count(world, alice):
+    round_id = alice.round()
+    world.clock.advance(12_000)
+    answer = alice.bubbles(round_id, winning()).json()
+    assert answer == {
+        "stored": 60,
+        "evaluated": 0,
+        "status": "abandoned",
+        "points": None,
+        "partner_is_slow": False,
+    }
 
 
 def test_a_round_heard_to_its_limit_times_out(world, alice):

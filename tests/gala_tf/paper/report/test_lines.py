@@ -6,8 +6,8 @@ import types
 import fake_runs
 import pytest
 
-from gala_tf.paper import rows
-from gala_tf.paper.report import lines as report_rows
+from gala_tf.paper import published
+from gala_tf.paper.report import lines as grouping
 
 
 def run(name="run", validation=0.5, **arguments):
@@ -17,16 +17,16 @@ def run(name="run", validation=0.5, **arguments):
     )
 
 
-@pytest.mark.parametrize("row", rows.ROWS)
+@pytest.mark.parametrize("row", published.ROWS)
 @pytest.mark.parametrize("weight", [0.3, 6.0])
 def test_row_of_is_the_inverse_of_the_rows_flags(row, weight):
-    assert report_rows.row_of(fake_runs.run_config(row, weight)) == row
+    assert published.row_of(fake_runs.run_config(row, weight)) == row
 
 
 def test_flags_without_effect_do_not_change_the_row():
     idle = fake_runs.run_config("gala", map_source="boxes", map_target="activity")
-    assert report_rows.row_of(idle) == "gala"
-    assert report_rows.row_of(fake_runs.run_config("resnet", map_target="activity")) == "resnet"
+    assert published.row_of(idle) == "gala"
+    assert published.row_of(fake_runs.run_config("resnet", map_target="activity")) == "resnet"
 
 
 @pytest.mark.parametrize(
@@ -43,8 +43,8 @@ def test_other_networks_have_no_row(changes):
         fake_runs.run_config(changes.pop("row", "gala_clickmaps")), **changes
     )
     with pytest.raises(ValueError, match="No row of the paper's tables has --attention="):
-        report_rows.row_of(made)
-    assert report_rows.words_of(made) == report_rows.NO_ROW
+        published.row_of(made)
+    assert grouping.words_of(made) == grouping.NO_ROW
 
 
 def test_lines_join_seeds_and_flags_without_effect():
@@ -57,7 +57,7 @@ def test_lines_join_seeds_and_flags_without_effect():
         run("f", row="resnet", seed=1),
         run("g", row="gala", seed=2, saliency_bias=3.0),  # this one matters
     ]
-    lines, repeated = report_rows.make_lines(runs)
+    lines, repeated = grouping.make_lines(runs)
     names = [(line.row, [member.name for member in line.runs]) for line in lines]
     assert names == [
         ("resnet", ["e", "f"]),
@@ -71,13 +71,13 @@ def test_lines_join_seeds_and_flags_without_effect():
 
 def test_the_same_run_twice_counts_once():
     runs = [run("a", seed=0), run("b", seed=0), run("c", seed=1, data_dir="elsewhere")]
-    lines, repeated = report_rows.make_lines(runs)
+    lines, repeated = grouping.make_lines(runs)
     assert [[member.name for member in line.runs] for line in lines] == [["a", "c"]]
     assert [(out.name, standing.name) for out, standing in repeated] == [("b", "a")]
 
 
 def test_networks_of_no_row_come_last_under_their_own_name():
-    lines, _ = report_rows.make_lines([run(map_target="activity"), run(row="gala_boxes")])
+    lines, _ = grouping.make_lines([run(map_target="activity"), run(row="gala_boxes")])
     assert [line.label for line in lines] == ["GALA-ResNet-50 w/ b. boxes", "odd"]
 
 
@@ -87,12 +87,12 @@ def sweep(validations):
         for weight, values in validations.items()
         for seed, value in enumerate(values)
     ]
-    return report_rows.make_lines([*runs, run(row="gala_boxes", map_loss_weight=2.0)])[0]
+    return grouping.make_lines([*runs, run(row="gala_boxes", map_loss_weight=2.0)])[0]
 
 
 def test_lambda_is_chosen_on_validation():
     lines = sweep({0.3: (0.5, 0.6), 1.0: (0.9, 0.4), 6.0: (0.6, 0.1)})
-    chosen, reasons = report_rows.choose_lambdas(lines, None)
+    chosen, reasons = grouping.choose_lambdas(lines, None)
     assert [(line.row, line.map_loss_weight) for line in chosen] == [
         ("gala_clickmaps", 1.0),
         ("gala_boxes", 2.0),
@@ -103,25 +103,25 @@ def test_lambda_is_chosen_on_validation():
 
 def test_the_smallest_of_equal_lambdas_or_the_one_asked_for():
     lines = sweep({0.3: (0.5,), 1.0: (0.7,), 6.0: (0.7,)})
-    assert report_rows.choose_lambdas(lines, None)[0][0].map_loss_weight == 1.0
-    chosen, reasons = report_rows.choose_lambdas(lines, 0.3)
+    assert grouping.choose_lambdas(lines, None)[0][0].map_loss_weight == 1.0
+    chosen, reasons = grouping.choose_lambdas(lines, 0.3)
     assert chosen[0].map_loss_weight == 0.3 and "--table_lambda" in reasons[0]
     with pytest.raises(ValueError, match="--table_lambda=2: .* --map_loss_weight=0.3, 1, 6"):
-        report_rows.choose_lambdas(lines, 2.0)
+        grouping.choose_lambdas(lines, 2.0)
 
 
 def test_lambda_without_validation_must_be_said():
     lines = sweep({0.3: (0.5,), 1.0: (None,)})
     with pytest.raises(ValueError, match="Run '1-0' has no validation top-1.*--table_lambda"):
-        report_rows.choose_lambdas(lines, None)
-    assert report_rows.choose_lambdas(lines, 1.0)[0]
+        grouping.choose_lambdas(lines, None)
+    assert grouping.choose_lambdas(lines, 1.0)[0]
 
 
 def test_reference_is_the_one_that_differs_least():
     runs = [run(version="v1"), run(version="v2"), run(row="se", version="v2"), run(row="gala")]
-    lines, _ = report_rows.make_lines(runs)
+    lines, _ = grouping.make_lines(runs)
     by_row = {line.row: line for line in lines if line.row != "gala_clickmaps"}
-    assert report_rows.nearest_reference(by_row["se"], lines).flags["version"] == "v2"
-    assert report_rows.nearest_reference(by_row["gala"], lines).flags["version"] == "v1"
-    assert report_rows.nearest_reference(lines[-1], lines) is None  # is itself one
-    assert report_rows.nearest_reference(by_row["se"], [by_row["se"]]) is None
+    assert grouping.nearest_reference(by_row["se"], lines).flags["version"] == "v2"
+    assert grouping.nearest_reference(by_row["gala"], lines).flags["version"] == "v1"
+    assert grouping.nearest_reference(lines[-1], lines) is None  # is itself one
+    assert grouping.nearest_reference(by_row["se"], [by_row["se"]]) is None

@@ -1,9 +1,19 @@
-"""Faults to plant into a step, so that anyone can see `tpu_check` catch them by name.
+"""Faults planted into a step, which `tpu_check` must catch by name.
 
 Each takes a replica step and returns one that computes the same and something else beside it.
+
+    python -m faults.planted_defects REQUEST.json
+
+is `gala_tf.tpu_checking.lowering` with the defect that $PLANTED_DEFECT names.
 """
 
+import json
+import os
+import sys
+
 import tensorflow as tf
+
+from gala_tf.tpu_checking import lowering, steps
 
 
 def _beside(extra):
@@ -65,3 +75,16 @@ DEFECTS = {
     "int64": _beside(_int64),
     "float32": _beside(_float32_products),
 }
+
+
+class Planted(steps.OneCore):
+    """A core whose step has the defect of the environment."""
+
+    def trace(self, replica_step, *specs):
+        return super().trace(DEFECTS[os.environ["PLANTED_DEFECT"]](replica_step), *specs)
+
+
+if __name__ == "__main__":
+    steps.OneCore = Planted
+    with open(sys.argv[1]) as file:
+        lowering.main(json.load(file))

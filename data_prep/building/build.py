@@ -1,0 +1,139 @@
+"""One build, from flags to a data set: list, plan, make the missing shards, publish.
+
+Nothing appears in --output_dir under its final name before all of it is made. What is finished
+waits in the staging directory, where the same command, started again, goes on.
+"""
+
+import json
+import os
+
+import tensorflow as tf
+from absl import flags, logging
+
+from data_prep import sources
+from data_prep.building import checks, encoding, finish, runners, shards, staging
+from data_prep.building import flags as build_flags
+from data_prep.building import plan as build_plan
+from data_prep.merging import merge
+from data_prep.sources.splits import SPLITS
+from gala_tf.data import dataset_info
+
+
+def build(flag_values: flags.FlagValues, command: str) -> dataset_info.DatasetInfo:
+    """Builds the data set that the flags describe, and returns its description.
+
+    Raises:
+      ValueError: a flag is wrong, the output is taken, or the material is at fault (see the
+        source in question). Finished shards are kept for the next start.
+    """
+    checks.check(flag_values)
+    directory = os.path.join(flag_values.output_dir, staging.NAME)
+    staging.check_output(flag_values.output_dir, flag_values.overwrite)
+    source = _load_source(flag_values, directory)
+    with staging.held(directory):
+        plan = _plan(flag_values, directory, source)
+        job = _job(flag_values, directory, source, plan)
+        missing = [shard for shard in plan.all_shards() if not job.finished(*shard)]
+        try:
+            _make(flag_values, plan, job, missing)
+        except ValueError:
+            _tell_what_is_kept(job, plan)
+            raise
+        return finish.publish(flag_values, command, source, plan, job)
+
+
+def _load_source(flag_values, directory):
+    options = build_flags.source_options(flag_values)
+    if options.maps_source:
+        source = merge.load(
+            flag_values.source,
+            options,
+            num_workers=flag_values.num_workers,
+            # A bucket's staging directory cannot be used as files: such a build, started again,
+            # computes its matches again.
+            cache_dir=None if "://" in directory else os.path.join(directory, staging.MATCHES),
+            on_bad_image=flag_values.on_bad_image,
+        )
+    else:
+        source = sources.load_source(flag_values.source, options)
+    if len(set(source.class_names)) < len(source.class_names):
+        raise ValueError(f"Class names must be unique, got {list(source.class_names)}.")
+    return source
+
+
+def _plan(flag_values, directory, source):
+    """The plan of the build that was stopped here, or a new one."""
+    plan_dir = os.path.join(directory, shards.PLAN)
+    plan = _unfinished_plan(plan_dir, flag_values)
+    if plan is None:
+        wanted = dict.fromkeys(SPLITS, flag_values.num_eval_shards)
+        wanted["train"] = flag_values.num_shards
+        fingerprint = build_flags.fingerprint(flag_values)
+        plan = build_plan.make(plan_dir, source.items, wanted, fingerprint)
+    return plan
+
+
+def _unfinished_plan(plan_dir, flag_values):
+    """The plan of a build that was stopped; None if there is none."""
+    plan = build_plan.load(plan_dir)
+    if plan is None:
+        return None
+    # As it would come from the file.
+    wanted = json.loads(json.dumps(build_flags.fingerprint(flag_values)))
+    differs = [
+        f"{name} ({plan.fingerprint.get(name)!r} there, {wanted.get(name)!r} now)"
+        for name in sorted(set(wanted) | set(plan.fingerprint))
+        if wanted.get(name) != plan.fingerprint.get(name)
+    ]
+    if not differs:
+        return plan
+    if not flag_values.overwrite:
+        raise ValueError(
+            f"{os.path.dirname(plan_dir)!r} holds an unfinished build that differs in "
+            f"{'; '.join(differs)}. Finish it with its own flags, or pass --overwrite to discard "
+            "what it made."
+        )
+    tf.io.gfile.rmtree(os.path.dirname(plan_dir))
+    tf.io.gfile.makedirs(os.path.dirname(plan_dir))
+    return None
+
+
+def _job(flag_values, directory, source, plan):
+    """All that a worker needs to know to make any shard."""
+    return shards.ShardJob(
+        staging=directory,
+        read=source.read,
+        storage=encoding.Storage(
+            flag_values.image_storage,
+            flag_values.square_size,
+            build_flags.blur(flag_values),
+            flag_values.clickmap_grid,
+        ),
+        shards=plan.shards,
+        classes=len(source.class_names),
+        seed=flag_values.seed,
+        on_bad_image=flag_values.on_bad_image,
+    )
+
+
+def _make(flag_values, plan, job, missing):
+    """Makes the missing shards, here or in an Apache Beam pipeline."""
+    images = sum(plan.images.values())
+    done = images - sum(plan.images_of(*shard) for shard in missing)
+    if done:
+        print(f"going on: {len(plan.all_shards()) - len(missing)} shards are finished")
+    if flag_values.runner == runners.LOCAL:
+        runners.run_local(job, missing, flag_values.num_workers, images, done)
+    else:
+        runners.run_beam(job, missing, flag_values.runner, flag_values.beam_options)
+
+
+def _tell_what_is_kept(job, plan):
+    kept = sum(job.finished(*shard) for shard in plan.all_shards())
+    if kept:
+        logging.warning(
+            "%d of %d shards are finished and kept in %r: the same command goes on from there.",
+            kept,
+            len(plan.all_shards()),
+            job.staging,
+        )

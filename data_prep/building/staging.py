@@ -1,0 +1,61 @@
+"""The staging directory below --output_dir, where a build keeps what is finished."""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+
+import tensorflow as tf
+
+from data_prep.building import publishing
+
+NAME = ".building"
+MATCHES = "matches"  # in there: what a join by content has computed
+
+
+def check_output(output_dir: str, overwrite: bool) -> None:
+    """ValueError if a data set is there already that is neither this build's own nor to go."""
+
+    if overwrite or not tf.io.gfile.exists(output_dir):
+        return
+    if publishing.begun(os.path.join(output_dir, NAME)):
+        return  # the shards there are this build's own
+    if publishing.holds_data_set(output_dir):
+        raise ValueError(
+            f"--output_dir={output_dir!r} already holds a data set. Choose another, or pass "
+            "--overwrite to replace it."
+        )
+
+
+@contextlib.contextmanager
+def held(staging: str) -> Iterator[None]:
+    """The staging directory, held against a second build; removed if nothing in it is finished."""
+    tf.io.gfile.makedirs(staging)
+    with _lock(staging):
+        try:
+            yield
+        except BaseException:
+            names = {name.rstrip("/") for name in tf.io.gfile.listdir(staging)}
+            if MATCHES not in names and not any(name.endswith(".rows") for name in names):
+                tf.io.gfile.rmtree(staging)
+                parent = os.path.dirname(staging)
+                if not tf.io.gfile.listdir(parent):
+                    tf.io.gfile.rmtree(parent)  # a build that made nothing leaves nothing behind
+            raise
+
+
+@contextlib.contextmanager
+def _lock(staging):
+    """Keeps other builds on this machine out; the system releases it if this one is killed."""
+    if "://" in staging:
+        yield  # buckets have no locks; two builds would write the same bytes
+        return
+
+    with open(os.path.join(staging, "lock"), "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ValueError(
+                f"Another build is writing in {staging!r}. Wait for it, or stop it."
+            ) from error
+        yield

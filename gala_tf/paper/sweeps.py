@@ -1,0 +1,253 @@
+"""A sweep: rows of the tables and values of lambda, several seeds each, trained or written down.
+
+What is finished is skipped, what has begun resumes, the rest begins.
+"""
+
+import dataclasses
+import json
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from gala_tf import config
+from gala_tf.data import files
+from gala_tf.paper import job_queue
+from gala_tf.paper.published import FIGURE_7_ROW, ROWS
+from gala_tf.runs import directory, logs
+from gala_tf.training import plan
+
+TRAIN = ("-m", "gala_tf.train")
+TOLD_APART_BY = ("--attention=", "--map_source=", "--map_target=", "--map_loss_weight=", "--seed=")
+
+
+@dataclasses.dataclass(frozen=True)
+class PlannedRun:
+    """A run of a sweep: its name, which is its directory below `--runs`, and its flags."""
+
+    name: str
+    config: config.Config
+
+
+# ------------------------------------------------------------------ what to run
+
+
+def expand(
+    base: config.Config,
+    row_keys: Sequence[str],
+    lambdas: Sequence[float],
+    seeds: Sequence[int],
+    root: str,
+) -> list[PlannedRun]:
+    """All runs of a sweep, seed by seed.
+
+    Args:
+        base: flags that all runs share; its `map_loss_weight` is that of the rows with maps.
+        row_keys: of ROWS.
+        lambdas: weights of the map loss, for FIGURE_7_ROW.
+        seeds: of initial weights, shuffling and augmentation.
+        root: directory of the runs, local or gs://.
+
+    Raises:
+        ValueError: an unknown row, something twice, nothing to run, or rows with maps on a base
+            without; names the flag.
+    """
+    if not root:
+        raise ValueError("--runs is not set: name the directory for the runs.")
+    if not base.test_split:
+        raise ValueError(
+            "--test_split is not set. A sweep's runs end with its evaluation, by which finished "
+            "runs are known; name the split that shall be compared (Table 4: validation)."
+        )
+    unknown = [key for key in row_keys if key not in ROWS]
+    if unknown:
+        raise ValueError(f"--rows: no {', '.join(unknown)}; there are {', '.join(ROWS)}.")
+    for name, items in (("rows", row_keys), ("lambdas", lambdas), ("seeds", seeds)):
+        if len(set(items)) < len(items):
+            raise ValueError(f"--{name} has something twice: {', '.join(map(str, items))}.")
+    if not seeds or not (row_keys or lambdas):
+        raise ValueError("Nothing to run: --seeds, and --rows or --lambdas, must not be empty.")
+    with_maps = [key for key in row_keys if ROWS[key].has_maps]
+    if with_maps and base.map_loss_weight == 0:
+        raise ValueError(
+            f"--rows: {', '.join(with_maps)} need maps, but the base has --map_loss_weight=0. Set "
+            "the lambda that they shall have (paper: 6)."
+        )
+    found = []
+    for seed in seeds:
+        tables = [(key, ROWS[key].overrides(base.map_loss_weight)) for key in row_keys]
+        runs = [_run(base, root, name, seed, changes) for name, changes in tables]
+        for value in lambdas:
+            changes = {**ROWS[FIGURE_7_ROW].flags, "map_loss_weight": value}
+            run = _run(base, root, f"lambda-{value:g}", seed, changes)
+            if all(config.changed_flags(run.config, other.config) for other in runs):
+                runs.append(run)
+        found += runs
+    return found
+
+
+def _run(base, root, name, seed, changes):
+    name = f"{name}/seed-{seed}"
+    model_dir = f"{root.rstrip('/')}/{name}"
+    return PlannedRun(name, dataclasses.replace(base, **changes, seed=seed, model_dir=model_dir))
+
+
+def arguments(run_config: config.Config) -> list[str]:
+    """The flags of `gala_tf.train` that make this run: what tells the sweep's runs apart, and
+    what differs from its default."""
+    defaults = set(config.to_flagfile(config.Config()).splitlines())
+    return [
+        line
+        for line in config.to_flagfile(run_config).splitlines()
+        if line not in defaults or line.startswith(TOLD_APART_BY)
+    ]
+
+
+# ------------------------------------------------------------------ what is there already
+
+
+def results(run: PlannedRun) -> dict | None:
+    """What a finished run's test evaluation found; None for a run that has not come to its end.
+
+    Results alone do not do: `gala_tf.evaluate` writes the same file of a run that still trains.
+    """
+    model_dir, split = run.config.model_dir, run.config.test_split
+    path = os.path.join(model_dir, f"results-{split}.json")
+    if not (tf.io.gfile.exists(path) and _has_begun(run)):
+        return None
+    steps = [line["step"] for line in logs.read_metrics(model_dir) if line["kind"] == "train"]
+    if steps:  # a copy of a run without its log counts by its results
+        begun_with, info = directory.load(model_dir)
+        if steps[-1] < plan.make_plan(begun_with, info, replicas=1).total_steps:
+            return None
+    with tf.io.gfile.GFile(path) as file:
+        return json.loads(file.read())
+
+
+def _has_begun(run):
+    return tf.io.gfile.exists(os.path.join(run.config.model_dir, directory.FLAGS_FILE))
+
+
+def check_flags(runs: Sequence[PlannedRun]) -> None:
+    """ValueError if a directory of the sweep holds a run with other flags; names all differences.
+
+    Also for finished runs, and whatever `--allow_flag_changes` says: their numbers would stand for
+    what was asked.
+    """
+    lines = []
+    for run in filter(_has_begun, runs):
+        began_with, _ = directory.load(run.config.model_dir)
+        lines += [
+            f"{run.config.model_dir}: --{name} was {old!r}, is {new!r}"
+            for name, (old, new) in config.changed_flags(began_with, run.config).items()
+        ]
+    if lines:
+        raise ValueError(
+            "--runs has runs with other flags; use another --runs, or the old flags:\n  "
+            + "\n  ".join(lines)
+        )
+
+
+def prepare_data(unfinished: Sequence[PlannedRun], begun: Sequence[PlannedRun]) -> None:
+    """Builds the data set, if it may be, before runs start that would each build it; checks it.
+
+    Raises:
+        ValueError: no data set, or another than the one that a run of the sweep began with.
+    """
+    # What plan checks depends on the run only through whether it has maps.
+    kinds = {run.config.map_loss_weight > 0: run for run in unfinished}
+    for run in kinds.values():
+        info = plan.prepare_data(run.config)
+    for run in begun:
+        directory.check(run.config, info)
+
+
+# ------------------------------------------------------------------ running
+
+
+def write_commands(unfinished: Sequence[PlannedRun], path: str) -> None:
+    """Writes a shell command a line, for a scheduler, to a file or to stdout (`-`).
+
+    They do not build the data set, which several that start at once would do in each other's way.
+    """
+    lines = [
+        shlex.join(
+            ["python", *TRAIN, *arguments(dataclasses.replace(r.config, build_data_with=""))]
+        )
+        for r in unfinished
+    ]
+    text = "".join(line + "\n" for line in lines)
+    if path == "-":
+        print(text, end="")
+    else:
+        files.write(path, text)
+    for run in unfinished[:1]:
+        if run.config.build_data_with:
+            say(
+                "before these, once: python -m data_prep.build_tfrecords "
+                f"--source={run.config.build_data_with} --output_dir={run.config.data_dir}"
+            )
+    say(f"{len(lines)} commands in {'stdout' if path == '-' else path}")
+
+
+def log_path(run: PlannedRun) -> str:
+    """Where a run's output goes: into its directory, or, for one that is not local, beside here."""
+    remote = "://" in run.config.model_dir
+    return os.path.join(
+        "sweep_logs" if remote else run.config.model_dir, *remote * (run.name,), "train.log"
+    )
+
+
+def run_here(unfinished: Sequence[PlannedRun], slots: Sequence[job_queue.Slot]) -> None:
+    """Trains the runs on this machine.
+
+    Raises:
+        job_queue.FailedRunsError: some failed, after all others have ended.
+        job_queue.Stopped: a signal came.
+    """
+    by_name = {run.name: run for run in unfinished}
+
+    def outcome(job, status):
+        if status:
+            how = f"exit status {status}" if status > 0 else f"signal {-status}"
+            return False, f"FAILED with {how}"
+        found = results(by_name[job.name])
+        if found is None:
+            return False, "ENDED BEFORE ITS LAST STEP"
+        return True, f"{found['split']} top-1 error {100 * (1 - found['top1']):.1f} %"
+
+    jobs = [
+        job_queue.Job(run.name, (sys.executable, *TRAIN, *arguments(run.config)), log_path(run))
+        for run in unfinished
+    ]
+    failed = job_queue.run_all(jobs, slots, outcome, say)
+    if failed:
+        logs = "\n  ".join(f"{name}: {log_path(by_name[name])}" for name in failed)
+        raise job_queue.FailedRunsError(
+            f"{len(failed)} of {len(jobs)} runs failed; the same command tries them again. Their "
+            f"logs:\n  {logs}"
+        )
+
+
+def sweep(runs: Sequence[PlannedRun], slots: Sequence[job_queue.Slot], commands: str = "") -> None:
+    """Runs what is not finished, or writes it as commands to the file `commands` (`-`: stdout)."""
+    check_flags(runs)
+    unfinished = [run for run in runs if results(run) is None]
+    begun = [run for run in unfinished if _has_begun(run)]
+    say(
+        f"{len(runs)} runs: {len(runs) - len(unfinished)} finished, {len(begun)} to resume, "
+        f"{len(unfinished) - len(begun)} to begin"
+    )
+    if commands:
+        write_commands(unfinished, commands)
+    elif unfinished:
+        finished = [run for run in runs if run not in unfinished]
+        prepare_data(unfinished, [*finished, *begun])
+        run_here(unfinished, slots)
+
+
+def say(line: str) -> None:
+    """A line of progress, to stderr."""
+    print(line, file=sys.stderr, flush=True)
