@@ -5,6 +5,10 @@
     python -m data_prep.clickme_game export --format=clicks_csv --output=clicks.csv
     python -m data_prep.clickme_game images add|retire     pictures
     python -m data_prep.clickme_game contest add|list|close
+    python -m data_prep.clickme_game calibrate --output=DIR   how hard it is, and flags
+    python -m data_prep.clickme_game simulate              a study of simulated players
+    python -m data_prep.clickme_game statistics --output=DIR  ours beside the paper's
+    python -m data_prep.clickme_game quality               how honestly people play
     python -m data_prep.clickme_game replay ROUND          asks the stored questions again
 
 data_prep/humans/README.md tells how to run it for real.
@@ -14,6 +18,7 @@ import sys
 
 from absl import app, flags, logging
 
+from data_prep.humans.game.plan import Measuring, Plan
 from data_prep.humans.game.rules import Rules
 from data_prep.humans.game.settings import GameSettings
 from data_prep.humans.studies import settings as study_settings
@@ -22,7 +27,7 @@ from data_prep.humans.studies.settings import StudySettings
 
 def declare_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
     """Flags of the study, the rules, the game, and of single subcommands."""
-    for kind in (StudySettings, Rules, GameSettings):
+    for kind in (StudySettings, Rules, GameSettings, Plan, Measuring):
         study_settings.declare(kind, flag_values)
     words = dict(flag_values=flag_values)
     flags.DEFINE_string("format", "clicks_csv", "export: which format", **words)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from data_prep.humans.demo import DemoMissing
 from data_prep.humans.demo import pictures as demo_pictures
-from data_prep.humans.game import images, partners
+from data_prep.humans.game import calibration_report, images, partners
 from data_prep.humans.game.app import make_app
 from data_prep.humans.game.settings import GameSettings
 from data_prep.humans.studies import serving
@@ -72,6 +72,7 @@ def serve(settings: GameSettings) -> None:
     """Prepares and serves until interrupted."""
     serving.check_address(settings.study)
     database, partner = prepare(settings)
+    calibration_report.require(settings, database, partner)
     listener = serving.free_socket(settings.study)
     print(f"open {serving.address_of(settings.study, listener)}", flush=True)
     others = [

@@ -31,6 +31,8 @@ class GameSettings:
     unranked_flags: str = _field(
         "clock,too_many,step,copied,script", "rounds with any of these are not on the leaderboard"
     )
+    calibration: str = _field("", "folder of a calibration for these pictures, partner and rules")
+    accept_uncalibrated: bool = _field(False, "serve a public address without a calibration")
     keep_raw: bool = _field(False, "store pointer events, too")
     demo: bool = False  # built-in pictures: said on every page and in every export
 

@@ -11,9 +11,9 @@ from data_prep.humans.game import statistics as game_statistics
 from data_prep.humans.game.frames import Frames
 from data_prep.humans.game.partners import load
 from data_prep.humans.game.partners.classes import Classes
+from data_prep.humans.game.plan import Plan
 from data_prep.humans.game.rules import Rules
 from data_prep.humans.game.settings import GameSettings
-from data_prep.humans.game.simulate import Plan
 from data_prep.humans.studies.database import open_database
 from data_prep.humans.studies.settings import StudySettings
 from data_prep.humans.studies.tables import participants
