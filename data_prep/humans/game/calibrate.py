@@ -171,7 +171,7 @@ def recommend(found: Calibration) -> Cell:
 
     near = [cell for cell in found.cells if away(cell) <= NEAR + 1e-9]
     if not near:
-        return min(found.cells, key=away)
+        return min(found.cells, key=lambda cell: (round(away(cell), 9), -cell.gap))
     return max(near, key=lambda cell: (round(cell.gap, 9), -away(cell)))
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import io
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import sqlalchemy as sa
@@ -12,6 +13,7 @@ from data_prep.humans.game.partners import Partner
 from data_prep.humans.game.partners.reference import picture_key
 from data_prep.humans.game.quality import read_mask
 from data_prep.humans.game.tables import images
+from data_prep.humans.studies.database import Database
 
 
 class StudyMasks:
@@ -65,6 +67,35 @@ class StudyMasks:
         if row.reference_path:
             return read_mask(row.reference_path)
         return self._partner.importance(self._pixels_of(row.path), row.class_index)
+
+
+def attach(database: Database, folder: str, pictures: str) -> int:
+    """Gives pictures of the folder `pictures` the masks of the same names in `folder`; how many.
+
+    A mask is a .png or .npy; its picture becomes one of catch rounds.
+
+    Raises:
+      ValueError: a mask cannot be read, or none fits any picture.
+    """
+    with database.read() as connection:
+        rows = connection.execute(sa.select(images.c.id, images.c.path)).all()
+    found = {}
+    for row in rows:
+        if not Path(row.path).is_relative_to(pictures):
+            continue
+        stem = Path(folder) / Path(row.path).relative_to(pictures).with_suffix("")
+        for file in (stem.with_suffix(".png"), stem.with_suffix(".npy")):
+            if file.exists():
+                read_mask(str(file))  # now, not in the middle of a study
+                found[row.id] = str(file.resolve())
+                break
+    if not found:
+        raise ValueError(f"--catch_masks={folder}: no mask there has the name of a picture.")
+    with database.write() as connection:
+        for image_id, file in found.items():
+            here = images.update().where(images.c.id == image_id)
+            connection.execute(here.values(is_catch=True, reference_path=file))
+    return len(found)
 
 
 def images_hash(connection: sa.Connection) -> str:

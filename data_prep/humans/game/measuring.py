@@ -110,7 +110,7 @@ def _simulate(settings, flag_values):
         frames = Frames()
         with database.read() as connection:
             seen = _masks(connection, settings, partner, frames)
-        if settings.partner == "reference":
+        if isinstance(seen, players.PlantedMasks):
             partner = partners.load(
                 "reference",
                 settings.rules,

@@ -24,6 +24,9 @@ class GameSettings:
         "", "demo, onnx:FILE, savedmodel:DIR, serving:URL or reference; demo if empty"
     )
     allocation: str = _field("coverage", "coverage, target:N, random or list:FILE")
+    catch_masks: str = _field(
+        "", "folder of masks, .png or .npy, with the pictures' names: pictures of catch rounds"
+    )
     catch_every: int = _field(20, "one round in so many is on a picture with a reference mask")
     skip_quorum: int = _field(3, "so many people who skip for one reason retire a picture")
     lease_ms: int = _field(120_000, "how long a picture may be looked at before the first click")
