@@ -10,38 +10,35 @@ Each act is kept in the database's admin_log. The rooms of games and experiments
 know of people and what must hold in their tables.
 """
 
+import dataclasses
 import sys
 import time
 
-from absl import app, flags, logging
+from data_prep.humans.studies import settings
+from gala_tf import command
 
 
-def declare_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
+@dataclasses.dataclass(frozen=True)
+class Options:
     """Flags of all subcommands."""
-    words = dict(flag_values=flag_values)
-    flags.DEFINE_string("database", "clickme.db", "SQLite file, or postgresql://...", **words)
-    flags.DEFINE_string("who", "", "participant: id or display name", **words)
-    flags.DEFINE_string("reason", "", "participant exclude: why; empty includes again", **words)
-    flags.DEFINE_enum(
-        "withdrawn_maps", "delete", ["delete", "anonymise"], "participant withdraw", **words
+
+    database: str = command.flag("clickme.db", "SQLite file, or postgresql://user@host/name.")
+    who: str = command.flag("", "participant: id or display name.")
+    reason: str = command.flag("", "participant exclude: why; empty includes again.")
+    withdrawn_maps: str = command.flag(
+        "delete", "participant withdraw: what becomes of maps.", ("delete", "anonymise")
     )
-    flags.DEFINE_string("output", "", "backup: the file to write", **words)
-    flags.DEFINE_string("input", "", "restore: the backup to read", **words)
+    output: str = command.flag("", "backup: the file to write.")
+    input: str = command.flag("", "restore: the backup to read.")
 
 
-def main(words: list[str]) -> None:
-    """Runs one subcommand; what a person can mend ends in one line."""
-    if not flags.FLAGS["verbosity"].present:
-        logging.set_verbosity(
-            logging.WARNING
-        )  # before Alembic is imported, which tells its plugins
+def main() -> None:
+    """Does what the subcommand says."""
     # Late: SQLAlchemy takes half a second, and --help does not need it.
     from data_prep.humans.studies import commands
 
-    try:
-        commands.run(words[1:], flags.FLAGS, rooms(), time.time_ns() // 1_000_000)
-    except ValueError as error:
-        sys.exit(f"error: {error}")
+    now_ms = time.time_ns() // 1_000_000
+    commands.run(WORDS, command.from_flags(Options), rooms(), now_ms)
 
 
 def rooms() -> list:
@@ -53,5 +50,6 @@ def rooms() -> list:
 
 
 if __name__ == "__main__":
-    declare_flags()
-    app.run(main)
+    WORDS = settings.words_of(sys.argv)
+    command.define_flags(Options)
+    command.run(main, tensorflow=False)

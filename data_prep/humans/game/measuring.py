@@ -27,15 +27,15 @@ from data_prep.humans.game.frames import Frames
 from data_prep.humans.game.plan import Measuring, Plan, numbers
 from data_prep.humans.game.settings import GameSettings
 from data_prep.humans.game.tables import contests, images, rounds
-from data_prep.humans.studies import settings as study_settings
 from data_prep.humans.studies.database import Database, open_database
 from data_prep.humans.studies.tables import participants
+from gala_tf import command
 
 
 def _calibrate(settings, flag_values):
     """Writes the table, the recommended flagfile, the report and the masks into --output."""
     folder = _output(flag_values, "the folder to write")
-    measuring = study_settings.from_flags(Measuring, flag_values)
+    measuring = command.from_flags(Measuring, flag_values)
     database, partner = serving.prepare(settings)
     frames = Frames()
     with database.read() as connection:
@@ -99,7 +99,7 @@ def _real_paths(connection):
 
 def _simulate(settings, flag_values):
     """Plays a study on a server of its own in simulated time, or at --url in real time."""
-    plan = study_settings.from_flags(Plan, flag_values)
+    plan = command.from_flags(Plan, flag_values)
     if flag_values.url:
         address = urlsplit(flag_values.url)
         told = simulate.in_real_time(

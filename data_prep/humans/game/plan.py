@@ -1,31 +1,28 @@
 """What a simulated study plants, and how a calibration is run: values that are flags."""
 
 import dataclasses
-from typing import Any
 
-
-def _field(default: Any, help: str) -> Any:
-    return dataclasses.field(default=default, metadata={"help": help})
+from gala_tf import command
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
     """What is planted; shares of kinds add up to 1 with honest players. Fields are flags."""
 
-    players: int = _field(30, "simulate: people")
-    rounds: float = _field(20.0, "simulate: mean rounds of those who play more than one")
-    one_round: float = _field(0.07, "simulate: share of the people who leave after one round")
-    random: float = _field(0.1, "simulate: share of the people who paint anywhere")
-    copying: float = _field(0.05, "simulate: share who send one path again and again")
-    scripted: float = _field(0.05, "simulate: share who are scripts")
-    recognised: float = _field(
+    players: int = command.flag(30, "simulate: people")
+    rounds: float = command.flag(20.0, "simulate: mean rounds of those who play more than one")
+    one_round: float = command.flag(0.07, "simulate: share of the people who leave after one round")
+    random: float = command.flag(0.1, "simulate: share of the people who paint anywhere")
+    copying: float = command.flag(0.05, "simulate: share who send one path again and again")
+    scripted: float = command.flag(0.05, "simulate: share who are scripts")
+    recognised: float = command.flag(
         0.53, "simulate: share of honest rounds in which enough is painted (paper, Fig. 1)"
     )
-    learning: float = _field(0.0, "simulate: how much that rises from first to last round")
-    skipped: float = _field(0.05, "simulate: share of rounds skipped (paper)")
-    hidden: float = _field(0.01, "simulate: share of rounds left")
-    days: int = _field(235, "simulate: days of the study (paper)")
-    batch: int = _field(10, "simulate: bubbles a message, at most 64; more is faster")
+    learning: float = command.flag(0.0, "simulate: how much that rises from first to last round")
+    skipped: float = command.flag(0.05, "simulate: share of rounds skipped (paper)")
+    hidden: float = command.flag(0.01, "simulate: share of rounds left")
+    days: int = command.flag(235, "simulate: days of the study (paper)")
+    batch: int = command.flag(10, "simulate: bubbles a message, at most 64; more is faster")
     seed: int = 0
 
     def __post_init__(self):
@@ -43,20 +40,20 @@ class Plan:
 class Measuring:
     """How a study is measured. Fields are flags."""
 
-    backgrounds: str = _field(
+    backgrounds: str = command.flag(
         "mean,legacy_noise,black,blur", "calibrate: backgrounds to try, by commas"
     )
-    partner_bubble_sides: str = _field("21,15,11", "calibrate: sides to try, px, by commas")
-    top_ks: str = _field("5,1", "calibrate: values of --top_k to try, by commas")
-    minimum_probabilities: str = _field("0,0.5", "calibrate: probabilities to try, by commas")
-    repeats: int = _field(1, "calibrate: simulated rounds a picture and kind of painter")
-    most_pictures: int = _field(60, "calibrate: so many pictures, drawn by --seed")
-    from_database: bool = _field(False, "calibrate: paths of real rounds in place of simulated")
-    keep_masks: bool = _field(
-        False, "calibrate: the pictures' reference masks make them pictures of catch rounds"
+    partner_bubble_sides: str = command.flag("21,15,11", "calibrate: sides to try, px, by commas")
+    top_ks: str = command.flag("5,1", "calibrate: values of --top_k to try, by commas")
+    minimum_probabilities: str = command.flag("0,0.5", "calibrate: probabilities to try, by commas")
+    repeats: int = command.flag(1, "calibrate: simulated rounds a picture and kind of painter")
+    most_pictures: int = command.flag(60, "calibrate: so many pictures, drawn by --seed")
+    from_database: bool = command.flag(False, "calibrate: real rounds in place of simulated ones")
+    keep_masks: bool = command.flag(
+        False, "calibrate: its masks make the pictures those of catch rounds"
     )
-    url: str = _field("", "simulate: play in real time against this server, http://HOST:PORT")
-    round: str = _field("", "replay: the round's id; `replay ID` does as well")
+    url: str = command.flag("", "simulate: play in real time against this server, http://HOST:PORT")
+    round: str = command.flag("", "replay: the round's id; `replay ID` does as well")
 
 
 def numbers(text: str, kind: type) -> tuple:

@@ -2,15 +2,11 @@
 
 import dataclasses
 import json
-from typing import Any
 
 from data_prep.humans.game import allocation
 from data_prep.humans.game.rules import Rules
 from data_prep.humans.studies.settings import StudySettings
-
-
-def _field(default: Any, help: str) -> Any:
-    return dataclasses.field(default=default, metadata={"help": help})
+from gala_tf import command
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,24 +15,32 @@ class GameSettings:
 
     study: StudySettings = StudySettings()
     rules: Rules = Rules()
-    images: str = _field("", "folder of pictures in class folders; the built-in ones if empty")
-    partner: str = _field(
+    images: str = command.flag(
+        "", "folder of pictures in class folders; the built-in ones if empty"
+    )
+    partner: str = command.flag(
         "", "demo, onnx:FILE, savedmodel:DIR, serving:URL or reference; demo if empty"
     )
-    allocation: str = _field("coverage", "coverage, target:N, random or list:FILE")
-    catch_masks: str = _field(
+    allocation: str = command.flag("coverage", "coverage, target:N, random or list:FILE")
+    catch_masks: str = command.flag(
         "", "folder of masks, .png or .npy, with the pictures' names: pictures of catch rounds"
     )
-    catch_every: int = _field(20, "one round in so many is on a picture with a reference mask")
-    skip_quorum: int = _field(3, "so many people who skip for one reason retire a picture")
-    lease_ms: int = _field(120_000, "how long a picture may be looked at before the first click")
-    partner_patience_ms: int = _field(1500, "slower answers than this halve the questions")
-    unranked_flags: str = _field(
+    catch_every: int = command.flag(
+        20, "one round in so many is on a picture with a reference mask"
+    )
+    skip_quorum: int = command.flag(3, "so many people who skip for one reason retire a picture")
+    lease_ms: int = command.flag(
+        120_000, "how long a picture may be looked at before the first click"
+    )
+    partner_patience_ms: int = command.flag(1500, "slower answers than this halve the questions")
+    unranked_flags: str = command.flag(
         "clock,too_many,step,copied,script", "rounds with any of these are not on the leaderboard"
     )
-    calibration: str = _field("", "folder of a calibration for these pictures, partner and rules")
-    accept_uncalibrated: bool = _field(False, "serve a public address without a calibration")
-    keep_raw: bool = _field(False, "store pointer events, too")
+    calibration: str = command.flag(
+        "", "folder of a calibration for these pictures, partner and rules"
+    )
+    accept_uncalibrated: bool = command.flag(False, "serve a public address without a calibration")
+    keep_raw: bool = command.flag(False, "store pointer events, too")
     demo: bool = False  # built-in pictures: said on every page and in every export
 
     def __post_init__(self):

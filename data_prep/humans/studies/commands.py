@@ -3,10 +3,9 @@
 import json
 import os
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from absl import flags
 
 from data_prep.humans.studies import backup, invariants, participants, withdrawal
 from data_prep.humans.studies.database import Database, open_database, shown
@@ -21,25 +20,25 @@ class Room(NamedTuple):
     invariants: Mapping[str, str]
 
 
-def run(words: list[str], flag_values: flags.FlagValues, rooms: list[Room], now_ms: int) -> None:
+def run(words: list[str], options: Any, rooms: list[Room], now_ms: int) -> None:
     """Runs `words`, for example ["participant", "show"]; ValueError lists what there is."""
     command = COMMANDS.get(" ".join(words[:2]))
     if command is None:
         raise ValueError(f"{' '.join(words)!r} is no subcommand; there are {', '.join(COMMANDS)}.")
-    command(flag_values, rooms, now_ms)
+    command(options, rooms, now_ms)
 
 
-def _existing(flag_values) -> Database:
+def _existing(options) -> Database:
     """Opens a database, but makes none: a mistyped name would else look like an empty study."""
-    address = flag_values.database
+    address = options.database
     if "://" not in address and not os.path.exists(address):
         raise ValueError(f"--database={address!r}: there is no such file.")
     return open_database(address)
 
 
-def _status(flag_values, rooms, now_ms):
-    database = _existing(flag_values)
-    print(f"{shown(flag_values.database)}, version {database.version()}")
+def _status(options, rooms, now_ms):
+    database = _existing(options)
+    print(f"{shown(options.database)}, version {database.version()}")
     for name, rows in backup.row_counts(database).items():
         print(f"{rows:>12,}  {name}")
     with database.read() as connection:
@@ -51,47 +50,47 @@ def _status(flag_values, rooms, now_ms):
             print(f"{connection.execute(query).scalar_one():>12,}  participants {label}")
 
 
-def _show(flag_values, rooms, now_ms):
-    with _existing(flag_values).read() as connection:
-        person = participants.named(connection, flag_values.who)
+def _show(options, rooms, now_ms):
+    with _existing(options).read() as connection:
+        person = participants.named(connection, options.who)
         found = withdrawal.about(connection, person.id, [room.people for room in rooms])
     print(json.dumps(found, indent=2))
 
 
-def _exclude(flag_values, rooms, now_ms):
-    with _existing(flag_values).write() as connection:
-        person = participants.named(connection, flag_values.who)
-        participants.exclude(connection, person.id, flag_values.reason, now_ms)
-    print(f"{person.display_name}: {'excluded' if flag_values.reason else 'included again'}")
+def _exclude(options, rooms, now_ms):
+    with _existing(options).write() as connection:
+        person = participants.named(connection, options.who)
+        participants.exclude(connection, person.id, options.reason, now_ms)
+    print(f"{person.display_name}: {'excluded' if options.reason else 'included again'}")
 
 
-def _withdraw(flag_values, rooms, now_ms):
-    with _existing(flag_values).write() as connection:
-        person = participants.named(connection, flag_values.who)
+def _withdraw(options, rooms, now_ms):
+    with _existing(options).write() as connection:
+        person = participants.named(connection, options.who)
         withdrawal.withdraw(
             connection,
             person.id,
             [room.people for room in rooms],
-            flag_values.withdrawn_maps == "delete",
+            options.withdrawn_maps == "delete",
             now_ms,
         )
     print(f"{person.display_name}: withdrawn. Exports made before hold their rounds: delete those.")
 
 
-def _backup(flag_values, rooms, now_ms):
-    if not flag_values.output:
+def _backup(options, rooms, now_ms):
+    if not options.output:
         raise ValueError("--output is missing: the file to write.")
-    rows = backup.backup(_existing(flag_values), flag_values.output)
-    print(f"{flag_values.output}: verified, {sum(rows.values()):,} rows in {len(rows)} tables")
+    rows = backup.backup(_existing(options), options.output)
+    print(f"{options.output}: verified, {sum(rows.values()):,} rows in {len(rows)} tables")
 
 
-def _restore(flag_values, rooms, now_ms):
-    rows = backup.restore(flag_values.input, flag_values.database)
-    print(f"{flag_values.database}: {sum(rows.values()):,} rows in {len(rows)} tables")
+def _restore(options, rooms, now_ms):
+    rows = backup.restore(options.input, options.database)
+    print(f"{options.database}: {sum(rows.values()):,} rows in {len(rows)} tables")
 
 
-def _check(flag_values, rooms, now_ms):
-    with _existing(flag_values).read() as connection:
+def _check(options, rooms, now_ms):
+    with _existing(options).read() as connection:
         found = invariants.violations(connection, [room.invariants for room in rooms])
     for name, count in found.items():
         print(f"{'ok' if not count else f'{count} broken':>12}  {name}")

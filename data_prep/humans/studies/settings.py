@@ -4,36 +4,37 @@ import dataclasses
 import hashlib
 import json
 import os
-from typing import Any
 
-from absl import flags
-
-
-def _field(default: Any, help: str, choices: tuple[str, ...] = ()) -> Any:
-    return dataclasses.field(default=default, metadata={"help": help, "choices": choices})
+from gala_tf import command
 
 
 @dataclasses.dataclass(frozen=True)
 class StudySettings:
     """Everything about a study that is not about one game or experiment. Fields are flags."""
 
-    study: str = _field("clickme", "name of the study; salts the pseudonyms of exports")
-    seed: int = _field(0, "of every draw: order of pictures, names, groups")
-    database: str = _field("clickme.db", "SQLite file, or postgresql://user@host/name")
-    host: str = _field("127.0.0.1", "address to listen on")
-    port: int = _field(8000, "port to listen on; 0 takes a free one")
-    workers: int = _field(1, "server processes; the state is in the database alone")
-    public_url: str = _field("", "address people open, https://..., if a proxy stands in front")
-    trusted_proxies: str = _field("", "addresses whose X-Forwarded-For is believed, by commas")
-    allow_plain_http: bool = _field(False, "serve a public address without TLS")
-    consent_file: str = _field("", "consent text, UTF-8, blank lines between paragraphs")
-    contact: str = _field("", "whom people may write to, shown on the about page")
-    completion_url: str = _field("", "link shown when all is stored, for recruitment services")
-    retention_date: str = _field("", "YYYY-MM-DD until which data are kept, shown to people")
-    withdrawn_maps: str = _field(
+    study: str = command.flag("clickme", "name of the study; salts the pseudonyms of exports")
+    seed: int = command.flag(0, "of every draw: order of pictures, names, groups")
+    database: str = command.flag("clickme.db", "SQLite file, or postgresql://user@host/name")
+    host: str = command.flag("127.0.0.1", "address to listen on")
+    port: int = command.flag(8000, "port to listen on; 0 takes a free one")
+    workers: int = command.flag(1, "server processes; the state is in the database alone")
+    public_url: str = command.flag(
+        "", "address people open, https://..., if a proxy stands in front"
+    )
+    trusted_proxies: str = command.flag(
+        "", "addresses whose X-Forwarded-For is believed, by commas"
+    )
+    allow_plain_http: bool = command.flag(False, "serve a public address without TLS")
+    consent_file: str = command.flag("", "consent text, UTF-8, blank lines between paragraphs")
+    contact: str = command.flag("", "whom people may write to, shown on the about page")
+    completion_url: str = command.flag(
+        "", "link shown when all is stored, for recruitment services"
+    )
+    retention_date: str = command.flag("", "YYYY-MM-DD until which data are kept, shown to people")
+    withdrawn_maps: str = command.flag(
         "delete", "what withdrawal does to what a person painted", ("delete", "anonymise")
     )
-    sessions_per_hour: int = _field(200, "new sessions an hour and address")
+    sessions_per_hour: int = command.flag(200, "new sessions an hour and address")
 
     def hash(self) -> str:
         """Names these settings in exports."""
@@ -41,32 +42,12 @@ class StudySettings:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def declare(kind: type, flag_values: flags.FlagValues = flags.FLAGS) -> None:
-    """Declares one flag per field of a dataclass of settings, unless the name is taken."""
-    for field in dataclasses.fields(kind):
-        if field.name not in flag_names(kind) or field.name in flag_values:
-            continue
-        define = {
-            bool: flags.DEFINE_bool,
-            int: flags.DEFINE_integer,
-            float: flags.DEFINE_float,
-            str: flags.DEFINE_string,
-        }[type(field.default)]
-        arguments = dict(help=field.metadata["help"], flag_values=flag_values)
-        if field.metadata.get("choices"):
-            define = flags.DEFINE_enum
-            arguments["enum_values"] = list(field.metadata["choices"])
-        define(field.name, field.default, **arguments)
-
-
-def flag_names(kind: type) -> list[str]:
-    """The fields of a dataclass of settings that are flags."""
-    return [field.name for field in dataclasses.fields(kind) if field.metadata.get("help")]
-
-
-def from_flags(kind: type, flag_values: flags.FlagValues = flags.FLAGS) -> Any:
-    """The settings of this kind that the parsed flags describe."""
-    return kind(**{name: getattr(flag_values, name) for name in flag_names(kind)})
+def words_of(arguments: list[str]) -> list[str]:
+    """Takes a subcommand's words, `contest add`, off the front of a program's arguments."""
+    words = []
+    while len(arguments) > 1 and not arguments[1].startswith("-"):
+        words.append(arguments.pop(1))
+    return words
 
 
 def secret(name: str) -> str | None:

@@ -14,7 +14,7 @@ FLAGFILES = sorted((ROOT / "experiments").glob("clickme_game*.flags"))
 
 def settings(path, *more):
     values = flags.FlagValues()
-    clickme_game.declare_flags(values)
+    clickme_game.define_flags(values)
     values(["game", f"--flagfile={path}", *more])
     return clickme_game.settings_of(values)
 

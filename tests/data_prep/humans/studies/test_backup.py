@@ -6,7 +6,6 @@ import threading
 
 import game_world
 import pytest
-from absl import flags
 
 from data_prep import studies
 from data_prep.humans.studies import backup, commands
@@ -27,12 +26,8 @@ def database(tmp_path):
 
 
 def run(database, *words, **values):
-    given = flags.FlagValues()
-    studies.declare_flags(given)
-    given(["studies", f"--database={database.address}"])
-    for name, value in values.items():
-        setattr(given, name, value)
-    commands.run(list(words), given, studies.rooms(), 5)
+    options = studies.Options(database=database.address, **values)
+    commands.run(list(words), options, studies.rooms(), 5)
 
 
 def test_a_backup_restores_the_same_rows(database, tmp_path):
