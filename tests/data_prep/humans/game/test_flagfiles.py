@@ -7,6 +7,7 @@ from absl import flags
 
 from data_prep import clickme_game
 from data_prep.humans.game.rules import Rules
+from gala_tf.command_line import flagfiles
 
 ROOT = Path(__file__).resolve().parents[4]
 FLAGFILES = sorted((ROOT / "experiments").glob("clickme_game*.flags"))
@@ -15,7 +16,7 @@ FLAGFILES = sorted((ROOT / "experiments").glob("clickme_game*.flags"))
 def settings(path, *more):
     values = flags.FlagValues()
     clickme_game.define_flags(values)
-    values(["game", f"--flagfile={path}", *more])
+    values(["game", *flagfiles.expand([f"--flagfile={path}", *more])])
     return clickme_game.settings_of(values)
 
 
