@@ -7,6 +7,11 @@
     python -m data_prep.clickme_game images retire --image=PATH --reason=TEXT
     python -m data_prep.clickme_game contest add --name=NAME --begins=2026-01-05 --ends=2026-01-12
     python -m data_prep.clickme_game contest list
+    python -m data_prep.clickme_game calibrate --output=DIR
+    python -m data_prep.clickme_game simulate --partner=reference --players=30
+    python -m data_prep.clickme_game statistics --output=DIR
+    python -m data_prep.clickme_game quality
+    python -m data_prep.clickme_game replay ROUND
 
 Without a subcommand it serves the game: with the built-in pictures, or with those of --images.
 data_prep/humans/README.md tells how to run it for real.
@@ -17,6 +22,7 @@ import sys
 
 from absl import flags
 
+from data_prep.humans.game.plan import Measuring, Plan
 from data_prep.humans.game.rules import Rules
 from data_prep.humans.game.settings import GameSettings
 from data_prep.humans.studies import settings as study_settings
@@ -46,9 +52,10 @@ class Options:
 
 def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
     """Flags of the study, the rules, the game, and of single subcommands."""
-    for kind in (StudySettings, Rules, Options):
+    for kind in (StudySettings, Rules, Options, Measuring):
         command.define_flags(kind, flag_values)
     command.define_flags(GameSettings, flag_values, but=NO_FLAGS)
+    command.define_flags(Plan, flag_values, but=["seed"])  # the study's
 
 
 def settings_of(flag_values: flags.FlagValues) -> GameSettings:

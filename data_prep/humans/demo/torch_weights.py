@@ -1,19 +1,19 @@
 """Reads the tensors of a PyTorch weight file without PyTorch, and without running what it says.
 
-A weight file is a pickle, and a pickle may name any function and have it called. This reader knows
-four names (OrderedDict, the rebuilding of a tensor, two kinds of storage), gives each a harmless
-stand-in of its own, and refuses every other name before anything is called.
+A weight file is a pickle, and a pickle may name any function and have it called. So no unpickler
+runs here: this reader walks through the opcodes itself, knows the few that tensors need, and four
+names (OrderedDict, the rebuilding of a tensor, two kinds of storage), which stay words. Any other
+opcode or name is refused; nothing that a file names is ever imported or called.
 
 The file's form is torch.save's before version 1.6: pickles of a magic number, of the protocol, of
 the writer's sizes, of the tensors, of the storages' keys; then each storage: its number of elements
 as int64, and the elements, little-endian.
 """
 
-import collections
 import dataclasses
 import io
 import math
-import pickle
+import pickletools
 from pathlib import Path
 
 import numpy as np
@@ -53,51 +53,148 @@ def read(path: Path) -> dict[str, np.ndarray]:
     """
     content = io.BytesIO(Path(path).read_bytes())
     try:
-        if _Reader(content).load() != MAGIC or _Reader(content).load() != PROTOCOL:
+        if _load(content) != MAGIC or _load(content) != PROTOCOL:
             raise RefusedWeights("it is not of the form that torch.save wrote before 1.6")
-        sizes = _Reader(content).load()
+        sizes = _load(content)
         if not sizes.get("little_endian"):
             raise RefusedWeights("its numbers are not little-endian")
-        views = _Reader(content).load()
-        keys = _Reader(content).load()
+        views = _load(content)
+        keys = _load(content)
         return _tensors(views, _storages(content, views, keys))
     except RefusedWeights as error:
         raise RefusedWeights(f"{path}: refused, {error}.") from None
-    # Damaged bytes make the unpickler raise nearly anything; nothing foreign was called by then.
+    # Damaged bytes make the reader raise nearly anything; nothing of the file's was ever called.
     except Exception as error:
         raise RefusedWeights(f"{path}: refused, it is damaged ({error}).") from None
 
 
-class _Reader(pickle.Unpickler):
-    """The only names a file may use, and what they mean here."""
-
-    def find_class(self, module, name):
-        known = {
-            ("collections", "OrderedDict"): collections.OrderedDict,
-            ("torch._utils", "_rebuild_tensor_v2"): _Rebuild(),
-            ("torch", "FloatStorage"): "<f4",
-            ("torch", "LongStorage"): "<i8",
-        }
-        if (module, name) not in known:
-            raise RefusedWeights(f"it asks for {module}.{name}, which no weight file needs")
-        return known[module, name]
-
-    def persistent_load(self, saved):
-        kind, dtype, key, _, size, *_ = saved
-        if kind != "storage" or dtype not in ("<f4", "<i8"):
-            raise RefusedWeights(f"it refers to something that is no storage: {kind!r}")
-        return _Storage(key, dtype, size)
+STORAGES = {"torch FloatStorage": "<f4", "torch LongStorage": "<i8"}
+NAMES = {"collections OrderedDict", "torch._utils _rebuild_tensor_v2", *STORAGES}
+_MARK = object()
 
 
-class _Rebuild:
-    """Stands for torch's function; without attributes that a pickle's BUILD could change."""
+def _load(content):
+    """The value of the pickle that begins here; leaves `content` behind its end."""
+    stack, memo = [], {}
+    for opcode, argument, _ in pickletools.genops(content):
+        name = opcode.name
+        if name in ("PROTO", "STOP"):
+            continue
+        if name in ("BININT", "BININT1", "BININT2", "LONG1", "BINUNICODE"):
+            stack.append(argument)
+        elif name in _CONSTANTS:
+            stack.append(_CONSTANTS[name]())
+        elif name == "GLOBAL":
+            if argument not in NAMES:
+                asked = argument.replace(" ", ".")
+                raise RefusedWeights(f"it asks for {asked}, which no weight file needs")
+            stack.append(_Name(argument))
+        elif name in ("BINPUT", "LONG_BINPUT"):
+            memo[argument] = stack[-1]
+        elif name in ("BINGET", "LONG_BINGET"):
+            stack.append(memo[argument])
+        elif name in _STEPS:
+            _STEPS[name](stack)
+        else:
+            raise RefusedWeights(f"it holds the opcode {name}, which no weight file needs")
+    return stack.pop()
 
-    __slots__ = ()
 
-    def __call__(self, storage, offset, shape, strides, *_):
-        if not isinstance(storage, _Storage):
-            raise RefusedWeights("a tensor has no storage")
-        return _View(storage, offset, shape, strides)
+class _Name(str):
+    """One of NAMES; a class of its own, so that a text with the same letters is none."""
+
+
+_CONSTANTS = {  # new ones each time: lists and dicts are changed later
+    "NONE": lambda: None,
+    "NEWTRUE": lambda: True,
+    "NEWFALSE": lambda: False,
+    "EMPTY_TUPLE": tuple,
+    "EMPTY_LIST": list,
+    "EMPTY_DICT": dict,
+    "MARK": lambda: _MARK,
+}
+
+
+def _since_mark(stack):
+    """Takes the values since the last MARK off, and the MARK."""
+    values = []
+    while (value := stack.pop()) is not _MARK:
+        values.append(value)
+    return values[::-1]
+
+
+def _tuple_of(count):
+    def step(stack):
+        stack[-count:] = [tuple(stack[-count:])]
+
+    return step
+
+
+def _append(stack):
+    value = stack.pop()
+    _list(stack).append(value)
+
+
+def _appends(stack):
+    values = _since_mark(stack)
+    _list(stack).extend(values)
+
+
+def _list(stack):
+    if type(stack[-1]) is not list:
+        raise RefusedWeights("it appends to something that is no list")
+    return stack[-1]
+
+
+def _set_items(stack, values):
+    if type(stack[-1]) is not dict:
+        raise RefusedWeights("it fills something that is no dictionary")
+    stack[-1].update(zip(values[::2], values[1::2], strict=True))
+
+
+def _build(stack):
+    """Drops what torch attaches to a dictionary (versions of its layers): no tensor needs it."""
+    stack.pop()
+    if type(stack[-1]) is not dict:
+        raise RefusedWeights("it changes something that is no dictionary")
+
+
+def _storage(stack):
+    kind, dtype, key, _, size, *_ = stack.pop()
+    if kind != "storage" or not isinstance(dtype, _Name) or dtype not in STORAGES:
+        raise RefusedWeights(f"it refers to something that is no storage: {kind!r}")
+    stack.append(_Storage(key, STORAGES[dtype], size))
+
+
+def _reduce(stack):
+    """What would be a call: only these two, and neither is one."""
+    arguments, name = stack.pop(), stack.pop()
+    if not isinstance(name, _Name) or name in STORAGES:
+        raise RefusedWeights("it calls something that is no function")
+    if name == "collections OrderedDict":
+        if arguments:
+            raise RefusedWeights("it fills a dictionary in an unknown way")
+        stack.append({})
+        return
+    storage, offset, shape, strides, *_ = arguments
+    if not isinstance(storage, _Storage):
+        raise RefusedWeights("a tensor has no storage")
+    stack.append(_View(storage, offset, shape, strides))
+
+
+_STEPS = {
+    "TUPLE": lambda stack: stack.append(tuple(_since_mark(stack))),
+    "TUPLE1": _tuple_of(1),
+    "TUPLE2": _tuple_of(2),
+    "TUPLE3": _tuple_of(3),
+    "APPEND": _append,
+    "APPENDS": _appends,
+    "SETITEM": lambda stack: _set_items(stack, [*reversed([stack.pop(), stack.pop()])]),
+    "SETITEMS": lambda stack: _set_items(stack, _since_mark(stack)),
+    "BUILD": _build,
+    "BINPERSID": _storage,
+    "REDUCE": _reduce,
+}
 
 
 def _storages(content, views, keys):

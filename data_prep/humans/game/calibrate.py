@@ -120,6 +120,7 @@ def calibrate(
     settings: Settings | None = None,
     people: Mapping[str, Sequence[np.ndarray]] | None = None,
     progress: Callable[[Sequence[Picture]], Iterator[Picture]] = iter,
+    pictures_sha256: str = "",
 ) -> Calibration:
     """Plays every setting; 8 CPU s a picture with the built-in partner and the default settings.
 
@@ -127,6 +128,7 @@ def calibrate(
       people: paths of real rounds [M, 3] by picture name, in place of the guided painter's;
         pictures without any are left out.
       progress: wraps the pictures, as tqdm does.
+      pictures_sha256: names the whole set, where these are only some of it.
 
     Raises:
       ValueError: there is nothing to paint.
@@ -148,7 +150,7 @@ def calibrate(
         nothing_shown=_share_with_nothing(nothing, settings),
         masks=masks,
         pictures=len(pictures),
-        pictures_sha256=pictures_hash(picture.pixels for picture in pictures),
+        pictures_sha256=pictures_sha256 or pictures_hash(picture.pixels for picture in pictures),
         partner=about["name"],
         partner_sha256=about["sha256"],
         base=base,
@@ -169,7 +171,7 @@ def recommend(found: Calibration) -> Cell:
 
     near = [cell for cell in found.cells if away(cell) <= NEAR + 1e-9]
     if not near:
-        return min(found.cells, key=away)
+        return min(found.cells, key=lambda cell: (round(away(cell), 9), -cell.gap))
     return max(near, key=lambda cell: (round(cell.gap, 9), -away(cell)))
 
 

@@ -15,7 +15,12 @@ import numpy as np
 from PIL import Image
 
 from data_prep.humans.game.calibrate import PAPERS_SHARE, Calibration, Cell, recommend
+from data_prep.humans.game.masks import images_hash
+from data_prep.humans.game.partners import Partner
 from data_prep.humans.game.rules import Rules
+from data_prep.humans.game.settings import GameSettings
+from data_prep.humans.studies.database import Database
+from data_prep.humans.studies.serving import LOOPBACK
 
 FILE = "calibration.json"
 # Of the picture, most important first. Occlusion importance is spread so wide that a whole map of a
@@ -164,6 +169,28 @@ def why_not_covered(path: Path, pictures_sha256: str, partner_sha256: str, game:
     if game.hash() not in hashes:
         return f"{path} did not try these rules"
     return ""
+
+
+def require(settings: GameSettings, database: Database, partner: Partner) -> None:
+    """ValueError if a public address has no calibration for its own pictures, partner and rules.
+
+    A game that is too easy does not keep people honest, and nobody would see it in the maps.
+    """
+    study = settings.study
+    is_public = bool(study.public_url) or study.host not in LOOPBACK
+    if settings.accept_uncalibrated or not (is_public or settings.calibration):
+        return
+    why = "there is no --calibration=DIR"
+    if settings.calibration:
+        with database.read() as connection:
+            pictures = images_hash(connection)
+        about = partner.describe()["sha256"], settings.rules
+        why = why_not_covered(Path(settings.calibration) / FILE, pictures, *about)
+    if why:
+        raise ValueError(
+            f"This game is not calibrated: {why}. Run `python -m data_prep.clickme_game calibrate` "
+            "with the same flags, or pass --accept_uncalibrated."
+        )
 
 
 def _rules_of(report, cell):

@@ -5,7 +5,7 @@ import datetime
 import sqlalchemy as sa
 from absl import flags
 
-from data_prep.humans.game import contests, exports, images, serving
+from data_prep.humans.game import contests, exports, images, measuring, serving
 from data_prep.humans.game.settings import GameSettings
 from data_prep.humans.game.tables import contests as contests_table
 from data_prep.humans.game.tables import images as images_table
@@ -18,6 +18,8 @@ def run(words: list[str], settings: GameSettings, flag_values: flags.FlagValues)
     command = COMMANDS.get(" ".join(words[:2])) or COMMANDS.get(words[0])
     if command is None:
         raise ValueError(f"{' '.join(words)!r} is no subcommand; there are {', '.join(COMMANDS)}.")
+    if words[0] == "replay" and len(words) == 2:
+        flag_values.round = words[1]
     command(settings, flag_values)
 
 
@@ -111,4 +113,5 @@ COMMANDS = {
     "contest add": _contest_add,
     "contest list": _contest_list,
     "contest close": _contest_close,
+    **measuring.COMMANDS,
 }

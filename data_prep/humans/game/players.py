@@ -189,6 +189,9 @@ class PlantedMasks:
         rows, columns = np.mgrid[:FRAME, :FRAME] + 0.5
         return (np.hypot(columns - x, rows - y) <= PLANTED_RADIUS).astype(float)
 
+    def __len__(self) -> int:
+        return 1  # there is always one
+
     def items(self) -> tuple:
         """None is listed: they are made when they are asked for."""
         return ()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from data_prep.humans.demo import DemoMissing
 from data_prep.humans.demo import pictures as demo_pictures
-from data_prep.humans.game import images, partners
+from data_prep.humans.game import calibration_report, frames, images, masks, partners
 from data_prep.humans.game.app import make_app
 from data_prep.humans.game.settings import GameSettings
 from data_prep.humans.studies import serving
@@ -41,6 +41,9 @@ def prepare(settings: GameSettings) -> tuple[Database, partners.Partner]:
         print(f"{added.new} pictures added, {added.known} were known")
     if settings.allocation.startswith("list:"):
         images.set_list(database, settings.allocation.partition(":")[2])
+    if settings.catch_masks:
+        count = masks.attach(database, settings.catch_masks, settings.images)
+        print(f"{count} pictures have a reference mask")
     partner = load_partner(settings, database)
     for sentence in images.meet(database, partner.classes):
         print(f"out of play: {sentence}")
@@ -51,12 +54,17 @@ def prepare(settings: GameSettings) -> tuple[Database, partners.Partner]:
 
 
 def load_partner(settings: GameSettings, database: Database) -> partners.Partner:
-    """The partner; `reference` knows whatever classes the pictures have."""
+    """The partner; `reference` knows whatever classes and reference masks the pictures have."""
     spec = settings.partner or "demo"
     if spec != "reference":
         return partners.load(spec, settings.rules)
     with database.read() as connection:
-        return partners.load(spec, settings.rules, classes=images.classes_of(connection))
+        return partners.load(
+            spec,
+            settings.rules,
+            classes=images.classes_of(connection),
+            masks=masks.StudyMasks(connection, lambda path: frames.make(path).pixels),
+        )
 
 
 def _demo() -> Iterator[images.Picture]:
@@ -72,6 +80,7 @@ def serve(settings: GameSettings) -> None:
     """Prepares and serves until interrupted."""
     serving.check_address(settings.study)
     database, partner = prepare(settings)
+    calibration_report.require(settings, database, partner)
     listener = serving.free_socket(settings.study)
     print(f"open {serving.address_of(settings.study, listener)}", flush=True)
     others = [

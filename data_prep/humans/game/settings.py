@@ -22,6 +22,9 @@ class GameSettings:
         "", "demo, onnx:FILE, savedmodel:DIR, serving:URL or reference; demo if empty"
     )
     allocation: str = command.flag("coverage", "coverage, target:N, random or list:FILE")
+    catch_masks: str = command.flag(
+        "", "folder of masks, .png or .npy, with the pictures' names: pictures of catch rounds"
+    )
     catch_every: int = command.flag(
         20, "one round in so many is on a picture with a reference mask"
     )
@@ -33,6 +36,10 @@ class GameSettings:
     unranked_flags: str = command.flag(
         "clock,too_many,step,copied,script", "rounds with any of these are not on the leaderboard"
     )
+    calibration: str = command.flag(
+        "", "folder of a calibration for these pictures, partner and rules"
+    )
+    accept_uncalibrated: bool = command.flag(False, "serve a public address without a calibration")
     keep_raw: bool = command.flag(False, "store pointer events, too")
     demo: bool = False  # built-in pictures: said on every page and in every export
 

@@ -19,6 +19,7 @@ import uvicorn
 
 from data_prep.humans.game.app import make_app
 from data_prep.humans.game.partners import Partner
+from data_prep.humans.game.plan import Plan
 from data_prep.humans.game.players import KINDS, Browser, Player, Refused
 from data_prep.humans.game.settings import GameSettings
 from data_prep.humans.studies import serving
@@ -28,46 +29,6 @@ DAY_MS = 86_400_000
 BEGIN_MS = 1_485_936_000_000  # 2017-02-01 08:00 UTC, when the paper's study began
 A_SITTING = 40  # rounds that somebody plays in a row, at most
 BETWEEN_ROUNDS_MS = 3000
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """What is planted. Shares of kinds add up to 1 with `honest`.
-
-    Attributes:
-        players: people.
-        rounds: mean rounds of those who play more than one; log-normal.
-        one_round: share of the people who leave after their first.
-        recognised: share of honest players' rounds in which they show enough.
-        skipped, hidden: shares of rounds.
-        learning: how much `recognised` rises from a player's first round to the last.
-        days: within which people begin.
-        batch: bubbles a message; fewer messages make a large study faster.
-    """
-
-    players: int = 30
-    rounds: float = 20.0
-    one_round: float = 0.07
-    random: float = 0.1
-    copying: float = 0.05
-    scripted: float = 0.05
-    recognised: float = 0.53
-    learning: float = 0.0
-    skipped: float = 0.05
-    hidden: float = 0.01
-    days: int = 235
-    batch: int = 10
-    seed: int = 0
-
-    def __post_init__(self):
-        shares = ("one_round", "random", "copying", "scripted", "recognised", "skipped", "hidden")
-        for name in shares:
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"--{name} must be in 0...1, got {getattr(self, name)}.")
-        if self.random + self.copying + self.scripted > 1:
-            raise ValueError("--random, --copying and --scripted add up to more than 1.")
-        if self.players < 1 or self.rounds < 1 or self.days < 1 or not 1 <= self.batch <= 64:
-            raise ValueError("--players, --rounds and --days must be at least 1, --batch 1...64.")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -89,7 +89,7 @@ class Reference:
     def _shown(self, pixels, mask):
         # Hashing a picture takes 0.2 ms: not where no picture has a mask of its own.
         weights = self._disc
-        if not isinstance(self._masks, dict) or self._masks:
+        if self._masks:
             weights = self._masks.get(picture_key(pixels), self._disc)
         return weights[mask].sum() / weights.sum()
 
