@@ -27,6 +27,7 @@ from data_prep.humans.game.settings import GameSettings
 from data_prep.humans.game.tables import images as images_table
 from data_prep.humans.game.tables import queries
 from data_prep.humans.game.tables import rounds as rounds_table
+from data_prep.humans.studies import participants
 from data_prep.humans.studies.sessions import Session
 
 LATE_MS = 24 * 3600 * 1000  # so long after its end a round takes bubbles that were on their way
@@ -78,6 +79,8 @@ def offer(
       RoundTaken: the open round is another tab's, and `take_over` is not set.
       AllPlayed: no picture is left for this person.
     """
+    # Two tabs that ask at once must not both find that no round is open.
+    participants.lock(connection, session.participant_id)
     row = rounds.open_of(connection, session.id)
     if row is not None:
         row = expire(connection, settings, row, now_ms)

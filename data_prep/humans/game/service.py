@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from sqlalchemy.exc import IntegrityError
+
 from data_prep.humans.game import bubbles, contests, play, rounds
 from data_prep.humans.game import messages as m
 from data_prep.humans.game.about_people import ROOM
@@ -88,11 +90,22 @@ class Service:
             asked.device_pixel_ratio,
             asked.touch,
         )
+        for tries_left in (2, 1, 0):
+            try:
+                return self._new_session(came_by, token, session_id, new_id, device, now_ms)
+            except IntegrityError:
+                # On PostgreSQL somebody may take the same name, or come by the same link, between
+                # our look and our row; the next look sees it.
+                if not tries_left:
+                    raise
+        raise AssertionError("the last try returns or raises")
+
+    def _new_session(self, came_by, token, session_id, new_id, device, now_ms):
         with self.database.write() as connection:
             person = came_by and participants.find_recruited(connection, came_by)
             if not person:
                 person = new_id[:32]
-                chance = random.Random(f"{self.settings.study.seed}:name:{person}")
+                chance = random.Random(f"{self.settings.study.seed}:name:{person}:{now_ms}")
                 participants.create(connection, person, came_by, chance, now_ms)
             sessions.create(connection, session_id[:32], person, token, device, now_ms)
             session = sessions.find(connection, token, now_ms)
