@@ -6,6 +6,7 @@ else the original site's.
 """
 
 import dataclasses
+import functools
 import hashlib
 import json
 import math
@@ -194,14 +195,20 @@ def composite(pixels: np.ndarray, mask: np.ndarray, rules: Rules, seed: int = 0)
 def background(pixels: np.ndarray, rules: Rules, seed: int = 0) -> np.ndarray:
     """What hides a picture, uint8 [H, W, 3]."""
     if rules.background == "legacy_noise":
-        noise = np.random.default_rng(seed).standard_normal(pixels.shape, np.float32)
-        noisy = pixels / np.float32(255) + noise * np.float32(NOISE_DEVIATION) + NOISE_SHIFT
-        return np.rint(np.clip(noisy, 0, 1) * 255).astype(np.uint8)
+        noisy = pixels + _noise(seed, pixels.shape)
+        return np.rint(np.clip(noisy, 0, 255, out=noisy), out=noisy).astype(np.uint8)
     if rules.background == "blur":
         blurred = Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(BLUR_RADIUS))
         return np.asarray(blurred)
     colour = MEAN_COLOUR if rules.background == "mean" else (0, 0, 0)
     return np.broadcast_to(np.array(colour, np.uint8), pixels.shape)
+
+
+@functools.lru_cache(maxsize=64)  # a round asks some 14 times; 50 MB
+def _noise(seed, shape):
+    """Of pixels 0..255, float32."""
+    noise = np.random.default_rng(seed).standard_normal(shape, np.float32)
+    return (noise * np.float32(NOISE_DEVIATION) + np.float32(NOISE_SHIFT)) * np.float32(255)
 
 
 def central(pixels: np.ndarray, side: int) -> np.ndarray:
