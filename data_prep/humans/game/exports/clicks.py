@@ -1,0 +1,83 @@
+"""Clicks as ClickMe 2.0's files have them: what `data_prep.readers.clicks` reads back."""
+
+import csv
+import datetime
+
+import numpy as np
+import sqlalchemy as sa
+
+from data_prep.humans.game.exports.choosing import Choice, Left, painted, pseudonyms
+
+COLUMNS = ("image_path", "clicks", "user_id", "timestamp", "user_catch_trial", "is_mobile")
+
+
+def write_csv(connection: sa.Connection, choice: Choice, path: str, left: Left) -> int:
+    """One submission a row; returns how many."""
+    name_of, count = pseudonyms(connection, choice.keep_ids), 0
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for row, points in painted(connection, choice, left):
+            writer.writerow(_fields(row, points, name_of))
+            count += 1
+    return count
+
+
+def _fields(row, points, name_of):
+    clicks = ", ".join(f"({_number(x)}, {_number(y)})" for x, y, _ in points)
+    return (
+        row.path,
+        f"[{clicks}]",
+        name_of(row.participant_id),
+        timestamp(row.closed_at),
+        _catch(row),
+        str(_is_mobile(row)).lower(),
+    )
+
+
+def _number(value):
+    """Whole numbers without a point; three decimals at most, never an exponent."""
+    return f"{value:.3f}".rstrip("0").rstrip(".")
+
+
+def _catch(row):
+    """The reader drops people below 0.95; who has not met a catch round yet has failed none."""
+    return "1" if row.catch_score is None else f"{row.catch_score:g}"
+
+
+def _is_mobile(row):
+    return row.device_class == "phone"
+
+
+def timestamp(instant_ms: int) -> str:
+    """ISO 8601, UTC, whole milliseconds."""
+    time = datetime.datetime.fromtimestamp(instant_ms / 1000, datetime.UTC)
+    return time.isoformat(timespec="milliseconds")
+
+
+def write_npz(connection: sa.Connection, choice: Choice, path: str, left: Left) -> int:
+    """The same as plain arrays with offsets: no Python objects, hence no pickle."""
+    name_of = pseudonyms(connection, choice.keep_ids)
+    names, users, xs, ys, offsets, times, catches, mobiles = [], [], [], [], [0], [], [], []
+    for row, points in painted(connection, choice, left):
+        names.append(row.path)
+        users.append(name_of(row.participant_id))
+        xs += [x for x, _, _ in points]
+        ys += [y for _, y, _ in points]
+        offsets.append(len(xs))
+        times.append(row.closed_at / 1000)
+        catches.append(float(_catch(row)))
+        mobiles.append(_is_mobile(row))
+    with open(path, "wb") as file:  # a file object, so that numpy adds no ending to its name
+        np.savez_compressed(
+            file,
+            file_pointer=np.array(names, str),
+            clickmap_x=np.array(xs, float),
+            clickmap_y=np.array(ys, float),
+            clickmap_offsets=np.array(offsets, np.int64),
+            user_id=np.array(users, str),
+            timestamp=np.array(times, float),
+            user_catch_trial=np.array(catches, float),
+            is_mobile=np.array(mobiles, bool),
+        )
+    return len(names)

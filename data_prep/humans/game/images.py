@@ -1,0 +1,207 @@
+"""Folders of pictures -> rows; and how rows leave play."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from data_prep.humans.game import frames
+from data_prep.humans.game.partners.classes import Classes
+from data_prep.humans.game.tables import images, rounds
+from data_prep.humans.studies import participants as people
+from data_prep.humans.studies.database import Database
+from data_prep.readers.imagenet import imagenet_classes
+
+SUFFIXES = (".jpg", ".jpeg", ".png")
+BATCH = 200  # pictures a transaction
+
+
+class Picture(NamedTuple):
+    """A picture to be played."""
+
+    path: str
+    wnid: str  # "" if the class has none
+    label: str
+    reference_path: str | None = None
+
+
+class Added(NamedTuple):
+    """What a folder gave."""
+
+    new: int
+    known: int
+    broken: list[str]  # one sentence each
+
+
+def in_folder(folder: str) -> Iterator[Picture]:
+    """The pictures of `<class>/<picture>`, at any depth; ValueError if there are none.
+
+    A class folder that is a WordNet id of ImageNet is shown by that class's name.
+    """
+    if not os.path.isdir(folder):
+        raise ValueError(f"--images={folder!r} is not a folder.")
+    names = dict(zip(imagenet_classes.wnids(), imagenet_classes.class_names(), strict=True))
+    found = False
+    for parent, folders, files in os.walk(folder):
+        folders.sort()
+        for file in sorted(files):
+            if not file.lower().endswith(SUFFIXES) or file.startswith("."):
+                continue
+            found = True
+            name = os.path.basename(parent)
+            label = names.get(name) or name.replace("_", " ")
+            yield Picture(os.path.join(parent, file), name if name in names else "", label)
+    if not found:
+        raise ValueError(f"--images={folder!r} holds no .jpg or .png file in a class folder.")
+
+
+def add(
+    database: Database,
+    pictures: Iterable[Picture],
+    image_set: str,
+    seed: int,
+    new_token: Callable[[], str],
+) -> Added:
+    """Adds pictures that are not known yet; goes on where an earlier call was stopped.
+
+    Pictures are read and hashed outside of transactions; each transaction takes 200.
+    """
+    with database.read() as connection:
+        known = set(
+            connection.execute(sa.select(images.c.path).where(images.c.set == image_set)).scalars()
+        )
+    new, skipped, broken, batch = 0, 0, [], []
+    for picture in pictures:
+        if picture.path in known:
+            skipped += 1
+            continue
+        try:
+            frames.make(picture.path)
+            batch.append(_row(picture, image_set, seed, new_token()))
+        except frames.BadPictureError as error:
+            broken.append(str(error))
+        if len(batch) == BATCH:
+            new += _insert(database, batch)
+            batch = []
+    return Added(new + _insert(database, batch), skipped, broken)
+
+
+def _row(picture, image_set, seed, token):
+    with open(picture.path, "rb") as file:
+        digest = hashlib.sha256(file.read()).hexdigest()
+    rank = hashlib.sha256(f"{seed}:{digest}:{picture.path}".encode()).digest()
+    return {
+        "id": token[:32],
+        "set": image_set,
+        "path": picture.path,
+        "sha256": digest,
+        "wnid": picture.wnid,
+        "label": picture.label,
+        "is_catch": picture.reference_path is not None,
+        "reference_path": picture.reference_path,
+        "shuffle": int.from_bytes(rank[:8], "big") >> 2,  # 62 bits
+        "taken": 0,
+    }
+
+
+def _insert(database, batch):
+    if batch:
+        with database.write() as connection:
+            connection.execute(images.insert(), batch)
+    return len(batch)
+
+
+def meet(database: Database, classes: Classes) -> list[str]:
+    """Tells each picture its class among the partner's; returns sentences on those it lacks.
+
+    Pictures and partner meet by WordNet id or name, never by position. A picture of a class that
+    the partner does not know is out of play (class_index NULL).
+    """
+    unknown = []
+    with database.write() as connection:
+        kinds = connection.execute(
+            sa.select(
+                images.c.wnid, images.c.label, images.c.class_index, sa.func.count()
+            ).group_by(images.c.wnid, images.c.label, images.c.class_index)
+        ).all()
+        for wnid, label, known, count in kinds:
+            try:
+                index = classes.index(wnid, label)
+            except ValueError as error:
+                index = None
+                unknown.append(f"{error} {count} pictures stay out of play.")
+            if index != known:
+                here = sa.and_(images.c.wnid == wnid, images.c.label == label)
+                connection.execute(images.update().where(here).values(class_index=index))
+    return unknown
+
+
+def in_play(connection: sa.Connection) -> int:
+    """How many pictures can be given out."""
+    return connection.execute(
+        sa.select(sa.func.count()).where(
+            images.c.retired_at.is_(None), images.c.class_index.is_not(None)
+        )
+    ).scalar_one()
+
+
+def classes_of(connection: sa.Connection) -> Classes:
+    """The classes that the pictures have, for a partner that knows whatever it is given.
+
+    Some made-up ones follow, so that there are ranks at which it is wrong.
+    """
+    kinds = connection.execute(
+        sa.select(images.c.wnid, images.c.label).distinct().order_by(images.c.label, images.c.wnid)
+    ).all()
+    wnids, labels = (tuple(row[column] for row in kinds) for column in (0, 1))
+    others = tuple(f"something else, {number}" for number in range(1, 10))
+    return Classes(wnids + ("",) * len(others), labels + others)
+
+
+def retire(connection: sa.Connection, image_id: str, reason: str, now_ms: int) -> None:
+    """Takes a picture out of play; its rounds stay."""
+    connection.execute(
+        images.update()
+        .where(images.c.id == image_id, images.c.retired_at.is_(None))
+        .values(retired_at=now_ms, retired_reason=reason)
+    )
+    people.log(connection, "retire image", image_id, reason, now_ms)
+
+
+def retire_if_skipped(
+    connection: sa.Connection, image_id: str, reason: str, quorum: int, now_ms: int
+) -> None:
+    """Retires a picture that `quorum` people skipped for the same reason; a list for review."""
+    skipped = connection.execute(
+        sa.select(sa.func.count(sa.distinct(rounds.c.participant_id))).where(
+            rounds.c.image_id == image_id,
+            rounds.c.state == "skipped",
+            rounds.c.skip_reason == reason,
+        )
+    ).scalar_one()
+    if skipped >= quorum:
+        retire(connection, image_id, f"skipped by {skipped}: {reason}", now_ms)
+
+
+def set_list(database: Database, file: str) -> int:
+    """Gives pictures the order of a file with one path a line; returns how many were found."""
+    with open(file, encoding="utf-8") as lines:
+        paths = [line.strip() for line in lines if line.strip()]
+    with database.write() as connection:
+        connection.execute(images.update().values(list_position=None))
+        found = 0
+        for position, path in enumerate(paths):
+            found += connection.execute(
+                images.update().where(images.c.path == path).values(list_position=position)
+            ).rowcount
+    if not found:
+        raise ValueError(f"--allocation=list:{file}: none of its {len(paths)} paths is a picture.")
+    return found
+
+
+def facts(row: sa.Row) -> str:
+    """A picture for an administrator's eyes, one line."""
+    return json.dumps({name: value for name, value in row._mapping.items() if value is not None})

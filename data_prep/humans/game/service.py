@@ -1,0 +1,360 @@
+"""What the routes call: finds who asks, limits how often, and opens the one transaction."""
+
+import dataclasses
+import random
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy.exc import IntegrityError
+
+from data_prep.humans.game import bubbles, contests, play, rounds
+from data_prep.humans.game import messages as m
+from data_prep.humans.game.about_people import ROOM
+from data_prep.humans.game.errors import PartnerAway, RoundUnknown
+from data_prep.humans.game.frames import Frames
+from data_prep.humans.game.partners import Partner, PartnerFailed
+from data_prep.humans.game.partners.asking import Asker, Look
+from data_prep.humans.game.questions import Questions, Snapshot
+from data_prep.humans.game.settings import GameSettings
+from data_prep.humans.studies import consent, participants, recruitment, sessions, study, withdrawal
+from data_prep.humans.studies.database import Database
+from data_prep.humans.studies.errors import NoSession, Unavailable
+from data_prep.humans.studies.rate_limits import RateLimit
+from data_prep.humans.studies.tables import reports
+
+BOARD_MS = 3000  # a leaderboard is computed at most so often
+
+
+class Service:
+    """One process's game: settings, database, partner, and what is kept in memory only."""
+
+    def __init__(
+        self,
+        settings: GameSettings,
+        database: Database,
+        partner: Partner,
+        consent_text: str,
+        now: Callable[[], int],
+        new_token: Callable[[], str],
+    ):
+        self.settings, self.database, self.now = settings, database, now
+        self._new_token, self._frames = new_token, Frames()
+        self._consent_text = consent_text
+        self.partner_facts = partner.describe()
+        self.class_names = partner.classes.names
+        self.asker = Asker(partner, settings.rules, patience_ms=settings.partner_patience_ms)
+        self.questions = Questions(
+            self.asker,
+            lambda path: self._frames.get(path).pixels,
+            self._answered,
+            self._failed,
+        )
+        salt = new_token()
+        self._new_sessions = RateLimit(settings.study.sessions_per_hour, 3_600_000, salt)
+        self._rounds_limit = RateLimit(10, 5_000, salt)  # 2 a second, ten at once
+        self._messages_limit = RateLimit(24, 3_000, salt)  # 8 a second, 24 at once
+        self._board_lock, self._boards = threading.Lock(), {}
+        with database.write() as connection:
+            self._consent = consent.publish(connection, consent_text, now())
+            name, digest = settings.study.study, settings.study.hash()
+            study.store(connection, name, settings.as_json(), digest, new_token(), now())
+
+    # ----------------------------------------------------------------------- who asks
+
+    def _session(self, connection, cookie, now_ms, agreed=True) -> sessions.Session:
+        session = sessions.find(connection, cookie, now_ms)
+        if agreed:
+            consent.require(connection, session.participant_id, self._consent)
+        return session
+
+    def begin_session(
+        self, asked: m.SessionAsked, cookie: str | None, address: str, agent: str, now_ms: int
+    ) -> tuple[m.SessionGiven, str | None]:
+        """The session of the cookie, or a new one with its token."""
+        came_by = recruitment.read(asked.recruitment)
+        with self.database.read() as connection:
+            try:
+                session = sessions.find(connection, cookie, now_ms)
+                known = came_by and participants.find_recruited(connection, came_by)
+                if known in (None, session.participant_id):
+                    return self._session_given(connection, session), None
+            except NoSession:
+                pass  # a new one is made below
+        self._new_sessions.take(address, now_ms)
+        token, session_id, new_id = (self._new_token() for _ in range(3))
+        device = sessions.Device(
+            sessions.device_class(agent, asked.touch),
+            sessions.browser_family(agent),
+            asked.canvas_css_px,
+            asked.device_pixel_ratio,
+            asked.touch,
+        )
+        for tries_left in (2, 1, 0):
+            try:
+                return self._new_session(came_by, token, session_id, new_id, device, now_ms)
+            except IntegrityError:
+                # On PostgreSQL somebody may take the same name, or come by the same link, between
+                # our look and our row; the next look sees it.
+                if not tries_left:
+                    raise
+        raise AssertionError("the last try returns or raises")
+
+    def _new_session(self, came_by, token, session_id, new_id, device, now_ms):
+        with self.database.write() as connection:
+            person = came_by and participants.find_recruited(connection, came_by)
+            if not person:
+                person = new_id[:32]
+                chance = random.Random(f"{self.settings.study.seed}:name:{person}:{now_ms}")
+                participants.create(connection, person, came_by, chance, now_ms)
+            sessions.create(connection, session_id[:32], person, token, device, now_ms)
+            session = sessions.find(connection, token, now_ms)
+            return self._session_given(connection, session), token
+
+    def _session_given(self, connection, session) -> m.SessionGiven:
+        about = self.settings.study
+        return m.SessionGiven(
+            display_name=session.display_name,
+            consent_version=self._consent,
+            consent_text=self._consent_text,
+            consent_accepted=consent.has_accepted(
+                connection, session.participant_id, self._consent
+            ),
+            demo="demonstration: 23 pictures" if self.settings.demo else "",
+            contact=about.contact,
+            retention_date=about.retention_date,
+        )
+
+    def give_consent(self, cookie: str | None, asked: m.ConsentGiven, now_ms: int) -> None:
+        """Stores the answer; ConsentChanged if another text is current."""
+        with self.database.write() as connection:
+            session = self._session(connection, cookie, now_ms, agreed=False)
+            consent.answer(
+                connection,
+                session.participant_id,
+                asked.version,
+                asked.accepted,
+                self._consent,
+                now_ms,
+            )
+
+    # ----------------------------------------------------------------------- a round
+
+    def offer(self, cookie: str | None, asked: m.RoundAsked, now_ms: int) -> m.RoundGiven:
+        """The next round; PartnerAway while the partner does not answer."""
+        self._rounds_limit.take(str(cookie), now_ms)
+        if self.asker.failure is not None:
+            raise PartnerAway()
+        with self.database.write() as connection:
+            session = self._session(connection, cookie, now_ms)
+            row, picture = play.offer(
+                connection,
+                self.settings,
+                session,
+                asked.tab,
+                asked.take_over,
+                self.partner_facts["sha256"],
+                self._new_token,
+                now_ms,
+            )
+        rules = dataclasses.asdict(self.settings.rules)
+        limits = m.Limits(**{name: rules[name] for name in m.Limits.model_fields})
+        image = f"/api/rounds/{row.id}/image"
+        return m.RoundGiven(round=row.id, image=image, label=picture.label, limits=limits)
+
+    def picture(self, cookie: str | None, round_id: str, now_ms: int) -> bytes:
+        """The JPEG of one's own round."""
+        with self.database.read() as connection:
+            session = self._session(connection, cookie, now_ms)
+            row = rounds.own(connection, round_id, session.participant_id)
+            if row is None:
+                raise RoundUnknown()
+            path = play.picture_of(connection, row).path
+        return self._frames.get(path).jpeg
+
+    def start(
+        self, cookie: str | None, round_id: str, asked: m.StartSent, now_ms: int
+    ) -> m.Started:
+        """Starts the round's clock, once."""
+        self._messages_limit.take(round_id, now_ms)
+        with self.database.write() as connection:
+            session = self._session(connection, cookie, now_ms)
+            row, elapsed_ms = play.start(
+                connection, session, round_id, asked.input, asked.looked_ms, now_ms
+            )
+        return m.Started(elapsed_ms=elapsed_ms, status=row.state)
+
+    def add_bubbles(
+        self, cookie: str | None, round_id: str, asked: m.BubblesSent, now_ms: int
+    ) -> play.Stored:
+        """Stores what is new, and says what to ask."""
+        self._messages_limit.take(round_id, now_ms)
+        with self.database.write() as connection:
+            session = self._session(connection, cookie, now_ms)
+            return play.add_bubbles(
+                connection,
+                self.settings,
+                session,
+                round_id,
+                asked.first,
+                asked.points,
+                self.asker.query_every(),
+                now_ms,
+            )
+
+    def as_stored(
+        self, stored: play.Stored, answer: tuple[int, str, float | None] | None
+    ) -> m.BubblesStored:
+        """As the page reads it; `answer` is newer, where there is one."""
+        evaluated, status, points = answer or (stored.evaluated, stored.state, stored.points)
+        return m.BubblesStored(
+            stored=stored.stored,
+            evaluated=evaluated,
+            status=status,
+            points=points,
+            partner_is_slow=self.asker.is_slow(),
+        )
+
+    def last_question(
+        self, cookie: str | None, round_id: str, asked: m.EndSent, now_ms: int
+    ) -> Snapshot | None:
+        """What is left to ask when time is up; None if all bubbles have been looked at."""
+        self._messages_limit.take(round_id, now_ms)
+        with self.database.read() as connection:
+            session = self._session(connection, cookie, now_ms)
+            row = rounds.own(connection, round_id, session.participant_id)
+            if row is None:
+                raise RoundUnknown()
+            if asked.reason != "timeout" or row.state != "playing" or row.bubbles <= row.evaluated:
+                return None
+            return play.snapshot_of(connection, row)
+
+    def end(self, cookie: str | None, round_id: str, asked: m.EndSent, now_ms: int) -> m.RoundEnded:
+        """Ends the round, and says how it ended and where one stands."""
+        with self.database.write() as connection:
+            session = self._session(connection, cookie, now_ms)
+            row = play.end(
+                connection,
+                self.settings,
+                session,
+                round_id,
+                asked.reason,
+                asked.skip_reason,
+                asked.scripted,
+                asked.raw,
+                now_ms,
+            )
+            found = play.summary(connection, row, self.class_names)
+        rows = self._totals(row.contest_id, now_ms)
+        own = contests.board(rows, session.participant_id)["own"]
+        return m.RoundEnded(**found, rank=own and own["rank"])
+
+    def _answered(self, snapshot: Snapshot, look: Look) -> tuple[int, str, float | None]:
+        with self.database.write() as connection:
+            return play.record(connection, self.settings, snapshot, look, self.now())
+
+    def _failed(self, snapshot: Snapshot) -> tuple[int, str, float | None]:
+        with self.database.write() as connection:
+            return play.without_partner(connection, self.settings, snapshot.round_id, self.now())
+
+    def sweep(self, now_ms: int) -> int:
+        """Ends what is over; asks an absent partner whether it is back."""
+        if self.asker.failure is not None:
+            try:
+                self.asker.check()
+            except PartnerFailed:
+                pass  # still away; the next sweep asks again
+        with self.database.write() as connection:
+            return play.sweep(connection, self.settings, now_ms)
+
+    # ----------------------------------------------------------------------- around it
+
+    def _totals(self, contest_id, now_ms):
+        """The order of players, a few seconds old at most: it reads all rounds of a contest."""
+        with self._board_lock:
+            made, rows = self._boards.get(contest_id, (None, None))
+            if made is None or not 0 <= now_ms - made < BOARD_MS:
+                unranked = tuple(filter(None, self.settings.unranked_flags.split(",")))
+                with self.database.read() as connection:
+                    rows = contests.totals(connection, contest_id, unranked)
+                self._boards = {contest_id: (now_ms, rows)} | {
+                    key: value for key, value in self._boards.items() if key != contest_id
+                }
+        return rows
+
+    def leaderboard(self, cookie: str | None, all_time: bool, now_ms: int) -> dict[str, Any]:
+        """The ten best and one's own row."""
+        with self.database.read() as connection:
+            session = self._session(connection, cookie, now_ms)
+            contest = None if all_time else contests.current(connection, now_ms)
+        board = contests.board(
+            self._totals(contest.id if contest else None, now_ms), session.participant_id
+        )
+        span = contest and {
+            "name": contest.name,
+            "begins_at": contest.begins_at,
+            "ends_at": contest.ends_at,
+            "prizes": contest.prizes,
+        }
+        return {**board, "contest": span, "display_name": session.display_name}
+
+    def report(self, cookie: str | None, text: str, now_ms: int) -> None:
+        """Keeps a few words for whoever runs the study."""
+        self._rounds_limit.take(f"report {cookie}", now_ms)
+        with self.database.write() as connection:
+            session = self._session(connection, cookie, now_ms, agreed=False)
+            connection.execute(
+                reports.insert().values(
+                    id=self._new_token()[:32],
+                    participant_id=session.participant_id,
+                    text=text,
+                    reported_at=now_ms,
+                )
+            )
+
+    def pause(self, cookie: str | None, now_ms: int) -> None:
+        """Ends an open round: one that is only looked at returns to the pool."""
+        with self.database.write() as connection:
+            session = self._session(connection, cookie, now_ms, agreed=False)
+            row = rounds.open_of(connection, session.id)
+            if row is not None and row.state == "offered":
+                rounds.move(connection, row.id, "release", now_ms)
+            elif row is not None:
+                play.finish(connection, self.settings, row, "hide", now_ms)
+
+    def about_me(self, cookie: str | None, now_ms: int) -> dict[str, Any]:
+        """Everything stored about who asks."""
+        with self.database.read() as connection:
+            session = self._session(connection, cookie, now_ms, agreed=False)
+            return withdrawal.about(connection, session.participant_id, [ROOM])
+
+    def withdraw(self, cookie: str | None, now_ms: int) -> None:
+        """Withdraws who asks."""
+        delete = self.settings.study.withdrawn_maps == "delete"
+        with self.database.write() as connection:
+            session = self._session(connection, cookie, now_ms, agreed=False)
+            withdrawal.withdraw(connection, session.participant_id, [ROOM], delete, now_ms)
+
+    def about(self) -> dict[str, Any]:
+        """What anybody may know of the study."""
+        about = self.settings.study
+        facts = {name: self.partner_facts[name] for name in ("name", "kind", "sha256", "crop")}
+        return {
+            "study": about.study,
+            "contact": about.contact,
+            "retention_date": about.retention_date,
+            "withdrawn_maps": about.withdrawn_maps,
+            "rules": dataclasses.asdict(self.settings.rules),
+            "partner": facts,
+            "demo": self.settings.demo,
+            "most_bubbles": bubbles.MOST_BUBBLES,
+        }
+
+    def check_ready(self, now_ms: int) -> None:
+        """Unavailable unless the database takes a write and the partner answers in 5 s."""
+        try:
+            with self.database.write():
+                pass
+            self.asker.check(5.0)
+        except Exception as error:  # whatever is wrong, the answer to a load balancer is no
+            raise Unavailable(why=type(error).__name__) from error

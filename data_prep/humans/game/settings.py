@@ -1,0 +1,61 @@
+"""What a game is, as a value: its study, its rules, and how it is run."""
+
+import dataclasses
+import json
+
+from data_prep.humans.game import allocation
+from data_prep.humans.game.rules import Rules
+from data_prep.humans.studies.settings import StudySettings
+from gala_tf import command
+
+
+@dataclasses.dataclass(frozen=True)
+class GameSettings:
+    """Everything about a game that its rules and its study do not say. Fields are flags."""
+
+    study: StudySettings = StudySettings()
+    rules: Rules = Rules()
+    images: str = command.flag(
+        "", "folder of pictures in class folders; the built-in ones if empty"
+    )
+    partner: str = command.flag(
+        "", "demo, onnx:FILE, savedmodel:DIR, serving:URL or reference; demo if empty"
+    )
+    allocation: str = command.flag("coverage", "coverage, target:N, random or list:FILE")
+    catch_masks: str = command.flag(
+        "", "folder of masks, .png or .npy, with the pictures' names: pictures of catch rounds"
+    )
+    catch_every: int = command.flag(
+        20, "one round in so many is on a picture with a reference mask"
+    )
+    skip_quorum: int = command.flag(3, "so many people who skip for one reason retire a picture")
+    lease_ms: int = command.flag(
+        120_000, "how long a picture may be looked at before the first click"
+    )
+    partner_patience_ms: int = command.flag(1500, "slower answers than this halve the questions")
+    unranked_flags: str = command.flag(
+        "clock,too_many,step,copied,script", "rounds with any of these are not on the leaderboard"
+    )
+    calibration: str = command.flag(
+        "", "folder of a calibration for these pictures, partner and rules"
+    )
+    accept_uncalibrated: bool = command.flag(False, "serve a public address without a calibration")
+    keep_raw: bool = command.flag(False, "store pointer events, too")
+    demo: bool = False  # built-in pictures: said on every page and in every export
+
+    def __post_init__(self):
+        allocation.parse(self.allocation)
+        for name in ("catch_every", "skip_quorum", "lease_ms"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"--{name} must be at least 1, got {getattr(self, name)}.")
+
+    def as_json(self) -> str:
+        """All of it, as exports and other workers read it."""
+        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> "GameSettings":
+        """What `as_json` wrote."""
+        values = json.loads(text)
+        study, rules = StudySettings(**values.pop("study")), Rules(**values.pop("rules"))
+        return cls(study=study, rules=rules, **values)

@@ -1,0 +1,14 @@
+"""What every study of people needs, whatever it measures. Rooms for one study stand above it.
+
+settings.py        what a study is: frozen, from flags; secrets from files or the environment
+tables.py          tables about people; each room above has tables of its own
+database.py        write() and read(), the only two ways to the rows; versions and migrations
+participants.py    people and their given names; sessions.py their cookies; consent.py their word
+recruitment.py     Prolific, Mechanical Turk, ?pid=: one shape for all
+withdrawal.py      what is stored about a person, and how it goes away
+errors.py          what can go wrong, each with its remedy and its HTTP status
+security.py        headers, same-origin writes, limit of size; rate_limits.py of rate
+serving.py         the shape of an application, its pages, and uvicorn
+backup.py          copies that are verified; invariants.py what must always hold
+pages/             what all pages share: style, the outbox, finding elements
+"""

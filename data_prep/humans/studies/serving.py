@@ -1,0 +1,172 @@
+"""The shape of an application: errors in one form, pages as they lie on disk, uvicorn around it."""
+
+import logging
+import mimetypes
+import secrets
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
+from starlette.exceptions import HTTPException
+
+from data_prep.humans.studies.errors import Malformed, NotFound, StudyError
+from data_prep.humans.studies.security import Security
+from data_prep.humans.studies.settings import StudySettings
+
+PAGES = Path(__file__).parent / "pages"
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+mimetypes.add_type("text/javascript", ".js")  # some systems' tables say text/plain
+
+
+def new_app(title: str) -> FastAPI:
+    """An application without documentation pages, whose every error has one form."""
+    app = FastAPI(title=title, docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_exception_handler(StudyError, _study_error)
+    app.add_exception_handler(RequestValidationError, _malformed)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _unexpected)
+    return app
+
+
+def add_pages(app: FastAPI, pages: Mapping[str, Path], folders: Mapping[str, Path]) -> None:
+    """Serves HTML files at given addresses, and scripts and styles of `folders` at /static/NAME.
+
+    Files are listed once, at the start: no address is ever turned into a path.
+    """
+    for address, path in pages.items():
+        app.get(address, response_class=HTMLResponse)(_page(path.read_text(encoding="utf-8")))
+    files = {
+        f"/static/{name}/{path.relative_to(folder).as_posix()}": path
+        for name, folder in folders.items()
+        for path in sorted(folder.rglob("*"))
+        if path.suffix in (".js", ".css", ".svg", ".png", ".jpg")
+    }
+    files["/favicon.ico"] = PAGES / "favicon.svg"
+
+    @app.get("/static/{name:path}")
+    @app.get("/favicon.ico")
+    def static(request: Request) -> Response:
+        path = files.get(request.url.path)
+        if path is None:
+            raise NotFound()
+        # no-cache: asks again each time, but is answered 304 while the file is the same.
+        return FileResponse(path, headers={"Cache-Control": "no-cache"})
+
+    app.state.not_found_page = (PAGES / "not_found.html").read_text(encoding="utf-8")
+
+
+def _page(html):
+    def page() -> HTMLResponse:
+        return HTMLResponse(html, headers={"Cache-Control": "no-cache"})
+
+    return page
+
+
+# --------------------------------------------------------------------------- errors
+
+
+def _study_error(request: Request, error: StudyError) -> Response:
+    if error.status == 404 and _wants_page(request):
+        return HTMLResponse(request.app.state.not_found_page, 404)
+    headers = {}
+    if "retry_after_ms" in error.facts:
+        headers["Retry-After"] = str(-(-error.facts["retry_after_ms"] // 1000))
+    return JSONResponse(error.body(), error.status, headers)
+
+
+def _malformed(request: Request, error: RequestValidationError) -> Response:
+    # Where and what kind, never the value: it may be a megabyte, or somebody's script.
+    where = [".".join(map(str, part["loc"][1:])) + ": " + part["type"] for part in error.errors()]
+    return JSONResponse(Malformed(fields=where[:10]).body(), Malformed.status)
+
+
+def _http_error(request: Request, error: HTTPException) -> Response:
+    if error.status_code == 404:
+        return _study_error(request, NotFound())
+    body = {"error": f"{error.detail}.", "remedy": "Reload the page, which may be an old one."}
+    return JSONResponse(body, error.status_code, error.headers)
+
+
+def _unexpected(request: Request, error: Exception) -> Response:
+    """The text goes to the log alone; the person gets a number to tell us."""
+    number = secrets.token_hex(4)
+    logging.getLogger(__name__).error("error %s at %s", number, request.url.path, exc_info=error)
+    body = {
+        "error": f"Something went wrong on our side (number {number}).",
+        "remedy": "Try again; what you painted is kept in your browser until it is stored.",
+    }
+    return JSONResponse(body, 500)
+
+
+def _wants_page(request):
+    return not request.url.path.startswith("/api/") and "text/html" in request.headers.get(
+        "accept", ""
+    )
+
+
+# --------------------------------------------------------------------------- uvicorn
+
+
+def check_address(settings: StudySettings) -> None:
+    """ValueError if people's answers would cross the network unencrypted."""
+    local = settings.host in LOOPBACK
+    if settings.public_url and not settings.public_url.startswith("https://"):
+        if not settings.allow_plain_http:
+            raise ValueError(
+                f"--public_url={settings.public_url!r} is not https://. Put a proxy with TLS in "
+                "front (data_prep/humans/README.md shows one), or pass --allow_plain_http."
+            )
+    elif not local and not settings.public_url and not settings.allow_plain_http:
+        raise ValueError(
+            f"--host={settings.host} is reachable from outside without TLS. Keep 127.0.0.1 behind "
+            "a proxy and give --public_url=https://..., or pass --allow_plain_http."
+        )
+
+
+def free_socket(settings: StudySettings) -> socket.socket:
+    """A bound socket, so that the address is known before anything is printed.
+
+    Raises:
+      ValueError: the port is taken.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        raise ValueError(
+            f"Cannot listen on {settings.host}:{settings.port}: {error.strerror}. Choose another "
+            "--port; 0 takes a free one."
+        ) from error
+    listener.listen(2048)  # from now on people wait, and are not refused
+    return listener
+
+
+def address_of(settings: StudySettings, listener: socket.socket) -> str:
+    """The address to open."""
+    host, port = listener.getsockname()[:2]
+    return settings.public_url or f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}/"  # noqa: S104
+
+
+def serve(app: Callable, settings: StudySettings, listener: socket.socket) -> None:
+    """Serves until interrupted. Connections that are open get ten seconds to end."""
+    uvicorn.Server(uvicorn_config(app, settings)).run(sockets=[listener])
+
+
+def uvicorn_config(app: Callable, settings: StudySettings) -> uvicorn.Config:
+    """One worker's server, wrapped in what `security.py` demands."""
+    return uvicorn.Config(
+        Security(app, settings.public_url),
+        log_level="warning",
+        access_log=False,  # it would hold addresses of people
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies or None,
+        timeout_graceful_shutdown=10,
+        h11_max_incomplete_event_size=32 * 1024,
+    )

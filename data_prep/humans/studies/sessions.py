@@ -1,0 +1,106 @@
+"""Sessions: a cookie with 256 random bits, of which the database knows only a hash.
+
+Whoever reads the database, or a copy of it, cannot act as a participant.
+"""
+
+import hashlib
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from data_prep.humans.studies.errors import NoSession
+from data_prep.humans.studies.tables import participants, sessions
+
+COOKIE = "study_session"
+DAYS = 180
+
+
+class Device(NamedTuple):
+    """What a browser says of itself, as coarse as the data need."""
+
+    device_class: str = "unknown"
+    browser_family: str = "other"
+    canvas_css_px: float | None = None
+    device_pixel_ratio: float | None = None
+    touch: bool | None = None
+
+
+class Session(NamedTuple):
+    """Who is asking."""
+
+    id: str
+    participant_id: str
+    display_name: str
+
+
+def token_hash(token: str) -> str:
+    """A plain hash is enough: 256 random bits cannot be guessed from it."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def create(
+    connection: sa.Connection,
+    session_id: str,
+    participant_id: str,
+    token: str,
+    device: Device,
+    now_ms: int,
+) -> None:
+    """Begins a session; the token goes into the cookie and is not kept."""
+    connection.execute(
+        sessions.insert().values(
+            id=session_id,
+            participant_id=participant_id,
+            token_hash=token_hash(token),
+            begun_at=now_ms,
+            **device._asdict(),
+        )
+    )
+
+
+def find(connection: sa.Connection, token: str | None, now_ms: int) -> Session:
+    """The session of a cookie.
+
+    Raises:
+      NoSession: no cookie, an unknown or too old one, or the person has withdrawn.
+    """
+    if not token:
+        raise NoSession()
+    values = {"token_hash": token_hash(token), "oldest": now_ms - DAYS * 86_400_000}
+    row = connection.execute(_FIND, values).one_or_none()
+    if row is None:
+        raise NoSession()
+    return Session(*row)
+
+
+_FIND = (  # built once: asked with every message
+    sa.select(sessions.c.id, participants.c.id, participants.c.display_name)
+    .join(participants, participants.c.id == sessions.c.participant_id)
+    .where(
+        sessions.c.token_hash == sa.bindparam("token_hash"),
+        sessions.c.begun_at > sa.bindparam("oldest"),
+        participants.c.withdrawn_at.is_(None),
+    )
+)
+
+
+def browser_family(user_agent: str) -> str:
+    """One of a few words; the full text would tell people apart, so it is not stored."""
+    for word, family in (
+        ("Edg", "edge"),
+        ("Firefox", "firefox"),
+        ("Chrom", "chrome"),
+        ("Safari", "safari"),
+    ):
+        if word in user_agent:
+            return family
+    return "other"
+
+
+def device_class(user_agent: str, touch: bool | None) -> str:
+    """phone, tablet or desktop."""
+    if "Mobi" in user_agent:
+        return "phone"
+    if "iPad" in user_agent or "Android" in user_agent or (touch and "Macintosh" in user_agent):
+        return "tablet"  # an iPad calls itself a Macintosh, and has a touch screen
+    return "desktop"

@@ -1,0 +1,180 @@
+"""Rounds in a real browser, from the first page to how each ends."""
+
+import sqlite3
+import time
+
+import pytest
+from playwright.sync_api import expect
+from steps import CORNER, MIDDLE, agree, at, next_picture, paint, ready, says
+
+pytestmark = pytest.mark.slow
+
+
+def last_round(server) -> dict:
+    connection = sqlite3.connect(server.folder / "game.db")
+    connection.row_factory = sqlite3.Row
+    row = connection.execute("SELECT * FROM rounds ORDER BY moved_at DESC LIMIT 1").fetchone()
+    batches = connection.execute(
+        "SELECT first, count, phase FROM bubble_batches WHERE round_id = ? ORDER BY first",
+        (row["id"],),
+    ).fetchall()
+    connection.close()
+    return {**dict(row), "batches": [tuple(batch) for batch in batches]}
+
+
+def round_in_state(server, state, stored=0, seconds=20.0) -> dict:
+    """The newest round of a state; waits for it in the database."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        connection = sqlite3.connect(server.folder / "game.db")
+        connection.row_factory = sqlite3.Row
+        row = connection.execute(
+            "SELECT *, (SELECT coalesce(sum(count), 0) FROM bubble_batches b WHERE b.round_id ="
+            " rounds.id) AS stored FROM rounds WHERE state = ? AND offered_at >= ?"
+            " ORDER BY closed_at DESC LIMIT 1",
+            (state, server.since_ms),
+        ).fetchone()
+        connection.close()
+        if row is not None and row["stored"] >= stored:
+            return dict(row)
+        time.sleep(0.1)
+    pytest.fail(f"no round became {state}; the last is {last_round(server)}")
+
+
+def test_recognised(page, server):
+    agree(page, server)
+    paint(page, MIDDLE)
+    says(page, "Got it!")
+    expect(page.locator("#worth")).to_contain_text("points")
+    row = round_in_state(server, "recognised")
+    assert row["input"] == "mouse" and row["points"] > 0
+    assert not set(row["flags"].split(",")) & {"clock", "step", "too_many", "outside", "script"}
+    next_picture(page)
+
+
+def test_timed_out(page, server):
+    agree(page, server)
+    paint(page, CORNER, seconds=1)
+    says(page, "Time is up. I did not get it.")
+    expect(page.locator("#guesses")).to_contain_text("I thought of")
+    round_in_state(server, "timed_out")
+
+
+def test_skipped_with_a_reason(page, server):
+    agree(page, server)
+    page.get_by_role("button", name="Skip").click()
+    page.get_by_label("I would rather not look at it").check()
+    page.get_by_role("button", name="Skip it").click()
+    says(page, "Skipped.")
+    assert round_in_state(server, "skipped")["skip_reason"] == "upsetting"
+
+
+def test_hidden(page, server):
+    agree(page, server)
+    paint(page, CORNER, seconds=0.5)
+    page.evaluate(
+        "Object.defineProperty(document, 'hidden', {value: true});"
+        "document.dispatchEvent(new Event('visibilitychange'))"
+    )
+    says(page, "This round ended when the page was hidden")
+    assert round_in_state(server, "hidden")["bubbles"] > 0
+
+
+def test_a_reload_in_the_middle_of_a_round(page, server):
+    agree(page, server)
+    paint(page, CORNER, seconds=0.7)
+    before = page.evaluate("document.querySelector('#label').textContent")
+    page.reload()
+    ready(page)
+    row = round_in_state(server, "hidden")
+    assert row["stored"] > 0 and before
+
+
+def test_offline_for_five_seconds(page, server, new_page):
+    new_page.expected += ["ERR_INTERNET_DISCONNECTED", "Failed to fetch"]
+    agree(page, server)
+    page.mouse.move(*at(page, *CORNER[0]))
+    page.mouse.down()
+    round_in_state(server, "playing")
+    page.context.set_offline(True)
+    for n in range(25):  # painting goes on; none of it is lost
+        page.mouse.move(*at(page, 12 + 2 * n, 12 + n % 5))
+        time.sleep(0.1)
+    expect(page.get_by_text("Your connection is down")).to_be_visible()
+    time.sleep(2.5)
+    page.context.set_offline(False)
+    expect(page.get_by_text("Your connection is down")).to_be_hidden(timeout=20_000)
+    assert round_in_state(server, "abandoned", stored=12)["bubbles"] == 0
+
+
+def test_two_tabs(page, server, new_page):
+    new_page.expected += ["409"]
+    agree(page, server)
+    other = page.context.new_page()
+    other.goto(server.url + "play")
+    expect(other.get_by_role("heading", name="You are playing in another tab")).to_be_visible()
+    other.get_by_role("button", name="Play here").click()
+    ready(other)
+
+
+def test_touch(new_page, server):
+    page = new_page(has_touch=True, viewport={"width": 360, "height": 740})
+    agree(page, server)
+    page.touchscreen.tap(*at(page, 20, 20))
+    expect(page.locator("#main")).to_have_attribute("data-phase", "playing")
+    says(page, "Time is up. I did not get it.")
+    assert round_in_state(server, "timed_out")["input"] == "touch"
+
+
+def test_keyboard_only(page, server):
+    """Rows key-space, key-arrows, key-enter and key-s of the page's own table."""
+    agree(page, server)
+    page.keyboard.press("Space")
+    expect(page.locator("#main")).to_have_attribute("data-phase", "playing")
+    for key in ("ArrowLeft", "ArrowDown", "ArrowRight", "ArrowUp", "ArrowRight"):
+        page.keyboard.down(key)
+        time.sleep(0.5)
+        page.keyboard.up(key)
+    expect(page.locator("#main")).to_have_attribute("data-phase", "ended", timeout=15_000)
+    page.keyboard.press("Enter")
+    ready(page)
+    page.keyboard.press("s")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    ready(page)
+
+
+def test_brush_at_twice_the_size_of_pixels(new_page, server):
+    page = new_page(device_scale_factor=2, viewport={"width": 1400, "height": 1000})
+    agree(page, server)
+    paint(page, MIDDLE)
+    says(page, "Got it!")
+    row = round_in_state(server, "recognised")
+    assert ",outside," not in row["flags"]
+
+
+def test_leaderboard_my_data_and_withdrawal(page, server):
+    agree(page, server)
+    paint(page, MIDDLE)
+    says(page, "Got it!")
+    page.goto(server.url + "leaderboard")
+    expect(page.get_by_role("row", name="(you)")).to_be_visible(timeout=10_000)
+    page.goto(server.url + "me")
+    expect(page.locator("#facts")).to_contain_text("rounds")
+    page.get_by_role("button", name="Withdraw from the study").click()
+    page.get_by_role("button", name="Yes, delete my data").click()
+    expect(page.locator("#done")).to_contain_text("Nothing here leads to you")
+
+
+def test_the_server_is_gone_and_comes_back(page, server, new_page):
+    new_page.expected += ["ERR_CONNECTION_REFUSED", "Failed to fetch", "503"]
+    agree(page, server)
+    port = server.port
+    page.mouse.move(*at(page, *CORNER[0]))
+    page.mouse.down()
+    server.stop(9)
+    time.sleep(1)
+    server.start(port)
+    says(page, "I did not get it") if page.locator("#trouble").is_hidden() else None
+    expect(page.locator("#line")).to_be_hidden(timeout=20_000)
+    assert last_round(server)["state"] in ("timed_out", "abandoned", "playing")

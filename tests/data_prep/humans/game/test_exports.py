@@ -1,0 +1,139 @@
+"""Exports, through the project's own readers; the same bytes twice; what was left out is said."""
+
+import csv
+import json
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+from game_world import TAB, line, winning
+
+from data_prep.humans.game import exports
+from data_prep.humans.game.exports import Choice
+from data_prep.readers.clicks.click_files import parse_clicks
+
+NOW = 1_800_000_000_000
+
+
+@pytest.fixture
+def played(world, alice, charlie):
+    """Two finished rounds of Alice, one of Charlie's, and one that was skipped."""
+    for person, path in (
+        (alice, winning()),
+        (alice, line(10, (9.5, 9.25))),
+        (charlie, winning(39)),
+    ):
+        round_id = person.ask(tab=TAB).json()["round"]
+        person.start(round_id)
+        for first in range(0, len(path), 20):
+            world.clock.advance(1000)
+            person.bubbles(round_id, path[first : first + 20], first)
+        person.end(round_id)
+        world.clock.advance(3000)
+    round_id = charlie.round()
+    charlie.end(round_id, "skip", skip_reason="unclear")
+    return world
+
+
+def export(world, format, name="out", **options):
+    path = world.folder / name
+    said = exports.write(world.database, world.settings, format, str(path), Choice(NOW, **options))
+    return path, said
+
+
+def test_clicks_csv(played):
+    path, said = export(played, "clicks_csv")
+    assert "3 rows; left out: 1 skipped" in said
+    rows = list(csv.DictReader(path.open()))
+    assert len(rows) == 3 and len({row["user_id"] for row in rows}) == 2
+    assert parse_clicks(rows[1]["clicks"])[0] == (9.5, 9.25)
+    about = json.loads((played.folder / "out.about.json").read_text())
+    assert about["left_out"] == {"skipped": 1} and about["demo"] is False
+
+
+@pytest.mark.parametrize("format", list(exports.FORMATS))
+def test_the_same_bytes_twice(played, format):
+    first, _ = export(played, format, "first")
+    second, _ = export(played, format, "second")
+    assert first.read_bytes() == second.read_bytes()
+    with pytest.raises(ValueError, match="exists"):
+        export(played, format, "first")
+
+
+def test_csv_and_npz_hold_the_same(played):
+    table = list(csv.DictReader(export(played, "clicks_csv", "a.csv")[0].open()))
+    with np.load(export(played, "clicks_npz", "b.npz")[0], allow_pickle=False) as arrays:
+        assert arrays["user_id"].tolist() == [row["user_id"] for row in table]
+        ends = arrays["clickmap_offsets"].tolist()
+        points = list(zip(arrays["clickmap_x"], arrays["clickmap_y"], strict=True))
+    for row, begin, end in zip(table, ends, ends[1:], strict=False):
+        assert list(parse_clicks(row["clicks"])) == points[begin:end]
+
+
+def test_rounds_ndjson_has_every_round_and_its_questions(played):
+    path, _ = export(played, "rounds_ndjson")
+    found = [json.loads(text) for text in path.read_text().splitlines()]
+    assert (
+        sorted(one["state"] for one in found)
+        == [
+            "recognised",
+            "skipped",
+            "timed_out",
+            "timed_out",
+        ]
+        or len(found) == 4
+    )
+    first = next(one for one in found if one["queries"])
+    assert len(first["drawing"]) == 3 and first["queries"][0]["rank"] >= 1
+
+
+def test_maps_count_bubbles(played):
+    path, _ = export(played, "maps")
+    with zipfile.ZipFile(path) as archive:
+        names = [name for name in archive.namelist() if name.endswith(".npy")]
+        total = sum(int(np.load(archive.open(name)).sum()) for name in names)
+    assert total > 40 * 14 * 14
+
+
+def test_people_who_withdraw_are_gone_from_exports(played, alice):
+    alice.http.delete("/api/me")
+    _, said = export(played, "clicks_csv")
+    assert said.endswith("1 rows; left out: 1 skipped, 2 without a bubble")
+    path, _ = export(played, "participants_csv", "people.csv")
+    assert alice.session["display_name"] not in path.read_text()
+
+
+def test_pseudonyms_are_not_ids(played):
+    path, _ = export(played, "clicks_csv", "a.csv")
+    kept, _ = export(played, "clicks_csv", "b.csv", keep_ids=True)
+    users = [{row["user_id"] for row in csv.DictReader(one.open())} for one in (path, kept)]
+    assert not users[0] & users[1]
+
+
+def test_keyboard_rounds_only_when_asked(world, alice):
+    round_id = alice.ask().json()["round"]
+    alice.start(round_id, input="keyboard")
+    world.clock.advance(500)
+    alice.bubbles(round_id, line(10))
+    alice.end(round_id)
+    assert "1 painted by keyboard" in export(world, "clicks_csv", "a")[1]
+    assert ": 1 rows" in export(world, "clicks_csv", "b", include_keyboard=True)[1]
+
+
+@pytest.mark.slow
+def test_from_the_game_into_shards(played, tmp_path):
+    """`build_tfrecords --source=clickme_clicks` reads the export unchanged, `verify` is content."""
+    path, _ = export(played, "clicks_csv", "clicks.csv")
+    output = tmp_path / "shards"
+    build = [
+        *(sys.executable, "-m", "data_prep.build_tfrecords", "--source=clickme_clicks"),
+        *(f"--clicks_file={path}", f"--input_dir={played.pictures}", "--click_frame=256"),
+        *("--min_participants=1", f"--output_dir={output}", "--on_duplicate=drop"),
+    ]
+    done = subprocess.run(build, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr + done.stdout
+    verify = [sys.executable, "-m", "data_prep.verify", f"--data_dir={output}"]
+    done = subprocess.run(verify, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr + done.stdout

@@ -1,0 +1,120 @@
+"""Backup and restore, rehearsed; and `studies` as its users type it."""
+
+import shutil
+import sqlite3
+import threading
+
+import game_world
+import pytest
+
+from data_prep import studies
+from data_prep.humans.studies import backup, commands
+from data_prep.humans.studies.database import open_database
+from data_prep.humans.studies.tables import participants
+
+
+@pytest.fixture
+def database(tmp_path):
+    shutil.copy(game_world.empty_database(), tmp_path / "study.db")
+    made = open_database(str(tmp_path / "study.db"))
+    with made.write() as connection:
+        for number in range(3):
+            values = dict(id=f"p{number}", display_name=f"Person {number}", created_at=1)
+            connection.execute(participants.insert().values(**values))
+    yield made
+    made.close()
+
+
+def run(database, *words, **values):
+    options = studies.Options(database=database.address, **values)
+    commands.run(list(words), options, studies.rooms(), 5)
+
+
+def test_a_backup_restores_the_same_rows(database, tmp_path):
+    copy, again = str(tmp_path / "copy.db"), str(tmp_path / "again.db")
+    rows = backup.backup(database, copy)
+    assert rows["participants"] == 3
+    assert backup.restore(copy, again) == rows
+    assert backup.row_counts(open_database(again)) == rows
+
+
+def test_a_backup_is_one_moment_while_others_write(database, tmp_path):
+    stop = threading.Event()
+
+    def write():
+        number = 100
+        while not stop.is_set():
+            with database.write() as connection:
+                for person in (number, number + 1):  # always two together
+                    values = dict(id=str(person), display_name=str(person), created_at=1)
+                    connection.execute(participants.insert().values(**values))
+            number += 2
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        counts = [
+            backup.backup(database, str(tmp_path / f"{n}.db"))["participants"] for n in range(3)
+        ]
+    finally:
+        stop.set()
+        thread.join()
+    assert all((count - 3) % 2 == 0 for count in counts)
+
+
+def test_nothing_is_overwritten(database, tmp_path):
+    copy = str(tmp_path / "copy.db")
+    backup.backup(database, copy)
+    with pytest.raises(ValueError, match="exists"):
+        backup.backup(database, copy)
+    with pytest.raises(ValueError, match="exists"):
+        backup.restore(copy, database.address)
+
+
+def test_a_damaged_backup_is_refused(database, tmp_path):
+    copy = tmp_path / "copy.db"
+    backup.backup(database, str(copy))
+    data = bytearray(copy.read_bytes())
+    data[4096:60_000] = b"\xff" * (60_000 - 4096)
+    copy.write_bytes(data)
+    with pytest.raises(ValueError, match="damaged"):
+        backup.restore(str(copy), str(tmp_path / "again.db"))
+    assert not (tmp_path / "again.db").exists()
+
+
+def test_status_show_exclude_withdraw_check(database, capsys):
+    run(database, "status")
+    run(database, "participant", "show", who="Person 1")
+    run(database, "participant", "exclude", who="p1", reason="painted a frame")
+    run(database, "participant", "withdraw", who="p2")
+    run(database, "participant", "withdraw", who="p2")
+    run(database, "check")
+    text = capsys.readouterr().out
+    assert "3  participants" in text and '"display_name": "Person 1"' in text
+    assert "broken" not in text
+    with sqlite3.connect(database.address) as connection:
+        log = connection.execute("SELECT action, subject, reason FROM admin_log").fetchall()
+    assert log[0] == ("exclude", "p1", "painted a frame")
+    assert [row[0] for row in log] == ["exclude", "withdraw", "withdraw"]
+
+
+def test_check_finds_what_is_broken(database):
+    with sqlite3.connect(database.address) as connection:
+        connection.execute("UPDATE participants SET withdrawn_at = 5 WHERE id = 'p0'")
+        connection.execute(
+            "INSERT INTO recruitments (participant_id, provider, external_id)"
+            " VALUES ('p0', 'pid', 'x')"
+        )
+    with pytest.raises(ValueError, match="1 of"):
+        run(database, "check")
+
+
+def test_a_mistyped_database_is_not_made(tmp_path, database):
+    class Wrong:
+        address = str(tmp_path / "nothing.db")
+
+    with pytest.raises(ValueError, match="no such file"):
+        run(Wrong, "status")
+    assert not (tmp_path / "nothing.db").exists()
+    with pytest.raises(ValueError, match="no subcommand"):
+        run(database, "participant", "delete")

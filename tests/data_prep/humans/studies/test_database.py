@@ -1,0 +1,105 @@
+"""write() and read(), versions and migrations, and eight writers at once."""
+
+import threading
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from data_prep.humans.game import tables as _game_tables  # noqa: F401 the whole schema
+from data_prep.humans.studies import tables
+from data_prep.humans.studies.database import WrongVersionError, open_database, shown
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def database(request, tmp_path):
+    if request.param == "sqlite":
+        made = open_database(str(tmp_path / "study.db"))
+    else:
+        made = open_database(request.getfixturevalue("postgres"))
+    yield made
+    made.close()
+
+
+def add(connection, number):
+    values = dict(id=str(number), display_name=f"name {number}", created_at=number)
+    connection.execute(tables.participants.insert().values(**values))
+
+
+def count(database):
+    with database.read() as connection:
+        return connection.execute(
+            sa.select(sa.func.count()).select_from(tables.participants)
+        ).scalar_one()
+
+
+def test_the_schema_is_the_sum_of_its_migrations(database):
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection)
+        assert compare_metadata(context, tables.metadata) == []
+
+
+def test_a_write_is_all_or_nothing(database):
+    with pytest.raises(ZeroDivisionError):
+        with database.write() as connection:
+            add(connection, 1)
+            raise ZeroDivisionError
+    assert count(database) == 0
+    with database.write() as connection:
+        add(connection, 1)
+    assert count(database) == 1
+
+
+def test_reading_cannot_write(database):
+    with pytest.raises(sa.exc.DBAPIError):
+        with database.read() as connection:
+            add(connection, 1)
+    assert count(database) == 0
+
+
+def test_eight_writers_that_read_first_lose_nothing(database):
+    with database.write() as connection:
+        add(connection, 0)
+
+    def work(writer):
+        for _ in range(25):
+            with database.write() as connection:
+                query = tables.participants.select().with_for_update()
+                now = connection.execute(query).one().created_at
+                connection.execute(tables.participants.update().values(created_at=now + 1))
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with database.read() as connection:
+        assert connection.execute(tables.participants.select()).one().created_at == 200
+
+
+def test_a_database_of_a_later_version_is_refused(tmp_path):
+    database = open_database(str(tmp_path / "study.db"))
+    with database.write() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(WrongVersionError, match="9999"):
+        open_database(str(tmp_path / "study.db"))
+
+
+def test_durability_settings(tmp_path):
+    database = open_database(str(tmp_path / "study.db"))
+    with database.write() as connection:
+        settings = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        }
+    assert settings == {
+        "journal_mode": "wal",
+        "synchronous": 2,
+        "foreign_keys": 1,
+        "busy_timeout": 5000,
+    }
+
+
+def test_passwords_are_not_shown():
+    assert "secret" not in shown("postgresql://me:secret@host/db")
