@@ -58,11 +58,7 @@ def clickmap_loss(volume, clickmap, has_clickmap):
         has_clickmap: [B], 1 where the image has a map; images with 0, and images whose map is
             empty or not finite, have loss 0 and gradient 0.
 
-    Returns:
-        [B] float32.
-
-    Raises:
-        ValueError: `clickmap` is of another height or width than `volume`.
+    Returns [B] float32. ValueError: `clickmap` is of another height or width than `volume`.
     """
     if tuple(volume.shape[1:3]) != tuple(clickmap.shape[1:3]):
         raise ValueError(

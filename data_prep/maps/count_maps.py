@@ -10,10 +10,8 @@ def as_counts(values: np.ndarray, path: str) -> np.ndarray:
     """Numbers [P, H, W] as integers >= 0 whose sum over P is at most 65,535.
 
     Whole numbers stay as they are; fractions are scaled, all participants by one factor, which a
-    scale-free loss and a rank correlation do not notice.
-
-    Raises:
-      ValueError: not finite, negative, or whole numbers with a larger sum; `path` names the map.
+    scale-free loss and a rank correlation do not notice. ValueError: not finite, negative, or whole
+    numbers with a larger sum; `path` names the map.
     """
     if values.dtype.kind in "ub" and values.dtype.itemsize <= 2:
         values = values.astype(np.uint8) if values.dtype == bool else values

@@ -58,9 +58,8 @@ MAX_OUTSIDE = 0.1  # share of clicks; more mean the wrong frame, or other images
 def load(options: SourceOptions) -> Source:
     """Reads the clicks into a temporary database, filters them, and prints what that removed.
 
-    Raises:
-      ValueError: an option is out of range, a file is missing or malformed, two images share a
-        name, an image has no class, nothing is left, or clicks do not fit their images.
+    ValueError: an option is out of range, a file is missing or malformed, two images share a name,
+    an image has no class, nothing is left, or clicks do not fit their images.
     """
     filters = _filters(options)
     paths = _click_files(options.clicks_file)
@@ -274,8 +273,7 @@ def _side(bubble_side, height, width):
 def read_item(item: Item, root: str, frame: str, bubble_side: int) -> Example:
     """Reads an image and paints the clicks that its item carries.
 
-    Raises:
-      BadImageError: the image is missing, empty, or no image.
+    BadImageError: the image is missing, empty, or no image.
     """
     key = json.loads(item.key)
     data = image_files.read_image(root, key["path"], "the listing of --input_dir")

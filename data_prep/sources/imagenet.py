@@ -76,10 +76,9 @@ class _Ignored:
 def load(options: SourceOptions) -> Source:
     """Finds out what lies where, and reads the lists; images are listed as `items` runs.
 
-    Raises:
-      ValueError: nothing of ILSVRC12 is there, a split is there twice, or validation images have no
-        labels. While listing: a damaged tar, an unknown class, a label that contradicts what is
-        known of its image, an image without a label.
+    ValueError: nothing of ILSVRC12 is there, a split is there twice, or validation images have no
+    labels. While listing: a damaged tar, an unknown class, a label that contradicts what is known
+    of its image, an image without a label.
     """
     root = options.input_dir
     layouts = _find_layouts(root)

@@ -73,9 +73,8 @@ class _Shard(NamedTuple):
 def load(options: SourceOptions) -> Source:
     """Finds the shards, and tries the first record of each split.
 
-    Raises:
-      ValueError: no such files, some missing, all of a split empty, a data set of TFDS in another
-        file format, no boxes in the records where they are wanted, labels of another order.
+    ValueError: no such files, some missing, all of a split empty, a data set of TFDS in another
+    file format, no boxes in the records where they are wanted, labels of another order.
     """
     if options.boxes not in ("", IN_RECORDS):
         raise ValueError(

@@ -63,9 +63,8 @@ _FORMS = {
 def load(options: SourceOptions) -> Source:
     """Finds the form, and reads the JSON files, if there are any, into a temporary database.
 
-    Raises:
-      ValueError: none of the forms, or several, is there; a file is malformed; a fixation of the
-        JSON files lies outside its image; images or labels are not where they should be.
+    ValueError: none of the forms, or several, is there; a file is malformed; a fixation of the JSON
+    files lies outside its image; images or labels are not where they should be.
     """
     if options.fixation_side < 1:
         raise ValueError(f"--fixation_side must be at least 1, got {options.fixation_side}.")

@@ -47,10 +47,8 @@ def parse_blur(text):
     """Reads "box:49", "gaussian:49,28", "disc:21" or "none".
 
     The paper blurs maps with "a 49x49 kernel" and gives no sigma; the kernel its authors released
-    is flat within 0.65 %. Hence box:49 where the paper is followed.
-
-    Raises:
-        ValueError: another form, a size that is not odd and positive, a sigma that is not positive.
+    is flat within 0.65 %. Hence box:49 where the paper is followed. ValueError: another form, a
+    size that is not odd and positive, a sigma that is not positive.
     """
     kind, _, numbers = text.partition(":")
     try:
@@ -79,8 +77,7 @@ def parse_blur(text):
 def blur_taps(blur):
     """The weights of a separable blur along one axis, float64 [K]: box ones, gaussian of sum 1.
 
-    Raises:
-        ValueError: a disc, which is no product of two axes.
+    ValueError: a disc, which is no product of two axes.
     """
     if blur.kind == "disc":
         raise ValueError(
@@ -97,8 +94,7 @@ def blur_taps(blur):
 def blur_matrix(size, blur):
     """The blur along an axis of `size` pixels, zeros outside: float64 [size, size].
 
-    Raises:
-        ValueError: a disc, which is no product of two axes.
+    ValueError: a disc, which is no product of two axes.
     """
     half = blur_taps(blur)[blur.size // 2 :]  # from the centre outwards
     return toeplitz(np.pad(half, (0, max(0, size - len(half))))[:size])
@@ -128,12 +124,8 @@ def blur_counts(counts, blur):
         counts: integers or booleans [..., H, W].
         blur: a `Blur`.
 
-    Returns:
-        [..., H, W]: int64 window sums for box and disc, the counts for none; float64 weighted
-        means for gaussian.
-
-    Raises:
-        ValueError: counts that are not integers, whose sums would not be exact.
+    Returns [..., H, W]: int64 window sums for box and disc, the counts for none; float64 weighted
+    means for gaussian. ValueError: counts that are not integers, whose sums would not be exact.
     """
     counts = np.asarray(counts)
     if counts.dtype.kind not in "iub" or counts.ndim < 2:
@@ -161,9 +153,8 @@ def blur_counts(counts, blur):
 def extent_box(counts):
     """The smallest rectangle that covers all counts > 0 of a map [H, W].
 
-    Returns:
-        (ymin, xmin, ymax, xmax) in fractions of H and W, the maxima being the outer edges of the
-        last pixels, so that a full map gives (0, 0, 1, 1); None for an empty map.
+    Returns (ymin, xmin, ymax, xmax) in fractions of H and W, the maxima being the outer edges of
+    the last pixels, so that a full map gives (0, 0, 1, 1); None for an empty map.
     """
     positive = np.asarray(counts) > 0
     height, width = positive.shape
@@ -216,8 +207,7 @@ def resample_matrix(in_size, out_size, start, extent, method, flip=False, dtype=
             the target.
         dtype: of the result: "float64" where sums above 2^24 must stay exact.
 
-    Raises:
-        ValueError: an unknown method.
+    ValueError: an unknown method.
     """
     import tensorflow as tf
 
@@ -264,9 +254,7 @@ def blur_operator(matrix, blur):
     """matrix [out, in] @ blur_matrix(in, blur): [out, in], for an `in` known only at run time.
 
     The few rows of the matrix are convolved instead of the map: out * in * K multiply-adds.
-
-    Raises:
-        ValueError: a disc, which is no product of two axes.
+    ValueError: a disc, which is no product of two axes.
     """
     import tensorflow as tf
 

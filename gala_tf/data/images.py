@@ -37,8 +37,7 @@ PILLOW_ERRORS = (
 def open_image(source: str | io.BytesIO) -> Image.Image:
     """Opens an image file of IMAGE_FORMATS, its pixels not yet decoded.
 
-    Raises:
-      One of PILLOW_ERRORS: not such a file, or a PNG that fails one of its checksums.
+    Raises one of PILLOW_ERRORS: not such a file, or a PNG that fails one of its checksums.
     """
     image = Image.open(source, formats=IMAGE_FORMATS)
     if image.format == "PNG":
@@ -52,13 +51,9 @@ def open_image(source: str | io.BytesIO) -> Image.Image:
 def decode_image(data: bytes | np.ndarray, name: str) -> Image.Image:
     """Decodes an image file completely, and turns it as its EXIF orientation says.
 
-    Pixels, instead of a file, are taken as they are.
-
-    Returns:
-      A Pillow image of mode "RGB" or "L" (8-bit); `.format` is None if it was converted or turned.
-
-    Raises:
-      BadImageError: truncated, corrupted, not an image, or more than 8 bits a channel.
+    Pixels, instead of a file, are taken as they are. Returns a Pillow image of mode "RGB" or "L"
+    (8-bit); `.format` is None if it was converted or turned. BadImageError: truncated, corrupted,
+    not an image, or more than 8 bits a channel.
     """
     if isinstance(data, np.ndarray):
         if data.dtype != np.uint8 or data.size == 0 or data.shape[2:] not in ((), (3,)):

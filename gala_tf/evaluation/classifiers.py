@@ -23,12 +23,8 @@ from gala_tf.explain import explanations, network_parts, saved_models
 def evaluate_classifier(request: Request) -> dict:
     """Evaluates a saved classifier: prints a table, writes the results and the per-image table.
 
-    Returns:
-        What the JSON file holds.
-
-    Raises:
-        ValueError: an unusable model, map or data set; before the split is run, but for damaged
-            records.
+    Returns what the JSON file holds. ValueError: an unusable model, map or data set; before the
+    split is run, but for damaged records.
     """
     explanations.parse_kind(request.maps)
     info = dataset_info.load_info(request.data_dir)

@@ -38,7 +38,6 @@ class RunEvaluator(Evaluator):
     Args:
         network: from `models.build_model`, its variables in `strategy`.
         run_config: the run's flags; geometry, batch sizes and the blur of maps count.
-        info, split: the data set at `--data_dir`, and a split's name.
     """
 
     def __init__(self, strategy, network, run_config: config.Config, info, split: str):
@@ -69,17 +68,11 @@ def evaluate_run(model_dir: str, split: str, which: str, overrides=(), strategy=
     """Evaluates a run's weights on a split: prints a table, writes results and figures.
 
     Args:
-        model_dir: the run directory.
-        split: a split of the data set at the run's `--data_dir`.
-        which: `best` or `newest` weights.
         overrides: flags that differ from the run's, `--name=value` each.
         strategy: where to compute; by default this machine, as the flags in `overrides` say.
 
-    Returns:
-        What the JSON file holds; {} on workers that are not the chief, which alone writes.
-
-    Raises:
-        ValueError: no run, no such split, damaged data, or data of other classes than the run's.
+    Returns what the JSON file holds; {} on workers that are not the chief, which alone writes.
+    ValueError: no run, no such split, damaged data, or data of other classes than the run's.
     """
     run, info = open_with_data(model_dir, split, overrides)
     changed = config.changed_flags(directory.open_run(model_dir).config, run.config)
@@ -123,15 +116,10 @@ def draw_run(
     """Draws the attention of a run's best weights on a split; returns the path of the picture.
 
     Args:
-        model_dir: the run directory.
-        split: a split of the run's data set.
-        num_images: rows of the picture at most.
-        layers: as for `attention_grid.choose_layers`.
         output: path of the PNG; by default `figures/attention-<split>.png` in the run directory.
         overrides: flags that differ from the run's, `--name=value` each.
 
-    Raises:
-        ValueError: no run or weights, no such split or layer, or a damaged data set.
+    ValueError: no run or weights, no such split or layer, or a damaged data set.
     """
     if num_images < 1:
         raise ValueError(f"--num_images must be positive. Received: {num_images}.")
@@ -150,8 +138,7 @@ def draw_run(
 def open_with_data(model_dir: str, split: str, overrides=()):
     """(run without weights, DatasetInfo at its `--data_dir`), for this machine, and checked.
 
-    Raises:
-        ValueError: no run, no such split, missing or damaged shards, or other classes.
+    ValueError: no run, no such split, missing or damaged shards, or other classes.
     """
     here = ("--tpu=", "--cpu_devices=1", *overrides)  # training may have been elsewhere
     run = directory.open_run(model_dir, here)

@@ -11,16 +11,13 @@ from gala_tf.explain import explanations, network_parts, saved_models
 
 
 class Reader(NamedTuple):
-    """A network's answers and maps of a batch.
+    """A network's answers and maps of a batch."""
 
-    Attributes:
-        look: (images [b, S, S, 3] with pixels 0..255, labels [b], places in the split [b]) ->
-            (class scores [b, K], {name: map [b, h, w]}).
-        compiled: `look` holds a compiled function of its own, and its class scores may be
-            probabilities; else it is compiled with the step around it, and they are logits.
-    """
-
+    # (images [b, S, S, 3] with pixels 0..255, labels [b], places in the split [b]) -> (class scores
+    # [b, K], {name: map [b, h, w]})
     look: Callable
+    # `look` holds a compiled function of its own, and its class scores may be probabilities; else
+    # it is compiled with the step around it, and they are logits
     compiled: bool
 
 
@@ -47,8 +44,7 @@ def any_classifier(network, maps: str, input_scaling: str = "none", **arguments)
         input_scaling: how pixels become the network's input, `saved_models.scale_input`.
         arguments: of `explanations.make_explainer`.
 
-    Raises:
-        ValueError: an unknown choice, or a map that the network does not have.
+    ValueError: an unknown choice, or a map that the network does not have.
     """
     explain = explanations.make_explainer(network, maps, **arguments)
 

@@ -10,8 +10,7 @@ import tensorflow as tf
 def class_scores(outputs):
     """[B, K] float32 of what a network returned.
 
-    Raises:
-        ValueError: a dict without "logits", or anything else that is not one tensor [B, K].
+    ValueError: a dict without "logits", or anything else that is not one tensor [B, K].
     """
     scores = outputs.get("logits") if isinstance(outputs, dict) else outputs
     if isinstance(scores, (list, tuple)) and len(scores) == 1:
@@ -31,10 +30,8 @@ def logit_network(network):
     Gradients of a probability mix those of all logits, and vanish where the network is certain. A
     softmax is found as the last layer's own activation, or as a last layer of its own; anywhere
     else (in a nested or subclassed network) it stays. Layers before it are shared with `network`,
-    its weights are copied.
-
-    Raises:
-        ValueError: layers that belonged to another network first, of which Keras gives no account.
+    its weights are copied. ValueError: layers that belonged to another network first, of which
+    Keras gives no account.
     """
     outputs = getattr(network, "outputs", None)
     if not outputs or isinstance(returned_by(network), dict) or len(outputs) != 1:
@@ -95,8 +92,7 @@ def layer_network(network, layer):
         layer: name of a layer whose output has a height and a width, of an entry of the network's
             "attention" or "activity" outputs; or None: the last layer with a map of its own.
 
-    Raises:
-        ValueError: no such layer, or one without a map.
+    ValueError: no such layer, or one without a map.
     """
     if not getattr(network, "inputs", None):
         raise ValueError(

@@ -31,11 +31,8 @@ class Session:
 def build_session(run_config: config.Config, info: dataset_info.DatasetInfo, strategy) -> Session:
     """Builds network, optimizer and steps, every variable in the strategy's scope.
 
-    From here on the process keeps the memory that it frees.
-
-    Raises:
-        ValueError: the batch does not divide by the replicas, the flags describe no network, or
-            maps have nothing to supervise.
+    From here on the process keeps the memory that it frees. ValueError: the batch does not divide
+    by the replicas, the flags describe no network, or maps have nothing to supervise.
     """
     strategies.keep_freed_memory()
     replicas = strategy.num_replicas_in_sync

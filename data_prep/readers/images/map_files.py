@@ -10,12 +10,8 @@ from gala_tf.data.images import PILLOW_ERRORS, open_image
 def read_map(path: str) -> np.ndarray:
     """Reads a map file.
 
-    Returns:
-      Integers [P, H, W] >= 0; P = 1 for a single map.
-
-    Raises:
-      ValueError: not readable, not grey, wrong rank, negative, not finite, or counts whose sum
-        over participants exceeds 65,535.
+    Returns integers [P, H, W] >= 0; P = 1 for a single map. ValueError: not readable, not grey,
+    wrong rank, negative, not finite, or counts whose sum over participants exceeds 65,535.
     """
     try:
         if path.lower().endswith(".npy"):
