@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from data_prep.maps import geometry
-from gala_tf.data import clickmaps, records, schema
+from gala_tf.data import clickmaps, map_operators, records, schema
 from gala_tf.data.images import decode_image
 
 LARGE_SIDE = 128  # pixels, from which on a picture is known by its 4x4 means
@@ -110,5 +110,5 @@ def blurred_grid(counts: np.ndarray, blur: str, grid: int) -> np.ndarray:
 @functools.lru_cache(maxsize=512)
 def _blurred_cells(size: int, grid: int, blur: str) -> np.ndarray:
     """[G, size]: how much of the blur around each pixel falls into each grid cell."""
-    cells = clickmaps.resample_matrix(size, grid, 0.0, size, "area", dtype="float64").numpy()
+    cells = map_operators.resample_matrix(size, grid, 0.0, size, "area", dtype="float64").numpy()
     return (cells @ clickmaps.blur_matrix(size, clickmaps.parse_blur(blur))).astype(np.float32)

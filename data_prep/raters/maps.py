@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from data_prep.raters.estimators import BETWEEN_DATA_SETS, ESTIMATORS, block_correlations
 from data_prep.readers.seeded import seeded_rank
-from gala_tf.data import clickmaps, dataset_info, records
+from gala_tf.data import clickmaps, dataset_info, map_operators, records
 
 PARTICIPANTS, SUM = "clickmap/by_participant", "clickmap/counts"
 
@@ -229,7 +229,7 @@ def _cells(height, width, grid, crop_fraction):
     short = min(height, width)
     side = max(1, int(np.rint(np.float32(short) * np.float32(crop_fraction))))
     return tuple(
-        clickmaps.resample_matrix(
+        map_operators.resample_matrix(
             size, grid, (size - side) // 2, side, "area", dtype="float64"
         ).numpy()
         for size in (height, width)

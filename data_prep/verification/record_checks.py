@@ -37,12 +37,12 @@ class Facts(NamedTuple):
     peak: int  # the largest count
     # Part of all counts that lie within 1/16 of a side from the border; 0 without a map
     border: float
-    # Center_y, center_x: centre of mass of the counts, 0...1; None without a map
+    # Centre of mass of the counts, 0...1; None without a map
     center_y: float | None
     center_x: float | None
     # Correlation of the map with the image's local contrast, -1...1; None without
     contrast: float | None
-    # Contrast_mirrored, contrast_upside_down, contrast_transposed: the same of the map turned so
+    # The same of the map turned so
     contrast_mirrored: float | None
     contrast_upside_down: float | None
     contrast_transposed: float | None

@@ -7,7 +7,7 @@ import contextlib
 
 import tensorflow as tf
 
-from gala_tf.data import bad_records, clickmaps, dataset_info, preprocessing, records
+from gala_tf.data import bad_records, clickmaps, dataset_info, map_operators, preprocessing, records
 
 MAP_SOURCES = ("clickmaps", "boxes")
 IMAGE_FEATURES = ("image/encoded", "image/height", "image/width", "image/class/label")
@@ -84,7 +84,7 @@ def clickmap_reader(info, map_source, blur, exact=False):
     check_choice("map_source", map_source, MAP_SOURCES)
     if map_source == "boxes":
         return ["clickmap/box"], lambda record: (
-            clickmaps.box_map(record["clickmap/box"], *image_shape(record)),
+            map_operators.box_map(record["clickmap/box"], *image_shape(record)),
             blur,
         )
     if not exact and blur == clickmaps.parse_blur(info.clickmap_blur):

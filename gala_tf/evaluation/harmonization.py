@@ -10,7 +10,7 @@ Dimension letters: N images, H W the grid of a map, M = H * W.
 import numpy as np
 
 from gala_tf import metrics
-from gala_tf.data import clickmaps
+from gala_tf.data import map_operators
 
 # The human ceiling by which that work divides its Spearman: the constant of its first public
 # version; the released package 0.0.9 rounds it to 0.65753.
@@ -118,7 +118,7 @@ def enlarge(maps):
     side = maps.shape[1]
     if side == COMPARED_SIDE:
         return np.asarray(maps, np.float32)
-    matrix = clickmaps.resample_matrix(side, COMPARED_SIDE, 0, side, "bicubic").numpy()
+    matrix = map_operators.resample_matrix(side, COMPARED_SIDE, 0, side, "bicubic").numpy()
     return matrix @ np.asarray(maps, np.float32) @ matrix.T
 
 

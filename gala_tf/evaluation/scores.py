@@ -9,7 +9,7 @@ import math
 import os
 
 from gala_tf import metrics
-from gala_tf.data import clickmaps, eval_pipeline, files
+from gala_tf.data import clickmaps, eval_pipeline, files, map_operators
 from gala_tf.evaluation import naming, significance
 
 
@@ -40,7 +40,7 @@ def block_sum(maps, size: int):
     Exact for integer maps where size divides h and w: ties stay ties.
     """
     vertical, horizontal = (
-        clickmaps.resample_matrix(side, size, 0.0, side, "area", dtype="float64").numpy()
+        map_operators.resample_matrix(side, size, 0.0, side, "area", dtype="float64").numpy()
         for side in maps.shape[1:]
     )
     return vertical @ maps.astype("float64") @ horizontal.T

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from gala_tf import losses, models
-from gala_tf.data import clickmaps, preprocessing
+from gala_tf.data import map_operators, preprocessing
 from gala_tf.layers import BatchNorm
 from gala_tf.training.step_vector import Layout, Parts
 
@@ -58,7 +58,7 @@ class Objective:
 
     def _map_loss(self, volume, batch, size):
         # The batch's maps are as fine as the finest layer.
-        clickmap = clickmaps.resize_maps(batch["clickmap"], size, self.map_resize)
+        clickmap = map_operators.resize_maps(batch["clickmap"], size, self.map_resize)
         distances = losses.clickmap_loss(volume, clickmap, batch["has_clickmap"])  # [b]
         return tf.reduce_sum(distances) / self.global_batch_size
 

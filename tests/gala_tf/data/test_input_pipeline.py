@@ -16,6 +16,7 @@ from gala_tf.data import (
     dataset_info,
     eval_pipeline,
     input_pipeline,
+    map_operators,
     reading,
     records,
     schema,
@@ -51,7 +52,7 @@ def encode(index):
         return records.encode_example(example)
     total = np.sum(maps, axis=0, dtype=np.int64)
     blurred = clickmaps.blur_counts(total, BLUR)
-    cells = [clickmaps.resample_matrix(n, GRID, 0, n, "area").numpy() for n in total.shape]
+    cells = [map_operators.resample_matrix(n, GRID, 0, n, "area").numpy() for n in total.shape]
     grid = cells[0] @ blurred @ cells[1].T
     grid = np.rint(grid * 255 / max(grid.max(), 1)).astype(np.uint8)
     box = clickmaps.extent_box(total) or (0.0,) * 4
