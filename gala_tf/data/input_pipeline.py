@@ -25,6 +25,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from gala_tf.data import clickmaps, dataset_info, preprocessing, reading
+from gala_tf.data.contracts import Batch
 from gala_tf.data.left_out import LeftOut, position
 
 BLOCK = 64  # records that are parsed, and drawn windows for, by one call
@@ -181,7 +182,7 @@ class _Examples:
             record = {name: record[name] for name in kept}
         return image, record
 
-    def finish(self, image, record):
+    def finish(self, image, record) -> Batch:
         """A batch as the module's docstring lists it."""
         in_batches = self.maps_in_batches
         clickmap = self._cut_clickmap(record) if in_batches else record["clickmap"]

@@ -8,6 +8,7 @@ import contextlib
 import tensorflow as tf
 
 from gala_tf.data import bad_records, clickmaps, dataset_info, map_operators, preprocessing, records
+from gala_tf.data.contracts import Batch
 
 MAP_SOURCES = ("clickmaps", "boxes")
 IMAGE_FEATURES = ("image/encoded", "image/height", "image/width", "image/class/label")
@@ -133,7 +134,7 @@ def image_shape(record):
     return tf.cast(record["image/height"], tf.int32), tf.cast(record["image/width"], tf.int32)
 
 
-def example(image, record, clickmap):
+def example(image, record, clickmap) -> Batch:
     """The entries that batches of training and evaluation share, of one example or of a batch.
 
     `clickmap`, float32 [..., h, h, 1], may still be empty, negative or not finite.

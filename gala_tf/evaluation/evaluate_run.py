@@ -7,6 +7,7 @@ import numpy as np
 
 from gala_tf import config
 from gala_tf.data import dataset_info, eval_pipeline
+from gala_tf.data.contracts import Network, Strategy
 from gala_tf.distribution import consensus
 from gala_tf.distribution.strategy import make_strategy
 from gala_tf.evaluation import naming, per_image, plots, protocols, readers, scores
@@ -40,7 +41,9 @@ class RunEvaluator(Evaluator):
         run_config: the run's flags; geometry, batch sizes and the blur of maps count.
     """
 
-    def __init__(self, strategy, network, run_config: config.Config, info, split: str):
+    def __init__(
+        self, strategy: Strategy, network: Network, run_config: config.Config, info, split: str
+    ):
         self.run_config = run_config
         protocol = paper_protocol(run_config, info, split, network_parts.map_sizes(network))
         super().__init__(strategy, readers.our_network(network), protocol)

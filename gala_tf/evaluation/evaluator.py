@@ -14,7 +14,9 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from gala_tf.data import dataset_info
+from gala_tf.data.contracts import Batch, Strategy
 from gala_tf.evaluation import answers
+from gala_tf.evaluation.readers import Reader
 
 
 @dataclasses.dataclass
@@ -38,7 +40,7 @@ class Predictions:
 class Evaluator:
     """Runs a network over what a protocol shows, each image once on any number of replicas."""
 
-    def __init__(self, strategy, reader, protocol):
+    def __init__(self, strategy: Strategy, reader: Reader, protocol):
         self.strategy, self.protocol = strategy, protocol
         self.examples = len(protocol.places)
         # No more than the split needs, a whole number a replica.
@@ -108,10 +110,10 @@ def _without_padding(batch):
     return tf.nest.map_structure(lambda x: x[real], batch)
 
 
-def make_replica_step(reader):
+def make_replica_step(reader: Reader):
     """One evaluation step of one replica: batch -> columns of `Predictions`, and `image_index`."""
 
-    def replica_step(batch):
+    def replica_step(batch: Batch):
         label, index = batch["label"], batch["image_index"]
         class_scores, maps = reader.look(batch["image"], label, index)
         if reader.compiled:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from gala_tf import losses
+from gala_tf.data.contracts import Network
 from gala_tf.explain import explanations, network_parts, saved_models
 
 
@@ -21,7 +22,7 @@ class Reader(NamedTuple):
     compiled: bool
 
 
-def our_network(network) -> Reader:
+def our_network(network: Network) -> Reader:
     """Of a network of `gala_tf.models`: logits, and the reduced maps of its scored layers."""
 
     def look(images, labels, image_index):

@@ -6,6 +6,8 @@ B images, h w the size of a layer's output, C channels, K classes
 import keras
 import tensorflow as tf
 
+from gala_tf.data.contracts import Outputs, Tensor
+
 
 def class_scores(outputs):
     """[B, K] float32 of what a network returned.
@@ -131,7 +133,7 @@ def has_map(volume) -> bool:
     return len(getattr(volume, "shape", ())) == 4 and volume.shape[1] != 1
 
 
-def scored_volumes(outputs) -> dict:
+def scored_volumes(outputs: Outputs) -> dict[str, Tensor]:
     """The volumes whose columns are compared with human maps, {layer: [B, H, W, C]}.
 
     Args:
