@@ -142,10 +142,8 @@ def from_arguments(kind: type, arguments: Sequence[str], origin: str) -> Any:
 
     Args:
         arguments: as on a command line; flags that are not among them take their defaults.
-        origin: where they are from, for the error message.
 
-    Raises:
-        ValueError: a flag that does not exist, or a value out of range.
+    ValueError: a flag that does not exist, or a value out of range.
     """
     flag_values = flags.FlagValues()
     define_flags(kind, flag_values)

@@ -76,8 +76,8 @@ def clickmap_loss(volume, clickmap, has_clickmap):
     if tuple(volume.shape[1:3]) != tuple(clickmap.shape[1:3]):
         raise ValueError(
             "A click map must have the height and width of the volume it supervises "
-            f"(resize it with clickmaps.resize_maps). Received: clickmap {tuple(clickmap.shape)}, "
-            f"volume {tuple(volume.shape)}."
+            f"(resize it with map_operators.resize_maps). Received: clickmap "
+            f"{tuple(clickmap.shape)}, volume {tuple(volume.shape)}."
         )
     clickmap = ops.cast(clickmap, "float32")
     finite = ops.all(ops.isfinite(clickmap), axis=(1, 2, 3))  # [B]

@@ -52,10 +52,7 @@ def spearman(a, b):
     """Spearman's rank correlation of each row: [N, M], [N, M] -> [N], NaN where a row is constant.
 
     Exact but for the last rounding: ranks are whole or half numbers, and so float64 holds their
-    products and sums exactly, up to M = 200,000.
-
-    Raises:
-        ValueError: shapes that differ.
+    products and sums exactly, up to M = 200,000. ValueError: shapes that differ.
     """
     a, b = np.asarray(a), np.asarray(b)
     if a.shape != b.shape or a.ndim != 2:
@@ -120,8 +117,7 @@ def human_ceiling(maps, seed):
         which the value is the mean; `undefined`, images left out because a drawn map was
         constant; `estimator`, its name.
 
-    Raises:
-        ValueError: no image, or an image with fewer than two participants.
+    ValueError: no image, or an image with fewer than two participants.
     """
     counts = [len(image) for image in maps]
     if not counts or min(counts) < 2:
@@ -164,8 +160,7 @@ def map_agreement(model_maps, human_maps, seed):
         model_maps, human_maps: one pair an image, on the same grid.
         seed: of the derangement that gives each model map another image's human map.
 
-    Raises:
-        ValueError: shapes that differ.
+    ValueError: shapes that differ.
     """
     model_maps, human_maps = np.asarray(model_maps), np.asarray(human_maps)
     if model_maps.shape != human_maps.shape or model_maps.ndim != 3:

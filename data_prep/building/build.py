@@ -22,9 +22,8 @@ from gala_tf.data import dataset_info
 def build(flag_values: flags.FlagValues, command: str) -> dataset_info.DatasetInfo:
     """Builds the data set that the flags describe, and returns its description.
 
-    Raises:
-      ValueError: a flag is wrong, the output is taken, or the material is at fault (see the
-        source in question). Finished shards are kept for the next start.
+    ValueError: a flag is wrong, the output is taken, or the material is at fault (see the source in
+    question). Finished shards are kept for the next start.
     """
     checks.check(flag_values)
     directory = os.path.join(flag_values.output_dir, staging.NAME)

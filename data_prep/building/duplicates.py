@@ -11,16 +11,12 @@ AT_ONCE = 500_000  # pictures kept in memory; more are looked through in several
 
 
 class Duplicates(NamedTuple):
-    """What `find` found.
+    """What `find` found."""
 
-    Attributes:
-      across: (image, its split, the equal one, its split), where the splits differ; the first of
-        the two would have to go.
-      repeated: images that repeat another of their own split.
-    """
-
+    # (image, its split, the equal one, its split), where the splits differ; the first of the two
+    # would have to go
     across: list[tuple[str, str, str, str]]
-    repeated: int
+    repeated: int  # images that repeat another of their own split
 
 
 def find(rows: Callable[[str], Iterable[Row]], images: dict[str, int]) -> Duplicates:

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from data_prep.maps import geometry
-from gala_tf.data import clickmaps, records, schema
+from gala_tf.data import clickmaps, map_operators, records, schema
 from gala_tf.data.images import decode_image
 
 LARGE_SIDE = 128  # pixels, from which on a picture is known by its 4x4 means
@@ -19,18 +19,12 @@ _DIGEST = struct.Struct("<IIHH")
 
 @dataclasses.dataclass(frozen=True)
 class Storage:
-    """How examples are stored.
+    """How examples are stored."""
 
-    Attributes:
-      image_storage: "original", or "square" with `square_size` pixels a side.
-      clickmap_blur: text for `clickmaps.parse_blur`, in pixels of the stored image.
-      clickmap_grid: G, the side of the blurred grid kept for training.
-    """
-
-    image_storage: str
+    image_storage: str  # "original", or "square" with `square_size` pixels a side
     square_size: int
-    clickmap_blur: str
-    clickmap_grid: int
+    clickmap_blur: str  # text for `clickmaps.parse_blur`, in pixels of the stored image
+    clickmap_grid: int  # G, the side of the blurred grid kept for training
 
 
 class Encoded(NamedTuple):
@@ -48,8 +42,7 @@ class Encoded(NamedTuple):
 def encode(example: schema.Example, storage: Storage) -> Encoded:
     """Decodes, checks and serialises one example; the image is decoded once.
 
-    Raises:
-      images.BadImageError: the image is damaged. ValueError: its maps do not fit it.
+    images.BadImageError: the image is damaged. ValueError: its maps do not fit it.
     """
     image = decode_image(example.image, example.image_id)
     digest = pixel_digest(image)
@@ -102,8 +95,7 @@ def pixel_digest(image: Image.Image) -> bytes:
 def blurred_grid(counts: np.ndarray, blur: str, grid: int) -> np.ndarray:
     """Blurs a count map [H, W], in float32, then averages it over G x G cells of the whole image.
 
-    Returns:
-      uint8 [G, G] with its maximum at 255, or all zeros for an empty map.
+    Returns uint8 [G, G] with its maximum at 255, or all zeros for an empty map.
     """
     if blur.startswith("disc"):  # no product of two axes
         counts, blur = clickmaps.blur_counts(counts, clickmaps.parse_blur(blur)), "none"
@@ -118,5 +110,5 @@ def blurred_grid(counts: np.ndarray, blur: str, grid: int) -> np.ndarray:
 @functools.lru_cache(maxsize=512)
 def _blurred_cells(size: int, grid: int, blur: str) -> np.ndarray:
     """[G, size]: how much of the blur around each pixel falls into each grid cell."""
-    cells = clickmaps.resample_matrix(size, grid, 0.0, size, "area", dtype="float64").numpy()
+    cells = map_operators.resample_matrix(size, grid, 0.0, size, "area", dtype="float64").numpy()
     return (cells @ clickmaps.blur_matrix(size, clickmaps.parse_blur(blur))).astype(np.float32)

@@ -18,8 +18,7 @@ def publish(
 ) -> dataset_info.DatasetInfo:
     """Moves the finished shards to their place, and describes them; removes the staging directory.
 
-    Raises:
-      ValueError: a picture is in two splits, an image is damaged, or nothing is left.
+    ValueError: a picture is in two splits, an image is damaged, or nothing is left.
     """
     found = _repeated(flag_values, planned, job)
     left_out = {name for name, *_ in found.across}

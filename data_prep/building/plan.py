@@ -30,17 +30,11 @@ _SUMMARY = "plan.json"
 
 @dataclasses.dataclass(frozen=True)
 class BuildPlan:
-    """What `plan.json` holds.
+    """What `plan.json` holds."""
 
-    Attributes:
-      fingerprint: name -> value of all that decides the bytes.
-      images: of each split that has any, in the order of `splits.SPLITS`.
-      shards: of each of those.
-    """
-
-    fingerprint: dict[str, Any]
-    images: dict[str, int]
-    shards: dict[str, int]
+    fingerprint: dict[str, Any]  # name -> value of all that decides the bytes
+    images: dict[str, int]  # of each split that has any, in the order of `splits.SPLITS`
+    shards: dict[str, int]  # of each of those
 
     def all_shards(self) -> list[tuple[str, int]]:
         """(split, index) of every shard; those of training first, since they are the largest."""
@@ -60,8 +54,7 @@ def make(
       directory: of the plan, local or gs://; what lies there is replaced.
       shards_wanted: split -> shards; a split of fewer images gets as many shards as images.
 
-    Raises:
-      ValueError: the source listed nothing, a name twice, or an unknown split.
+    ValueError: the source listed nothing, a name twice, or an unknown split.
     """
     if tf.io.gfile.exists(directory):
         tf.io.gfile.rmtree(directory)

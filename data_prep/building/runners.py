@@ -26,11 +26,9 @@ def run_local(
     """Makes shards on this machine, a process a shard, up to `num_workers` at once.
 
     Args:
-      shards: (split, index) of those to make.
       images: of the whole build; `done` of them are in shards that are finished.
 
-    Raises:
-      ValueError: of the first shard that fails; or a process died.
+    ValueError: of the first shard that fails; or a process died.
     """
     with tqdm(
         total=images, initial=done, unit=" images", mininterval=0.5, smoothing=0.05
@@ -88,8 +86,7 @@ def run_beam(
       runner: as Beam names it, such as DirectRunner, DataflowRunner, FlinkRunner, SparkRunner.
       options: pipeline options, such as "--project=mine".
 
-    Raises:
-      ValueError: Beam is not installed, or does not know the runner or an option.
+    ValueError: Beam is not installed, or does not know the runner or an option.
     """
     try:
         import apache_beam as beam

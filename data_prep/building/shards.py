@@ -46,23 +46,15 @@ class ShardContents(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class ShardJob:
-    """All that is needed to make any shard of a build; picklable.
+    """All that is needed to make any shard of a build; picklable."""
 
-    Attributes:
-      staging: directory of the plan and of finished shards, local or gs://.
-      read: the source's.
-      shards: split -> its number of shards.
-      classes: number of classes, for the check of labels.
-      on_bad_image: "fail" or "skip".
-    """
-
-    staging: str
-    read: Callable[[Item], schema.Example]
+    staging: str  # directory of the plan and of finished shards, local or gs://
+    read: Callable[[Item], schema.Example]  # the source's
     storage: encoding.Storage
-    shards: dict[str, int]
-    classes: int
+    shards: dict[str, int]  # split -> its number of shards
+    classes: int  # number of classes, for the check of labels
     seed: int
-    on_bad_image: str
+    on_bad_image: str  # "fail" or "skip"
 
     def path(self, split: str, index: int) -> str:
         """Where a shard lies once it is whole."""
@@ -75,8 +67,7 @@ class ShardJob:
     def make(self, split: str, index: int, progress: Callable[[], None] = lambda: None) -> None:
         """Makes a shard unless it is finished; calls `progress` after every image.
 
-        Raises:
-          ValueError: an image or its maps are at fault; the message names it.
+        ValueError: an image or its maps are at fault; the message names it.
         """
         if self.finished(split, index):
             return

@@ -22,8 +22,7 @@ from gala_tf.data import images, schema
 def displayed_size(data: bytes, name: str) -> tuple[int, int]:
     """Height and width of an image file as displayed, from its header alone.
 
-    Raises:
-      images.BadImageError: not an image. (Damage behind the header is not seen here.)
+    images.BadImageError: not an image. (Damage behind the header is not seen here.)
     """
     try:
         return images.displayed_size(images.open_header(data))
@@ -71,11 +70,7 @@ def square_example(
     The same as resizing the short side to `side` and cropping the centre, the usual preparation
     of ImageNet, which the authors' later matching of ClickMe images to originals also assumes.
 
-    Args:
-      image: `images.decode_image` of the example's.
-
-    Returns:
-      The example, with maps to match, and the square image; both as they were if they fit.
+    Returns the example, with maps to match, and the square image; both as they were if they fit.
     """
     if image.size == (side, side):
         return example, image  # a JPEG of the right size keeps its bytes

@@ -16,11 +16,8 @@ def rasterise_boxes(boxes, height: int, width: int) -> np.ndarray:
     Args:
       boxes: integers [M, 4], each (xmin, ymin, xmax, ymax) in pixels, the maxima exclusive.
 
-    Returns:
-      Integers [H, W], of as few bytes as the number of boxes allows.
-
-    Raises:
-      ValueError: another shape, not integers, or a maximum below its minimum.
+    Returns integers [H, W], of as few bytes as the number of boxes allows. ValueError: another
+    shape, not integers, or a maximum below its minimum.
     """
     boxes = np.asarray(boxes)
     dtype = np.min_scalar_type(len(boxes))  # unsigned
@@ -60,11 +57,8 @@ def rasterise_bubbles(bubbles, side: int, height: int, width: int) -> np.ndarray
       bubbles: numbers [M, 2], centres (x, y) in pixels.
       side: of a bubble, in pixels; side 1 marks the pixel that holds the point.
 
-    Returns:
-      Integers [H, W]; a bubble covers pixels floor(x - side/2 + 1/2) and the side - 1 that follow.
-
-    Raises:
-      ValueError: another shape, coordinates that are not finite, or side < 1.
+    Returns integers [H, W]; a bubble covers pixels floor(x - side/2 + 1/2) and the side - 1 that
+    follow. ValueError: another shape, coordinates that are not finite, or side < 1.
     """
     bubbles = np.asarray(bubbles, np.float64)
     if side < 1:

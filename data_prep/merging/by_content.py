@@ -20,12 +20,9 @@ def join(
 ) -> tuple[str, tuple[int, ...] | None, list[str]]:
     """Joins the records in `pair.tables`; arguments as for `merge.merge`.
 
-    Returns:
-      The frame of the maps, the table of labels (see `merge_pair.label_table`), and what the
-      summary says of the records.
-
-    Raises:
-      ValueError: no record joined, labels in another order, or a damaged record (`on_bad_image`).
+    Returns the frame of the maps, the table of labels (see `merge_pair.label_table`), and what the
+    summary says of the records. ValueError: no record joined, labels in another order, or a damaged
+    record (`on_bad_image`).
     """
     labels = merge_pair.label_table(pair.base.class_names, pair.maps.class_names, by_index=True)
     map_hashes = pair.hashes("maps", num_workers, cache_dir)

@@ -9,8 +9,7 @@ FRAME_SAMPLE = 64  # pairs that decide how maps joined by name lie in their imag
 def join(pair: merge_pair.Pair, report_path: str) -> tuple[str, tuple[int, ...] | None, list[str]]:
     """Joins the records in `pair.tables`; returns what `by_content.join` does.
 
-    Raises:
-      ValueError: no record has the name of an image of the base.
+    ValueError: no record has the name of an image of the base.
     """
     tables = pair.tables
     tables.join_names()

@@ -24,21 +24,14 @@ _SAMPLE = 256  # records looked up among all classes, where few match in their o
 
 
 class Match(NamedTuple):
-    """For N map records: nearest and next image (index into the base, -1: none), and how far.
+    """For N map records: nearest and next image (index into the base, -1: none), and how far."""
 
-    Attributes:
-      frame: of the images, one for all records: `perceptual_hash.FRAMES`.
-      best: int64 [N]; `second` likewise.
-      distance: int16 [N], bits, FAR without a candidate; `second_distance` likewise.
-      frame_matches: frame -> number of records that it would match.
-    """
-
-    frame: str
-    best: np.ndarray
-    distance: np.ndarray
+    frame: str  # of the images, one for all records: `perceptual_hash.FRAMES`
+    best: np.ndarray  # int64 [N]; `second` likewise
+    distance: np.ndarray  # int16 [N], bits, FAR without a candidate; `second_distance` likewise
     second: np.ndarray
     second_distance: np.ndarray
-    frame_matches: dict[str, int]
+    frame_matches: dict[str, int]  # frame -> number of records that it would match
 
     @property
     def verdicts(self) -> np.ndarray:
@@ -108,8 +101,7 @@ def _no_results(count):
 def nearest_two(codes: np.ndarray, among: np.ndarray):
     """Nearest and next of `among`, uint64 [M, 4], for each of `codes`, uint64 [N, 4].
 
-    Returns:
-      Index, distance, next index (-1 if M = 1), its distance; [N] each. Of equals, the first.
+    Returns index, distance, next index (-1 if M = 1), its distance; [N] each. Of equals, the first.
     """
     best, distance, second, second_distance = results = _no_results(len(codes))
     step = max(1, _PAIRS_AT_ONCE // len(among))
@@ -135,13 +127,9 @@ def check_label_order(
 ) -> int:
     """Looks for a sample of records that matched nothing of their class among the other classes.
 
-    Arguments as for `match`, whose result comes first.
-
-    Returns:
-      How many of the sample (at most 256) lie, surely, in another class.
-
-    Raises:
-      ValueError: more records are found under other labels than under their own, by share.
+    Arguments as for `match`, whose result comes first. Returns how many of the sample (at most 256)
+    lie, surely, in another class. ValueError: more records are found under other labels than under
+    their own, by share.
     """
     usable = map_labels >= 0
     lost = np.flatnonzero(usable & (result.verdicts == UNMATCHED))

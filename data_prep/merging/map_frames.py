@@ -22,13 +22,9 @@ def lay(counts: np.ndarray, height: int, width: int, frame: str, name: str) -> n
       counts: integers [H', W'].
       height: of the image as displayed, pixels; `width` too.
       frame: of the map, if it is square. One that is not is of the whole image.
-      name: of the map, for errors.
 
-    Returns:
-      Integers [height, width]; `counts` itself if it has that shape already and all of the frame.
-
-    Raises:
-      ValueError: the map is not square, and of other proportions than the image.
+    Returns integers [height, width]; `counts` itself if it has that shape already and all of the
+    frame. ValueError: the map is not square, and of other proportions than the image.
     """
     if counts.shape[0] != counts.shape[1]:
         return count_maps.fit_map(counts, height, width, name)

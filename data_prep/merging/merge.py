@@ -42,8 +42,7 @@ BASES = ("imagenet", "imagenet_tfrecords", "folder")  # may be given maps
 def options_read(name: str, maps_source: str) -> tuple[str, ...]:
     """Names of the options that mean something to `name`, with maps of `maps_source` ("": none).
 
-    Raises:
-      ValueError: no such source, or one that cannot be given others' maps.
+    ValueError: no such source, or one that cannot be given others' maps.
     """
     own = SOURCES[name].reads
     if not maps_source:
@@ -70,10 +69,8 @@ def load(
 ) -> Source:
     """The source `name` with the maps of `options.maps_source`; arguments as for `merge`.
 
-    The other source gets the same options, with `maps_dir` as its `input_dir`.
-
-    Raises:
-      ValueError: a source that cannot be merged so, no maps_dir, or as `merge`.
+    The other source gets the same options, with `maps_dir` as its `input_dir`. ValueError: a source
+    that cannot be merged so, no maps_dir, or as `merge`.
     """
     options_read(name, options.maps_source)
     if not options.maps_dir:
@@ -121,9 +118,8 @@ def merge(
       maps_splits: of the map records; the others are left out.
       on_bad_image: "fail", or "skip" map records whose image is damaged.
 
-    Raises:
-      ValueError: an unknown option, nothing to join, labels in another order, class names that do
-        not fit, a damaged map record; later, from `read`, a pair that is not the same picture.
+    ValueError: an unknown option, nothing to join, labels in another order, class names that do not
+    fit, a damaged map record; later, from `read`, a pair that is not the same picture.
     """
     _check(join, maps_splits)
     pair = merge_pair.Pair(base, maps, maps_splits)

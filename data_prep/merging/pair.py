@@ -50,11 +50,8 @@ def label_table(
       by_index: where the names differ altogether, but not their number, labels are taken to mean
         the same; a join by content finds out if they do not.
 
-    Returns:
-      None if labels are equal; () if there is no telling (only without `by_index`).
-
-    Raises:
-      ValueError: names and numbers of classes differ (only with `by_index`).
+    Returns None if labels are equal; () if there is no telling (only without `by_index`).
+    ValueError: names and numbers of classes differ (only with `by_index`).
     """
     words = dict(zip(imagenet_classes.wnids(), imagenet_classes.class_names(), strict=True))
     base_names = [words.get(name, file_names.composed(name)) for name in base_names]
@@ -95,8 +92,7 @@ class Pair:
     Attributes:
       left_out: number of map records of other splits.
 
-    Raises:
-      ValueError: one of the sources lists nothing.
+    ValueError: one of the sources lists nothing.
     """
 
     def __init__(self, base: Source, maps: Source, maps_splits: Sequence[str]):

@@ -53,12 +53,9 @@ def open_grey(data: bytes | np.ndarray, name: str) -> Image.Image:
     Args:
       data: an image file, or pixels uint8 [H, W, 3] or [H, W].
 
-    Returns:
-      A Pillow image of mode "L", a power of two smaller than the original, and short side >= 64
-      unless the original's is shorter.
-
-    Raises:
-      BadImageError: damaged, not an image, or more than 8 bits a channel.
+    Returns a Pillow image of mode "L", a power of two smaller than the original, and short side >=
+    64 unless the original's is shorter. BadImageError: damaged, not an image, or more than 8 bits a
+    channel.
     """
     try:
         if isinstance(data, np.ndarray):
@@ -112,11 +109,7 @@ def code(square: np.ndarray) -> np.ndarray:
 
 
 def frame_codes(data: bytes | np.ndarray, name: str) -> np.ndarray:
-    """Codes of a picture in every frame of FRAMES: uint64 [3, 4].
-
-    Raises:
-      BadImageError: as `open_grey`.
-    """
+    """Codes of a picture in every frame of FRAMES: uint64 [3, 4]; BadImageError: as `open_grey`."""
     grey = open_grey(data, name)
     return np.stack([code(shrink(grey, frame, _SIDE)) for frame in FRAMES])
 

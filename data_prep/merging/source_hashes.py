@@ -24,27 +24,17 @@ BLOCK, CHUNK = 4096, 32  # images in a file of the cache, and in a worker's task
 
 
 class Hashes(NamedTuple):
-    """Of N images, in the order of their items.
+    """Of N images, in the order of their items."""
 
-    Attributes:
-      codes: uint64 [N, F, 4], of the frames in `perceptual_hash.FRAMES`; zeros unless decodable.
-      labels: int32 [N], the source's own; -1 where damaged.
-      state: uint8 [N], FINE, DAMAGED (no image to decode) or WITHOUT_MAP.
-      map_digests: int64 [N], equal where all maps of two examples are equal.
-    """
-
+    # uint64 [N, F, 4], of the frames in `perceptual_hash.FRAMES`; zeros unless decodable
     codes: np.ndarray
-    labels: np.ndarray
-    state: np.ndarray
-    map_digests: np.ndarray
+    labels: np.ndarray  # int32 [N], the source's own; -1 where damaged
+    state: np.ndarray  # uint8 [N], FINE, DAMAGED (no image to decode) or WITHOUT_MAP
+    map_digests: np.ndarray  # int64 [N], equal where all maps of two examples are equal
 
 
 def hash_item(read: Callable[[Item], Example], item: Item) -> tuple[np.ndarray, int, int, int]:
-    """One row of `Hashes`.
-
-    Raises:
-      BadImageError: the image is damaged.
-    """
+    """One row of `Hashes`; BadImageError: the image is damaged."""
     example = read(item)
     codes = perceptual_hash.frame_codes(example.image, item.image_id)
     state = FINE if example.participant_maps else WITHOUT_MAP
@@ -71,14 +61,12 @@ def hash_source(
     """Hashes of all items.
 
     Args:
-      total: number of items; `what` they are, for the progress bar.
       num_workers: processes that decode; the result does not depend on it.
       cache_dir: local folder of finished blocks, made if missing; None keeps nothing. A block is
         known by its items, by `read`'s arguments and the code's version, not by the files'
         contents: empty the folder when files were replaced under their old names.
 
-    Raises:
-      ValueError: cache_dir is not local; or what `read` raises, beside BadImageError.
+    ValueError: cache_dir is not local; or what `read` raises, beside BadImageError.
     """
     if cache_dir and "://" in cache_dir:
         raise ValueError(f"The cache of hashes, {cache_dir!r}, must be a local folder.")

@@ -24,8 +24,7 @@ def pool(
     Args:
       start: called in each process when it starts, with `arguments`; picklable.
 
-    Raises:
-      ValueError: a process died; what the caller has kept stays.
+    ValueError: a process died; what the caller has kept stays.
     """
     before = {name: os.environ.get(name) for name in _ONE_THREAD}
     os.environ.update({name: value for name, value in _ONE_THREAD.items() if not before[name]})

@@ -32,23 +32,18 @@ Pair = tuple[tuple[int, ...], tuple[int, ...]]  # participants of the left map, 
 
 
 class Estimator(NamedTuple):
-    """One line of ESTIMATORS.
+    """One line of ESTIMATORS."""
 
-    Attributes:
-      words: its name wherever its value goes.
-      pairs: (P, generator, number of splits) -> S pairs.
-      spearman_brown: whether the mean correlation is that of half of the participants each.
-      among_equals: exchange maps only among images with as many participants. Sums over more
-        people agree better: exchanged between images of few and of many, they would agree less
-        on average even where the image plays no part, and p would be too small.
-      participants: how many of an image it looks at; None: all of them.
-    """
-
-    words: str
+    words: str  # its name wherever its value goes
+    # (P, generator, number of splits) -> S pairs
     pairs: Callable[[int, np.random.Generator, int], list[Pair]]
+    # Whether the mean correlation is that of half of the participants each
     spearman_brown: bool = False
+    # Exchange maps only among images with as many participants. Sums over more people agree better:
+    # exchanged between images of few and of many, they would agree less on average even where the
+    # image plays no part, and p would be too small.
     among_equals: bool = True
-    participants: int | None = None
+    participants: int | None = None  # how many of an image it looks at; None: all of them
 
 
 def two_participants(participants: int, rng: np.random.Generator, num_splits: int) -> list[Pair]:
@@ -143,8 +138,7 @@ def block_correlations(
       maps: of each image and participant, [M], blurred; None for those that no pair names.
       pairs: of each image, S pairs, equally many for all.
 
-    Returns:
-      float64 [n, n]; NaN where no pair is defined, since a map is constant.
+    Returns float64 [n, n]; NaN where no pair is defined, since a map is constant.
     """
     n = len(maps)
     total, defined = np.zeros((n, n)), np.zeros((n, n))
@@ -180,29 +174,18 @@ def spearman_brown(half: float | np.ndarray) -> float | np.ndarray:
 
 
 class Reliability(NamedTuple):
-    """What an estimator says of a data set; NaN where undefined.
+    """What an estimator says of a data set; NaN where undefined."""
 
-    Attributes:
-      value: mean over images, Spearman-Brown corrected where the estimator is.
-      interval: 95 %, percentiles of a bootstrap over images; NaN for a single image.
-      null: the same number from maps of two different images, over all pairs within blocks.
-      p: (1 + permutations with a mean at least as large) / (1 + permutations).
-      images: of which the value is the mean.
-      undefined: images left out, a map being constant (empty, for instance).
-      uncorrected: the mean before the correction; equal to `value` where there is none.
-      values: [images] of each image, uncorrected.
-      null_values: of each image against one other, uncorrected.
-    """
-
-    value: float
+    value: float  # mean over images, Spearman-Brown corrected where the estimator is
+    # 95 %, percentiles of a bootstrap over images; NaN for a single image
     interval: tuple[float, float]
-    null: float
-    p: float
-    images: int
-    undefined: int
-    uncorrected: float
-    values: np.ndarray
-    null_values: np.ndarray
+    null: float  # the same number from maps of two different images, over all pairs within blocks
+    p: float  # (1 + permutations with a mean at least as large) / (1 + permutations)
+    images: int  # of which the value is the mean
+    undefined: int  # images left out, a map being constant (empty, for instance)
+    uncorrected: float  # the mean before the correction; equal to `value` where there is none
+    values: np.ndarray  # [images] of each image, uncorrected
+    null_values: np.ndarray  # of each image against one other, uncorrected
 
 
 def summarise(

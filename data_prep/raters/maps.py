@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from data_prep.raters.estimators import BETWEEN_DATA_SETS, ESTIMATORS, block_correlations
 from data_prep.readers.seeded import seeded_rank
-from gala_tf.data import clickmaps, dataset_info, records
+from gala_tf.data import clickmaps, dataset_info, map_operators, records
 
 PARTICIPANTS, SUM = "clickmap/by_participant", "clickmap/counts"
 
@@ -39,17 +39,11 @@ class SampledImage(NamedTuple):
 
 
 class View(NamedTuple):
-    """How a map is looked at, after its exact blur.
+    """How a map is looked at, after its exact blur."""
 
-    Attributes:
-      blur: text for `clickmaps.parse_blur`, in pixels of the stored image.
-      grid: h, for sums over h x h cells of the central square; 0 for every pixel of the frame.
-      crop_fraction: side of that square / short side, as evaluation cuts it.
-    """
-
-    blur: str
-    grid: int
-    crop_fraction: float
+    blur: str  # text for `clickmaps.parse_blur`, in pixels of the stored image
+    grid: int  # h, for sums over h x h cells of the central square; 0 for every pixel of the frame
+    crop_fraction: float  # side of that square / short side, as evaluation cuts it
 
 
 class ShardTask(NamedTuple):
@@ -99,11 +93,9 @@ def _parsed(task: ShardTask) -> Iterator[dict]:
 def read_shard(task: ShardTask) -> list[SampledImage]:
     """The `limit` images of a shard that come first in the seeded order of their keys.
 
-    Images count that have maps of two participants or more (feature PARTICIPANTS), or a map that
-    is stored (SUM); and, where `keys` is given (sorted hashes), only those whose key is in it.
-
-    Raises:
-      ValueError: a damaged record, or another number of records than expected.
+    Images count that have maps of two participants or more (feature PARTICIPANTS), or a map that is
+    stored (SUM); and, where `keys` is given (sorted hashes), only those whose key is in it.
+    ValueError: a damaged record, or another number of records than expected.
     """
 
     def eligible():
@@ -170,8 +162,8 @@ def sample(tasks: Sequence[ShardTask], run: Callable) -> list[SampledImage]:
 def matched(one: Sequence[ShardTask], other: Sequence[ShardTask], run: Callable):
     """A sample of the images that two data sets share; `maps` are that of `one`, that of `other`.
 
-    Returns:
-      (images, number of keys left out since an image of either data set shares them with another).
+    Returns (images, number of keys left out since an image of either data set shares them with
+    another).
     """
     # The keys of the smaller data set, 8 bytes each, are all that is ever held of a whole one.
     swap = sum(task.examples for task in one) < sum(task.examples for task in other)
@@ -210,10 +202,8 @@ def look(stored: StoredMap, view: View, image_id: str) -> np.ndarray:
     """One map, decoded, blurred and cut: [M], as evaluation sees it where the view is the same.
 
     Box and disc sums are integers, and so are their sums over cells of whole pixels: equal values
-    stay equal, on which a rank correlation depends.
-
-    Raises:
-      ValueError: a map that is no PNG file, or not of its image's size.
+    stay equal, on which a rank correlation depends. ValueError: a map that is no PNG file, or not
+    of its image's size.
     """
     height, width = stored.height, stored.width
     try:
@@ -239,7 +229,7 @@ def _cells(height, width, grid, crop_fraction):
     short = min(height, width)
     side = max(1, int(np.rint(np.float32(short) * np.float32(crop_fraction))))
     return tuple(
-        clickmaps.resample_matrix(
+        map_operators.resample_matrix(
             size, grid, (size - side) // 2, side, "area", dtype="float64"
         ).numpy()
         for size in (height, width)

@@ -20,11 +20,8 @@ FILES = {False: "reliability", True: "comparison"}  # with --other?
 def run(flag_values: flags.FlagValues, command_line: str) -> dict:
     """Measures what the flags describe; writes results, figure and, if asked to, the ceiling.
 
-    Returns:
-      What the JSON file holds.
-
-    Raises:
-      ValueError: a flag is wrong, the data set is damaged, or it has no maps to compare.
+    Returns what the JSON file holds. ValueError: a flag is wrong, the data set is damaged, or it
+    has no maps to compare.
     """
     _check_flags(flag_values)
     info = dataset_info.load_info(flag_values.data_dir)

@@ -41,8 +41,7 @@ def _defined(number):
 def store(data_dir: str, results: dict, name: str) -> None:
     """Writes the result of an estimator into dataset_info.json as the human ceiling, atomically.
 
-    Raises:
-      ValueError: it is undefined.
+    ValueError: it is undefined.
     """
     one = results["estimators"][name]
     if one["value"] is None:

@@ -33,51 +33,31 @@ __all__ = ["SOURCES", "Item", "Source", "SourceEntry", "SourceOptions", "load_so
 
 
 class Item(NamedTuple):
-    """One image of a source, listed but not read.
+    """One image of a source, listed but not read."""
 
-    Attributes:
-      image_id: unique in the data set, one line of text; a relative path serves best.
-      split: "train", "validation" or "test".
-      key: one line of text by which `read` finds image, label and maps; JSON if it has parts.
-    """
-
-    image_id: str
-    split: str
-    key: str
+    image_id: str  # unique in the data set, one line of text; a relative path serves best
+    split: str  # "train", "validation" or "test"
+    key: str  # one line of text by which `read` finds image, label and maps; JSON if it has parts
 
 
 class Source(NamedTuple):
-    """A source, loaded.
+    """A source, loaded."""
 
-    Attributes:
-      class_names: index = label.
-      items: may be run through once.
-      read: Item -> Example; picklable.
-      split_rule: in words, how the splits were made.
-      human_ceiling: {"value", "estimator", "source"} if the authors of the maps published one.
-    """
-
-    class_names: tuple[str, ...]
-    items: Iterable[Item]
-    read: Callable[[Item], Example]
-    split_rule: str
+    class_names: tuple[str, ...]  # index = label
+    items: Iterable[Item]  # may be run through once
+    read: Callable[[Item], Example]  # Item -> Example; picklable
+    split_rule: str  # in words, how the splits were made
+    # {"value", "estimator", "source"} if the authors of the maps published one
     human_ceiling: dict[str, Any] | None = None
 
 
 class SourceEntry(NamedTuple):
-    """One line of SOURCES.
+    """One line of SOURCES."""
 
-    Attributes:
-      module: imported only when the source is asked for, so that none burdens another.
-      summary: for --help.
-      reads: options that it takes beside the seed.
-      clickmap_blur: suits its images' size, as `gala_tf.data.clickmaps.parse_blur` reads it.
-    """
-
-    module: str
-    summary: str
-    reads: tuple[str, ...]
-    clickmap_blur: str
+    module: str  # imported only when the source is asked for, so that none burdens another
+    summary: str  # for --help
+    reads: tuple[str, ...]  # options that it takes beside the seed
+    clickmap_blur: str  # suits its images' size, as `gala_tf.data.clickmaps.parse_blur` reads it
 
 
 SOURCES = {

@@ -50,9 +50,8 @@ _FARTHEST_FRACTION = 2.0
 def load(options: SourceOptions) -> Source:
     """Reads the CSV file into a temporary database; no image yet.
 
-    Raises:
-      ValueError: no such file, columns missing, a row malformed, units that contradict
-        --box_units, no class, or splits for some images only.
+    ValueError: no such file, columns missing, a row malformed, units that contradict --box_units,
+    no class, or splits for some images only.
     """
     path = options.annotations or os.path.join(options.input_dir, "boxes.csv")
     database = _store(path, options.box_units)

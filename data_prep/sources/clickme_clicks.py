@@ -14,12 +14,9 @@ A map counts the bubbles of one submission, squares of 14 pixels of an image of 
 participants. The mean, which the published pipeline takes, is that sum divided by their number: one
 factor an image, which neither a loss of normalised maps nor a rank correlation notices.
 
-Frames. ClickMe 2.0 gives pixels of the original ImageNet file ("native"); the game itself
-(drewlinsley/dc_webapp), and the CO3D set, those of the 256x256 canvas: short side at 256, centre
-cropped, as far as one can tell.
-Such a click (x, y) is put at (x s + left, y s + top) of the displayed image, where S = min(H, W),
-s = S / 256 and the square begins at `geometry.central_square`, and bubbles are cut off at the edge
-of that square, as the canvas cut them. Bubbles are round(14 s) pixels, at least 1, in both frames.
+Frames (`click_frames`). ClickMe 2.0 gives pixels of the original ImageNet file ("native"); the game
+itself (drewlinsley/dc_webapp), and the CO3D set, those of the 256x256 canvas: short side at 256,
+centre cropped, as far as one can tell.
 
 Clicks outside the image count as far as their bubbles reach into it; those that do not are left
 out, negative ones like all others. Of native clicks that is known only once the image is read: the
@@ -28,7 +25,6 @@ reader then warns, naming the image. A person all of whose clicks are outside gi
 
 import functools
 import json
-import math
 import posixpath
 from collections.abc import Iterator
 
@@ -39,29 +35,31 @@ from absl import logging
 from data_prep.maps import geometry, rasterise
 from data_prep.readers import file_names
 from data_prep.readers.clicks.click_files import read_csv
+from data_prep.readers.clicks.click_frames import (
+    GAME_SIDE,
+    bubble_pixels,
+    check_frame,
+    cut_to_square,
+    to_displayed,
+)
 from data_prep.readers.clicks.click_npz import read_npz
-from data_prep.readers.clicks.click_table import ClickTable, Filters, folder_wnid, say, touches
+from data_prep.readers.clicks.click_table import ClickTable, Filters, folder_wnid, touches
 from data_prep.readers.imagenet import imagenet_classes
 from data_prep.readers.images import image_files
 from data_prep.sources import Item, Source, SourceOptions, splits
 from data_prep.sources.folder import SPLIT_FOLDERS
 from gala_tf.data import files
-from gala_tf.data.images import BadImageError
 from gala_tf.data.schema import Example
 
-GAME_SIDE = 256  # pixels of the game's canvas
 READERS = {".csv": read_csv, ".npz": read_npz}
 SUFFIXES = (".jpg", ".jpeg", ".png")  # of images
-SAMPLE = 100  # images whose sizes are compared with their clicks
-MAX_OUTSIDE = 0.1  # share of clicks; more mean the wrong frame, or other images
 
 
 def load(options: SourceOptions) -> Source:
     """Reads the clicks into a temporary database, filters them, and prints what that removed.
 
-    Raises:
-      ValueError: an option is out of range, a file is missing or malformed, two images share a
-        name, an image has no class, nothing is left, or clicks do not fit their images.
+    ValueError: an option is out of range, a file is missing or malformed, two images share a name,
+    an image has no class, nothing is left, or clicks do not fit their images.
     """
     filters = _filters(options)
     paths = _click_files(options.clicks_file)
@@ -84,7 +82,7 @@ def load(options: SourceOptions) -> Source:
             f"{unknown} images, for example {example!r}, are in no class folder, and neither name "
             "nor clicks give a WordNet id. Sort them into class folders below --input_dir."
         )
-    _check_frame(table, options)
+    check_frame(table, options)
     labels, class_names = _classes(table.class_names())
     items, rule = _items(table, options, labels, clicked)
     read = functools.partial(
@@ -234,58 +232,18 @@ def _list(images, labels) -> Iterator[Item]:
         yield Item(image.path, split, f'{head[:-1]}, "clicks": {image.clicks}}}')
 
 
-def _check_frame(table, options):
-    """ValueError if clicks do not fit their images: a wrong frame looks like any other map."""
-    number, outside = table.clicks, table.outside
-    large = spread = 0
-    if options.click_frame == "native":
-        number = 0
-        for image in table.sample(SAMPLE):
-            try:
-                data = image_files.read_image(options.input_dir, image.path, "--input_dir")
-                height, width = geometry.displayed_size(data, image.path)
-            except BadImageError:
-                continue  # the builder decodes every image, and reports or skips this one
-            points = [point for points in json.loads(image.clicks) for point in points]
-            side = _side(options.bubble_side, height, width)
-            number += len(points)
-            outside += sum(not touches(*point, side, height, width) for point in points)
-            if min(height, width) > 1.15 * GAME_SIDE:
-                large += 1
-                spread = max([spread, *(value for point in points for value in point)])
-        say(f"of {number} clicks on a sample of images {outside} lie outside their image")
-    if outside > MAX_OUTSIDE * number:
-        raise ValueError(
-            f"{outside} of {number} clicks lie outside their image, with --click_frame="
-            f"{options.click_frame}. Are they pixels of another frame (native: of the file as "
-            "displayed; 256: of its central square at 256x256), or the images resized since?"
-        )
-    if large >= 10 and spread <= GAME_SIDE:
-        raise ValueError(
-            f"No click on {large} images larger than {GAME_SIDE} pixels lies beyond pixel "
-            f"{spread:g}: these are pixels of the game's {GAME_SIDE}x{GAME_SIDE} frame. Pass "
-            "--click_frame=256."
-        )
-
-
 # --------------------------------------------------------------------------- reading
-
-
-def _side(bubble_side, height, width):
-    """The side of a bubble on an image of this size, pixels."""
-    return max(1, math.floor(bubble_side * min(height, width) / GAME_SIDE + 0.5))
 
 
 def read_item(item: Item, root: str, frame: str, bubble_side: int) -> Example:
     """Reads an image and paints the clicks that its item carries.
 
-    Raises:
-      BadImageError: the image is missing, empty, or no image.
+    BadImageError: the image is missing, empty, or no image.
     """
     key = json.loads(item.key)
     data = image_files.read_image(root, key["path"], "the listing of --input_dir")
     height, width = geometry.displayed_size(data, key["path"])
-    side = _side(bubble_side, height, width)
+    side = bubble_pixels(bubble_side, height, width)
     maps, placed, outside = [], 0, 0
     for points in key["clicks"]:
         points = np.asarray(points, np.float64).reshape(-1, 2)
@@ -295,7 +253,7 @@ def read_item(item: Item, root: str, frame: str, bubble_side: int) -> Example:
         outside += len(points) - int(inside.sum())
         if inside.any():
             counts = rasterise.rasterise_bubbles(points[inside], side, height, width)
-            maps.append(_cut_to_square(counts) if frame == "256" else counts)
+            maps.append(cut_to_square(counts) if frame == "256" else counts)
             placed += int(inside.sum())
     if outside:
         logging.warning(
@@ -315,18 +273,3 @@ def read_item(item: Item, root: str, frame: str, bubble_side: int) -> Example:
         clicks=placed,
         split=item.split,
     )
-
-
-def to_displayed(points: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Points [M, 2] of (x, y) in the game's 256x256 frame, in pixels of the displayed image."""
-    top, left, short = geometry.central_square(height, width)
-    return points * (short / GAME_SIDE) + np.asarray([left, top])
-
-
-def _cut_to_square(counts):
-    """Zero outside the central square."""
-    top, left, side = geometry.central_square(*counts.shape)
-    square = np.zeros_like(counts)
-    inside = np.s_[top : top + side, left : left + side]
-    square[inside] = counts[inside]
-    return square

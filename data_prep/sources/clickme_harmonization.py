@@ -52,11 +52,7 @@ class _File(NamedTuple):
 
 
 def load(options: SourceOptions) -> Source:
-    """Finds the shards.
-
-    Raises:
-      ValueError: no shards, a hole in their numbers, an unknown option.
-    """
+    """Finds the shards; ValueError: no shards, a hole in their numbers, an unknown option."""
     fraction = options.validation_fraction
     if not 0 <= fraction < 1:
         raise ValueError(f"--validation_fraction must be in [0, 1), got {fraction}.")

@@ -45,11 +45,7 @@ def name_of(place: Place) -> str:
 
 
 def fetch(place: Place) -> Record:
-    """Reads one record.
-
-    Raises:
-      BadImageError: damaged, or of other lengths or types than the release's.
-    """
+    """Reads one record; BadImageError: damaged, or of other lengths or types than the release's."""
     name = name_of(place)
     if place.layout == "zips":
         member = zip_files.Member(*place.span)
@@ -138,9 +134,8 @@ def count_map(record: Record, record_maps: str, name: str) -> np.ndarray | None:
     Args:
       record_maps: "heatmaps", or "boxes": 1 inside the record's bbox.
 
-    Raises:
-      BadImageError: values not finite or negative, a negative count, a bbox outside the image or
-        apart from the heatmap. ValueError: a release without boxes, read for them.
+    BadImageError: values not finite or negative, a negative count, a bbox outside the image or
+    apart from the heatmap. ValueError: a release without boxes, read for them.
     """
     if record.clicks is not None and record.clicks < 0:
         raise BadImageError(f"{name}: click_count is {record.clicks}, expected 0 or more.")

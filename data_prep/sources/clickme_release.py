@@ -74,8 +74,7 @@ class _Reading(NamedTuple):
 def load(options: SourceOptions) -> Source:
     """Finds out which of the four forms `input_dir` holds.
 
-    Raises:
-      ValueError: none of them or several, a missing shard, an unknown option.
+    ValueError: none of them or several, a missing shard, an unknown option.
     """
     imagenet_classes.to_label(1, options.label_order)  # an unknown order is an error now
     if options.record_maps not in ("heatmaps", "boxes"):

@@ -38,9 +38,8 @@ from gala_tf.data.schema import Example
 def load(options: SourceOptions) -> Source:
     """Reads the annotations into a temporary database; no image yet.
 
-    Raises:
-      ValueError: no annotations, malformed or contradictory ones, no categories, images that are
-        not where they should be, or names of files of which only some say a split.
+    ValueError: no annotations, malformed or contradictory ones, no categories, images that are not
+    where they should be, or names of files of which only some say a split.
     """
     root = options.input_dir
     pattern = options.annotations or os.path.join(root, "annotations", "instances_*.json")
@@ -70,8 +69,7 @@ def load(options: SourceOptions) -> Source:
 def keep_object(annotation: dict, where: str, shape: str) -> Kept | None:
     """What is kept of an object: its category, area, and "masks" or "boxes"; None of a crowd.
 
-    Raises:
-      ValueError: no category, no box, no segmentation, or an area that is not a number >= 0.
+    ValueError: no category, no box, no segmentation, or an area that is not a number >= 0.
     """
     if annotation.get("iscrowd"):
         return None

@@ -48,8 +48,7 @@ class _File(NamedTuple):
 def load(options: SourceOptions) -> Source:
     """Lists the tree, and keeps the list: of a million images, some hundred megabytes.
 
-    Raises:
-      ValueError: no classes, a class without images, ambiguous files, or maps that match nothing.
+    ValueError: no classes, a class without images, ambiguous files, or maps that match nothing.
     """
     root = options.input_dir
     if not os.path.isdir(root):

@@ -23,67 +23,36 @@ import collections
 import functools
 import json
 import os
-import re
 from collections.abc import Iterator
-from typing import NamedTuple
 
-import tensorflow as tf
 from absl import logging
 
-from data_prep.readers import file_names
 from data_prep.readers.archives import tar_index
 from data_prep.readers.imagenet import imagenet_boxes, imagenet_classes
 from data_prep.readers.imagenet import imagenet_ground_truth as ground_truth
+from data_prep.readers.imagenet.imagenet_files import (
+    MAX_IMAGE_BYTES,
+    Ignored,
+    find_layouts,
+    places,
+)
 from data_prep.sources import Item, Source, SourceOptions
 from gala_tf.data.files import file_size
 from gala_tf.data.images import BadImageError
 from gala_tf.data.schema import Example
 
-MAX_IMAGE_BYTES = 2**26  # the largest of ILSVRC12 has 15 MB
-_TRAIN_TAR, _VAL_TAR = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"
-_CLASS = re.compile(r"(n\d{8})(\.tar)?")
 _FULL = {"train": 1_281_167, "validation": 50_000}
-_ENDINGS = (".jpeg", ".jpg", ".png")
-
-
-class _Place(NamedTuple):
-    """An image that was found."""
-
-    wnid: str | None  # that of its folder or tar; None: it lies flat
-    name: str  # of the file alone
-    path: str  # of the file, or of the tar that holds it; relative to the root
-    offset: int | None = None  # in the tar
-    size: int = 0
-
-
-class _Layout(NamedTuple):
-    split: str
-    path: str  # relative to the root
-    kind: str  # "class folders", "flat folder", "class tars" or "tar"
-
-
-class _Ignored:
-    """Counts files that are no images, and remembers the first; hidden ones need no word."""
-
-    def __init__(self):
-        self.count, self.first = 0, []
-
-    def append(self, name):
-        if not os.path.basename(name).startswith("."):
-            self.count += 1
-            self.first += [name] if self.count <= 5 else []
 
 
 def load(options: SourceOptions) -> Source:
     """Finds out what lies where, and reads the lists; images are listed as `items` runs.
 
-    Raises:
-      ValueError: nothing of ILSVRC12 is there, a split is there twice, or validation images have no
-        labels. While listing: a damaged tar, an unknown class, a label that contradicts what is
-        known of its image, an image without a label.
+    ValueError: nothing of ILSVRC12 is there, a split is there twice, or validation images have no
+    labels. While listing: a damaged tar, an unknown class, a label that contradicts what is known
+    of its image, an image without a label.
     """
     root = options.input_dir
-    layouts = _find_layouts(root)
+    layouts = find_layouts(root)
     truth = _ground_truth(options, layouts)
     boxes = imagenet_boxes.open_boxes(options.boxes) if options.boxes else None
     for layout in layouts:
@@ -98,47 +67,6 @@ def load(options: SourceOptions) -> Source:
         read=functools.partial(_read, root, options.boxes),
         split_rule="ILSVRC12's own: train, and its val as validation",
     )
-
-
-def _find_layouts(root):
-    if not tf.io.gfile.isdir(root):
-        raise ValueError(f"--input_dir={root!r} is not a folder; give the one of ILSVRC12's files.")
-    found = []
-    for split, folders, tar in (
-        ("train", ("train",), _TRAIN_TAR),
-        ("validation", ("val", "validation"), _VAL_TAR),
-    ):
-        places = [f for f in folders if tf.io.gfile.isdir(os.path.join(root, f))]
-        places += [tar] if tf.io.gfile.exists(os.path.join(root, tar)) else []
-        if len(places) > 1:
-            raise ValueError(
-                f"--input_dir={root!r} holds the {split} images more than once: {places}. One of "
-                "them may be incomplete: move all but one away."
-            )
-        found += [_Layout(split, place, _kind(root, place)) for place in places]
-    if not found:
-        raise ValueError(
-            f"--input_dir={root!r} holds neither train/ nor val/ (or validation/), neither "
-            f"{_TRAIN_TAR} nor {_VAL_TAR}. Give the folder that does."
-        )
-    return found
-
-
-def _kind(root, place):
-    if place.endswith(".tar"):
-        return "tar"
-    names = _listed(os.path.join(root, place))
-    classes = [match for match in map(_CLASS.fullmatch, names) if match]
-    flat = [name for name in names if _is_image(name)]
-    tars = [match for match in classes if match[2]]
-    if bool(flat) + bool(tars) + (len(classes) > len(tars)) != 1:
-        raise ValueError(
-            f"{os.path.join(root, place)!r} should hold class folders n########, or a tar for each "
-            f"class, or images, and only one of these; found {len(classes) - len(tars)}, "
-            f"{len(tars)} and {len(flat)}. Folders named by numbers must be named by WordNet ids "
-            "first: numbers have no order of their own."
-        )
-    return "flat folder" if flat else "class tars" if tars else "class folders"
 
 
 def _ground_truth(options, layouts):
@@ -168,8 +96,8 @@ def _items(root, layouts, truth, boxes, boxes_path) -> Iterator[Item]:
     labels = {wnid: label for label, wnid in enumerate(imagenet_classes.wnids())}
     boxed = 0
     for layout in layouts:
-        per_class, with_boxes, ignored = collections.Counter(), 0, _Ignored()
-        for place in _places(root, layout, ignored):
+        per_class, with_boxes, ignored = collections.Counter(), 0, Ignored()
+        for place in places(root, layout, ignored):
             where = os.path.join(root, place.path)
             label = _label(place, truth if layout.split == "validation" else None, labels, where)
             stem = os.path.splitext(place.name)[0]
@@ -222,54 +150,6 @@ def _label(place, truth, labels, where):
     return label
 
 
-def _places(root, layout, ignored):
-    """All images of a layout; the names of other files go to `ignored`.
-
-    The order is that of classes and names, so that folders and tars give equal data sets. It takes
-    the names of one class in memory; of validation, those of all 50,000.
-    """
-    found = _found(root, layout, ignored)
-    return found if layout.split == "train" else sorted(found, key=lambda place: place.name)
-
-
-def _found(root, layout, ignored):
-    top = os.path.join(root, layout.path)
-    if layout.kind == "tar":
-        yield from _in_tar(root, layout.path, None, None, ignored)
-        return
-    for name in _listed(top):
-        match = _CLASS.fullmatch(name)
-        if match and match[2]:
-            yield from _in_tar(root, f"{layout.path}/{name}", None, match[1], ignored)
-        elif match:
-            for file in _listed(os.path.join(top, name)):
-                if _is_image(file):
-                    yield _Place(match[1], file, f"{layout.path}/{name}/{file}")
-                else:
-                    ignored.append(f"{name}/{file}")
-        elif _is_image(name):
-            yield _Place(None, name, f"{layout.path}/{name}")
-        else:
-            ignored.append(name)
-
-
-def _in_tar(root, path, inside, wnid, ignored):
-    for entry in sorted(tar_index.entries(os.path.join(root, path), inside)):  # by name
-        name = os.path.basename(entry.name)
-        of_class = _CLASS.fullmatch(name)
-        if of_class and of_class[2] and wnid is None:
-            yield from _in_tar(root, path, entry, of_class[1], ignored)
-        elif not _is_image(name):
-            ignored.append(name)
-        elif entry.size > MAX_IMAGE_BYTES:
-            raise ValueError(
-                f"{os.path.join(root, path)!r}: entry {entry.name!r} claims {entry.size} bytes, at "
-                f"most {MAX_IMAGE_BYTES} make sense for an image. Use the original archive."
-            )
-        else:
-            yield _Place(wnid, name, path, entry.offset, entry.size)
-
-
 def _report(layout, per_class, with_boxes, ignored, boxes):
     also = f", {with_boxes:,} with boxes" if boxes else ""
     print(
@@ -290,14 +170,6 @@ def _report(layout, per_class, with_boxes, ignored, boxes):
             ignored.count,
             ", ".join(ignored.first),
         )
-
-
-def _listed(folder):
-    return file_names.listed(folder)
-
-
-def _is_image(name):
-    return name.lower().endswith(_ENDINGS) and not name.startswith(".")
 
 
 # --------------------------------------------------------------------------- reading

@@ -71,8 +71,7 @@ _STRIP_SPLITS = ("train", "train", "validation", "test")
 def load(options: SourceOptions) -> Source:
     """Makes the images while they are read; the seed gives another data set.
 
-    Raises:
-      ValueError: scikit-image is not installed.
+    ValueError: scikit-image is not installed.
     """
     if importlib.util.find_spec("skimage") is None:
         raise ValueError(
@@ -107,15 +106,11 @@ def example(seed: int, split: str, number: int) -> Example:
 
     Args:
       seed: another seed gives another data set: other strips, figures, participants.
-      split: one of SPLITS.
       number: of the image in its split, from 0; classes come in turn.
 
-    Returns:
-      Example with JPEG bytes [64, 64, 3], label 0..5 in the order of CLASS_NAMES, PARTICIPANTS
-      count maps [64, 64] int32 >= 0 and its split.
-
-    Raises:
-      ValueError: the installed scikit-image lacks a photograph.
+    Returns an Example with JPEG bytes [64, 64, 3], label 0..5 in the order of CLASS_NAMES,
+    PARTICIPANTS count maps [64, 64] int32 >= 0 and its split. ValueError: the installed
+    scikit-image lacks a photograph.
     """
     rng = np.random.default_rng([seed, SPLITS.index(split), number])
     label = number % len(CLASS_NAMES)

@@ -23,14 +23,9 @@ own smoothing is a Gaussian of sigma 19, the default blur here. Measured on six 
 sample against sigma 19 on exact points (relative L2, Spearman): side 1 .000 1.000, side 3 .002
 1.000; and stored as 256x256 squares, blurred with sigma 10.1: side 1 .108 .981, side 3 .060 .996,
 side 9 .055 .997. At that reduction 72 % of the points of side 1 fall between the pixels kept.
-
-SALICON has no labels. With COCO's instances files (--annotations) the label is the category of
-the image's largest object, found by the number that both data sets give the image; images without
-an object are left out. Without, there is one class, "unlabelled": classification means nothing
-then. The test images have no published fixations, and are left out.
+It has no labels (`salicon_labels`). The test images have no published fixations, and are left out.
 """
 
-import collections
 import functools
 import json
 import os
@@ -42,17 +37,17 @@ from absl import logging
 
 from data_prep.maps import count_maps, geometry, rasterise
 from data_prep.readers.archives import mat_files
-from data_prep.readers.coco.coco_json import find_files, split_of_name
+from data_prep.readers.coco.coco_json import split_of_name
 from data_prep.readers.coco.coco_store import AnnotationStore, Kept
 from data_prep.readers.images.image_files import images_folder, read_image
 from data_prep.readers.images.map_files import read_map
 from data_prep.sources import Item, Source, SourceOptions
-from data_prep.sources.coco import check_size, folder_candidates, keep_object
+from data_prep.sources.coco import check_size, folder_candidates
+from data_prep.sources.salicon_labels import NO_LABEL, NO_SPLIT, Labels, LeftOut
 from gala_tf.data import files
 from gala_tf.data.images import BadImageError
 from gala_tf.data.schema import Example
 
-UNLABELLED = "unlabelled"
 _FORMS = {
     "json": ("annotations/fixations_*.json",),
     "mat": ("fixations/train/*.mat", "fixations/val/*.mat"),
@@ -63,14 +58,13 @@ _FORMS = {
 def load(options: SourceOptions) -> Source:
     """Finds the form, and reads the JSON files, if there are any, into a temporary database.
 
-    Raises:
-      ValueError: none of the forms, or several, is there; a file is malformed; a fixation of the
-        JSON files lies outside its image; images or labels are not where they should be.
+    ValueError: none of the forms, or several, is there; a file is malformed; a fixation of the JSON
+    files lies outside its image; images or labels are not where they should be.
     """
     if options.fixation_side < 1:
         raise ValueError(f"--fixation_side must be at least 1, got {options.fixation_side}.")
     form, paths = _find(options)
-    labels = _Labels(options.annotations)
+    labels = Labels(options.annotations)
     if form == "json":
         items = _json_items(options.input_dir, paths, labels)
     else:
@@ -112,55 +106,6 @@ def _find(options):
             "beside images/."
         )
     return form, found[form]
-
-
-class _Labels:
-    """The label of an image by its number in COCO; without instances files 0, of all."""
-
-    def __init__(self, annotations: str):
-        self._store, self.class_names = None, (UNLABELLED,)
-        if not annotations:
-            logging.warning(
-                "SALICON has no labels: all images get the class %r, and classification means "
-                "nothing. --annotations=instances_train2014.json,instances_val2014.json of COCO "
-                "gives labels.",
-                UNLABELLED,
-            )
-            return
-        self._store = AnnotationStore()
-        for path in find_files(annotations, "COCO's instances JSON (--annotations)"):
-            self._store.add(path, _keep_category)
-        ids, self.class_names = self._store.class_names()
-        if not ids:
-            raise ValueError(f"--annotations={annotations!r} lists no categories.")
-        self._index = {category: label for label, category in enumerate(ids)}
-
-    def of(self, image_id: int) -> int | None:
-        """None: the image has no object."""
-        return 0 if self._store is None else self._index.get(self._store.category_of_id(image_id))
-
-
-def _keep_category(annotation, where):
-    kept = keep_object(annotation, where, "boxes")
-    return kept and kept._replace(payload=True)
-
-
-class _LeftOut:
-    """Counts the images that the listing leaves out, and says so at its end."""
-
-    def __init__(self):
-        self._counts, self.kept = collections.Counter(), 0
-
-    def add(self, why):
-        self._counts[why] += 1
-
-    def say(self):
-        for why, count in self._counts.items():
-            logging.warning("%d images are left out: %s.", count, why)
-
-
-_NO_LABEL = "COCO's instances have no object in them, hence no label"
-_NO_SPLIT = "they belong to the test set, or to none"
 
 
 # --------------------------------------------------------------------------- JSON
@@ -214,7 +159,7 @@ def _check_inside(store):
 
 
 def _list_json(store, labels, folders):
-    left_out = _LeftOut()
+    left_out = LeftOut()
     for image in store.images():
         workers = list(store.payloads(image))
         split = split_of_name(store.paths[image.file]) or split_of_name(image.name)
@@ -222,9 +167,9 @@ def _list_json(store, labels, folders):
         if not workers:
             left_out.add("they have no fixations")
         elif split not in ("train", "validation"):
-            left_out.add(_NO_SPLIT)
+            left_out.add(NO_SPLIT)
         elif label is None:
-            left_out.add(_NO_LABEL)
+            left_out.add(NO_LABEL)
         else:
             name = "/".join(filter(None, (folders[image.file], image.name)))
             key = {
@@ -271,14 +216,14 @@ def _file_items(root, files, labels) -> Iterator[Item]:
 
 
 def _list_files(root, files, labels, folders):
-    left_out = _LeftOut()
+    left_out = LeftOut()
     for path in files:
         split, numbers = _file_split(path), re.findall(r"\d+", _stem(path))
         label = labels.of(int(numbers[-1][:18]) if numbers else -1)
         if split not in folders:
-            left_out.add(_NO_SPLIT)
+            left_out.add(NO_SPLIT)
         elif label is None:
-            left_out.add(_NO_LABEL)
+            left_out.add(NO_LABEL)
         else:
             key = {"file": os.path.relpath(path, root), "label": label}
             yield Item(f"{folders[split]}/{_stem(path)}.jpg", split, json.dumps(key))

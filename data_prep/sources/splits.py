@@ -26,14 +26,9 @@ def assign_splits(
     Args:
       classes: class -> its keys (unique over all classes).
       proportions: of SPLITS, on any scale; 0 leaves a split empty.
-      seed: decides the order within each class.
 
-    Returns:
-      Key -> split. Each split's total is within one of its share, and its keys are spread evenly
-      over the classes.
-
-    Raises:
-      ValueError: not three proportions >= 0 with a positive sum.
+    Returns key -> split. Each split's total is within one of its share, and its keys are spread
+    evenly over the classes. ValueError: not three proportions >= 0 with a positive sum.
     """
     ordered = (key for name in sorted(classes) for key in seeded_order(classes[name], seed))
     return dict(deal(ordered, proportions))
@@ -46,11 +41,8 @@ def deal(keys: Iterable[str], proportions: Sequence[float]) -> Iterator[tuple[st
       keys: class by class, classes sorted by name, the keys of each by `seeded_rank`.
       proportions: of SPLITS, on any scale; 0 leaves a split empty.
 
-    Returns:
-      An iterator over (key, split).
-
-    Raises:
-      ValueError: not three proportions >= 0 with a positive sum.
+    Returns an iterator over (key, split). ValueError: not three proportions >= 0 with a positive
+    sum.
     """
     if len(proportions) != len(SPLITS) or min(proportions) < 0 or not sum(proportions) > 0:
         raise ValueError(
@@ -85,10 +77,8 @@ def in_proportion(options) -> str:
 class Dealer:
     """Deals keys as `assign_splits` does; memory does not grow with their number.
 
-    They are sorted in a temporary file of SQLite's.
-
-    Raises:
-      ValueError: not three proportions >= 0 with a positive sum.
+    They are sorted in a temporary file of SQLite's. ValueError: not three proportions >= 0 with a
+    positive sum.
     """
 
     def __init__(self, proportions: Sequence[float], seed: int):

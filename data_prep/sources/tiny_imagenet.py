@@ -35,8 +35,7 @@ class _Annotation(NamedTuple):
 def load(options: SourceOptions) -> Source:
     """Reads the lists; images only one by one.
 
-    Raises:
-      ValueError: a list is missing or malformed, or the validation fraction is not in [0, 1).
+    ValueError: a list is missing or malformed, or the validation fraction is not in [0, 1).
     """
     root, fraction = options.input_dir, options.validation_fraction
     if not 0 <= fraction < 1:

@@ -31,8 +31,7 @@ PLAIN = 3.0  # standard errors that make a difference worth a word
 def local_contrast(pixels: np.ndarray) -> np.ndarray:
     """Mean absolute differences between neighbours of the green channel, uint8 [H, W, 3].
 
-    Returns:
-      float32 [n, n] over the whole image.
+    Returns float32 [n, n] over the whole image.
     """
     step = max(1, min(pixels.shape[:2]) // CONTRAST_SIDE)
     green = pixels[::step, ::step, 1].astype(np.int16)
@@ -85,11 +84,9 @@ def _centred(values):
 def picture_code(pixels: np.ndarray) -> tuple[bytes, float]:
     """`perceptual_hash.code` of a picture, uint8 [H, W, 3], pressed into a square.
 
-    Of the green channel, thinned out first: a fraction of the time that grey takes.
-
-    Returns:
-      The code, b"" for an image of nearly one colour; and the standard deviation of the small
-      square's pixels, 0...128.
+    Of the green channel, thinned out first: a fraction of the time that grey takes. Returns the
+    code, b"" for an image of nearly one colour; and the standard deviation of the small square's
+    pixels, 0...128.
     """
     step = max(1, min(pixels.shape[:2]) // (2 * CONTRAST_SIDE))
     green = Image.fromarray(np.ascontiguousarray(pixels[::step, ::step, 1]))
@@ -99,19 +96,12 @@ def picture_code(pixels: np.ndarray) -> tuple[bytes, float]:
 
 
 class Comparison(NamedTuple):
-    """Aligned maps against turned ones.
+    """Aligned maps against turned ones."""
 
-    Attributes:
-      turn: in words.
-      mean: mean correlation of the turned maps with the contrast.
-      difference: how much more the maps correlate as they are.
-      error: standard error of that mean difference, over images.
-    """
-
-    turn: str
-    mean: float
-    difference: float
-    error: float
+    turn: str  # in words
+    mean: float  # mean correlation of the turned maps with the contrast
+    difference: float  # how much more the maps correlate as they are
+    error: float  # standard error of that mean difference, over images
     images: int
 
     @property

@@ -24,17 +24,11 @@ SMOOTHING = 0.025  # of the short side: deviation of the Gaussian in `revealed`
 
 
 class Triplet(NamedTuple):
-    """One record on a sheet.
+    """One record on a sheet."""
 
-    Attributes:
-      image: uint8 [H, W, 3], or None where it cannot be read.
-      counts: integers [H, W], or None without a map.
-      caption: at most two lines.
-    """
-
-    image: np.ndarray | None
-    counts: np.ndarray | None
-    caption: Sequence[str]
+    image: np.ndarray | None  # uint8 [H, W, 3], or None where it cannot be read
+    counts: np.ndarray | None  # integers [H, W], or None without a map
+    caption: Sequence[str]  # at most two lines
 
 
 class Line(NamedTuple):

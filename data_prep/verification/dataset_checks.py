@@ -26,16 +26,7 @@ def verify(
 ) -> Report:
     """Reads every record once, and writes sheets, statistics and the list of faults.
 
-    Args:
-      data_dir: of the shards and `dataset_info.json`, local or gs://.
-      output_dir: default: `verify` in data_dir.
-      num_workers: processes, a shard at a time each; 1: this one.
-      blur_sample: one small grid in so many is computed anew.
-      class_pages: contact sheets by class, at most.
-      sheets: draw contact sheets and statistics.
-
-    Raises:
-      ValueError: a number below 1.
+    ValueError: a number below 1.
     """
     numbers = {"num_workers": num_workers, "blur_sample": blur_sample, "class_pages": class_pages}
     for name, value in numbers.items():

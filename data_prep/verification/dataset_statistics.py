@@ -33,7 +33,6 @@ def collect(
     """All statistics, as JSON takes them.
 
     Args:
-      store: a filled `findings` file.
       mean_maps: split -> mean of its maps, each of sum 1: [G, G].
     """
     return {

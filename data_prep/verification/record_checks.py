@@ -21,57 +21,44 @@ KINDS = {"bytes_list": "string", "int64_list": "int64", "float_list": "float32",
 
 
 class Facts(NamedTuple):
-    """What a record holds; a row of `findings.py`, so in the order of its columns.
-
-    Attributes:
-      digest: `encoding.pixel_digest` of the decoded image: the builder's word for the same picture.
-      code: `perceptual_hash.code` of the image, 32 bytes; b"" for an image of one colour.
-      has_map: a count map that is not all zero.
-      area: part of the pixels that have a count > 0, 0...1.
-      peak: the largest count.
-      border: part of all counts that lie within 1/16 of a side from the border; 0 without a map.
-      center_y, center_x: centre of mass of the counts, 0...1; None without a map.
-      contrast: correlation of the map with the image's local contrast, -1...1; None without.
-      contrast_mirrored, contrast_upside_down, contrast_transposed: the same of the map turned so.
-      spread: standard deviation of the image's pixels, 0...128.
-      contrast_other: correlation of the map with the contrast of the record before.
-    """
+    """What a record holds; a row of `findings.py`, so in the order of its columns."""
 
     image_id: str
     label: int
     height: int
     width: int
+    # `encoding.pixel_digest` of the decoded image: the builder's word for the same picture
     digest: bytes
-    code: bytes
+    code: bytes  # `perceptual_hash.code` of the image, 32 bytes; b"" for an image of one colour
     participants: int
     clicks: int
-    has_map: int
-    area: float
-    peak: int
+    has_map: int  # a count map that is not all zero
+    area: float  # part of the pixels that have a count > 0, 0...1
+    peak: int  # the largest count
+    # Part of all counts that lie within 1/16 of a side from the border; 0 without a map
     border: float
+    # Centre of mass of the counts, 0...1; None without a map
     center_y: float | None
     center_x: float | None
+    # Correlation of the map with the image's local contrast, -1...1; None without
     contrast: float | None
+    # The same of the map turned so
     contrast_mirrored: float | None
     contrast_upside_down: float | None
     contrast_transposed: float | None
-    spread: float
+    spread: float  # standard deviation of the image's pixels, 0...128
+    # Correlation of the map with the contrast of the record before
     contrast_other: float | None = None
 
 
 class Inspection(NamedTuple):
-    """Result of `inspect`.
+    """Result of `inspect`."""
 
-    Attributes:
-      facts: None if the record is too damaged to have any.
-      reasons: everything that is wrong with it.
-      grid: float32 [G, G] of sum 1, its map for the mean over the data set; None without a map.
-      contrast: float32 [n, n], its image's local contrast (`alignment.py`); None without facts.
-    """
-
-    facts: Facts | None
-    reasons: list[str]
+    facts: Facts | None  # None if the record is too damaged to have any
+    reasons: list[str]  # everything that is wrong with it
+    # float32 [G, G] of sum 1, its map for the mean over the data set; None without a map
     grid: np.ndarray | None = None
+    # float32 [n, n], its image's local contrast (`alignment.py`); None without facts
     contrast: np.ndarray | None = None
 
 

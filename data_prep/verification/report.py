@@ -28,21 +28,13 @@ ANIMALS = 398  # of the 1000 classes of ILSVRC12, sorted by WordNet id, the firs
 
 
 class Report(NamedTuple):
-    """What `verify` found.
+    """What `verify` found."""
 
-    Attributes:
-      faults: number of faults; 0: the data set is as it should be.
-      first: the first PRINTED of them.
-      warnings: what is no fault, but should be looked at.
-      summary: a table of what the records hold.
-      output_dir: where the files are.
-    """
-
-    faults: int
-    first: list[Fault]
-    warnings: list[str]
-    summary: str
-    output_dir: str
+    faults: int  # number of faults; 0: the data set is as it should be
+    first: list[Fault]  # the first PRINTED of them
+    warnings: list[str]  # what is no fault, but should be looked at
+    summary: str  # a table of what the records hold
+    output_dir: str  # where the files are
 
 
 def write(
@@ -57,10 +49,8 @@ def write(
     """Writes all files; returns what is to be printed.
 
     Args:
-      store: a filled `findings` file.
       mean_maps: split -> [G, G].
       near: pairs of pictures nearly the same, in two splits.
-      class_pages: sheets by class, at most; 0: no pictures and no statistics at all.
     """
     numbers = dataset_statistics.collect(store, info, mean_maps)
     summary = format_table(numbers)

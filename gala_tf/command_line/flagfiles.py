@@ -13,8 +13,7 @@ _DIRECTIVES = ("--flagfile=", "-flagfile=")
 def expand(arguments: Sequence[str]) -> list[str]:
     """The arguments with each `--flagfile=FILE` replaced by the flags in it.
 
-    Raises:
-        ValueError: a file is missing, or includes itself.
+    ValueError: a file is missing, or includes itself.
     """
     expanded, words = [], iter(arguments)
     for word in words:

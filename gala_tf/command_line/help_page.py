@@ -20,7 +20,6 @@ def page(doc: str, flag_values: flags.FlagValues, more: str = "", full: bool = F
 
     Args:
         doc: the command's docstring; the short page has its first line and its examples.
-        more: text between that and the flags.
         full: all paragraphs of it, all flags, and their whole help texts.
     """
     own = own_flags(flag_values)

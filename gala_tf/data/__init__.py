@@ -7,7 +7,8 @@ schema.py          what one record holds
 dataset_info.py    what a whole data set holds: dataset_info.json
 records.py         examples -> records, and back in TensorFlow
 tfrecord_files.py  shards written; records read by position
-clickmaps.py       blur, crop, resize of click maps
+clickmaps.py       which blur, exact blurred counts
+map_operators.py   crop, flip, resize and blur of maps in TensorFlow
 preprocessing.py   one window and one mirror flag for image and map
 reading.py         a split: its shards, its records, their names
 input_pipeline.py  shards -> batches

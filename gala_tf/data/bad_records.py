@@ -50,9 +50,8 @@ class BadRecordsError(ValueError):
 def find(data_dir: str, info: dataset_info.DatasetInfo, split: str) -> list[BadRecord]:
     """Reads and decodes a whole split; returns all records that cannot be used, in order.
 
-    Raises:
-        ValueError: a shard holds more records than the sidecar says, or another schema's: that is
-            not damage, but another data set.
+    ValueError: a shard holds more records than the sidecar says, or another schema's: that is not
+    damage, but another data set.
     """
     bad: list[tuple[int, int, int, str]] = []  # shard, number in it, byte, reason
     framed: list[tuple[str, list[tfrecord_files.Span]]] = []  # path and places, by shard

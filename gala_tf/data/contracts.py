@@ -37,15 +37,20 @@ class Network(Protocol):
     """A Keras model whose outputs have names."""
 
     trainable_variables: list[Any]
+    layers: list[Any]
 
     def __call__(self, images: Tensor, training: bool | None = None) -> Outputs: ...
 
 
 class Strategy(Protocol):
-    """The part of `tf.distribute.Strategy` that the loop uses."""
+    """The part of `tf.distribute.Strategy` that training and evaluation use."""
 
     num_replicas_in_sync: int
 
     def scope(self) -> AbstractContextManager[Any]: ...
 
     def run(self, fn: Callable[..., Any], args: tuple[Any, ...] = ()) -> Any: ...
+
+    def gather(self, value: Any, axis: int) -> Tensor: ...
+
+    def distribute_datasets_from_function(self, dataset_fn: Callable[..., Any]) -> Any: ...

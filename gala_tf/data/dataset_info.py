@@ -29,19 +29,12 @@ class Shard:
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """One split; the order of `shards` and of the records in them is the order of the split.
+    """One split; the order of `shards` and of the records in them is the order of the split."""
 
-    Attributes:
-      examples: number of records, the sum over its shards.
-      with_clickmap: how many of them have a count map that is not all zero.
-      with_participants: how many have maps of two participants or more (for the human ceiling).
-      classes: how many classes occur.
-    """
-
-    examples: int
-    with_clickmap: int
-    with_participants: int
-    classes: int
+    examples: int  # number of records, the sum over its shards
+    with_clickmap: int  # how many of them have a count map that is not all zero
+    with_participants: int  # how many have maps of two participants or more (for the human ceiling)
+    classes: int  # how many classes occur
     shards: tuple[Shard, ...]
 
 
@@ -61,29 +54,23 @@ class ImageGeometry:
 
 @dataclasses.dataclass(frozen=True)
 class DatasetInfo:
-    """All that is known about a data set without reading its records; `dataset_info.json`.
-
-    Attributes:
-      clickmap_blur: what was applied before the small grid was made, such as "box:49"; in pixels
-        of the stored image.
-      clickmap_grid: G, the side of the small grid.
-      human_ceiling: {"value", "estimator", "source"} where the data set's authors published one, or
-        `data_prep.reliability` measured it (which adds how); else None.
-      split_rule: in words, how the splits were made.
-      tool_version: of the package and of the libraries that decide the bytes.
-    """
+    """All that is known about a data set without reading its records; `dataset_info.json`."""
 
     name: str
     class_names: tuple[str, ...]
     splits: dict[str, Split]
     image: ImageGeometry
+    # What was applied before the small grid was made, such as "box:49"; in pixels of the stored
+    # image
     clickmap_blur: str
-    clickmap_grid: int
+    clickmap_grid: int  # G, the side of the small grid
+    # {"value", "estimator", "source"} where the data set's authors published one, or
+    # `data_prep.reliability` measured it (which adds how); else None
     human_ceiling: dict[str, Any] | None
-    split_rule: str
+    split_rule: str  # in words, how the splits were made
     seed: int
     command: str
-    tool_version: str
+    tool_version: str  # of the package and of the libraries that decide the bytes
     label_base: int = 0
     schema_version: int = SCHEMA_VERSION
 
@@ -118,8 +105,7 @@ def save_info(data_dir: str, info: DatasetInfo, file: str = INFO_FILE) -> None:
 def load_info(data_dir: str, file: str = INFO_FILE) -> DatasetInfo:
     """Reads `dataset_info.json`, or a run's copy of it, another `file`.
 
-    Raises:
-      ValueError: no such file, not this schema version, or fields missing, unknown or inconsistent.
+    ValueError: no such file, not this schema version, or fields missing, unknown or inconsistent.
     """
     path = os.path.join(data_dir, file)
     if file == INFO_FILE and places.is_run(data_dir):
@@ -184,9 +170,8 @@ def check_shards(
     Args:
       bad: names of shards that are known not to be as they should, and are not looked at.
 
-    Raises:
-      ValueError: unknown split, a shard is missing or has another size, or there is one that the
-        sidecar does not list.
+    ValueError: unknown split, a shard is missing or has another size, or there is one that the
+    sidecar does not list.
     """
     paths = []
     for shard in info.require_split(split).shards:

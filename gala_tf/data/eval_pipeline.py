@@ -42,10 +42,8 @@ def make_eval_dataset(
     place in the split. Every pipeline yields the same number of batches, and each of its replicas
     as many as the others, so that none runs dry before another: `eval_steps` steps in all.
 
-    Args: as for `input_pipeline.make_train_dataset`.
-
-    Raises:
-        ValueError: an unknown choice or split, a missing or damaged shard.
+    `batch_size` is one replica's; the rest as in `input_pipeline.View`. ValueError: an unknown
+    choice or split, a missing or damaged shard.
     """
     map_features, read_clickmap = reading.clickmap_reader(
         info, map_source, clickmap_blur, exact=True
@@ -90,13 +88,7 @@ def make_eval_dataset(
 
 
 def eval_steps(info, split, batch_size, pipelines=1, replicas=1):
-    """Steps in which all pipelines, each feeding `replicas` replicas, have yielded a whole split.
-
-    Args:
-        info: a `records.DatasetInfo`.
-        split: name of a split.
-        batch_size: of one replica.
-    """
+    """Steps in which all pipelines, of `replicas` replicas each, have yielded a whole split."""
     counts = [shard.examples for shard in info.require_split(split).shards]
     most = max(sum(counts[pipeline::pipelines]) for pipeline in range(pipelines))
     return -(-most // (batch_size * replicas))
@@ -115,15 +107,11 @@ def read_examples(data_dir, info, split: str, places: Sequence[int], geometry: d
     """What the evaluation pipeline yields for some places of a split, in their order.
 
     Args:
-        data_dir, info, split: the data set, and a split's name.
         places: in the split, 0..N-1.
         geometry: from `protocols.Paper`.
 
-    Returns:
-        image [N, S, S, 3] uint8, label [N], clickmap [N, h, h, 1], has_clickmap [N], ...
-
-    Raises:
-        ValueError: a record that cannot be read.
+    Returns image [N, S, S, 3] uint8, label [N], clickmap [N, h, h, 1], has_clickmap [N], ...
+    ValueError: a record that cannot be read.
     """
     wanted, found = set(map(int, places)), {}
     batch_size = min(64, info.require_split(split).examples)
@@ -142,12 +130,9 @@ def read_examples(data_dir, info, split: str, places: Sequence[int], geometry: d
 def participant_maps(data_dir, info, split, *, clickmap_size, clickmap_blur, crop_fraction=0.875):
     """Exact maps of single participants, cut as `make_eval_dataset` cuts the sum of all.
 
-    Returns:
-        A list over the images that two participants or more have seen, in the order of the split,
-        of float32 arrays [P, h * h]: what `metrics.human_ceiling` takes.
-
-    Raises:
-        ValueError: an unknown split, a missing or damaged shard.
+    Returns a list over the images that two participants or more have seen, in the order of the
+    split, of float32 arrays [P, h * h]: what `metrics.human_ceiling` takes. ValueError: an unknown
+    split, a missing or damaged shard.
     """
     paths = dataset_info.check_shards(data_dir, info, split)
 

@@ -125,8 +125,7 @@ def _without_warnings() -> Iterator[None]:
 def open_image(source: str | io.BytesIO) -> Image.Image:
     """Opens an image file of IMAGE_FORMATS, its pixels not yet decoded.
 
-    Raises:
-      One of PILLOW_ERRORS: not such a file, or a PNG that fails one of its checksums.
+    Raises one of PILLOW_ERRORS: not such a file, or a PNG that fails one of its checksums.
     """
     image = Image.open(source, formats=IMAGE_FORMATS)
     if image.format == "PNG":

@@ -25,6 +25,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from gala_tf.data import clickmaps, dataset_info, preprocessing, reading
+from gala_tf.data.contracts import Batch
 from gala_tf.data.left_out import LeftOut, position
 
 BLOCK = 64  # records that are parsed, and drawn windows for, by one call
@@ -79,14 +80,12 @@ def make_train_dataset(
 ) -> tf.data.Dataset:
     """An endless dataset of training batches, of one replica's `batch_size` each.
 
-    What it yields depends on these arguments alone, not on the program's global seed. Epochs
-    follow each other without a gap: each image comes once an epoch, and a batch may hold the end
-    of one epoch and the beginning of the next. Restarted at `order.start_example` it goes on, bit
-    for bit, as if it had never stopped; the records skipped on the way are read but not decoded.
-
-    Raises:
-        ValueError: an unknown choice or split, a missing or damaged shard, a split without
-            examples, fewer shards than pipelines.
+    What it yields depends on these arguments alone, not on the program's global seed. Epochs follow
+    each other without a gap: each image comes once an epoch, and a batch may hold the end of one
+    epoch and the beginning of the next. Restarted at `order.start_example` it goes on, bit for bit,
+    as if it had never stopped; the records skipped on the way are read but not decoded. ValueError:
+    an unknown choice or split, a missing or damaged shard, a split without examples, fewer shards
+    than pipelines.
     """
     reading.check_choice("crop", view.crop, CROPS)
     pipeline, pipelines, _ = reading.pipeline_numbers(input_context)
@@ -183,7 +182,7 @@ class _Examples:
             record = {name: record[name] for name in kept}
         return image, record
 
-    def finish(self, image, record):
+    def finish(self, image, record) -> Batch:
         """A batch as the module's docstring lists it."""
         in_batches = self.maps_in_batches
         clickmap = self._cut_clickmap(record) if in_batches else record["clickmap"]
@@ -217,11 +216,8 @@ def training_options() -> tf.data.Options:
 def _own_shards(data_dir, info, split, left_out, pipeline, pipelines):
     """What a pipeline reads, and the records of an epoch of it: without any list, and with each.
 
-    Returns:
-        ([(path, number of records)], [number of records of an epoch]).
-
-    Raises:
-        ValueError: a missing or damaged shard, or a pipeline, this one or another, has none.
+    Returns ([(path, number of records)], [number of records of an epoch]). ValueError: a missing or
+    damaged shard, or a pipeline, this one or another, has none.
     """
     copies = left_out[-1].copies if left_out else {}
     whole = reading.shards(data_dir, info, split, copies)

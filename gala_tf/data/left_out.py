@@ -49,11 +49,8 @@ def leave_out(
 ) -> tuple[LeftOut, ...]:
     """Copies the good records of bad shards to the run directory; returns all lists so far.
 
-    `bad` are all bad records of the split. The run goes on without them from `start_example`;
-    lists of later restarts are void.
-
-    Raises:
-        ValueError: too many are bad (`check_share`).
+    `bad` are all bad records of the split. The run goes on without them from `start_example`; lists
+    of later restarts are void. ValueError: too many are bad (`check_share`).
     """
     check_share(info, split, bad)
     copies = {}
@@ -83,8 +80,7 @@ def leave_out(
 def load(model_dir: str) -> tuple[LeftOut, ...]:
     """What a run has left out so far, a list for each time it found some; empty if nothing.
 
-    Raises:
-        ValueError: the file is damaged.
+    ValueError: the file is damaged.
     """
     path = os.path.join(model_dir, FILE)
     if not tf.io.gfile.exists(path):

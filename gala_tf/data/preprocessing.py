@@ -16,7 +16,7 @@ Dimension letters: H W the stored image, S the side of the network's input, h th
 import numpy as np
 import tensorflow as tf
 
-from gala_tf.data import clickmaps
+from gala_tf.data import clickmaps, map_operators
 
 FLIP_STREAM = 1  # folded into the seed: else the flip would reuse the bits of the window
 
@@ -166,7 +166,7 @@ def cut_clickmap(
     """
     counts = tf.cast(counts, dtype)
     if blur.kind == "disc":
-        counts, blur = clickmaps.blur_disc(counts, blur), clickmaps.NO_BLUR
+        counts, blur = map_operators.blur_disc(counts, blur), clickmaps.NO_BLUR
 
     def operator(axis, mirrored):
         grid = tf.shape(counts)[axis - 2]
@@ -174,8 +174,8 @@ def cut_clickmap(
         # Multiplied before divided: exact where grid and image agree.
         start = tf.cast(window[..., axis], dtype) * tf.cast(grid, dtype) / pixels
         extent = tf.cast(window[..., 2 + axis], dtype) * tf.cast(grid, dtype) / pixels
-        matrix = clickmaps.resample_matrix(grid, size, start, extent, method, mirrored, dtype)
-        return clickmaps.blur_operator(matrix, blur)
+        matrix = map_operators.resample_matrix(grid, size, start, extent, method, mirrored, dtype)
+        return map_operators.blur_operator(matrix, blur)
 
     rows = operator(axis=0, mirrored=False)  # [h, H']
     columns = operator(axis=1, mirrored=flip)  # [h, W']

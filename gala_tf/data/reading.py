@@ -7,7 +7,8 @@ import contextlib
 
 import tensorflow as tf
 
-from gala_tf.data import bad_records, clickmaps, dataset_info, preprocessing, records
+from gala_tf.data import bad_records, clickmaps, dataset_info, map_operators, preprocessing, records
+from gala_tf.data.contracts import Batch
 
 MAP_SOURCES = ("clickmaps", "boxes")
 IMAGE_FEATURES = ("image/encoded", "image/height", "image/width", "image/class/label")
@@ -30,10 +31,8 @@ def named_records(data_dir, info, split, left_out=()):
     """While it lasts, an error of reading a split becomes one that names shard and record.
 
     `left_out`: a `left_out.LeftOut` a restart so far; what the last one lists is not read anyhow.
-
-    Raises:
-        bad_records.BadRecordsError: a ValueError; `.bad` are all bad records of the split. An error
-            that reading it once more does not reproduce is raised as it came.
+    bad_records.BadRecordsError: a ValueError; `.bad` are all bad records of the split. An error
+    that reading it once more does not reproduce is raised as it came.
     """
     try:
         yield
@@ -56,10 +55,8 @@ def named_records(data_dir, info, split, left_out=()):
 def shards(data_dir, info, split, bad=()):
     """A split's files, in order: [(path, place of its first example in the split, examples)].
 
-    Shards named in `bad` need not be as the sidecar says.
-
-    Raises:
-        ValueError: an unknown split, a missing or damaged shard.
+    Shards named in `bad` need not be as the sidecar says. ValueError: an unknown split, a missing
+    or damaged shard.
     """
     found, start = [], 0
     paths = dataset_info.check_shards(data_dir, info, split, bad)
@@ -82,15 +79,13 @@ def clickmap_reader(info, map_source, blur, exact=False):
     """How a map is read: (names of the features that hold it, function of a record).
 
     function(record) -> (map [H, W] or [B, G, G], the blur still due of the `blur` asked for).
-    `exact`: from integer counts in any case, not from the small blurred grid.
-
-    Raises:
-        ValueError: an unknown map source.
+    `exact`: from integer counts in any case, not from the small blurred grid. ValueError: an
+    unknown map source.
     """
     check_choice("map_source", map_source, MAP_SOURCES)
     if map_source == "boxes":
         return ["clickmap/box"], lambda record: (
-            clickmaps.box_map(record["clickmap/box"], *image_shape(record)),
+            map_operators.box_map(record["clickmap/box"], *image_shape(record)),
             blur,
         )
     if not exact and blur == clickmaps.parse_blur(info.clickmap_blur):
@@ -108,9 +103,7 @@ def parse(serialized, names, classes):
     """Features of a record, or of records [B], once schema version and label are found to fit.
 
     A label outside would be a loss that means nothing, or NaN, depending on the device.
-
-    Raises:
-        tf.errors.InvalidArgumentError: one is not; `named_records` says of which record.
+    tf.errors.InvalidArgumentError: one is not; `named_records` says of which record.
     """
     record = records.parse_example(serialized, [*names, "schema_version"])
     sound = tf.equal(record.pop("schema_version"), dataset_info.SCHEMA_VERSION)
@@ -141,7 +134,7 @@ def image_shape(record):
     return tf.cast(record["image/height"], tf.int32), tf.cast(record["image/width"], tf.int32)
 
 
-def example(image, record, clickmap):
+def example(image, record, clickmap) -> Batch:
     """The entries that batches of training and evaluation share, of one example or of a batch.
 
     `clickmap`, float32 [..., h, h, 1], may still be empty, negative or not finite.

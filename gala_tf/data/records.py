@@ -127,9 +127,8 @@ def parse_example(serialized, names: Iterable[str] | None = None) -> dict[str, A
       names: the features wanted (the others are not even copied); default all. Those of shape
         (None,) can be read of one record only.
 
-    Returns:
-      Feature name -> tensor of the static shape in FEATURES, of a batch with B in front; images and
-      maps still encoded.
+    Returns feature name -> tensor of the static shape in FEATURES, of a batch with B in front;
+    images and maps still encoded.
 
     Raises:
       ValueError: an unknown name, or one that a batch cannot hold.
@@ -157,8 +156,8 @@ def parse_example(serialized, names: Iterable[str] | None = None) -> dict[str, A
 def decode_counts(png, height, width):
     """Count map of a `clickmap/counts` or `clickmap/by_participant` string, in TensorFlow.
 
-    Returns:
-      int32 [H, W]; zeros for b"" (no map). The static shape is known if height, width are ints.
+    Returns int32 [H, W]; zeros for b"" (no map). The static shape is known if height, width are
+    ints.
     """
 
     def decode():

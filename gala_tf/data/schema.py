@@ -85,24 +85,17 @@ FEATURES: dict[str, Feature] = {
 
 @dataclasses.dataclass(frozen=True)
 class Example:
-    """One image with its label and, if people looked at it, their count maps.
+    """One image with its label and, if people looked at it, their count maps."""
 
-    Attributes:
-      image_id: unique name; errors and reports quote it, so a relative path serves best.
-      image: a whole image file, as bytes; or pixels, uint8 [H, W, 3] or [H, W].
-      label: 0-based class.
-      participant_maps: integer arrays [H, W] >= 0, one a participant, in the frame of the image
-        as it is displayed (after EXIF orientation). Empty: the image has no map.
-      clicks: how many clicks the maps hold, 0 if unknown.
-      split: "train", "validation" or "test".
-    """
-
-    image_id: str
+    image_id: str  # unique name; errors and reports quote it, so a relative path serves best
+    # A whole image file, as bytes; or pixels, uint8 [H, W, 3] or [H, W]
     image: bytes | np.ndarray
-    label: int
+    label: int  # 0-based class
+    # Integer arrays [H, W] >= 0, one a participant, in the frame of the image as it is displayed
+    # (after EXIF orientation). Empty: the image has no map.
     participant_maps: tuple[np.ndarray, ...] = ()
-    clicks: int = 0
-    split: str | None = None
+    clicks: int = 0  # how many clicks the maps hold, 0 if unknown
+    split: str | None = None  # "train", "validation" or "test"
 
 
 def check_maps(example: Example, shape: tuple[int, int]) -> None:

@@ -67,9 +67,8 @@ def _damaged(path, record, offset, why):
 def spans(path: str) -> Iterator[Span]:
     """Where the records of a file lie, in order; the data themselves are not read.
 
-    Raises:
-      DamagedFileError: the file ends inside a record, or a length fails its checksum. A file cut
-        between two records is only a shorter file: compare the number of records with a known one.
+    DamagedFileError: the file ends inside a record, or a length fails its checksum. A file cut
+    between two records is only a shorter file: compare the number of records with a known one.
     """
     size = file_size(path)
     with open_binary(path) as file:
@@ -101,8 +100,7 @@ def read(path: str, span: Span, record: int | str = "?") -> bytes:
     Args:
       record: its number, for the message.
 
-    Raises:
-      DamagedFileError: the file is shorter, or the data fail their checksum.
+    DamagedFileError: the file is shorter, or the data fail their checksum.
     """
     with open_binary(path) as file:
         return _read(file, path, span, record)
@@ -120,11 +118,7 @@ def _read(file, path, span, record):
 
 
 def records(path: str) -> Iterator[bytes]:
-    """All records of a file, in order, each checked.
-
-    Raises:
-      DamagedFileError: as `spans` and `read`.
-    """
+    """All records of a file, in order, each checked; DamagedFileError: as `spans` and `read`."""
     with open_binary(path) as file:
         for record, span in enumerate(spans(path)):
             yield _read(file, path, span, record)

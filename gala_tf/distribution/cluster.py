@@ -39,8 +39,7 @@ class Cluster:
 def from_environment(environment: Mapping[str, str] = os.environ) -> Cluster | None:
     """The cluster that TF_CONFIG describes; None where it is unset or names a single task.
 
-    Raises:
-        ValueError: TF_CONFIG is wrong; names the part, and what it should be.
+    ValueError: TF_CONFIG is wrong; names the part, and what it should be.
     """
     text = environment.get(VARIABLE, "").strip()
     if not text:
@@ -81,10 +80,8 @@ def connect(cluster: Cluster, seconds: float = CONNECT_SECONDS):
 
     Gradients go through NCCL between GPUs, else through TensorFlow's own ring. Call it before
     anything else touches a device. If some task is not there in `seconds`, the process ends with a
-    message: TensorFlow would wait for ever, and not even SIGTERM would end it.
-
-    Raises:
-        ValueError: this task cannot be served at its address.
+    message: TensorFlow would wait for ever, and not even SIGTERM would end it. ValueError: this
+    task cannot be served at its address.
     """
     communication = tf.distribute.experimental.CommunicationImplementation
     gpus = tf.config.list_physical_devices("GPU")

@@ -105,8 +105,7 @@ def leave(strategy) -> None:
 def named_losses():
     """While it lasts, an error that means a lost worker says so, and what to do.
 
-    Raises:
-        LostWorkerError: from TensorFlow's error, where there are several workers.
+    LostWorkerError: from TensorFlow's error, where there are several workers.
     """
     try:
         yield

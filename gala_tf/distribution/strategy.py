@@ -26,10 +26,8 @@ def make_strategy(
     `tpu` is `local` (on the TPU VM itself), a TPU's name, or `grpc://ip:8470`; empty for all local
     GPUs, or the CPU where there are none. Zone and project are of a TPU given by name; empty =
     those of this machine. `cpu_devices` logical CPUs share a batch, for tests; 1 = plain CPU. The
-    machines of a `group` share the work, each with all its GPUs, or else its CPU.
-
-    Raises:
-        ValueError: the TPU cannot be found, or conflicting arguments.
+    machines of a `group` share the work, each with all its GPUs, or else its CPU. ValueError: the
+    TPU cannot be found, or conflicting arguments.
     """
     if tpu and cpu_devices > 1:
         raise ValueError(f"--cpu_devices={cpu_devices} makes no sense with --tpu={tpu}; drop one.")

@@ -24,12 +24,8 @@ from gala_tf.explain import endings, explanations, network_parts, saved_models
 def evaluate_classifier(request: Request) -> dict:
     """Evaluates a saved classifier: prints a table, writes the results and the per-image table.
 
-    Returns:
-        What the JSON file holds.
-
-    Raises:
-        ValueError: an unusable model, map or data set; before the split is run, but for damaged
-            records.
+    Returns what the JSON file holds. ValueError: an unusable model, map or data set; before the
+    split is run, but for damaged records.
     """
     keras.config.set_image_data_format("channels_last")  # whatever this machine's keras.json says
     explanations.parse_kind(request.maps)

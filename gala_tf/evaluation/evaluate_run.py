@@ -7,6 +7,7 @@ import numpy as np
 
 from gala_tf import config
 from gala_tf.data import dataset_info, eval_pipeline
+from gala_tf.data.contracts import Network, Strategy
 from gala_tf.distribution import consensus
 from gala_tf.distribution.strategy import make_strategy
 from gala_tf.evaluation import naming, per_image, plots, protocols, readers, scores
@@ -38,10 +39,11 @@ class RunEvaluator(Evaluator):
     Args:
         network: from `models.build_model`, its variables in `strategy`.
         run_config: the run's flags; geometry, batch sizes and the blur of maps count.
-        info, split: the data set at `--data_dir`, and a split's name.
     """
 
-    def __init__(self, strategy, network, run_config: config.Config, info, split: str):
+    def __init__(
+        self, strategy: Strategy, network: Network, run_config: config.Config, info, split: str
+    ):
         self.run_config = run_config
         protocol = paper_protocol(run_config, info, split, network_parts.map_sizes(network))
         super().__init__(strategy, readers.our_network(network), protocol)
@@ -69,17 +71,11 @@ def evaluate_run(model_dir: str, split: str, which: str, overrides=(), strategy=
     """Evaluates a run's weights on a split: prints a table, writes results and figures.
 
     Args:
-        model_dir: the run directory.
-        split: a split of the data set at the run's `--data_dir`.
-        which: `best` or `newest` weights.
         overrides: flags that differ from the run's, `--name=value` each.
         strategy: where to compute; by default this machine, as the flags in `overrides` say.
 
-    Returns:
-        What the JSON file holds; {} on workers that are not the chief, which alone writes.
-
-    Raises:
-        ValueError: no run, no such split, damaged data, or data of other classes than the run's.
+    Returns what the JSON file holds; {} on workers that are not the chief, which alone writes.
+    ValueError: no run, no such split, damaged data, or data of other classes than the run's.
     """
     run, info = open_with_data(model_dir, split, overrides)
     changed = config.changed_flags(directory.open_run(model_dir).config, run.config)
@@ -124,15 +120,10 @@ def draw_run(
     """Draws the attention of a run's best weights on a split; returns the path of the picture.
 
     Args:
-        model_dir: the run directory.
-        split: a split of the run's data set.
-        num_images: rows of the picture at most.
-        layers: as for `attention_grid.choose_layers`.
         output: path of the PNG; by default `figures/attention-<split>.png` in the run directory.
         overrides: flags that differ from the run's, `--name=value` each.
 
-    Raises:
-        ValueError: no run or weights, no such split or layer, or a damaged data set.
+    ValueError: no run or weights, no such split or layer, or a damaged data set.
     """
     if num_images < 1:
         raise ValueError(f"--num_images must be positive. Received: {num_images}.")
@@ -152,8 +143,7 @@ def draw_run(
 def open_with_data(model_dir: str, split: str, overrides=()):
     """(run without weights, DatasetInfo at its `--data_dir`), for this machine, and checked.
 
-    Raises:
-        ValueError: no run, no such split, missing or damaged shards, or other classes.
+    ValueError: no run, no such split, missing or damaged shards, or other classes.
     """
     here = ("--tpu=", "--cpu_devices=1", *overrides)  # training may have been elsewhere
     run = directory.open_run(model_dir, here)

@@ -14,46 +14,34 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from gala_tf.data import dataset_info
+from gala_tf.data.contracts import Batch, Strategy
 from gala_tf.evaluation import answers
+from gala_tf.evaluation.readers import Reader
 from gala_tf.explain import endings
 
 
 @dataclasses.dataclass
 class Predictions:
-    """What a network says of every image of a split, in the split's order; N images.
+    """What a network says of every image of a split, in the split's order; N images."""
 
-    Attributes:
-        label: [N] true classes.
-        prediction: [N] classes with the largest logit.
-        rank: [N] how many classes are ranked at or above the true one; 0 is a hit.
-        cross_entropy: [N] nats.
-        clickmap: [N, h, w] exact blurred human maps; has_clickmap [N] bool tells which are real.
-        maps: {name: [N, h, w]} reduced attention (or, without, activity) maps.
-        confidence: [N] largest softmax probability; NaN where a logit is NaN or infinite.
-        scores: {"SCORE/MAP": [N]} of a protocol that scores maps at once and does not keep them.
-    """
-
-    label: np.ndarray
-    prediction: np.ndarray
-    rank: np.ndarray
-    cross_entropy: np.ndarray
+    label: np.ndarray  # [N] true classes
+    prediction: np.ndarray  # [N] classes with the largest logit
+    rank: np.ndarray  # [N] how many classes are ranked at or above the true one; 0 is a hit
+    cross_entropy: np.ndarray  # [N] nats
+    # [N, h, w] exact blurred human maps; has_clickmap [N] bool tells which are real
     clickmap: np.ndarray
     has_clickmap: np.ndarray
-    maps: dict
+    maps: dict  # {name: [N, h, w]} reduced attention (or, without, activity) maps
+    # [N] largest softmax probability; NaN where a logit is NaN or infinite
     confidence: np.ndarray | None = None
+    # {"SCORE/MAP": [N]} of a protocol that scores maps at once and does not keep them
     scores: dict = dataclasses.field(default_factory=dict)
 
 
 class Evaluator:
-    """Runs a network over what a protocol shows, each image once on any number of replicas.
+    """Runs a network over what a protocol shows, each image once on any number of replicas."""
 
-    Args:
-        strategy: the `tf.distribute` strategy that the network's variables live in.
-        reader: from `readers`.
-        protocol: from `protocols`.
-    """
-
-    def __init__(self, strategy, reader, protocol):
+    def __init__(self, strategy: Strategy, reader: Reader, protocol):
         self.strategy, self.protocol = strategy, protocol
         self.examples = len(protocol.places)
         # No more than the split needs, a whole number a replica.
@@ -82,8 +70,7 @@ class Evaluator:
             poll: called before each batch; may raise, to interrupt.
             progress: what a bar of progress is of; empty: no bar.
 
-        Raises:
-            ValueError: an image was seen not at all or twice, or a record cannot be read.
+        ValueError: an image was seen not at all or twice, or a record cannot be read.
         """
         iterator, batches, seen = iter(self.dataset), [], 0
         with tqdm(
@@ -128,10 +115,10 @@ def _without_padding(batch):
     return tf.nest.map_structure(lambda x: x[real], batch)
 
 
-def make_replica_step(reader):
+def make_replica_step(reader: Reader):
     """One evaluation step of one replica: batch -> columns of `Predictions`, and `image_index`."""
 
-    def replica_step(batch):
+    def replica_step(batch: Batch):
         label, index = batch["label"], batch["image_index"]
         class_scores, maps = reader.look(batch["image"], label, index)
         if reader.compiled:

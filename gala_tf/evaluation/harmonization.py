@@ -10,7 +10,7 @@ Dimension letters: N images, H W the grid of a map, M = H * W.
 import numpy as np
 
 from gala_tf import metrics
-from gala_tf.data import clickmaps
+from gala_tf.data import map_operators
 
 # The human ceiling by which that work divides its Spearman: the constant of its first public
 # version; the released package 0.0.9 rounds it to 0.65753.
@@ -34,11 +34,8 @@ def dice_top(a, b, percent=10):
         a, b: maps [N, H, W].
         percent: size of the top, in (0, 100).
 
-    Returns:
-        [N] float64 in 0..1; NaN for a map that holds a NaN (Fel et al.: 0).
-
-    Raises:
-        ValueError: shapes that differ, or a `percent` out of its range.
+    Returns [N] float64 in 0..1; NaN for a map that holds a NaN (Fel et al.: 0). ValueError: shapes
+    that differ, or a `percent` out of its range.
     """
     both, either, undefined = _overlap(a, b, percent)
     # |A| + |B| = |A and B| + |A or B|
@@ -76,8 +73,7 @@ def harmonization_agreement(model_maps, human_maps):
         model_maps: [N, 224, 224].
         human_maps: [N, 224, 224], from `harmonization_maps`.
 
-    Returns:
-        {"spearman", "dice", "iou"}: [N] each; a Spearman is NaN where a map is constant.
+    Returns {"spearman", "dice", "iou"}: [N] each; a Spearman is NaN where a map is constant.
     """
     found = {
         "dice": dice_top(model_maps, human_maps),
@@ -99,10 +95,8 @@ def harmonization_maps(counts):
     is not seen); blurred there by 10x10 taps of a Gaussian with sigma 10 pixels, zeros outside;
     then to 224x224 (bilinear). An even kernel has no centre: along a row its taps reach from 5
     pixels on one side of their peak to 4 on the other, along a column from 4 to 5, so that maps
-    shift. All of it is linear and separable: one matrix an axis, in float64.
-
-    Raises:
-        ValueError: another size.
+    shift. All of it is linear and separable: one matrix an axis, in float64. ValueError: another
+    size.
     """
     counts = np.asarray(counts, np.float64)
     if counts.ndim != 3 or counts.shape[1:] != (STORED_SIDE, STORED_SIDE):
@@ -124,7 +118,7 @@ def enlarge(maps):
     side = maps.shape[1]
     if side == COMPARED_SIDE:
         return np.asarray(maps, np.float32)
-    matrix = clickmaps.resample_matrix(side, COMPARED_SIDE, 0, side, "bicubic").numpy()
+    matrix = map_operators.resample_matrix(side, COMPARED_SIDE, 0, side, "bicubic").numpy()
     return matrix @ np.asarray(maps, np.float32) @ matrix.T
 
 

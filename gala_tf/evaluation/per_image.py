@@ -45,13 +45,7 @@ SPEARMAN = "spearman/"
 def columns_of(predictions, image_ids: Sequence[str], class_names: Sequence[str]) -> dict:
     """{column: array [N]} of an evaluation.
 
-    Args:
-        predictions: an `evaluator.Predictions` of N images.
-        image_ids: N names, from `eval_pipeline.image_ids`.
-        class_names: K names.
-
-    Raises:
-        ValueError: more or fewer names than images.
+    ValueError: more or fewer names than images.
     """
     if len(image_ids) != len(predictions.label):
         raise ValueError(
@@ -124,9 +118,7 @@ def load(path: str) -> dict[str, np.ndarray]:
     """Reads a file that `write` wrote: {column: array [N]}, in its order of columns.
 
     Columns are object (text), int64, bool or, all others, float64 with NaN for empty cells.
-
-    Raises:
-        ValueError: no file, a column is missing, or a line cannot be read.
+    ValueError: no file, a column is missing, or a line cannot be read.
     """
     if not tf.io.gfile.exists(path):
         raise ValueError(

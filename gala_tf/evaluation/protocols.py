@@ -31,20 +31,14 @@ INPUT_MAPS_GRID = 14  # that of the paper's attention maps
 
 @dataclasses.dataclass(frozen=True)
 class Data:
-    """A split as a protocol shows it to a network.
-
-    Attributes:
-        data_dir, info, split: the data set.
-        image_size: side of the network's input, pixels.
-        batch_size: images a step, all replicas together.
-        crop_fraction, clickmap_blur: of the paper's protocol, as the flags of `config`.
-    """
+    """A split as a protocol shows it to a network."""
 
     data_dir: str
     info: dataset_info.DatasetInfo
     split: str
-    image_size: int
-    batch_size: int = 32
+    image_size: int  # side of the network's input, pixels
+    batch_size: int = 32  # images a step, all replicas together
+    # Of the paper's protocol, as the flags of `config`
     crop_fraction: float = 0.875
     clickmap_blur: str = "box:49"
 
@@ -127,8 +121,7 @@ def compared_sides(maps, grid: int = 0) -> dict[str, int]:
         maps: {name: [B, h, w]}.
         grid: 0, or the grid for all of them.
 
-    Raises:
-        ValueError: a map that is not square, or coarser than `grid`.
+    ValueError: a map that is not square, or coarser than `grid`.
     """
     sides = {}
     for name, made in maps.items():
@@ -241,15 +234,12 @@ def _mean(values, with_map):
 
 @dataclasses.dataclass(frozen=True)
 class Given:
-    """Images that are there already, [N, S, S, 3] uint8; they have no human map here.
-
-    Attributes:
-        labels: [N] true classes; None where there are none: ranks and entropies mean nothing then.
-        places: [N] in a split, ascending, on which the noise of explanations depends; None: 0..N-1.
-    """
+    """Images that are there already, [N, S, S, 3] uint8; they have no human map here."""
 
     images: np.ndarray
+    # [N] true classes; None where there are none: ranks and entropies mean nothing then
     labels: np.ndarray | None = None
+    # [N] in a split, ascending, on which the noise of explanations depends; None: 0..N-1
     places: np.ndarray | None = None
     batch_size: int = 8
     title: str = "the images given"

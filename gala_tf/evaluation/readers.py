@@ -7,28 +7,25 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from gala_tf import losses
+from gala_tf.data.contracts import Network
 from gala_tf.explain import endings, explanations, network_parts, saved_models
 
 
 class Reader(NamedTuple):
-    """A network's answers and maps of a batch.
+    """A network's answers and maps of a batch."""
 
-    Attributes:
-        look: (images [b, S, S, 3] with pixels 0..255, labels [b], places in the split [b]) ->
-            (class scores [b, K], {name: map [b, h, w]}).
-        compiled: `look` holds a compiled function of its own; else it is compiled with the step
-            around it, and its class scores are logits.
-        kind: what its class scores are, `endings.score_kind`; empty: the first batch tells.
-        dtype: in which they were computed, the coarsest.
-    """
-
+    # (images [b, S, S, 3] with pixels 0..255, labels [b], places in the split [b]) -> (class scores
+    # [b, K], {name: map [b, h, w]})
     look: Callable
+    # `look` holds a compiled function of its own, and else it is compiled with the step around
+    # it, and its class scores are logits
     compiled: bool
+    # What its class scores are, `endings.score_kind`; empty: the first batch tells
     kind: str = endings.LOGITS
-    dtype: str = "float32"
+    dtype: str = "float32"  # in which they were computed, the coarsest
 
 
-def our_network(network) -> Reader:
+def our_network(network: Network) -> Reader:
     """Of a network of `gala_tf.models`: logits, and the reduced maps of its scored layers."""
 
     def look(images, labels, image_index):
@@ -51,8 +48,7 @@ def any_classifier(network, maps: str, input_scaling: str = "none", **arguments)
         input_scaling: how pixels become the network's input, `saved_models.scale_input`.
         arguments: of `explanations.make_explainer`.
 
-    Raises:
-        ValueError: an unknown choice, or a map that the network does not have.
+    ValueError: an unknown choice, or a map that the network does not have.
     """
     explain = explanations.make_explainer(network, maps, **arguments)
 

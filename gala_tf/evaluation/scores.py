@@ -9,16 +9,12 @@ import math
 import os
 
 from gala_tf import metrics
-from gala_tf.data import clickmaps, eval_pipeline, files
+from gala_tf.data import clickmaps, eval_pipeline, files, map_operators
 from gala_tf.evaluation import naming, significance
 
 
 def accuracy_numbers(predictions) -> dict[str, float]:
-    """Top-1 and top-5 accuracy in 0..1, and mean cross-entropy in nats.
-
-    Args:
-        predictions: an `evaluator.Predictions`, here and below.
-    """
+    """Top-1 and top-5 accuracy in 0..1, and mean cross-entropy in nats."""
     return {
         "top1": float((predictions.rank < 1).mean()),
         "top5": float((predictions.rank < 5).mean()),
@@ -44,7 +40,7 @@ def block_sum(maps, size: int):
     Exact for integer maps where size divides h and w: ties stay ties.
     """
     vertical, horizontal = (
-        clickmaps.resample_matrix(side, size, 0.0, side, "area", dtype="float64").numpy()
+        map_operators.resample_matrix(side, size, 0.0, side, "area", dtype="float64").numpy()
         for side in maps.shape[1:]
     )
     return vertical @ maps.astype("float64") @ horizontal.T
@@ -94,11 +90,9 @@ def find_ceilings(data, sides) -> dict[int, dict]:
 
     Args:
         data: a `protocols.Data`; participants' maps are cut as the split's are.
-        sides: of the layers' maps.
 
-    Returns:
-        {side: {"value", "estimator", ...}}: the estimator's name, which goes wherever the value
-        goes, says what it is and on which grid and blur. `value` is None for no ceiling.
+    Returns {side: {"value", "estimator", ...}}: the estimator's name, which goes wherever the value
+    goes, says what it is and on which grid and blur. `value` is None for no ceiling.
     """
     if data.info.require_split(data.split).with_participants:
         ceilings = {}

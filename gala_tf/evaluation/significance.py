@@ -25,11 +25,8 @@ def mcnemar_exact(correct_a, correct_b) -> float:
     """Exact McNemar test that two classifiers err equally often: [N], [N] of 0 and 1 -> p.
 
     Images that one classifier gets right and the other wrong are heads or tails of a fair coin
-    under the null; p is the two-sided binomial probability, 1 where they never differ.
-    McNemar 1947.
-
-    Raises:
-        ValueError: other shapes, other values, or no images.
+    under the null; p is the two-sided binomial probability, 1 where they never differ. McNemar
+    1947. ValueError: other shapes, other values, or no images.
     """
     a, b = _paired("mcnemar_exact", correct_a, correct_b)
     for name, values in (("correct_a", a), ("correct_b", b)):
@@ -45,10 +42,8 @@ def permutation_paired(a, b, seed: int, permutations: int = PERMUTATIONS) -> flo
     """Permutation test that two networks' values have equal means: [N], [N], finite -> p.
 
     Under the null each image's two values may be exchanged, which flips the sign of its difference.
-    p = (1 + #{|sum of flipped differences| >= |sum|}) / (1 + permutations), never 0.
-
-    Raises:
-        ValueError: other shapes, no images, NaN, or no permutations.
+    p = (1 + #{|sum of flipped differences| >= |sum|}) / (1 + permutations), never 0. ValueError:
+    other shapes, no images, NaN, or no permutations.
     """
     a, b = _paired("permutation_paired", a, b)
     if permutations < 1:
@@ -70,11 +65,9 @@ def permutation_over_seeds(a, b, seed: int, permutations: int = PERMUTATIONS) ->
     """`permutation_paired` of means over seeds: [S_a, N], [S_b, N] -> p.
 
     Each image counts once, with the difference between the mean over the one network's seeds and
-    the mean over the other's. The null concerns the images drawn, given these trained networks;
-    it says nothing of seeds not trained, for which see `mean_interval_over_seeds`.
-
-    Raises:
-        ValueError: as `permutation_paired`; or not one row a seed.
+    the mean over the other's. The null concerns the images drawn, given these trained networks; it
+    says nothing of seeds not trained, for which see `mean_interval_over_seeds`. ValueError: as
+    `permutation_paired`; or not one row a seed.
     """
     a, b = np.asarray(a, float), np.asarray(b, float)
     if a.ndim != 2 or b.ndim != 2 or not len(a) or not len(b):
@@ -115,8 +108,7 @@ def bootstrap_interval(
 ) -> Interval:
     """Percentile bootstrap of the mean over images: [N] -> Interval. Efron 1979.
 
-    Raises:
-        ValueError: no values, NaN, another shape, or a level outside (0, 1).
+    ValueError: no values, NaN, another shape, or a level outside (0, 1).
     """
     values = _vector("bootstrap_interval", values)
     _check_level(level)
@@ -140,9 +132,7 @@ def mean_interval_over_seeds(values, level: float = 0.95) -> Interval:
     """Student's t interval of the mean over networks trained alike: [S] -> Interval.
 
     It tells of seeds not trained, under the usual assumption of normal values. Student 1908.
-
-    Raises:
-        ValueError: no values, NaN, another shape, or a level outside (0, 1).
+    ValueError: no values, NaN, another shape, or a level outside (0, 1).
     """
     values = _vector("mean_interval_over_seeds", values)
     _check_level(level)
@@ -158,8 +148,7 @@ def mean_interval_over_seeds(values, level: float = 0.95) -> Interval:
 def binomial_interval(successes: int, n: int, level: float = 0.95) -> Interval:
     """Wilson's score interval of a proportion; of none, NaN. Wilson 1927.
 
-    Raises:
-        ValueError: not 0 <= successes <= n, or a level outside (0, 1).
+    ValueError: not 0 <= successes <= n, or a level outside (0, 1).
     """
     _check_level(level)
     if not 0 <= successes <= n:
@@ -207,10 +196,7 @@ def expected_calibration_error(confidence, correct, bins: int = 15):
     Bins of equal width, (m/b, (m + 1)/b]; the error is the mean of |accuracy - confidence| over
     bins, weighted with their images. Guo et al. 2017, "On Calibration of Modern Neural Networks",
     eq. 3. Confidence is the largest softmax probability; where it is NaN, the image is in no bin,
-    and counted. NaN if no image is left.
-
-    Raises:
-        ValueError: other shapes, values out of range, or no bins.
+    and counted. NaN if no image is left. ValueError: other shapes, values out of range, or no bins.
     """
     name = "expected_calibration_error"
     confidence, correct = _paired(name, confidence, correct, finite=False)

@@ -31,8 +31,7 @@ def input_gradient(network, images, labels=None):
         images: [B, H, W, C] float.
         labels: [B] classes; None: each image's predicted class.
 
-    Returns:
-        [B, H, W, C] float32, signed.
+    Returns [B, H, W, C] float32, signed.
     """
     images = tf.cast(images, tf.float32)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -45,11 +44,9 @@ def saliency(gradients, reduction="max"):
     """|gradient| over channels: [B, H, W, C] -> [B, H, W] >= 0.
 
     Args:
-        gradients: of `input_gradient` or `smoothgrad`.
         reduction: a key of REDUCTIONS, by default as Xplique's Saliency.
 
-    Raises:
-        ValueError: an unknown reduction.
+    ValueError: an unknown reduction.
     """
     if reduction not in REDUCTIONS:
         raise ValueError(f"reduction must be one of {', '.join(REDUCTIONS)}; got {reduction!r}.")
@@ -68,16 +65,12 @@ def smoothgrad(
         network, images, labels: as for `input_gradient`. With `labels` None the class is the one
             predicted for the image itself, the same for all its copies.
         image_index: [B] ints, by default 0..B-1; place in a split, say.
-        seed: int.
         samples: number of copies, n; "little apparent change" above 50.
         noise: standard deviation / (maximum - minimum of the image); 0.1 to 0.2 in that paper.
         at_once: copies of an image that are computed side by side.
 
-    Returns:
-        [B, H, W, C] float32, signed: `saliency` makes a map of it, after the mean as in that paper.
-
-    Raises:
-        ValueError: `samples` or `at_once` below 1, or negative noise.
+    Returns [B, H, W, C] float32, signed: `saliency` makes a map of it, after the mean as in that
+    paper. ValueError: `samples` or `at_once` below 1, or negative noise.
     """
     check_smoothgrad(samples, noise, at_once)
     images = tf.cast(images, tf.float32)
@@ -120,9 +113,6 @@ def sample_noise(images, image_index, seed, copies, noise):
     """SmoothGrad's noise, [B, n, H, W, C]: normal, `noise` times each image's range of values.
 
     Args:
-        images: [B, H, W, C] float32.
-        image_index: [B] ints.
-        seed: int.
         copies: [n] ints, the numbers of the copies.
         noise: as for `smoothgrad`.
     """
@@ -154,8 +144,7 @@ def gradcam(layered, images, labels=None):
         layered: from `layer_network`; that work takes the last convolution, the default there.
         images, labels: as for `input_gradient`.
 
-    Returns:
-        [B, h, w] float32 >= 0, at the layer's size.
+    Returns [B, h, w] float32 >= 0, at the layer's size.
     """
     images = tf.cast(images, tf.float32)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -170,8 +159,7 @@ def gradcam(layered, images, labels=None):
 def attention_maps(outputs):
     """Reduced attention maps of one of our networks, {layer: [B, h, w]}, by column norms.
 
-    Raises:
-        ValueError: what the network returned has no attention with an extent in space.
+    ValueError: what the network returned has no attention with an extent in space.
     """
     volumes = _attention_volumes(outputs)
     return {name: losses.column_norm(volume)[..., 0] for name, volume in volumes.items()}
@@ -191,8 +179,7 @@ def _attention_volumes(outputs):
 def parse_kind(text):
     """ "gradcam:conv5" -> ("gradcam", "conv5"); (kind, None) without a layer.
 
-    Raises:
-        ValueError: an unknown kind, a layer where none fits, or none where one is needed.
+    ValueError: an unknown kind, a layer where none fits, or none where one is needed.
     """
     kind, colon, layer = text.partition(":")
     takes_layer = kind in ("activity", "gradcam")
@@ -215,13 +202,9 @@ def make_explainer(network, maps, *, reduction="max", target="true", **smoothgra
         target: whose score is explained, the "true" class's or the "predicted" one's.
         smoothgrad_arguments: `seed`, `samples`, `noise`, `at_once`, as for `smoothgrad`.
 
-    Returns:
-        explain(images [B, H, W, C], labels [B], image_index [B]) ->
-        (scores [B, K] float32, {name: map [B, h, w] float32}); `smoothgrad`'s noise alone depends
-        on `image_index`.
-
-    Raises:
-        ValueError: an unknown choice or layer, or a network that has no such map.
+    Returns explain(images [B, H, W, C], labels [B], image_index [B]) -> (scores [B, K] float32,
+    {name: map [B, h, w] float32}); `smoothgrad`'s noise alone depends on `image_index`. ValueError:
+    an unknown choice or layer, or a network that has no such map.
     """
     kind, layer = parse_kind(maps)
     if target not in ("true", "predicted"):

@@ -22,16 +22,11 @@ def export_network(
     """Writes `network` in both forms; each appears under its name only when it is whole.
 
     Args:
-        network: from `models.build_model`.
         class_names: K names, in the order of the logits.
         output_dir: where; made if need be, other files in it are left alone.
-        overwrite: replace what an earlier export left there.
 
-    Returns:
-        The paths written.
-
-    Raises:
-        ValueError: an output exists already, or the network has another number of classes.
+    Returns the paths written. ValueError: an output exists already, or the network has another
+    number of classes.
     """
     check_output(output_dir, overwrite)
     classes = network.output["logits"].shape[-1]

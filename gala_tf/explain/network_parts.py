@@ -6,14 +6,14 @@ B images, h w the size of a layer's output, C channels, K classes
 import keras
 import tensorflow as tf
 
+from gala_tf.data.contracts import Outputs, Tensor
 from gala_tf.explain import endings
 
 
 def class_scores(outputs):
     """[B, K] float32 of what a network returned.
 
-    Raises:
-        ValueError: a dict without "logits", or anything else that is not one tensor [B, K].
+    ValueError: a dict without "logits", or anything else that is not one tensor [B, K].
     """
     scores = outputs.get("logits") if isinstance(outputs, dict) else outputs
     if isinstance(scores, (list, tuple)) and len(scores) == 1:
@@ -91,8 +91,7 @@ def layer_network(network, layer):
         layer: name of a layer whose output has a height and a width, of an entry of the network's
             "attention" or "activity" outputs; or None: the last layer with a map of its own.
 
-    Raises:
-        ValueError: no such layer, or one without a map.
+    ValueError: no such layer, or one without a map.
     """
     if not getattr(network, "inputs", None):
         raise ValueError(
@@ -138,7 +137,7 @@ def has_map(volume) -> bool:
     return len(getattr(volume, "shape", ())) == 4 and volume.shape[1] != 1
 
 
-def scored_volumes(outputs) -> dict:
+def scored_volumes(outputs: Outputs) -> dict[str, Tensor]:
     """The volumes whose columns are compared with human maps, {layer: [B, H, W, C]}.
 
     Args:

@@ -13,8 +13,7 @@ INPUT_SCALING = {"none": None, "0..1": None, "-1..1": "tf", "caffe": "caffe", "t
 def load_model(path: str):
     """A saved Keras network; layers of `gala_tf` are known, code in the file is not run.
 
-    Raises:
-        ValueError: no such file, another format, layers that Keras does not know, or a Lambda.
+    ValueError: no such file, another format, layers that Keras does not know, or a Lambda.
     """
     if not path.endswith(".keras") or not tf.io.gfile.exists(path):
         raise ValueError(
@@ -40,8 +39,7 @@ def scale_input(images, scaling: str):
         scaling: a key of INPUT_SCALING. `caffe`: BGR, minus ImageNet's mean; `torch`: 0..1, minus
             ImageNet's mean, by its deviation; these two and -1..1 are keras.applications' own.
 
-    Raises:
-        ValueError: an unknown scaling.
+    ValueError: an unknown scaling.
     """
     if scaling not in INPUT_SCALING:
         raise ValueError(
@@ -61,8 +59,7 @@ def scale_input(images, scaling: str):
 def input_size(network, image_size: int) -> int:
     """Height = width of the network's input in pixels: its own, or where it has none, the flag's.
 
-    Raises:
-        ValueError: the two contradict each other, both are missing, or the input is no RGB square.
+    ValueError: the two contradict each other, both are missing, or the input is no RGB square.
     """
     shape = getattr(network, "input_shape", None) or (None, None, None, 3)
     if isinstance(shape, dict) and len(shape) == 1:

@@ -52,15 +52,10 @@ def build_model(
     Args:
         attention: a key of `layers.ATTENTION`.
         attention_units: which units get it: `stage3`, `all`, or a list of units.
-        reduction_ratio: r of the attention layers.
-        saliency_bias: initial bias of GALA's local saliency.
         depth, stage_blocks: the layout, by table or by hand.
         stage_widths: channels per stage; by default 64, 128, 256, 512.
-        width_multiplier: scales the widths.
-        resnet_arguments: passed to `resnet.build_resnet`.
 
-    Raises:
-        ValueError: an unknown attention or depth, or arguments `build_resnet` refuses.
+    ValueError: an unknown attention or depth, or arguments `build_resnet` refuses.
     """
     check_channels_last("build_model")
     if attention not in ATTENTION:

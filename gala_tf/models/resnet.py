@@ -44,8 +44,7 @@ def select_units(attention_units: str, stage_blocks: Sequence[int]) -> list[str]
             (`stage2,stage3_block6`).
         stage_blocks: units in each stage.
 
-    Raises:
-        ValueError: a name that is neither a stage nor a unit of this network.
+    ValueError: a name that is neither a stage nor a unit of this network.
     """
     names = unit_names(stage_blocks)
     wanted = [part.strip() for part in attention_units.split(",") if part.strip()]
@@ -101,14 +100,11 @@ def build_resnet(
     """A ResNet that returns its logits and, by name, what its attention looks at.
 
     Args:
-        unit: `bottleneck` or `basic`.
         stage_blocks: units in each stage; every stage after the first halves H and W.
         stage_widths: channels of each stage's inner convolutions, 4 times as many at a
             bottleneck's end.
         version: `v1` or `v2`, as drawn above.
         stem: a key of STEMS.
-        image_size: H = W of the input, in pixels.
-        num_classes: K.
         make_attention: layer name -> an attention layer (contract: `gala_tf.layers`), or None.
         attention_suffix: ends the names of the attention layers: `stage3_block1_<suffix>`.
         attention_units: which units have the slot (`select_units`).

@@ -62,10 +62,8 @@ def make_slots(devices: Sequence[str], workers: int = 0) -> list[Slot]:
     """The slots that jobs share: one a device, or `workers`, which then take turns on the devices.
 
     A device is `cpu:N` or `cpu:N-M`, cores, pinned by `taskset` where the system has it, and no
-    GPU; or `gpu:N` or `gpu:N-M`, CUDA devices. With none, nothing is pinned.
-
-    Raises:
-        ValueError: a device that cannot be read or is not there, or one that would stay idle.
+    GPU; or `gpu:N` or `gpu:N-M`, CUDA devices. With none, nothing is pinned. ValueError: a device
+    that cannot be read or is not there, or one that would stay idle.
     """
     if workers < 0 or 0 < workers < len(devices):
         raise ValueError(
@@ -114,12 +112,8 @@ def run_all(
         outcome: (job, exit status) -> whether it succeeded, and words on it.
         say: takes a line of progress.
 
-    Returns:
-        Names of the jobs that failed.
-
-    Raises:
-        Stopped: SIGINT, SIGTERM or SIGHUP came. The processes were asked to end, and ended after
-            STOP_SECONDS.
+    Returns names of the jobs that failed. Stopped: SIGINT, SIGTERM or SIGHUP came. The processes
+    were asked to end, and ended after STOP_SECONDS.
     """
     waiting, running, failed = list(jobs), {}, []  # running: {number of the slot: (job, process)}
 

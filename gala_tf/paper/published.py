@@ -51,10 +51,8 @@ FIGURE_7_ROW = "gala_clickmaps"
 def row_of(run_config) -> str:
     """The key in ROWS of the network that a `Config` describes.
 
-    Its size does not matter: a miniature of GALA-ResNet-50 is in its row.
-
-    Raises:
-        ValueError: the paper has no such network.
+    Its size does not matter: a miniature of GALA-ResNet-50 is in its row. ValueError: the paper has
+    no such network.
     """
     has_maps = run_config.map_loss_weight > 0
     deciding = ("attention", "map_source", "map_target") if has_maps else ("attention",)
@@ -139,8 +137,7 @@ def values() -> tuple[Value, ...]:
 def table(number: int) -> dict[str, dict[str, float]]:
     """{row key: {metric: value}} of one table, the paper's own networks, in the paper's order.
 
-    Raises:
-        ValueError: there is no such table.
+    ValueError: there is no such table.
     """
     tables = document()["tables"]
     if str(number) not in tables:

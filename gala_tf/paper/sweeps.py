@@ -45,14 +45,10 @@ def expand(
 
     Args:
         base: flags that all runs share; its `map_loss_weight` is that of the rows with maps.
-        row_keys: of ROWS.
         lambdas: weights of the map loss, for FIGURE_7_ROW.
-        seeds: of initial weights, shuffling and augmentation.
-        root: directory of the runs, local or gs://.
 
-    Raises:
-        ValueError: an unknown row, something twice, nothing to run, or rows with maps on a base
-            without; names the flag.
+    ValueError: an unknown row, something twice, nothing to run, or rows with maps on a base
+    without; names the flag.
     """
     if not root:
         raise ValueError("--runs is not set: name the directory for the runs.")
@@ -153,8 +149,7 @@ def check_flags(runs: Sequence[PlannedRun]) -> None:
 def prepare_data(unfinished: Sequence[PlannedRun], begun: Sequence[PlannedRun]) -> None:
     """Builds the data set, if it may be, before runs start that would each build it; checks it.
 
-    Raises:
-        ValueError: no data set, or another than the one that a run of the sweep began with.
+    ValueError: no data set, or another than the one that a run of the sweep began with.
     """
     # What is checked depends on the run only through whether it has maps.
     kinds = {run.config.map_loss_weight > 0: run for run in unfinished}

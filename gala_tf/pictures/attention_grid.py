@@ -42,11 +42,8 @@ def attention_grid(
         captions: N lines below the rows.
         layer_titles: {layer: title}, one or two lines, the second one faint; default its name.
 
-    Returns:
-        [H, W, 3] uint8.
-
-    Raises:
-        ValueError: shapes, or the numbers of images, maps and captions, do not agree.
+    Returns [H, W, 3] uint8. ValueError: shapes, or the numbers of images, maps and captions, do not
+    agree.
     """
     _check_grid(images, human_maps, layer_maps, captions)
     titles = ["image", "human map", *((layer_titles or {}).get(name, name) for name in layer_maps)]
@@ -120,18 +117,11 @@ def predictions_grid(images, predictions, places, class_names, layers=None, titl
     """The picture of some images of a split, with their true classes and the network's answers.
 
     Args:
-        images: [N, S, S, 3] uint8, the images of `places`.
         predictions: an `evaluator.Predictions`.
         places: of those images in the split, an index array or a slice.
-        class_names: K names.
         layers: names of the layers shown; default: first, third and last.
-        titles: {layer: title} as for `attention_grid`.
 
-    Returns:
-        [H, W, 3] uint8.
-
-    Raises:
-        ValueError: a layer that has no map.
+    Returns [H, W, 3] uint8. ValueError: a layer that has no map.
     """
     layers = choose_layers(predictions.maps, layers)
     has_clickmap = predictions.has_clickmap[places][:, None, None]  # [N, 1, 1]

@@ -70,13 +70,10 @@ def overlay(image, attention, side, message=""):
     The map is stretched from its own minimum and maximum over the whole colour scale.
 
     Args:
-        image: uint8 [S, S, 3].
         attention: [h, w]; where it is not finite, or constant, the panel says so.
-        side: P.
         message: said instead of "constant map".
 
-    Returns:
-        A Pillow image P x P.
+    Returns a Pillow image P x P.
     """
     if reason := _why_not(attention, message):
         return _with_message(image, side, reason)
@@ -122,10 +119,8 @@ def difference_panel(image, difference, side):
     networks look nearly equal.
 
     Args:
-        image: uint8 [S, S, 3].
         difference: [h, w] in -1...1, the ends being the full colours; all zero, or not finite:
             the panel says so.
-        side: P.
     """
     if not np.isfinite(difference).all():
         return _with_message(image, side, "not finite")
@@ -196,9 +191,6 @@ def draw_scale(canvas, right, middle, font, colors, low, high):
     """A colour scale that ends at `right`, with a text at each end; returns where it begins.
 
     Args:
-        canvas: a Pillow image.
-        right, middle: pixels.
-        font: from `fonts`.
         colors: [width, 3], 0..255, from left to right.
         low, high: what the ends mean.
     """

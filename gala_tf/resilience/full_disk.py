@@ -37,10 +37,8 @@ def keep_trying(
 
     `write` leaves nothing half-written behind when it fails. `hurried` says whether to give up
     after one more attempt, since the process must end. The error names `what` could not be written,
-    the free space of the `directory`, and, in a sentence, what is `left`.
-
-    Raises:
-        StorageError: it failed to the end. Errors that are not about storage pass as they are.
+    the free space of the `directory`, and, in a sentence, what is `left`. StorageError: it failed
+    to the end. Errors that are not about storage pass as they are.
     """
     deadline = time.monotonic() + patience
     while True:

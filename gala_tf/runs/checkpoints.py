@@ -70,9 +70,7 @@ class Checkpoints:
         """Restores the newest checkpoint that can be read; returns its facts, or None for none.
 
         One that is damaged is named in the log and left in place, and the one before it is taken.
-
-        Raises:
-            ValueError: there are checkpoints, and none can be read.
+        ValueError: there are checkpoints, and none can be read.
         """
         found = complete(self.directory)
         for path in _unfinished(self.directory):
@@ -170,8 +168,7 @@ def check_files(path: str, facts: dict) -> None:
 def read_weights(model, directory: str) -> dict:
     """Reads the newest checkpoint's weights into `model`, without an optimizer; returns its facts.
 
-    Raises:
-        ValueError: there is none, it is damaged, or it is of another network.
+    ValueError: there is none, it is damaged, or it is of another network.
     """
     found = complete(directory)
     if not found:

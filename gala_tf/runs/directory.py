@@ -35,8 +35,7 @@ DATASET_FILE = places.RUN_DATASET
 def check(run_config: config.Config, info: dataset_info.DatasetInfo) -> None:
     """Makes sure that a run in `model_dir`, if there is one, is this one. Writes nothing.
 
-    Raises:
-        ValueError: the run there had other flags, or another data set; names each.
+    ValueError: the run there had other flags, or another data set; names each.
     """
     flags_path = os.path.join(run_config.model_dir, FLAGS_FILE)
     if not tf.io.gfile.exists(flags_path) or run_config.allow_flag_changes:
@@ -112,8 +111,7 @@ class OpenRun:
         Args:
             which: `best` (highest validation top-1, the paper's choice) or `newest`.
 
-        Raises:
-            ValueError: no checkpoint, a damaged one, or one of another network.
+        ValueError: no checkpoint, a damaged one, or one of another network.
         """
         network = build_network(self.config, self.info.num_classes)
         facts = checkpoints.read_weights(network, os.path.join(self.model_dir, WEIGHTS[which]))
@@ -127,8 +125,7 @@ def open_run(model_dir: str, overrides: tuple[str, ...] = (), weights: str = "")
         overrides: flags that differ from the run's, `--name=value` each.
         weights: `best`, `newest` (`OpenRun.with_weights`), or empty: no network.
 
-    Raises:
-        ValueError: there is no run, or no such weights.
+    ValueError: there is no run, or no such weights.
     """
     path = os.path.join(model_dir, FLAGS_FILE)
     if not tf.io.gfile.exists(path):

@@ -47,8 +47,7 @@ class MetricLog:
     def write(self, step: int, kind: str, numbers: dict[str, float]) -> None:
         """Records `numbers` (name -> value) of `step`; what is not finite is left out.
 
-        Raises:
-            OSError, tf.errors.OpError: `metrics.jsonl` cannot be written, and is as it was.
+        OSError, tf.errors.OpError: `metrics.jsonl` cannot be written, and is as it was.
         """
         numbers = {name: value for name, value in numbers.items() if math.isfinite(value)}
         files.append(self.path, json.dumps({"step": step, "kind": kind, **numbers}) + "\n")

@@ -44,8 +44,7 @@ def main(request: dict) -> None:
 def topology_devices(topology: str) -> list:
     """The devices of `v3:2x2x1`, or of `v4:2x2x2:megacore`, whose chips are one device each.
 
-    Raises:
-        ValueError: libtpu knows no such topology.
+    ValueError: libtpu knows no such topology.
     """
     from jax.experimental import topologies
 
@@ -88,14 +87,11 @@ def compile_module(serialized: bytes, sizes: dict, devices: list) -> dict:
     """Compiles for `devices`, one replica each.
 
     Args:
-        serialized: an HLO module.
         sizes: {"variables", "outputs"}: parameter i up to `variables` gives its memory to result
             `outputs` + i.
-        devices: from `topology_devices`.
 
-    Returns:
-        {"compiles", "seconds", "process_bytes"}, with memory (bytes a core), `flops` and
-        `bytes_accessed` (a core and step) where it compiles, else `error`, `needed`, `available`.
+    Returns {"compiles", "seconds", "process_bytes"}, with memory (bytes a core), `flops` and
+    `bytes_accessed` (a core and step) where it compiles, else `error`, `needed`, `available`.
     """
     import jax
     import numpy as np

@@ -89,8 +89,7 @@ class Environment:
 def find(directory: Path) -> Environment | None:
     """The environment in `directory`, or None where there is no Python.
 
-    Raises:
-        ValueError: it lacks packages, or has others than PINNED.
+    ValueError: it lacks packages, or has others than PINNED.
     """
     environment = Environment(Path(directory))
     if not environment.python.exists():
@@ -121,8 +120,7 @@ def find(directory: Path) -> Environment | None:
 def make(directory: Path) -> Environment:
     """Makes the environment: downloads about 0.9 GB once.
 
-    Raises:
-        ValueError: it could not be made; the message ends with what pip said.
+    ValueError: it could not be made; the message ends with what pip said.
     """
     directory = Path(directory)
     print(f"making a virtual environment of 2.6 GB in {directory}, once ...", flush=True)

@@ -23,20 +23,13 @@ class Shape:
 
 @dataclasses.dataclass(frozen=True)
 class Instruction:
-    """One instruction.
+    """One instruction."""
 
-    Attributes:
-        opcode: `add`, `convolution`, ...
-        shapes: of its result: one, or several for a tuple.
-        operands: shapes of its operands; a tuple's, flat.
-        attributes: the text after the operands.
-        operation, node: the TensorFlow operation it is from, type and name; may be empty.
-    """
-
-    opcode: str
-    shapes: tuple[Shape, ...]
-    operands: tuple[Shape, ...]
-    attributes: str
+    opcode: str  # `add`, `convolution`,
+    shapes: tuple[Shape, ...]  # of its result: one, or several for a tuple
+    operands: tuple[Shape, ...]  # shapes of its operands; a tuple's, flat
+    attributes: str  # the text after the operands
+    # Operation, node: the TensorFlow operation it is from, type and name; may be empty
     operation: str
     node: str
 
@@ -86,8 +79,7 @@ def instructions(text: str) -> Iterator[Instruction]:
 def multiply_adds(instruction: Instruction) -> int:
     """Multiply-adds of a `dot` or a `convolution`; products with padding do not count.
 
-    Raises:
-        ValueError: another instruction.
+    ValueError: another instruction.
     """
     if instruction.opcode == "dot":
         contracted = [int(i) for i in instruction.attribute("lhs_contracting_dims").split(",") if i]

@@ -27,35 +27,22 @@ TOLERATED_SHARE = 0.01
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """One operation that breaks a rule.
+    """One operation that breaks a rule."""
 
-    Attributes:
-        rule: one of RULES.
-        operation, node: of TensorFlow, type and name.
-        detail: what it does, in the words of the module.
-        share: of all multiply-adds of the step; 0 where it is no matrix product.
-    """
-
-    rule: str
-    operation: str
+    rule: str  # one of RULES
+    operation: str  # operation, node: of TensorFlow, type and name
     node: str
-    detail: str
-    share: float = 0.0
+    detail: str  # what it does, in the words of the module
+    share: float = 0.0  # of all multiply-adds of the step; 0 where it is no matrix product
 
 
 @dataclasses.dataclass(frozen=True)
 class Lint:
-    """All findings of a step.
+    """All findings of a step."""
 
-    Attributes:
-        findings: in the order of the module.
-        shares: {element types of the operands: share of all multiply-adds}.
-        multiply_adds: of the step.
-    """
-
-    findings: tuple[Finding, ...]
-    shares: dict[str, float]
-    multiply_adds: int
+    findings: tuple[Finding, ...]  # in the order of the module
+    shares: dict[str, float]  # {element types of the operands: share of all multiply-adds}
+    multiply_adds: int  # of the step
 
     @property
     def faults(self) -> dict[str, list[Finding]]:

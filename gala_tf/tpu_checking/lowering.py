@@ -72,9 +72,8 @@ def lower(pure_step, platform: str = "TPU"):
         pure_step: a `pure_step.PureStep`.
         platform: "TPU" (needs the tensorflow-tpu build) or "CPU".
 
-    Returns:
-        (text, serialised module, {"variables", "outputs", "variable_bytes"}): parameter i of the
-        module, up to `variables`, is a variable, and result `outputs` + i its new value.
+    Returns (text, serialised module, {"variables", "outputs", "variable_bytes"}): parameter i of
+    the module, up to `variables`, is a variable, and result `outputs` + i its new value.
     """
     count = len(pure_step.variables)
 
@@ -97,10 +96,6 @@ def dynamic_operations(graph, names) -> list[dict]:
     """Operations whose outputs have dimensions that tracing does not know, in order.
 
     What they come from comes first. Each {"operation", "node", "shape"}.
-
-    Args:
-        graph: of a traced step.
-        names: the operations that count (`PureStep.operations`).
     """
     found = []
     for operation in graph.get_operations():

@@ -29,9 +29,8 @@ class PureStep:
         outputs: how many it has.
         operations: names of the operations of the traced graph that it keeps.
 
-    Raises:
-        NotPureError: a resource that is no variable (a lookup table, a random generator), or an
-            operation on a variable that neither reads nor assigns, such as a loop that takes it in.
+    NotPureError: a resource that is no variable (a lookup table, a random generator), or an
+    operation on a variable that neither reads nor assigns, such as a loop that takes it in.
     """
 
     def __init__(self, function):
@@ -92,9 +91,8 @@ def _without_resources(graph, holders, placeholders):
         holders: names of the placeholders that stand for variables.
         placeholders: names of all of them.
 
-    Returns:
-        (GraphDef, names of the tensors that hold the variables' values at the end); it refers to
-        `<holder>:0` for a variable's value at the beginning.
+    Returns (GraphDef, names of the tensors that hold the variables' values at the end); it refers
+    to `<holder>:0` for a variable's value at the beginning.
     """
     pure = tf.compat.v1.GraphDef()
     pure.library.CopyFrom(graph.as_graph_def().library)

@@ -80,10 +80,8 @@ class TracedStep:
 def trace(name: str, run_config: config.Config, replicas: int, num_classes: int) -> TracedStep:
     """The graph of a step, one of `verdicts.STEPS`, as one of `replicas` cores gets it.
 
-    `num_classes` is of a data set that is not there; one that is says so itself.
-
-    Raises:
-        ValueError: flags or data set that training would refuse, too.
+    `num_classes` is of a data set that is not there; one that is says so itself. ValueError: flags
+    or data set that training would refuse, too.
     """
     run_config = dataclasses.replace(run_config, tpu="local", cpu_devices=1)
     strategy = OneCore(replicas)

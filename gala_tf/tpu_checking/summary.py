@@ -33,8 +33,7 @@ CHIPS = {
 def chip_of(topology: str) -> Chip:
     """The chip of `v3:2x2x1`, generation before the colon, chips in each direction after it.
 
-    Raises:
-        ValueError: a generation that is not in CHIPS, or another form.
+    ValueError: a generation that is not in CHIPS, or another form.
     """
     generation, colon, _ = topology.partition(":")
     if generation not in CHIPS or not colon:

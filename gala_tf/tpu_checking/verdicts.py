@@ -84,8 +84,7 @@ def lower(
 ) -> Lowered:
     """Stage 1, in a process of its own: some dynamic shapes end it.
 
-    Raises:
-        ValueError: it failed for a reason that is not the step's: flags, or the environment.
+    ValueError: it failed for a reason that is not the step's: flags, or the environment.
     """
     with tempfile.TemporaryDirectory() as directory:
         base = Path(directory) / step
@@ -108,11 +107,7 @@ def lower(
 
 
 def what_stopped(facts: dict, process) -> str | None:
-    """The name of what stopped stage 1, or None.
-
-    Raises:
-        ValueError: it is nothing about the step.
-    """
+    """The name of what stopped stage 1, or None; ValueError: it is nothing about the step."""
     error, dynamic = facts.get("error"), facts.get("dynamic", [])
     if facts.get("stage") == "done":
         return None
@@ -141,11 +136,7 @@ def what_stopped(facts: dict, process) -> str | None:
 
 
 def describe_topology(environment: Environment, topology: str, kept: Cache) -> dict:
-    """What `compiling.describe` finds.
-
-    Raises:
-        ValueError: libtpu knows no such topology.
-    """
+    """What `compiling.describe` finds; ValueError: libtpu knows no such topology."""
     name = key("", topology=topology, versions=PINNED, form=FORM)
     return _kept(kept, name, lambda: _stage2(environment, {"topology": topology}))
 
@@ -153,8 +144,7 @@ def describe_topology(environment: Environment, topology: str, kept: Cache) -> d
 def compile_step(environment: Environment, lowered: Lowered, topology: str, kept: Cache) -> dict:
     """What `compiling.compile_module` finds, and `key`, under which it is kept.
 
-    Raises:
-        ValueError: the process failed for another reason than the module.
+    ValueError: the process failed for another reason than the module.
     """
     facts = lowered.facts
     sizes = {name: facts[name] for name in ("variables", "outputs")}

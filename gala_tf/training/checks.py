@@ -15,10 +15,8 @@ from gala_tf.training import plan
 def prepare_data(run_config: config.Config, hosts: int = 1) -> dataset_info.DatasetInfo:
     """The data set's sidecar, once its shards are known to be there; built first if it may be.
 
-    Each of `hosts` machines does this for itself.
-
-    Raises:
-        ValueError: no data set, a damaged one, or one that contradicts the flags.
+    Each of `hosts` machines does this for itself. ValueError: no data set, a damaged one, or one
+    that contradicts the flags.
     """
     data_dir = run_config.data_dir
     if not data_dir:
@@ -139,8 +137,7 @@ def check_jit_compile(run_config: config.Config, replicas: int) -> None:
 def supervised_sizes(network, run_config: config.Config) -> dict[str, int]:
     """{layer: map side in pixels} of the volumes that maps supervise; empty without supervision.
 
-    Raises:
-        ValueError: maps should supervise attention, and there is none with an extent in space.
+    ValueError: maps should supervise attention, and there is none with an extent in space.
     """
     if run_config.map_loss_weight == 0:
         return {}

@@ -21,8 +21,7 @@ from gala_tf.training.run import Run, begin, evaluate_best
 def train_and_evaluate(run_config: config.Config) -> dict:
     """Trains as `run_config` says, keeps the best weights, and evaluates them.
 
-    Returns:
-        {"validation": numbers of the last validation, "test": results of --test_split, if any}.
+    Returns {"validation": numbers of the last validation, "test": results of --test_split, if any}.
 
     Raises:
         ValueError: flags, data and hardware contradict each other; before anything costly. Or a

@@ -37,10 +37,8 @@ def make_plan(
     """How many steps there are and when to validate.
 
     `replicas` devices share a batch; `hosts` machines feed them, each from its own shards.
-
-    Raises:
-        ValueError: the batch does not divide by the replicas, or is larger than the split; the
-            split has not a shard for each host; steps to profile lie after the end.
+    ValueError: the batch does not divide by the replicas, or is larger than the split; the split
+    has not a shard for each host; steps to profile lie after the end.
     """
     batch = run_config.global_batch_size
     if batch % replicas:
@@ -73,8 +71,7 @@ def make_plan(
 def examples_by_host(info: dataset_info.DatasetInfo, split: str, hosts: int) -> list[int]:
     """How many examples of a split each host has to itself: host i reads shards i, i + hosts, ...
 
-    Raises:
-        ValueError: a host would have none.
+    ValueError: a host would have none.
     """
     counts = [shard.examples for shard in info.require_split(split).shards]
     by_host = [sum(counts[host::hosts]) for host in range(hosts)]

@@ -54,8 +54,7 @@ class State:
 def begin(run_config: config.Config) -> Run:
     """Checks everything before it builds anything, and writes only once all is built.
 
-    Raises:
-        ValueError: flags, data and hardware contradict each other, or the run in `--model_dir`.
+    ValueError: flags, data and hardware contradict each other, or the run in `--model_dir`.
     """
     group = cluster.from_environment()  # several machines, or None
     if not run_config.model_dir:

@@ -6,6 +6,7 @@ from typing import Any
 
 from gala_tf import config
 from gala_tf.data import clickmaps, dataset_info, input_pipeline
+from gala_tf.data.contracts import Strategy
 from gala_tf.distribution import strategy as strategies
 from gala_tf.runs import directory
 from gala_tf.training import checks, optimizers, plan, schedules, step
@@ -28,14 +29,13 @@ class Session:
     average_statistics: Callable
 
 
-def build_session(run_config: config.Config, info: dataset_info.DatasetInfo, strategy) -> Session:
+def build_session(
+    run_config: config.Config, info: dataset_info.DatasetInfo, strategy: Strategy
+) -> Session:
     """Builds network, optimizer and steps, every variable in the strategy's scope.
 
-    From here on the process keeps the memory that it frees.
-
-    Raises:
-        ValueError: the batch does not divide by the replicas, the flags describe no network, or
-            maps have nothing to supervise.
+    From here on the process keeps the memory that it frees. ValueError: the batch does not divide
+    by the replicas, the flags describe no network, or maps have nothing to supervise.
     """
     strategies.keep_freed_memory()
     replicas = strategy.num_replicas_in_sync

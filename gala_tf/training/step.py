@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from gala_tf import losses, models
-from gala_tf.data import clickmaps, preprocessing
+from gala_tf.data import map_operators, preprocessing
+from gala_tf.data.contracts import Batch, Network, Outputs
 from gala_tf.layers import BatchNorm
 from gala_tf.training.step_vector import Layout, Parts
 
@@ -43,7 +44,7 @@ class Objective:
     weight_decay: float  # of half the sum of squares of the kernels
     label_smoothing: float  # mass moved from the true class to all
 
-    def terms(self, outputs, batch, kernels) -> Terms:
+    def terms(self, outputs: Outputs, batch: Batch, kernels) -> Terms:
         """What the step minimises, from the network's outputs and the variables that decay."""
         entropies = losses.cross_entropy(outputs["logits"], batch["label"], self.label_smoothing)
         cross_entropy = tf.reduce_sum(entropies) / self.global_batch_size
@@ -58,12 +59,12 @@ class Objective:
 
     def _map_loss(self, volume, batch, size):
         # The batch's maps are as fine as the finest layer.
-        clickmap = clickmaps.resize_maps(batch["clickmap"], size, self.map_resize)
+        clickmap = map_operators.resize_maps(batch["clickmap"], size, self.map_resize)
         distances = losses.clickmap_loss(volume, clickmap, batch["has_clickmap"])  # [b]
         return tf.reduce_sum(distances) / self.global_batch_size
 
 
-def make_replica_step(network, optimizer, objective: Objective) -> tuple[Callable, Layout]:
+def make_replica_step(network: Network, optimizer, objective: Objective) -> tuple[Callable, Layout]:
     """(replica_step, layout): one training step of one replica, and what its vector holds.
 
     `optimizer` is built, and expects gradients summed over replicas (`optimizers`).
@@ -75,7 +76,7 @@ def make_replica_step(network, optimizer, objective: Objective) -> tuple[Callabl
     norms = [layer for layer in network.layers if isinstance(layer, BatchNorm)]
     layout = _layout(network, norms, objective)
 
-    def replica_step(batch):
+    def replica_step(batch: Batch):
         with tf.GradientTape() as tape:
             images = preprocessing.mirror(batch["image"], batch["mirrored"])
             outputs = network(images, training=True)

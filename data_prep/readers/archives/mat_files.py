@@ -20,12 +20,9 @@ def read_gaze(path: str, field: str) -> list[np.ndarray]:
     Args:
       field: "fixations", or "location" of the mouse.
 
-    Returns:
-      A float64 [N, 2] an observer, (x, y) counted from 1; N may be 0.
-
-    Raises:
-      BadImageError: missing, no MAT file of version 5, too large, without gaze.<field>, or points
-        that are not finite numbers [N, 2].
+    Returns a float64 [N, 2] an observer, (x, y) counted from 1; N may be 0. BadImageError: missing,
+    no MAT file of version 5, too large, without gaze.<field>, or points that are not finite numbers
+    [N, 2].
     """
     gaze = _load(path)
     if gaze.dtype.names is None or field not in gaze.dtype.names:

@@ -27,15 +27,10 @@ def read_arrays(data: bytes, limits: dict[str, int], name: str) -> dict[str, np.
     """Some arrays of an NPZ file.
 
     Args:
-      data: the file.
       limits: array -> the most bytes of values it may have.
-      name: for messages.
 
-    Returns:
-      Array -> its values, read-only, dtype and shape as stored.
-
-    Raises:
-      BadImageError: no NPZ file, an array missing, too large, cut off, or of Python objects.
+    Returns array -> its values, read-only, dtype and shape as stored. BadImageError: no NPZ file,
+    an array missing, too large, cut off, or of Python objects.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:

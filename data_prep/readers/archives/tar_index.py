@@ -24,17 +24,11 @@ _HARMLESS_PAX = ("mtime", "atime", "ctime", "uid", "gid", "uname", "gname", "com
 
 
 class TarEntry(NamedTuple):
-    """A plain file in a tar.
+    """A plain file in a tar."""
 
-    Attributes:
-      name: as stored, checked: relative, with "/", without ".." or control characters.
-      offset: of its data, in bytes from the start of the outermost file.
-      size: in bytes.
-    """
-
-    name: str
-    offset: int
-    size: int
+    name: str  # as stored, checked: relative, with "/", without ".." or control characters
+    offset: int  # of its data, in bytes from the start of the outermost file
+    size: int  # in bytes
 
 
 def entries(path: str, inside: TarEntry | None = None) -> Iterator[TarEntry]:
@@ -44,9 +38,8 @@ def entries(path: str, inside: TarEntry | None = None) -> Iterator[TarEntry]:
       path: local or gs://, not compressed.
       inside: an entry of it that is itself a tar; None for the file itself.
 
-    Raises:
-      ValueError: cut off, damaged, compressed, or with an entry that has no business there; names
-        tar and entry.
+    ValueError: cut off, damaged, compressed, or with an entry that has no business there; names tar
+    and entry.
     """
     tar = f"{path!r}" if inside is None else f"{path!r}, its entry {inside.name!r}"
     with open_binary(path, buffering=0) as file:
@@ -83,8 +76,7 @@ def entries(path: str, inside: TarEntry | None = None) -> Iterator[TarEntry]:
 def read_entry(path: str, offset: int, size: int, name: str) -> bytes:
     """The data of one entry; `name` for the message.
 
-    Raises:
-      BadImageError: the file has become shorter.
+    BadImageError: the file has become shorter.
     """
     with open_binary(path, buffering=0) as file:
         data = _read_at(file, offset, size)

@@ -47,8 +47,7 @@ def _damaged(path, why):
 def members(path: str) -> Iterator[Member]:
     """The members of a zip file in the order of its directory; their data are not read.
 
-    Raises:
-      DamagedZipError: no directory, or not the number of entries it should have.
+    DamagedZipError: no directory, or not the number of entries it should have.
     """
     file_size = tf.io.gfile.stat(path).length
     with tf.io.gfile.GFile(path, "rb") as file:

@@ -54,25 +54,17 @@ _TRUE, _FALSE = {"true", "t", "1", "1.0"}, {"false", "f", "0", "0.0", ""}
 
 
 class Submission(NamedTuple):
-    """One participant's clicks on one image.
+    """One participant's clicks on one image."""
 
-    Attributes:
-      where: file and row, for messages.
-      image_path: as the file has it; a name to look up, never a path to open.
-      clicks: (x, y) in the order of clicking; may be outside the image, or not finite.
-      user: whose.
-      timestamp: seconds; None if the file does not say.
-      catch_score: share of catch trials passed, NaN if empty; None if the file does not say.
-      mobile: whether on a phone; None if the file does not say.
-    """
-
-    where: str
-    image_path: str
+    where: str  # file and row, for messages
+    image_path: str  # as the file has it; a name to look up, never a path to open
+    # (x, y) in the order of clicking; may be outside the image, or not finite
     clicks: tuple[tuple[float, float], ...]
-    user: str
-    timestamp: float | None = None
+    user: str  # whose
+    timestamp: float | None = None  # seconds; None if the file does not say
+    # Share of catch trials passed, NaN if empty; None if the file does not say
     catch_score: float | None = None
-    mobile: bool | None = None
+    mobile: bool | None = None  # whether on a phone; None if the file does not say
 
 
 class BadRowError(ValueError):
@@ -126,9 +118,7 @@ def read_csv(path: str) -> Iterator[Submission | BadRowError]:
     """The submissions of a CSV file, local or gs://, in its order.
 
     A row that cannot be understood comes as an error, not raised, so that the caller can count it.
-
-    Raises:
-      ValueError: not UTF-8 text, no rows, or a column is missing.
+    ValueError: not UTF-8 text, no rows, or a column is missing.
     """
     with tf.io.gfile.GFile(path, "r") as file:
         reader = csv.reader(file, strict=True)

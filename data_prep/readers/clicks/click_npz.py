@@ -92,10 +92,8 @@ def read_npz(path: str) -> Iterator[Submission | BadRowError]:
     """The submissions of an NPZ file, local or gs://, in its order.
 
     A row that cannot be understood comes as an error, not raised, so that the caller can count it.
-
-    Raises:
-      ClicksFileError: not an NPZ file, damaged, a column missing, of the wrong type or length, or
-        of Python objects.
+    ClicksFileError: not an NPZ file, damaged, a column missing, of the wrong type or length, or of
+    Python objects.
     """
     try:
         with contextlib.ExitStack() as stack:

@@ -43,45 +43,30 @@ DELETE FROM submissions WHERE image IN (
 
 @dataclass(frozen=True)
 class Filters:
-    """Which submissions and clicks count; the defaults are the published pipeline's.
+    """Which submissions and clicks count; the defaults are the published pipeline's."""
 
-    Attributes:
-      min_catch_score: least share of catch trials passed; 0 takes all.
-      exclude_mobile: leave out submissions from phones.
-      first_submission_only: of each person and image; by time stamp, else by order of rows.
-      min_clicks: least clicks of a submission; 2 leaves out empty ones and single clicks.
-      max_clicks: keep the first so many of a submission; 0 keeps all.
-      min_participants: least submissions of an image that are left.
-      side: if not None, clicks are in a square of this side, and a bubble of `bubble_side` that
-        does not touch it is no click.
-      bubble_side: pixels of that frame.
-    """
-
-    min_catch_score: float = 0.95
-    exclude_mobile: bool = True
+    min_catch_score: float = 0.95  # least share of catch trials passed; 0 takes all
+    exclude_mobile: bool = True  # leave out submissions from phones
+    # Of each person and image; by time stamp, else by order of rows
     first_submission_only: bool = True
-    min_clicks: int = 2
-    max_clicks: int = 0
-    min_participants: int = 1
+    min_clicks: int = 2  # least clicks of a submission; 2 leaves out empty ones and single clicks
+    max_clicks: int = 0  # keep the first so many of a submission; 0 keeps all
+    min_participants: int = 1  # least submissions of an image that are left
+    # If not None, clicks are in a square of this side, and a bubble of `bubble_side` that does not
+    # touch it is no click
     side: int | None = None
-    bubble_side: int = 14
+    bubble_side: int = 14  # pixels of that frame
 
 
 @dataclass(frozen=True)
 class ImageClicks:
-    """An image with what is left of its submissions.
+    """An image with what is left of its submissions."""
 
-    Attributes:
-      path: relative to the images' folder; class_name and split None if unknown.
-      clicks: JSON [[[x, y], ...], ...], one list a submission, in the order of the file.
-      participants: how many.
-    """
-
-    path: str
+    path: str  # relative to the images' folder; class_name and split None if unknown
     class_name: str | None
     split: str | None
-    clicks: str
-    participants: int
+    clicks: str  # JSON [[[x, y], ...], ...], one list a submission, in the order of the file
+    participants: int  # how many
 
 
 def touches(x: float, y: float, side: int, height: int, width: int) -> bool:

@@ -132,9 +132,8 @@ class _Window:
 def elements(path: str, keys: tuple[str, ...]) -> Iterator[tuple[str, dict]]:
     """The elements of the arrays `keys` of a JSON object, in the file's order; local or gs://.
 
-    Raises:
-      ValueError: missing, not UTF-8, not JSON, cut off, no object at the top, or elements that are
-        no objects.
+    ValueError: missing, not UTF-8, not JSON, cut off, no object at the top, or elements that are no
+    objects.
     """
     if not tf.io.gfile.exists(path):
         raise ValueError(f"{path!r} does not exist. Expected a JSON file in COCO's format.")

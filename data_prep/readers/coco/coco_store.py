@@ -64,9 +64,8 @@ class AnnotationStore:
         Args:
           keep: (annotation, "file, annotation id") -> what to keep of it; None leaves it out.
 
-        Raises:
-          ValueError: see `elements`; ids missing, not whole numbers or double; annotations of
-            images or categories that the file does not list; images without name or size.
+        ValueError: see `elements`; ids missing, not whole numbers or double; annotations of images
+        or categories that the file does not list; images without name or size.
         """
         file = len(self.paths)
         self.paths.append(path)

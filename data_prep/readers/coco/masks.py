@@ -23,13 +23,8 @@ def object_mask(segmentation, height: int, width: int, where: str) -> np.ndarray
     Args:
       segmentation: polygons [[x0, y0, x1, y1, ...], ...], whose union the object is; or run
         lengths {"size": [height, width], "counts": ...}, a list or COCO's compressed text.
-      where: file and annotation, for messages.
 
-    Returns:
-      bool [H, W].
-
-    Raises:
-      BadImageError: malformed, not finite, or of another size.
+    Returns bool [H, W]. BadImageError: malformed, not finite, or of another size.
     """
     if isinstance(segmentation, dict):
         return decode_rle(segmentation, height, width, where)
@@ -50,12 +45,8 @@ def fill_polygon(polygon, height: int, width: int, where: str) -> np.ndarray:
     Args:
       polygon: numbers x0, y0, x1, y1, ... of at least three corners.
 
-    Returns:
-      bool [H, W]; what lies outside the image is cut off.
-
-    Raises:
-      BadImageError: an odd number of coordinates, fewer than six, not numbers, not finite, or more
-        edges than an outline needs.
+    Returns bool [H, W]; what lies outside the image is cut off. BadImageError: an odd number of
+    coordinates, fewer than six, not numbers, not finite, or more edges than an outline needs.
     """
     try:
         corners = np.asarray(polygon, np.float64)
@@ -99,11 +90,9 @@ def fill_polygon(polygon, height: int, width: int, where: str) -> np.ndarray:
 def decode_rle(rle: dict, height: int, width: int, where: str) -> np.ndarray:
     """The pixels of COCO's run lengths: runs of 0, 1, 0, ... down the columns, left to right.
 
-    Nothing is allocated before the runs are known to fill exactly the image.
-
-    Raises:
-      BadImageError: `size` is not the image's, a run is negative or no whole number, or the runs
-        do not add up to height x width.
+    Nothing is allocated before the runs are known to fill exactly the image. BadImageError: `size`
+    is not the image's, a run is negative or no whole number, or the runs do not add up to height x
+    width.
     """
     if rle.get("size") != [height, width]:
         raise BadImageError(
@@ -132,10 +121,8 @@ def decompress_counts(text: str, where: str) -> list[int]:
 
     A number is groups of five bits, the lowest first, one character each: 48 + the bits, and 32
     more unless it is the last group. The last group's highest bit is the sign. From the fourth
-    number on, a number is the difference from the one two places before.
-
-    Raises:
-      BadImageError: a character outside 48...111, or text that ends inside a number.
+    number on, a number is the difference from the one two places before. BadImageError: a character
+    outside 48...111, or text that ends inside a number.
     """
     counts: list[int] = []
     number = shift = 0
@@ -164,11 +151,8 @@ def pixel_box(box, height: int, width: int, where: str) -> tuple[int, int, int, 
     Args:
       box: numbers xmin, ymin, xmax, ymax, continuous, so that the maxima bound the box.
 
-    Returns:
-      (xmin, ymin, xmax, ymax), the maxima exclusive, cut off at the image's border.
-
-    Raises:
-      BadImageError: not finite, a maximum below its minimum, or wholly outside the image.
+    Returns (xmin, ymin, xmax, ymax), the maxima exclusive, cut off at the image's border.
+    BadImageError: not finite, a maximum below its minimum, or wholly outside the image.
     """
     xmin, ymin, xmax, ymax = box
     if not all(math.isfinite(edge) for edge in box) or xmax < xmin or ymax < ymin:

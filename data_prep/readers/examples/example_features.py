@@ -34,8 +34,7 @@ def bytes_feature(file: BinaryIO, span: Span, name: str) -> bytes | None:
       file: open for reading; its position changes.
       span: of a record that holds a tf.train.Example.
 
-    Returns:
-      None if there is no such feature, it has no value, or the bytes are no Example.
+    Returns None if there is no such feature, it has no value, or the bytes are no Example.
     """
     try:
         return _search(_Window(file, span.offset + span.length), span.offset, name.encode())
@@ -100,12 +99,7 @@ class Fields:
 
     TensorFlow's own parser wants one fixed schema, and its errors name neither.
 
-    Args:
-      data: the record.
-      name: file and record, for messages.
-
-    Raises:
-      BadImageError: `data` is no such message.
+    BadImageError: `data` is no such message.
     """
 
     def __init__(self, data: bytes, name: str):
@@ -121,8 +115,7 @@ class Fields:
     def bytes(self, key: str, default: bytes | None = None) -> bytes:
         """One string; `default` if the feature is absent or has no value.
 
-        Raises:
-          BadImageError: of another type or number; or absent, without a default.
+        BadImageError: of another type or number; or absent, without a default.
         """
         values = self._values(key, "bytes_list")
         if not values and default is not None:
@@ -140,8 +133,7 @@ class Fields:
     def floats(self, key: str) -> list[float] | None:
         """All floats of a feature; None without it, which is not the same as none of them.
 
-        Raises:
-          BadImageError: of another type.
+        BadImageError: of another type.
         """
         return list(self._values(key, "float_list")) if key in self._features else None
 
@@ -174,12 +166,7 @@ def box_fractions(data: bytes, where: str) -> list[list[float]]:
     (tensorflow/models, research/slim/datasets/process_bounding_boxes.py). No values: nobody drew
     a box.
 
-    Args:
-      data: the record, a tf.train.Example.
-      where: file and record, for messages.
-
-    Raises:
-      ValueError: the record has no features for boxes, or not a valid box.
+    ValueError: the record has no features for boxes, or not a valid box.
     """
     fields = Fields(data, where)
     edges = {edge: fields.floats(f"image/object/bbox/{edge}") for edge in EDGES}

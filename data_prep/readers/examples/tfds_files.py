@@ -26,40 +26,26 @@ _VERSION = re.compile(r"\d+\.\d+\.\d+$")
 
 
 class File(NamedTuple):
-    """One file of a split.
+    """One file of a split."""
 
-    Attributes:
-      name: inside the directory.
-      records: how many it should hold.
-    """
-
-    name: str
-    records: int
+    name: str  # inside the directory
+    records: int  # how many it should hold
 
 
 class Prepared(NamedTuple):
-    """A prepared data set.
+    """A prepared data set."""
 
-    Attributes:
-      directory: of the version.
-      splits: name -> its files, in order.
-      label_names: index = label; empty if there is no such file.
-    """
-
-    directory: str
-    splits: dict[str, tuple[File, ...]]
-    label_names: tuple[str, ...]
+    directory: str  # of the version
+    splits: dict[str, tuple[File, ...]]  # name -> its files, in order
+    label_names: tuple[str, ...]  # index = label; empty if there is no such file
 
 
 def find(input_dir: str, name: str) -> Prepared | None:
     """The data set `name` at `input_dir`: TFDS's data_dir, or any directory down to the version.
 
-    Returns:
-      None if nothing there looks like one.
-
-    Raises:
-      ValueError: several versions, an unfinished one, another data set, a file format other than
-        tfrecord, or a description that this program does not understand.
+    Returns None if nothing there looks like one. ValueError: several versions, an unfinished one,
+    another data set, a file format other than tfrecord, or a description that this program does not
+    understand.
     """
     directory = _version_directory(input_dir, name)
     if directory is None:

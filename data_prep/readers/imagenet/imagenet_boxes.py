@@ -43,8 +43,7 @@ _BASES = {  # where annotations lie under the root that a user gives, by split
 class BoxCsv:
     """The CSV file, in memory: 80 bytes a box, 50 MB for all 615,299.
 
-    Raises:
-      ValueError: a line is no name and four ordered fractions.
+    ValueError: a line is no name and four ordered fractions.
     """
 
     def __init__(self, path: str):
@@ -77,8 +76,7 @@ class BoxCsv:
 class BoxTree:
     """A tree of XML files; lists a folder when it is first asked for an image of it.
 
-    Raises:
-      ValueError: no annotations where they are expected.
+    ValueError: no annotations where they are expected.
     """
 
     def __init__(self, root: str):
@@ -131,9 +129,8 @@ def open_boxes(path: str) -> BoxCsv | BoxTree:
 def read_xml(path: str) -> list[list[float]]:
     """Boxes of a VOC annotation as fractions (xmin, ymin, xmax, ymax) of the picture shown.
 
-    Raises:
-      BadImageError: not readable, no annotation, or with a document type (which could define
-        entities that expand without bound).
+    BadImageError: not readable, no annotation, or with a document type (which could define entities
+    that expand without bound).
     """
     try:
         with tf.io.gfile.GFile(path, "rb") as file:
@@ -161,11 +158,9 @@ def box_map(boxes: list[list[float]], image: bytes, name: str) -> np.ndarray | N
 
     Args:
       boxes: (xmin, ymin, xmax, ymax), fractions of the image as it is stored.
-      image: the file.
 
-    Returns:
-      int64 [H, W] in the frame of the displayed image; every box covers a pixel at least. None if
-      there is no box with an extent, or the image cannot be opened (decoding it will tell).
+    Returns int64 [H, W] in the frame of the displayed image; every box covers a pixel at least.
+    None if there is no box with an extent, or the image cannot be opened (decoding it will tell).
     """
     values = np.clip(np.asarray(boxes, np.float64).reshape(-1, 4), 0, 1)
     low, high = np.minimum(values[:, :2], values[:, 2:]), np.maximum(values[:, :2], values[:, 2:])

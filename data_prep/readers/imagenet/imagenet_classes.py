@@ -67,9 +67,8 @@ def class_names() -> tuple[str, ...]:
 def to_label(number: int, order: str) -> int:
     """The 0-based label by sorted WordNet id of a class that `order` gives `number`.
 
-    Raises:
-      ValueError: the order is not in LABEL_ORDERS, or the number is not one of it. The background
-        (0) of "sorted_from_1" is no class.
+    ValueError: the order is not in LABEL_ORDERS, or the number is not one of it. The background (0)
+    of "sorted_from_1" is no class.
     """
     labels = _labels_by_number(order)
     if number not in labels:
@@ -108,8 +107,7 @@ def check_known(file_stem: str, label: int, order: str = "sorted") -> None:
       label: what `to_label(number, order)` made of the number that came with the file.
       order: so that the error can say what order that number is really in.
 
-    Raises:
-      ValueError: the label is another class's. It names the order that would explain it.
+    ValueError: the label is another class's. It names the order that would explain it.
     """
     wnid = known_wnid(file_stem)
     if wnid is None or _labels_by_wnid()[wnid] == label:

@@ -37,17 +37,12 @@ _WNID = re.compile(r"n\d{8}")
 
 
 class GroundTruth(NamedTuple):
-    """Labels of the validation images.
+    """Labels of the validation images."""
 
-    Attributes:
-      labels: int16 [50001], number of the image -> label by sorted WordNet id; -1: not listed.
-      path: of the list.
-      form: in words.
-    """
-
+    # int16 [50001], number of the image -> label by sorted WordNet id; -1: not listed
     labels: np.ndarray
-    path: str
-    form: str
+    path: str  # of the list
+    form: str  # in words
 
 
 def image_number(name: str) -> int | None:
@@ -65,9 +60,8 @@ def read_ground_truth(path: str, order: str = "auto") -> GroundTruth:
       order: what its numbers mean, of `imagenet_classes.LABEL_ORDERS`; "auto": what they usually
         do in a list of its form, as above.
 
-    Raises:
-      ValueError: malformed, not of these images, or its numbers are in another order, which the
-        message names.
+    ValueError: malformed, not of these images, or its numbers are in another order, which the
+    message names.
     """
     values, named = _parse(path)
     if all(_WNID.fullmatch(value) for value in values.values()):
@@ -219,9 +213,8 @@ def checked_label(number: int, order: str, evidence: Mapping[str, str], where: s
         {"synset": "n01440764", "file name": "n01440764"}. Empty: only the range is checked.
       where: file and record, for messages.
 
-    Raises:
-      ValueError: the evidence disagrees or is no class of ILSVRC12; or the number is another
-        class's, and the message names the order that would explain it.
+    ValueError: the evidence disagrees or is no class of ILSVRC12; or the number is another class's,
+    and the message names the order that would explain it.
     """
     labels = _labels()
     told = set(evidence.values())

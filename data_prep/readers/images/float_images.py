@@ -17,11 +17,7 @@ _BYTE_PEAK = 32  # a photograph of 0...255 whose brightest value is darker tells
 def guess_range(values: np.ndarray, name: str) -> int | None:
     """UNIT or BYTE, or None if this image fits both (it is black) or is doubtful.
 
-    Args:
-      values: float32, any shape.
-
-    Raises:
-      BadImageError: not finite, negative, or above 255.
+    BadImageError: not finite, negative, or above 255.
     """
     peak = _peak(values, name)
     if peak > BYTE * _SLACK:
@@ -35,12 +31,10 @@ def to_uint8(values: np.ndarray, upper: int, name: str) -> np.ndarray:
     """Values of the range 0...upper as uint8 0...255, rounded to the nearest.
 
     Args:
-      values: float32, any shape.
       upper: UNIT or BYTE.
 
-    Raises:
-      BadImageError: not finite, negative, above `upper`, or for BYTE fractions below 2, which
-        would be an image of the other range turned black.
+    BadImageError: not finite, negative, above `upper`, or for BYTE fractions below 2, which would
+    be an image of the other range turned black.
     """
     peak = _peak(values, name)
     if peak > upper * _SLACK:

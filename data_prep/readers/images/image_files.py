@@ -30,9 +30,8 @@ def relative_name(name, where: str) -> str:
     Args:
       where: file and record, for the message.
 
-    Raises:
-      ValueError: not text, empty, absolute, with a drive or a scheme, leading out of the root, or
-        with control characters.
+    ValueError: not text, empty, absolute, with a drive or a scheme, leading out of the root, or
+    with control characters.
     """
     if isinstance(name, str) and name.strip():
         path = posixpath.normpath(name.replace("\\", "/"))
@@ -48,8 +47,7 @@ def relative_name(name, where: str) -> str:
 def read_image(root: str, name: str, where: str) -> bytes:
     """The bytes of the image `name`, a `relative_name`, below `root`; local or gs://.
 
-    Raises:
-      BadImageError: it is not there, or empty; `where` names the list that has it.
+    BadImageError: it is not there, or empty; `where` names the list that has it.
     """
     path = file_names.on_disk(root, name)
     try:
@@ -68,11 +66,8 @@ def read_image(root: str, name: str, where: str) -> bytes:
 def images_folder(root: str, candidates, first: str, where: str) -> str:
     """The first of `candidates`, folders below `root`, that holds the image `first`.
 
-    Returns:
-      A path relative to `root`; "" is `root` itself.
-
-    Raises:
-      ValueError: none does; the message lists the places.
+    Returns a path relative to `root`; "" is `root` itself. ValueError: none does; the message lists
+    the places.
     """
     tried = list(dict.fromkeys(candidates))
     for folder in tried:

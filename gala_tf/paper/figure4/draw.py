@@ -68,16 +68,13 @@ def draw_4a(
     Args:
         model_dir, reference_dir: the runs; in the paper GALA-ResNet-50 with and without maps.
         data_dir: a built data set of the runs' classes; default the one they were trained on.
-        split: its name; images are spread evenly over those that have a human map.
-        num_images: rows at most.
         output: default `figures/figure-4a-<split>.png` in `model_dir`.
         overrides: flags that differ from the runs', `--name=value` each.
         seed, samples, noise: of SmoothGrad, `explanations.smoothgrad`; both networks see the same
             noise.
 
-    Raises:
-        ValueError: no run, a network without attention maps, two that cannot be compared, no such
-            split or an empty one, a damaged data set.
+    ValueError: no run, a network without attention maps, two that cannot be compared, no such split
+    or an empty one, a damaged data set.
     """
     _check_count(num_images)
     if data_dir:
@@ -193,20 +190,14 @@ def draw_4b(
     a larger `--image_size` makes it finer, since the weights do not depend on it.
 
     Args:
-        model_dir: the run.
         images_dir: a folder of JPEG files (not of folders), in the order of their names; or
         data_dir: a built data set, and its
         split. Its classes need not be those of the run.
-        num_images: at most so many, spread evenly.
         output: default `figures/figure-4b.png` in `model_dir`.
         overrides: flags that differ from the run's, `--name=value` each.
 
-    Returns:
-        The path of the PNG.
-
-    Raises:
-        ValueError: no run, no attention maps, both or neither of `images_dir` and `data_dir`, no
-            images, or one that cannot be read.
+    Returns the path of the PNG. ValueError: no run, no attention maps, both or neither of
+    `images_dir` and `data_dir`, no images, or one that cannot be read.
     """
     _check_count(num_images)
     if bool(images_dir) == bool(data_dir):

@@ -31,10 +31,8 @@ def jpeg_paths(directory: str) -> list[str]:
 def read_jpegs(paths: Sequence[str], run_config) -> np.ndarray:
     """JPEG files cut as in evaluation, [N, S, S, 3] uint8.
 
-    An orientation in the file's EXIF data is ignored, as it is in training.
-
-    Raises:
-        ValueError: a file that is no JPEG, or a damaged one.
+    An orientation in the file's EXIF data is ignored, as it is in training. ValueError: a file that
+    is no JPEG, or a damaged one.
     """
     images = []
     for path in paths:

@@ -22,8 +22,7 @@ PAPER_LAYERS = (27, 33, 39)  # Fig. 4A
 def open_with_attention(model_dir: str, overrides: Sequence[str] = ()) -> directory.OpenRun:
     """A run with its best weights, on this machine.
 
-    Raises:
-        ValueError: no run or weights, or a network without attention in space.
+    ValueError: no run or weights, or a network without attention in space.
     """
     run = directory.open_run(model_dir, ("--tpu=", *overrides), "best")
     if not any(
@@ -60,8 +59,6 @@ def gradient_maps(network, images, labels, places, **smoothgrad) -> np.ndarray:
     """How strongly the true class's score depends on each pixel: [N, S, S] >= 0, SmoothGrad.
 
     Args:
-        images: [N, S, S, 3] uint8.
-        labels: [N] true classes.
         places: [N] in the split. The noise of an image depends on its place and the seed
             alone, so that two networks see the same, whatever else is drawn.
         smoothgrad: `seed`, `samples`, `noise` of `explanations.smoothgrad`.
@@ -75,8 +72,7 @@ def gradient_maps(network, images, labels, places, **smoothgrad) -> np.ndarray:
 def choose_places(protocol: protocols.Paper, num_images: int) -> np.ndarray:
     """Places of at most `num_images` images of a split, as `attention_grid.spread` chooses.
 
-    Raises:
-        ValueError: no such split, an empty one, a damaged shard.
+    ValueError: no such split, an empty one, a damaged shard.
     """
     info, split = protocol.info, protocol.split
     entry = info.require_split(split)

@@ -26,17 +26,12 @@ CLIP_PERCENTILE = 99  # Smilkov et al. 2017: a few extreme pixels would leave th
 
 
 class Side(NamedTuple):
-    """One of the two networks of A.
+    """One of the two networks of A."""
 
-    Attributes:
-        name: heads its columns.
-        maps: {title: [N, h, w]} reduced attention maps, columns from left to right.
-        captions: N short lines below its panels.
-    """
-
-    name: str
+    name: str  # heads its columns
+    # {title: [N, h, w]} reduced attention maps, columns from left to right
     maps: Mapping[str, np.ndarray]
-    captions: Sequence[str]
+    captions: Sequence[str]  # N short lines below its panels
 
 
 def normalised(strengths: np.ndarray) -> np.ndarray:
@@ -48,8 +43,7 @@ def normalised(strengths: np.ndarray) -> np.ndarray:
     Args:
         strengths: [N, S, S] >= 0, absolute gradients summed over colours.
 
-    Returns:
-        [N, S, S] float64; all zero where the 99th percentile is 0.
+    Returns [N, S, S] float64; all zero where the 99th percentile is 0.
     """
     strengths = np.asarray(strengths, np.float64)
     top = np.percentile(strengths, CLIP_PERCENTILE, axis=(1, 2), keepdims=True)
@@ -62,11 +56,8 @@ def gradient_difference(red: np.ndarray, blue: np.ndarray) -> np.ndarray:
     Args:
         red, blue: smoothed gradients of the two networks on the same images, [N, S, S] >= 0.
 
-    Returns:
-        [N, S, S] in -1...1: above 0 where `red`'s network prefers the pixel.
-
-    Raises:
-        ValueError: shapes that differ.
+    Returns [N, S, S] in -1...1: above 0 where `red`'s network prefers the pixel. ValueError: shapes
+    that differ.
     """
     if np.shape(red) != np.shape(blue) or np.ndim(red) != 3:
         raise ValueError(
@@ -91,15 +82,11 @@ def picture_a(
     """Fig. 4A: one row an image.
 
     Args:
-        images: [N, S, S, 3] uint8.
         human_maps: [N, h, w] >= 0, any scale; all zero: the image has none.
         differences: [N, S, S] from `gradient_difference`; above 0 is drawn red.
         red, blue: the networks, in the colours they are drawn in.
-        captions: N lines below image, human map and difference.
-        notes: lines at the foot of the picture.
 
-    Returns:
-        [H, W, 3] uint8.
+    Returns [H, W, 3] uint8.
     """
     groups = [3, len(red.maps), len(blue.maps)]
     lefts, right = _group_lefts(groups)
@@ -203,13 +190,9 @@ def picture_b(
     """Fig. 4B: image, attention, and the image as attention reveals it; `columns` images a row.
 
     Args:
-        images: [N, S, S, 3] uint8.
         maps: [N, h, w] reduced attention maps, each drawn on its own scale.
-        captions: N lines below the images.
-        notes: lines at the foot of the picture.
 
-    Returns:
-        [H, W, 3] uint8.
+    Returns [H, W, 3] uint8.
     """
     columns = min(columns, len(images))
     lefts, right = _group_lefts([3] * columns)

@@ -20,9 +20,8 @@ def build(patterns, output_dir: str, split: str = "", table_lambda: float | None
         table_lambda: the one that the tables show where several were run; None: the one with the
             highest mean validation top-1.
 
-    Raises:
-        ValueError: no runs, results that cannot be understood or contradict their run, or no
-            --output_dir.
+    ValueError: no runs, results that cannot be understood or contradict their run, or no
+    --output_dir.
     """
     if not output_dir:
         raise ValueError("--output_dir is not set: name the directory of the page.")

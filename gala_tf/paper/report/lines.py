@@ -133,10 +133,8 @@ def choose_lambdas(lines, table_lambda: float | None):
     Where lines differ in nothing but `--map_loss_weight`, the one with the highest mean validation
     top-1 stands for them (the paper's rule: "weights that optimized accuracy on the validation
     ClickMe dataset"), the smallest lambda among equals; or `table_lambda`. The test split has no
-    say. Returns (lines for the tables, sentences that say what was chosen, and why).
-
-    Raises:
-        ValueError: `table_lambda` is not among a sweep's, or validation was not logged.
+    say. Returns (lines for the tables, sentences that say what was chosen, and why). ValueError:
+    `table_lambda` is not among a sweep's, or validation was not logged.
     """
     sweeps = {}
     for line in lines:
@@ -225,9 +223,8 @@ class Section:
 def make_sections(runs, table_lambda: float | None) -> list[Section]:
     """Runs by data set (its name and its shards' hashes) and split: never two in one table.
 
-    Raises:
-        ValueError: per-image results of other images than their neighbours', or no lambda can be
-            chosen.
+    ValueError: per-image results of other images than their neighbours', or no lambda can be
+    chosen.
     """
     groups = {}
     for run in runs:

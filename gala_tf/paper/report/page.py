@@ -39,8 +39,7 @@ class Bullets:
 class Table:
     """A table; `rows` of as many cells as `columns`. The first column is text, others centred.
 
-    Raises:
-        ValueError: a row with another number of cells.
+    ValueError: a row with another number of cells.
     """
 
     columns: tuple[str, ...]

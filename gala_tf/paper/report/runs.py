@@ -59,10 +59,8 @@ def data_set_digest(info: dataset_info.DatasetInfo) -> str:
 def find_run_directories(patterns: Sequence[str]) -> list[str]:
     """Run directories that the patterns name, or that lie below such, each once, sorted.
 
-    Directories are local or gs://; `*`, `?` and `[...]` are understood.
-
-    Raises:
-        ValueError: a pattern that matches nothing, or nothing with a run in it.
+    Directories are local or gs://; `*`, `?` and `[...]` are understood. ValueError: a pattern that
+    matches nothing, or nothing with a run in it.
     """
     found = set()
     for pattern in files.joined([pattern.strip() for pattern in patterns]):
@@ -96,10 +94,8 @@ def read_runs(directories: Sequence[str], split: str = "") -> list[StoredRun]:
     """Every run, in the order of the directories.
 
     Without a `split`, results of `test` are read where a run's data set has it, else of
-    `validation` (ILSVRC12: Tables 2 and 4).
-
-    Raises:
-        ValueError: a file that cannot be understood, or results of another data set than the run's.
+    `validation` (ILSVRC12: Tables 2 and 4). ValueError: a file that cannot be understood, or
+    results of another data set than the run's.
     """
     names = short_names(directories)
     return [_read_run(place, names[place], split) for place in directories]

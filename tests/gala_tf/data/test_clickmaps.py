@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from scipy import ndimage
 
-from gala_tf.data import clickmaps
+from gala_tf.data import clickmaps, map_operators
 from gala_tf.data.clickmaps import Blur, parse_blur
 
 BLURS = ["box:1", "box:5", "gaussian:5,1.5", "disc:1", "disc:5", "none"]
@@ -112,7 +112,7 @@ def test_blur_operator_equals_the_product_with_blur_matrix(text):
     blur = parse_blur(text)
     matrix = np.random.default_rng(0).normal(size=(4, 19))
     np.testing.assert_allclose(
-        clickmaps.blur_operator(tf.constant(matrix), blur),
+        map_operators.blur_operator(tf.constant(matrix), blur),
         matrix @ clickmaps.blur_matrix(19, blur),
         atol=1e-12,
     )
@@ -121,7 +121,7 @@ def test_blur_operator_equals_the_product_with_blur_matrix(text):
 @pytest.mark.parametrize("text", ["disc:1", "disc:3", "disc:21"])
 def test_blur_disc_equals_blur_counts(text):
     counts, blur = random_counts(30, 17), parse_blur(text)
-    blurred = clickmaps.blur_disc(tf.constant(counts, tf.float64), blur)
+    blurred = map_operators.blur_disc(tf.constant(counts, tf.float64), blur)
     np.testing.assert_array_equal(blurred, clickmaps.blur_counts(counts, blur))
 
 
@@ -129,7 +129,7 @@ def test_disc_has_no_matrix():
     with pytest.raises(ValueError, match="disc:5 is not separable"):
         clickmaps.blur_matrix(9, parse_blur("disc:5"))
     with pytest.raises(ValueError, match="disc:5 is not separable"):
-        clickmaps.blur_operator(tf.ones([2, 9]), parse_blur("disc:5"))
+        map_operators.blur_operator(tf.ones([2, 9]), parse_blur("disc:5"))
 
 
 # --- resampling ------------------------------------------------------------------------------
@@ -137,10 +137,10 @@ def test_disc_has_no_matrix():
 
 def resample(values, out_shape, window, method, flip=False, dtype="float64"):
     top, left, height, width = window
-    rows = clickmaps.resample_matrix(
+    rows = map_operators.resample_matrix(
         values.shape[0], out_shape[0], top, height, method, dtype=dtype
     )
-    columns = clickmaps.resample_matrix(
+    columns = map_operators.resample_matrix(
         values.shape[1], out_shape[1], left, width, method, flip, dtype=dtype
     )
     return (rows @ tf.constant(values, dtype) @ tf.transpose(columns)).numpy()
@@ -156,7 +156,7 @@ def test_whole_image_equals_tensorflows_antialiased_resize(method, out_shape):
 
 
 def test_bilinear_rows_by_hand():
-    matrix = clickmaps.resample_matrix(4, 2, 0, 4, "bilinear").numpy()
+    matrix = map_operators.resample_matrix(4, 2, 0, 4, "bilinear").numpy()
     # A cell centre at 1 and pixels at 0.5, 1.5, 2.5 under a triangle of half-width 2:
     # 3/4, 3/4, 1/4, and the tap at -0.5 (another 1/4) lies outside, so the sum is 7/4.
     np.testing.assert_allclose(matrix[0], np.array([3, 3, 1, 0]) / 7, atol=1e-7)
@@ -164,17 +164,17 @@ def test_bilinear_rows_by_hand():
 
 
 def test_area_by_hand_with_whole_and_broken_windows():
-    whole = clickmaps.resample_matrix(6, 2, 1, 4, "area").numpy()
+    whole = map_operators.resample_matrix(6, 2, 1, 4, "area").numpy()
     np.testing.assert_array_equal(whole, [[0, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 0]])
-    broken = clickmaps.resample_matrix(4, 2, 0.5, 3, "area").numpy()
+    broken = map_operators.resample_matrix(4, 2, 0.5, 3, "area").numpy()
     np.testing.assert_array_equal(broken, [[0.5, 1, 0, 0], [0, 0, 1, 0.5]])
 
 
 def test_blur_and_area_of_counts_are_exact_integers_with_their_ties():
     counts = random_counts(64, 64) * 200
     blur = parse_blur("box:9")
-    rows = clickmaps.resample_matrix(64, 7, 4, 56, "area", dtype="float64")  # 8 pixels a cell
-    rows = clickmaps.blur_operator(rows, blur)
+    rows = map_operators.resample_matrix(64, 7, 4, 56, "area", dtype="float64")  # 8 pixels a cell
+    rows = map_operators.blur_operator(rows, blur)
     folded = (rows @ tf.constant(counts, tf.float64) @ tf.transpose(rows)).numpy()
     blurred = clickmaps.blur_counts(counts, blur)[4:60, 4:60]
     expected = blurred.reshape(7, 8, 7, 8).sum((1, 3))
@@ -192,7 +192,7 @@ def test_flip_mirrors_the_target(method, window):
 
 @pytest.mark.parametrize("method", ["bilinear", "bicubic"])
 def test_rows_sum_to_one_and_keep_a_ramp(method):
-    matrix = clickmaps.resample_matrix(64, 7, 12.5, 31.0, method, dtype="float64").numpy()
+    matrix = map_operators.resample_matrix(64, 7, 12.5, 31.0, method, dtype="float64").numpy()
     np.testing.assert_allclose(matrix.sum(1), 1, atol=1e-12)
     # Linear interpolation weights reproduce positions: the cell centres, away from the borders.
     centres = 12.5 + (np.arange(7) + 0.5) * 31 / 7
@@ -201,17 +201,17 @@ def test_rows_sum_to_one_and_keep_a_ramp(method):
 
 @pytest.mark.parametrize("method", ["bilinear", "bicubic", "area"])
 def test_whole_window_of_equal_size_is_the_identity(method):
-    matrix = clickmaps.resample_matrix(9, 9, 0, 9, method)
+    matrix = map_operators.resample_matrix(9, 9, 0, 9, method)
     np.testing.assert_allclose(matrix, np.eye(9), atol=1e-6)
 
 
 def test_resample_matrix_takes_tensors_of_run_time_size_in_a_graph():
     @tf.function(input_signature=[tf.TensorSpec([], tf.int32)] * 3 + [tf.TensorSpec([], tf.bool)])
     def build(size, start, extent, flip):
-        matrix = clickmaps.resample_matrix(size, 4, start, extent, "bicubic", flip)
-        return clickmaps.blur_operator(matrix, parse_blur("box:3"))
+        matrix = map_operators.resample_matrix(size, 4, start, extent, "bicubic", flip)
+        return map_operators.blur_operator(matrix, parse_blur("box:3"))
 
-    expected = clickmaps.resample_matrix(20, 4, 3, 13, "bicubic", True) @ tf.constant(
+    expected = map_operators.resample_matrix(20, 4, 3, 13, "bicubic", True) @ tf.constant(
         clickmaps.blur_matrix(20, parse_blur("box:3")), tf.float32
     )
     np.testing.assert_allclose(build(20, 3, 13, True), expected, atol=1e-6)
@@ -221,7 +221,7 @@ def test_resample_matrix_takes_tensors_of_run_time_size_in_a_graph():
 @pytest.mark.parametrize("method", ["bilinear", "bicubic"])
 def test_resize_maps_equals_tensorflows_resize_without_its_undershoot(method, jit_compile):
     maps = np.random.default_rng(0).poisson(0.2, (3, 12, 12, 1)).astype(np.float32)
-    resize = tf.function(clickmaps.resize_maps, jit_compile=jit_compile)
+    resize = tf.function(map_operators.resize_maps, jit_compile=jit_compile)
     for size in (12, 5, 20):
         expected = np.maximum(tf.image.resize(maps, [size, size], method, antialias=True), 0)
         np.testing.assert_allclose(resize(maps, size, method), expected, atol=1e-5)
@@ -229,7 +229,7 @@ def test_resize_maps_equals_tensorflows_resize_without_its_undershoot(method, ji
 
 def test_resample_matrix_refuses_an_unknown_method():
     with pytest.raises(ValueError, match=r"area.*bicubic.*bilinear.*received 'nearest'"):
-        clickmaps.resample_matrix(4, 2, 0, 4, "nearest")
+        map_operators.resample_matrix(4, 2, 0, 4, "nearest")
 
 
 # --- boxes -----------------------------------------------------------------------------------
@@ -252,8 +252,8 @@ def test_box_map_gives_the_pixels_of_the_extent_back_from_float32(shape):
         rectangle = np.zeros(shape, int)
         rectangle[top:bottom, left:right] = 1
         box = tf.constant(clickmaps.extent_box(rectangle), tf.float32)
-        np.testing.assert_array_equal(clickmaps.box_map(box, *shape), rectangle)
+        np.testing.assert_array_equal(map_operators.box_map(box, *shape), rectangle)
 
 
 def test_box_map_of_no_box_is_empty():
-    assert not tf.reduce_any(clickmaps.box_map(tf.zeros(4), 8, 8) > 0)
+    assert not tf.reduce_any(map_operators.box_map(tf.zeros(4), 8, 8) > 0)

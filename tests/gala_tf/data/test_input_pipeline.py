@@ -1,14 +1,28 @@
 """Streams and splits of twelve tiny images, known by their grey level, in three uneven shards."""
 
 import dataclasses
-import io
 import shutil
 from dataclasses import fields
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
+from grey_shards import (
+    EMPTY_MAP,
+    GEOMETRY,
+    HEIGHT,
+    NO_MAP,
+    SHARDS,
+    WIDTH,
+    assert_equal,
+    contexts,
+    eval_dataset,
+    exact_map,
+    identity,
+    participants,
+    take,
+    write_data_set,
+)
 
 from gala_tf import metrics
 from gala_tf.data import (
@@ -17,69 +31,8 @@ from gala_tf.data import (
     eval_pipeline,
     input_pipeline,
     reading,
-    records,
-    schema,
     tfrecord_files,
 )
-
-HEIGHT, WIDTH, GRID = 40, 48, 10
-SHARDS = ((0, 1, 2, 3, 4), (5, 6, 7), (8, 9, 10, 11))  # the images in each
-NO_MAP, EMPTY_MAP, ONE_PARTICIPANT = (3, 7, 11), (4,), (5,)
-BLUR = clickmaps.parse_blur("box:5")
-GEOMETRY = {"image_size": 32, "clickmap_size": 8, "clickmap_blur": BLUR, "crop_fraction": 0.8}
-
-
-def participants(index):
-    """Count maps of image `index`: random bubbles, different for each participant."""
-    if index in NO_MAP:
-        return ()
-    rng = np.random.default_rng(index)
-    maps = np.zeros((1 if index in ONE_PARTICIPANT else 2 + index % 2, HEIGHT, WIDTH), np.uint8)
-    for counts in maps if index not in EMPTY_MAP else ():
-        for top, left in rng.integers(0, (HEIGHT - 6, WIDTH - 6), (9, 2)):
-            counts[top : top + 6, left : left + 6] += 1
-    return tuple(maps)
-
-
-def encode(index):
-    pixels = np.full((HEIGHT, WIDTH, 3), 20 * index + 10, np.uint8)
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=95)
-    maps = participants(index)
-    example = schema.Example(f"image-{index}", file.getvalue(), index % 4, maps)
-    if not maps:
-        return records.encode_example(example)
-    total = np.sum(maps, axis=0, dtype=np.int64)
-    blurred = clickmaps.blur_counts(total, BLUR)
-    cells = [clickmaps.resample_matrix(n, GRID, 0, n, "area").numpy() for n in total.shape]
-    grid = cells[0] @ blurred @ cells[1].T
-    grid = np.rint(grid * 255 / max(grid.max(), 1)).astype(np.uint8)
-    box = clickmaps.extent_box(total) or (0.0,) * 4
-    return records.encode_example(example, blurred=grid, box=box)
-
-
-def write_data_set(directory, shards):
-    written = tuple(
-        tfrecord_files.write_shard(
-            str(directory / dataset_info.shard_name("train", number, len(shards))),
-            map(encode, indices),
-        )
-        for number, indices in enumerate(shards)
-    )
-    examples = sum(shard.examples for shard in written)
-    return dataset_info.DatasetInfo(
-        name="tiny",
-        class_names=("a", "b", "c", "d"),
-        splits={"train": dataset_info.Split(examples, 0, 0, 4, written)},
-        image=dataset_info.ImageGeometry("original", HEIGHT, HEIGHT, WIDTH, WIDTH),
-        clickmap_blur="box:5",
-        clickmap_grid=GRID,
-        human_ceiling=None,
-        split_rule="by hand",
-        seed=0,
-        command="rebuild-me",
-        tool_version="test",
-    )
 
 
 @pytest.fixture(scope="module")
@@ -99,34 +52,6 @@ def train_dataset(data, batch_size=4, **changes):
     return input_pipeline.make_train_dataset(
         *data, arguments.pop("split", "train"), view, order, batch_size=batch_size, **arguments
     )
-
-
-def eval_dataset(data, batch_size=5, **changes):
-    return eval_pipeline.make_eval_dataset(
-        *data, "train", batch_size=batch_size, **{**GEOMETRY, **changes}
-    )
-
-
-def take(dataset, batches):
-    """The first batches, joined: name -> array."""
-    parts = list(dataset.take(batches).as_numpy_iterator())
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def identity(images):
-    """Which image each is, from its grey level."""
-    return np.rint((images.mean((1, 2, 3)) - 10) / 20).astype(int)
-
-
-def contexts(pipelines, replicas=1):
-    total = pipelines * replicas
-    return [tf.distribute.InputContext(pipelines, index, total) for index in range(pipelines)]
-
-
-def assert_equal(actual, expected):
-    assert actual.keys() == expected.keys()
-    for name in expected:
-        np.testing.assert_array_equal(actual[name], expected[name], err_msg=name)
 
 
 # --- training --------------------------------------------------------------------------------
@@ -309,80 +234,6 @@ def test_a_remote_file_system_is_read_as_a_local_one(data):
     assert_equal(take(eval_dataset(remote), -1), take(eval_dataset(data), -1))
     reading.check_records(*remote, "train")
     assert eval_pipeline.image_ids(*remote, "train") == eval_pipeline.image_ids(*data, "train")
-
-
-# --- evaluation ------------------------------------------------------------------------------
-
-
-def exact_map(counts, blur):
-    """Blur, central 32 x 32 crop of the 40 x 48 image, sums of 4 x 4 blocks; in integers."""
-    blurred = clickmaps.blur_counts(counts, blur)[4:36, 8:40]
-    return blurred.reshape(8, 4, 8, 4).sum((1, 3))
-
-
-@pytest.mark.parametrize(
-    ("pipelines", "replicas", "batch_size"),
-    # Of five pipelines two have no shard; a batch of 50 holds more than the split.
-    [(1, 1, 12), (1, 2, 5), (2, 1, 1), (2, 2, 50), (5, 1, 4)],
-)
-def test_every_image_is_evaluated_once(data, pipelines, replicas, batch_size):
-    steps = eval_pipeline.eval_steps(data[1], "train", batch_size, pipelines, replicas)
-    seen = []
-    for context in contexts(pipelines, replicas):
-        dataset = eval_dataset(data, batch_size, input_context=context)
-        assert dataset.cardinality() == steps * replicas
-        batch = take(dataset, -1)
-        assert len(batch["label"]) == steps * replicas * batch_size
-        real = batch["is_real"] > 0
-        np.testing.assert_array_equal(batch["image_index"][~real], -1)
-        for name in ("image", "label", "clickmap", "has_clickmap"):
-            assert not batch[name][~real].any()
-        np.testing.assert_array_equal(identity(batch["image"][real]), batch["image_index"][real])
-        seen.extend(batch["image_index"][real])
-    assert sorted(seen) == list(range(12))
-
-
-def test_eval_steps_by_hand(data):
-    assert eval_pipeline.eval_steps(data[1], "train", 5) == 3  # 12 images
-    assert eval_pipeline.eval_steps(data[1], "train", 4, pipelines=2) == 3  # 5 + 4 and 3
-    assert eval_pipeline.eval_steps(data[1], "train", 4, pipelines=2, replicas=2) == 2
-
-
-def test_eval_batches_keep_the_contract_and_maps_are_exact(data):
-    dataset = eval_dataset(data, 12)
-    assert dataset.element_spec == {
-        "image": tf.TensorSpec([12, 32, 32, 3], tf.uint8),
-        "label": tf.TensorSpec([12], tf.int32),
-        "clickmap": tf.TensorSpec([12, 8, 8, 1], tf.float32),
-        "has_clickmap": tf.TensorSpec([12], tf.float32),
-        "is_real": tf.TensorSpec([12], tf.float32),
-        "image_index": tf.TensorSpec([12], tf.int32),
-    }
-    batch = take(dataset, 1)
-    np.testing.assert_array_equal(batch["image_index"], np.arange(12))  # in the split's order
-    for index, clickmap in enumerate(batch["clickmap"]):
-        maps = participants(index)
-        expected = exact_map(np.sum(maps, axis=0, dtype=int), BLUR) if maps else np.zeros((8, 8))
-        np.testing.assert_array_equal(clickmap[:, :, 0], expected)
-    assert_equal(take(eval_dataset(data, 12), 1), batch)
-
-
-def test_image_ids_name_the_images_by_index(data):
-    ids = eval_pipeline.image_ids(*data, "train")
-    assert ids == [f"image-{index}" for index in range(12)]
-
-
-def test_participant_maps_are_exact_and_feed_the_human_ceiling(data):
-    maps = eval_pipeline.participant_maps(
-        *data, "train", clickmap_size=8, clickmap_blur=BLUR, crop_fraction=0.8
-    )
-    several = [index for index in range(12) if len(participants(index)) > 1]
-    assert len(maps) == len(several)
-    for index, image in zip(several, maps, strict=True):
-        expected = [exact_map(counts, BLUR).ravel() for counts in participants(index)]
-        np.testing.assert_array_equal(image, expected)
-    ceiling = metrics.human_ceiling(maps, seed=0)
-    assert (ceiling["images"], ceiling["undefined"]) == (len(several) - 1, len(EMPTY_MAP))
 
 
 # --- errors ----------------------------------------------------------------------------------

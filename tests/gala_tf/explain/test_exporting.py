@@ -8,11 +8,11 @@ import types
 import keras
 import numpy as np
 import pytest
+import small_data
 import tensorflow as tf
 from absl import flags
 
 from gala_tf import config, export, losses, models
-from gala_tf.data import dataset_info
 from gala_tf.explain import exporting
 from gala_tf.runs import checkpoints
 from gala_tf.runs import directory as run_directory
@@ -264,19 +264,7 @@ def test_names_must_be_as_many_as_classes(tmp_path):
 def run_dir(tmp_path):
     """A run with different best and newest weights: logit biases 1 and 2."""
     model_dir = str(tmp_path / "run")
-    info = dataset_info.DatasetInfo(
-        name="tiny",
-        class_names=NAMES,
-        splits={},
-        image=dataset_info.ImageGeometry("original", SIZE, SIZE, SIZE, SIZE),
-        clickmap_blur="none",
-        clickmap_grid=4,
-        human_ceiling=None,
-        split_rule="none",
-        seed=0,
-        command="",
-        tool_version="",
-    )
+    info = small_data.describe(tmp_path, {}, class_names=NAMES)
     run_config = config.Config(
         model_dir=model_dir,
         image_size=SIZE,

@@ -4,15 +4,17 @@ import io
 import os
 import types
 import warnings
+from pathlib import Path
 
 import matplotlib
 import numpy as np
 import pytest
+import small_data
 from absl import flags
 from PIL import Image
 
 from gala_tf import config, visualize
-from gala_tf.data import clickmaps, dataset_info, records, schema, tfrecord_files
+from gala_tf.data import dataset_info, map_operators, records, schema, tfrecord_files
 from gala_tf.evaluation import evaluate_run, evaluator
 from gala_tf.pictures import attention_grid
 from gala_tf.runs import checkpoints, directory
@@ -73,7 +75,7 @@ def test_overlay_equals_an_independent_blend(parts):
     picture = attention_grid.attention_grid(images, human, maps)
     for column, values in enumerate([human[2], maps["a"][2], maps["b"][2]], start=1):
         side = values.shape[0]
-        enlarge = clickmaps.resample_matrix(side, PANEL, 0, side, "bicubic").numpy()
+        enlarge = map_operators.resample_matrix(side, PANEL, 0, side, "bicubic").numpy()
         scaled = (values - values.min()) / (values.max() - values.min())
         heat = np.clip(enlarge @ scaled @ enlarge.T, 0, 1)
         color = 255 * matplotlib.colormaps["inferno"](heat)[..., :3]
@@ -277,20 +279,12 @@ def run_dir(tmp_path_factory):
         )
         for n, indices in enumerate([range(6), range(6, 10)])
     )
-    info = dataset_info.DatasetInfo(
-        name="tiny",
+    info = small_data.describe(
+        Path(data_dir),
+        {"test": dataset_info.Split(10, 9, 0, 2, shards)},
         class_names=("cat", "dog"),
-        splits={"test": dataset_info.Split(10, 9, 0, 2, shards)},
         image=dataset_info.ImageGeometry("original", 36, 36, 40, 40),
-        clickmap_blur="box:5",
-        clickmap_grid=4,
-        human_ceiling=None,
-        split_rule="by hand",
-        seed=0,
-        command="rebuild",
-        tool_version="test",
     )
-    dataset_info.save_info(data_dir, info)
     run_config = config.Config(
         data_dir=data_dir,
         model_dir=model_dir,
