@@ -54,6 +54,7 @@ def evaluate_classifier(request: Request) -> dict:
         **dataclasses.asdict(request),
         "model": os.path.basename(request.model),
         "data_set": info.name,
+        "classes": info.num_classes,
         "image_size": size,
         "softmax_left_out": softmax_left_out,
         "class_scores": reader.kind,
@@ -140,8 +141,8 @@ def table(numbers: dict) -> str:
     ]
     for name, found in numbers["conventions"].items():
         lines.append(
-            f"  {name}: {found['examples']} images, top-1 error {100 * (1 - found['top1']):.2f} %, "
-            f"top-5 error {100 * (1 - found['top5']):.2f} %"
+            f"  {name}: {found['examples']} images, "
+            + scores.errors(found | {"classes": numbers["classes"]})
         )
         write = _paper_line if name == "paper" else _harmonization_line
         lines += [f"    {key}: {write(m)}" for key, m in found["maps"].items()]

@@ -71,7 +71,7 @@ def evaluate_run(model_dir: str, split: str, which: str, overrides=(), strategy=
     Args:
         model_dir: the run directory.
         split: a split of the data set at the run's `--data_dir`.
-        which: `best` or `newest` weights.
+        which: `best` or `newest` weights; best are the last ones of a run without validation.
         overrides: flags that differ from the run's, `--name=value` each.
         strategy: where to compute; by default this machine, as the flags in `overrides` say.
 
@@ -88,6 +88,7 @@ def evaluate_run(model_dir: str, split: str, which: str, overrides=(), strategy=
     )
     with strategy.scope():
         run = run.with_weights(which)
+    which = run.result_weights(which)
     consensus.agree(strategy, {f"the {which} weights": f"step {run.step}"}, "Start again.")
     evaluator = RunEvaluator(strategy, run.network, run.config, info, split)
     predictions = evaluator.run()
@@ -97,6 +98,7 @@ def evaluate_run(model_dir: str, split: str, which: str, overrides=(), strategy=
         "network": naming.network_name(run.config),
         "data_set": info.name,
         "split": split,
+        "classes": info.num_classes,
         "weights": which,
         "step": run.step,
         "clickmap_blur": run.config.clickmap_blur,

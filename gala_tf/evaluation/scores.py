@@ -127,8 +127,7 @@ def table(numbers: dict) -> str:
     lines = [
         f"{numbers['network']}, {numbers['split']} split, {numbers['examples']} images, "
         f"{numbers['weights']} weights (step {numbers['step']})",
-        f"  top-1 error {100 * (1 - numbers['top1']):6.2f} %    "
-        f"top-5 error {100 * (1 - numbers['top5']):6.2f} %",
+        f"  {errors(numbers, 6)}",
     ]
     if not numbers["maps"]:
         return "\n".join(lines)
@@ -153,6 +152,20 @@ def table(numbers: dict) -> str:
         f"    human ceiling {_cell(ceiling['value'], '.3f')}: {ceiling['estimator']}",
     ]
     return "\n".join(lines)
+
+
+TOP5_CLASSES = 5  # of so many, or fewer, the five best hold the true one anyhow
+
+
+def errors(numbers: dict, width: int = 0) -> str:
+    """Top-1 and top-5 error as text; top-5 only where it could be more than 0."""
+    names = {"top-1": "top1", "top-5": "top5"}
+    if numbers.get("classes", math.inf) <= TOP5_CLASSES:
+        del names["top-5"]
+    separator = "    " if width else ", "
+    return separator.join(
+        f"{name} error {100 * (1 - numbers[key]):{width}.2f} %" for name, key in names.items()
+    )
 
 
 def _cell(value, form):

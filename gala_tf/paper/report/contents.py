@@ -131,7 +131,9 @@ def _table_blocks(section, lines, tested, relative):
     notes = [INTERVALS, *_lambda_words(lines), *section.reasons]
     if tested:
         notes.append("* differs from GALA-ResNet-50 w/ ClickMe, p < 0.01 (tests below).")
-    if section.info.num_classes <= 10:
+    if section.info.num_classes <= scores.TOP5_CLASSES:
+        notes.append(f"With {section.info.num_classes} classes, top-5 errors are 0: left out.")
+    elif section.info.num_classes <= 10:
         notes.append(f"With {section.info.num_classes} classes, top-5 errors say little.")
     notes += tables.order_sentences(lines, relative)
     names = " and ".join(map(str, section.tables))
