@@ -98,6 +98,7 @@ def make_protocols(request: Request, info, size: int, reader) -> list:
         batch_size=request.batch_size,
         crop_fraction=request.crop_fraction,
         clickmap_blur=request.clickmap_blur,
+        ceiling=request.ceiling,
     )
     made = {
         "paper": protocols.Paper(**shown, sides=sides),
@@ -148,9 +149,9 @@ def table(numbers: dict) -> str:
         lines += [f"    {key}: {write(m)}" for key, m in found["maps"].items()]
         if ceiling := found["human_ceiling"]:
             value = "none" if ceiling["value"] is None else f"{ceiling['value']:.4f}"
-            lines.append(
-                f"    human ceiling {value}: {ceiling['estimator'].removeprefix('none: ')}"
-            )
+            n = f", n = {ceiling['images']}" if "images" in ceiling else ""
+            words = ceiling["estimator"].removeprefix("none: ")
+            lines.append(f"    human ceiling {value}: {words}{n}")
         else:
             lines.append("    no image of this split has a human map")
     return "\n".join(lines)

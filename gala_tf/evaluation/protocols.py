@@ -38,6 +38,8 @@ class Data:
         image_size: side of the network's input, pixels.
         batch_size: images a step, all replicas together.
         crop_fraction, clickmap_blur: of the paper's protocol, as the flags of `config`.
+        ceiling: by which map scores are divided: `data`, that of this data set, if it is known; or
+            `clickme`, what was published for ClickMe, because it was asked for by name.
     """
 
     data_dir: str
@@ -47,6 +49,7 @@ class Data:
     batch_size: int = 32
     crop_fraction: float = 0.875
     clickmap_blur: str = "box:49"
+    ceiling: str = "data"
 
     @property
     def title(self) -> str:
@@ -207,21 +210,33 @@ class Harmonization(Data):
     def numbers(self, predictions) -> dict:
         """That work's numbers, ready for JSON: means over images, their standard errors and n."""
         maps, with_map = {}, int(predictions.has_clickmap.sum())
+        ceiling = self.find_ceiling()
         for column, values in predictions.scores.items():
             score, _, name = column.partition("/")
             numbers = maps.setdefault(name, {"grid": harmonization.COMPARED_SIDE})
             numbers[score] = _mean(values[~np.isnan(values)], with_map)
             if score == "spearman":
-                ceiling = harmonization.HARMONIZATION_CEILING
-                numbers["fraction_of_ceiling"] = numbers[score]["mean"] / ceiling
+                value, mean = ceiling["value"], numbers[score]["mean"]
+                numbers["fraction_of_ceiling"] = mean / value if value else None
         return {
             "examples": len(predictions.label),
             **scores.accuracy_numbers(predictions),
             "maps": maps,
-            "human_ceiling": {
+            "human_ceiling": ceiling if with_map else None,
+        }
+
+    def find_ceiling(self) -> dict:
+        """That work's constant where the maps are ClickMe's, or it was asked for; else none."""
+        if self.ceiling == "clickme" or scores.is_clickme(self.info):
+            return {
                 "value": harmonization.HARMONIZATION_CEILING,
                 "estimator": harmonization.HARMONIZATION_ESTIMATOR,
-            },
+            }
+        return {
+            "value": None,
+            "estimator": "none: the published constant, "
+            f"{harmonization.HARMONIZATION_CEILING:.4f}, is of ClickMe's maps, and these are "
+            "others (--ceiling=clickme divides by it)",
         }
 
 

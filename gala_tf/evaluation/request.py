@@ -58,6 +58,12 @@ class Request:
     clickmap_blur: str = _flag(
         "box:49", "Blur of human maps in the paper's convention, as for training."
     )
+    ceiling: str = _flag(
+        "data",
+        "Human ceiling that map scores are divided by: `data` = this data set's own, none where it "
+        "is not known; `clickme` = what was published for ClickMe.",
+        *("data", "clickme"),
+    )
     samples: int = _flag(50, "SmoothGrad: noisy copies of an image.")
     noise: float = _flag(0.15, "SmoothGrad: deviation of the noise / range of the image's values.")
     seed: int = _flag(0, "SmoothGrad: of the noise.")

@@ -85,6 +85,18 @@ def results(predictions, ceilings: dict) -> dict:
     }
 
 
+CLICKME_CEILING = {
+    "value": metrics.PAPER_HUMAN_CEILING,
+    "estimator": "Linsley et al. 2019 for ClickMe, asked for by --ceiling=clickme",
+}
+
+
+def is_clickme(info) -> bool:
+    """Whether a data set's maps are ClickMe's: by its published ceiling, or how it was built."""
+    published = (info.human_ceiling or {}).get("value") == metrics.PAPER_HUMAN_CEILING
+    return published or "--source=clickme" in info.command
+
+
 def find_ceilings(data, sides) -> dict[int, dict]:
     """The human ceiling of a split on the grids that `sides` lists, {side: ceiling}.
 
@@ -100,6 +112,8 @@ def find_ceilings(data, sides) -> dict[int, dict]:
         {side: {"value", "estimator", ...}}: the estimator's name, which goes wherever the value
         goes, says what it is and on which grid and blur. `value` is None for no ceiling.
     """
+    if data.ceiling == "clickme":
+        return dict.fromkeys(sides, CLICKME_CEILING)
     if data.info.require_split(data.split).with_participants:
         ceilings = {}
         for side in sorted(set(sides)):
@@ -139,9 +153,11 @@ def table(numbers: dict) -> str:
     ceiling = numbers["human_ceiling"]
     final = numbers["maps"][numbers["final_layer"]]
     relative = (lambda rho: rho / ceiling["value"]) if ceiling["value"] else (lambda rho: None)
+    counts = sorted({m["images"] for m in numbers["maps"].values()})
+    n = f"{counts[0]} images" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} images a layer"
     lines += [
         f"  agreement with human maps: Spearman on {final['grid']}x{final['grid']}, blur "
-        f"{numbers['clickmap_blur']}, mean over {final['images']} images",
+        f"{numbers['clickmap_blur']}, mean over {n}",
         "    layer                         rho   s.e.  % of ceiling",
         *(
             line(name, m["spearman"], m["standard_error"], m["fraction_of_ceiling"])
@@ -149,7 +165,8 @@ def table(numbers: dict) -> str:
         ),
         line("centre prior", final["center_prior"], None, relative(final["center_prior"])),
         line("shuffled (final layer)", final["shuffled"], None, relative(final["shuffled"])),
-        f"    human ceiling {_cell(ceiling['value'], '.3f')}: {ceiling['estimator']}",
+        f"    human ceiling {_cell(ceiling['value'], '.3f')}: {ceiling['estimator']}"
+        + (f", n = {ceiling['images']}" if "images" in ceiling else ""),
     ]
     return "\n".join(lines)
 

@@ -113,7 +113,13 @@ def test_harmonizations_convention_one_image_at_a_time(data_dir, tmp_path, capsy
     network = plain_network(side=64)
     path = saved(tmp_path, network)
     numbers, columns = evaluated(
-        path, data_dir, tmp_path, conventions=("harmonization",), input_scaling="0..1", batch_size=4
+        path,
+        data_dir,
+        tmp_path,
+        conventions=("harmonization",),
+        input_scaling="0..1",
+        batch_size=4,
+        ceiling="clickme",
     )
     assert numbers["softmax_left_out"]
     text = capsys.readouterr().out
