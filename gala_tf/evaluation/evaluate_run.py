@@ -61,8 +61,11 @@ class RunEvaluator(Evaluator):
 
     def _grid(self, predictions, images, places, layers=None):
         titles = attention_grid.paper_titles(predictions.maps, self.run_config)
-        names = self.protocol.info.class_names
-        return attention_grid.predictions_grid(images, predictions, places, names, layers, titles)
+        info = self.protocol.info
+        return attention_grid.predictions_grid(
+            images, predictions, places, info.class_names, layers, titles,
+            human_title=attention_grid.human_title(info),
+        )  # fmt: skip
 
 
 def evaluate_run(model_dir: str, split: str, which: str, overrides=(), strategy=None) -> dict:

@@ -87,6 +87,7 @@ def picture_a(
     blue: Side,
     captions: Sequence[str],
     notes: Sequence[str] = (),
+    human_title: str = "human map",
 ) -> np.ndarray:
     """Fig. 4A: one row an image.
 
@@ -97,6 +98,7 @@ def picture_a(
         red, blue: the networks, in the colours they are drawn in.
         captions: N lines below image, human map and difference.
         notes: lines at the foot of the picture.
+        human_title: above the human maps.
 
     Returns:
         [H, W, 3] uint8.
@@ -110,7 +112,7 @@ def picture_a(
     draw, fonts = ImageDraw.Draw(canvas), drawing.fonts()
 
     sides = [(red, drawing.RED, lefts[1]), (blue, drawing.BLUE, lefts[2])]
-    titles = ["image", "human map", "gradient Δ\nSmoothGrad"]
+    titles = ["image", human_title, "gradient Δ\nSmoothGrad"]
     _draw_titles(draw, fonts, lefts[0], top, titles)
     for side, color, left in sides:
         _draw_heading(draw, fonts, left, len(side.maps), side.name, color)
