@@ -46,7 +46,11 @@ class Config:
         same_result=True,
     )
     train_split: str = _data("train", "Split to train on.")
-    validation_split: str = _data("validation", "Split that selects best/ by top-1 (paper).")
+    validation_split: str = _data(
+        "validation",
+        "Split that selects best/ by top-1 (paper), ties by cross-entropy. Empty: none; the last "
+        "weights are the result.",
+    )
     test_split: str = _data(
         "",
         "Split evaluated once, after training, with the best weights. Empty: none.",

@@ -1,7 +1,7 @@
 """Draws the paper's Figure 4 from trained networks.
 
     python -m gala_tf.figures --figure=4a --model_dir=RUN_WITH_MAPS --reference_dir=RUN_WITHOUT_MAPS
-    python -m gala_tf.figures --figure=4b --model_dir=RUN --images=FOLDER_OF_JPEGS
+    python -m gala_tf.figures --figure=4b --model_dir=RUN --images=FOLDER_OF_IMAGES
     python -m gala_tf.figures --figure=4b --model_dir=RUN --data_dir=OTHER_DATA_SET
 
 4a: images that training has not seen; the human map; which pixels each network's answer depends on
@@ -85,7 +85,7 @@ def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
     flags.DEFINE_string(
         "data_dir", "", "Built data set; 4a: default the runs' own; 4b: any, of any classes.", **fv
     )
-    flags.DEFINE_string("images", "", "4b: a folder of JPEG files instead of --data_dir.", **fv)
+    flags.DEFINE_string("images", "", "4b: a folder of images instead of --data_dir.", **fv)
     flags.DEFINE_string("split", "test", "Split of the data set.", **fv)
     flags.DEFINE_integer(
         "num_images",

@@ -78,6 +78,11 @@ class DatasetInfo:
     def num_classes(self) -> int:
         return len(self.class_names)
 
+    @property
+    def simulated(self) -> bool:
+        """Whether its maps are no people's: it is the built-in data set, under whatever name."""
+        return self.name == "quickstart" or "source=quickstart" in self.command
+
     def require_split(self, split: str) -> Split:
         """The split of that name; ValueError listing those there are."""
         if split not in self.splits:

@@ -92,17 +92,18 @@ def mirror(images, mirrored):
     return tf.where(mirrored[:, None, None, None] > 0, tf.reverse(images, axis=[2]), images)
 
 
-def cut_image(encoded, window, image_size, resize="bilinear"):
+def cut_image(encoded, window, image_size, resize="bilinear", dct_method="INTEGER_ACCURATE"):
     """Decodes only the window of a JPEG, RGB or grey, and resizes it: uint8 [S, S, 3].
 
     `resize` is "bilinear" or "bicubic", antialiased, which changes nothing in a window of S x S
-    pixels; None where all windows are, which is cheaper than asking each.
+    pixels; None where all windows are, which is cheaper than asking each. `dct_method` is of
+    TensorFlow's decoder, whose own default may differ from build to build.
     """
     image = tf.io.decode_and_crop_jpeg(
         encoded,
         window,
         channels=3,
-        dct_method="INTEGER_ACCURATE",  # the default may differ from build to build
+        dct_method=dct_method,
     )
 
     if resize:

@@ -52,6 +52,7 @@ def evaluate_classifier(request: Request) -> dict:
         **dataclasses.asdict(request),
         "model": os.path.basename(request.model),
         "data_set": info.name,
+        "classes": info.num_classes,
         "image_size": size,
         "softmax_left_out": softmax_left_out,
         "class_scores": reader.kind,
@@ -95,6 +96,7 @@ def make_protocols(request: Request, info, size: int, reader) -> list:
         batch_size=request.batch_size,
         crop_fraction=request.crop_fraction,
         clickmap_blur=request.clickmap_blur,
+        ceiling=request.ceiling,
     )
     made = {
         "paper": protocols.Paper(**shown, sides=sides),
@@ -138,16 +140,16 @@ def table(numbers: dict) -> str:
     ]
     for name, found in numbers["conventions"].items():
         lines.append(
-            f"  {name}: {found['examples']} images, top-1 error {100 * (1 - found['top1']):.2f} %, "
-            f"top-5 error {100 * (1 - found['top5']):.2f} %"
+            f"  {name}: {found['examples']} images, "
+            + scores.errors(found | {"classes": numbers["classes"]})
         )
         write = _paper_line if name == "paper" else _harmonization_line
         lines += [f"    {key}: {write(m)}" for key, m in found["maps"].items()]
         if ceiling := found["human_ceiling"]:
             value = "none" if ceiling["value"] is None else f"{ceiling['value']:.4f}"
-            lines.append(
-                f"    human ceiling {value}: {ceiling['estimator'].removeprefix('none: ')}"
-            )
+            n = f", n = {ceiling['images']}" if "images" in ceiling else ""
+            words = ceiling["estimator"].removeprefix("none: ")
+            lines.append(f"    human ceiling {value}: {words}{n}")
         else:
             lines.append("    no image of this split has a human map")
     return "\n".join(lines)

@@ -63,14 +63,18 @@ class RunEvaluator(Evaluator):
 
     def _grid(self, predictions, images, places, layers=None):
         titles = attention_grid.paper_titles(predictions.maps, self.run_config)
-        names = self.protocol.info.class_names
-        return attention_grid.predictions_grid(images, predictions, places, names, layers, titles)
+        info = self.protocol.info
+        return attention_grid.predictions_grid(
+            images, predictions, places, info.class_names, layers, titles,
+            human_title=attention_grid.human_title(info),
+        )  # fmt: skip
 
 
 def evaluate_run(model_dir: str, split: str, which: str, overrides=(), strategy=None) -> dict:
     """Evaluates a run's weights on a split: prints a table, writes results and figures.
 
     Args:
+        which: `best` or `newest` weights; best are the last ones of a run without validation.
         overrides: flags that differ from the run's, `--name=value` each.
         strategy: where to compute; by default this machine, as the flags in `overrides` say.
 
@@ -84,6 +88,7 @@ def evaluate_run(model_dir: str, split: str, which: str, overrides=(), strategy=
     )
     with strategy.scope():
         run = run.with_weights(which)
+    which = run.result_weights(which)
     consensus.agree(strategy, {f"the {which} weights": f"step {run.step}"}, "Start again.")
     evaluator = RunEvaluator(strategy, run.network, run.config, info, split)
     logs.say(f"evaluating: {evaluator.examples} images of split {split}; compiling comes first")
@@ -94,6 +99,7 @@ def evaluate_run(model_dir: str, split: str, which: str, overrides=(), strategy=
         "network": naming.network_name(run.config),
         "data_set": info.name,
         "split": split,
+        "classes": info.num_classes,
         "weights": which,
         "step": run.step,
         "clickmap_blur": run.config.clickmap_blur,

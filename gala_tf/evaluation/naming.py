@@ -25,5 +25,6 @@ def result_name(split: str, numbers: Mapping) -> str:
     the name says what differs.
     """
     changed = [f"{name}={value}" for name, value in numbers["changed_flags"].items()]
-    parts = [split, *([] if numbers["weights"] == "best" else [numbers["weights"]]), *changed]
+    is_result = numbers["weights"] in ("best", "last")  # last: a run without validation
+    parts = [split, *([] if is_result else [numbers["weights"]]), *changed]
     return re.sub(r"[^\w.,=-]+", "_", "-".join(parts))

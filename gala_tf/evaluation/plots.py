@@ -88,7 +88,17 @@ def draw(columns: Mapping, title: str) -> Figure:
     axes["calibration"].set_title("calibration: accuracy against confidence")
     fifths = breakdowns.accuracy_by_map_score(run.seeds)
     draw_accuracy_by_map_score(axes["maps"], [run], [fifths])
+    if wide:
+        _level_with(axes["classes"], axes["calibration"])
     return figure
+
+
+def _level_with(axes, other) -> None:
+    """Gives a plot the height and baseline of another, whose square the layout made smaller."""
+    axes.figure.draw_without_rendering()
+    axes.figure.set_layout_engine("none")
+    place, square = axes.get_position(), other.get_position()
+    axes.set_position([place.x0, square.y0, place.width, square.height])
 
 
 def draw_error_by_class(axes, series: Sequence[Series], by_class: Sequence[Mapping]) -> None:
@@ -114,7 +124,7 @@ def draw_error_by_class(axes, series: Sequence[Series], by_class: Sequence[Mappi
         axes.axhline(place - 0.5, color=GRID, linewidth=0.8, zorder=0)
     words = [f"… {hidden} more …" if n is None else f"{_short(n)}  ({images[n]})" for n in shown]
     axes.set_yticks(range(len(shown)), words, fontsize=9 if len(shown) < 20 else 7.5)
-    axes.set_ylim(max(len(shown), 4) - 0.5, -0.5)  # a few classes do not fill the plot
+    axes.set_ylim(max(len(shown), 2) - 0.5, -0.5)
     axes.set_xlim(-1, 101)
     axes.set_title("top-1 error by class, % (in brackets: images)")
     if len(series) == 1 and len(series[0].seeds) == 1:

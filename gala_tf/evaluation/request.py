@@ -61,6 +61,12 @@ class Request:
     clickmap_blur: str = command.flag(
         "box:49", "Blur of human maps in the paper's convention, as for training."
     )
+    ceiling: str = command.flag(
+        "data",
+        "Human ceiling that map scores are divided by: `data` = this data set's own, none where it "
+        "is not known; `clickme` = what was published for ClickMe.",
+        ("data", "clickme"),
+    )
     samples: int = command.flag(
         50, "SmoothGrad: noisy copies of an image.", within=command.POSITIVE
     )

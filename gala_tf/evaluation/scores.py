@@ -81,6 +81,18 @@ def results(predictions, ceilings: dict) -> dict:
     }
 
 
+CLICKME_CEILING = {
+    "value": metrics.PAPER_HUMAN_CEILING,
+    "estimator": "Linsley et al. 2019 for ClickMe, asked for by --ceiling=clickme",
+}
+
+
+def is_clickme(info) -> bool:
+    """Whether a data set's maps are ClickMe's: by its published ceiling, or how it was built."""
+    published = (info.human_ceiling or {}).get("value") == metrics.PAPER_HUMAN_CEILING
+    return published or "--source=clickme" in info.command
+
+
 def find_ceilings(data, sides) -> dict[int, dict]:
     """The human ceiling of a split on the grids that `sides` lists, {side: ceiling}.
 
@@ -94,6 +106,8 @@ def find_ceilings(data, sides) -> dict[int, dict]:
     Returns {side: {"value", "estimator", ...}}: the estimator's name, which goes wherever the value
     goes, says what it is and on which grid and blur. `value` is None for no ceiling.
     """
+    if data.ceiling == "clickme":
+        return dict.fromkeys(sides, CLICKME_CEILING)
     if data.info.require_split(data.split).with_participants:
         ceilings = {}
         for side in sorted(set(sides)):
@@ -121,8 +135,7 @@ def table(numbers: dict) -> str:
     lines = [
         f"{numbers['network']}, {numbers['split']} split, {numbers['examples']} images, "
         f"{numbers['weights']} weights (step {numbers['step']})",
-        f"  top-1 error {100 * (1 - numbers['top1']):6.2f} %    "
-        f"top-5 error {100 * (1 - numbers['top5']):6.2f} %",
+        f"  {errors(numbers, 6)}",
     ]
     if not numbers["maps"]:
         return "\n".join(lines)
@@ -134,9 +147,11 @@ def table(numbers: dict) -> str:
     ceiling = numbers["human_ceiling"]
     final = numbers["maps"][numbers["final_layer"]]
     relative = (lambda rho: rho / ceiling["value"]) if ceiling["value"] else (lambda rho: None)
+    counts = sorted({m["images"] for m in numbers["maps"].values()})
+    n = f"{counts[0]} images" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} images a layer"
     lines += [
         f"  agreement with human maps: Spearman on {final['grid']}x{final['grid']}, blur "
-        f"{numbers['clickmap_blur']}, mean over {final['images']} images",
+        f"{numbers['clickmap_blur']}, mean over {n}",
         "    layer                         rho   s.e.  % of ceiling",
         *(
             line(name, m["spearman"], m["standard_error"], m["fraction_of_ceiling"])
@@ -144,9 +159,24 @@ def table(numbers: dict) -> str:
         ),
         line("centre prior", final["center_prior"], None, relative(final["center_prior"])),
         line("shuffled (final layer)", final["shuffled"], None, relative(final["shuffled"])),
-        f"    human ceiling {_cell(ceiling['value'], '.3f')}: {ceiling['estimator']}",
+        f"    human ceiling {_cell(ceiling['value'], '.3f')}: {ceiling['estimator']}"
+        + (f", n = {ceiling['images']}" if "images" in ceiling else ""),
     ]
     return "\n".join(lines)
+
+
+TOP5_CLASSES = 5  # of so many, or fewer, the five best hold the true one anyhow
+
+
+def errors(numbers: dict, width: int = 0) -> str:
+    """Top-1 and top-5 error as text; top-5 only where it could be more than 0."""
+    names = {"top-1": "top1", "top-5": "top5"}
+    if numbers.get("classes", math.inf) <= TOP5_CLASSES:
+        del names["top-5"]
+    separator = "    " if width else ", "
+    return separator.join(
+        f"{name} error {100 * (1 - numbers[key]):{width}.2f} %" for name, key in names.items()
+    )
 
 
 def _cell(value, form):

@@ -29,11 +29,15 @@ def attention_grid(
     layer_maps: Mapping[str, np.ndarray],
     captions: Sequence[str] | None = None,
     layer_titles: Mapping[str, str] | None = None,
+    *,
+    wrong: Sequence[bool] | None = None,
+    human_title: str = "human map",
 ) -> np.ndarray:
     """One row an image: the image, the human map over it, and each layer's map over it.
 
     Every map is stretched from its own minimum and maximum over the whole colour scale: compare
-    where maps are high, not how high. Maps are enlarged bicubically, pixel centres at halves.
+    where maps are high, not how high. A nearly flat map is marked as such. Maps are enlarged
+    bicubically, pixel centres at halves.
 
     Args:
         images: [N, S, S, 3] uint8.
@@ -41,12 +45,14 @@ def attention_grid(
         layer_maps: {layer: [N, h', w']}, columns from left to right; each its own h' and w'.
         captions: N lines below the rows.
         layer_titles: {layer: title}, one or two lines, the second one faint; default its name.
+        wrong: N times whether the caption tells of a wrong answer; it is red then.
+        human_title: above the human maps.
 
     Returns [H, W, 3] uint8. ValueError: shapes, or the numbers of images, maps and captions, do not
     agree.
     """
     _check_grid(images, human_maps, layer_maps, captions)
-    titles = ["image", "human map", *((layer_titles or {}).get(name, name) for name in layer_maps)]
+    titles = ["image", human_title, *((layer_titles or {}).get(name, name) for name in layer_maps)]
     row_height = PANEL + (CAPTION_HEIGHT if captions else 0) + GAP
     width = 2 * MARGIN + len(titles) * (PANEL + GAP) - GAP
     height = TITLE_HEIGHT + len(images) * row_height + LEGEND_HEIGHT + MARGIN
@@ -68,7 +74,8 @@ def attention_grid(
             canvas.paste(panel, (left, top))
         if captions:
             text = drawing.shorten(captions[row], fonts[0], width - 2 * MARGIN)
-            draw.text((MARGIN, top + PANEL + 4), text, drawing.INK, fonts[0])
+            ink = drawing.RED if wrong is not None and wrong[row] else drawing.INK
+            draw.text((MARGIN, top + PANEL + 4), text, ink, fonts[0])
     _draw_legend(canvas, fonts[1])
     return np.asarray(canvas)
 
@@ -113,23 +120,39 @@ def write_png(path: str, image: np.ndarray) -> None:
 # --------------------------------------------------------------------------- from a network
 
 
-def predictions_grid(images, predictions, places, class_names, layers=None, titles=None):
+def predictions_grid(
+    images, predictions, places, class_names, layers=None, titles=None, human_title="human map"
+):
     """The picture of some images of a split, with their true classes and the network's answers.
 
     Args:
         predictions: an `evaluator.Predictions`.
         places: of those images in the split, an index array or a slice.
         layers: names of the layers shown; default: first, third and last.
+        titles, human_title: as for `attention_grid`.
 
     Returns [H, W, 3] uint8. ValueError: a layer that has no map.
     """
     layers = choose_layers(predictions.maps, layers)
     has_clickmap = predictions.has_clickmap[places][:, None, None]  # [N, 1, 1]
     human = np.where(has_clickmap, predictions.clickmap[places], 0.0)
-    answers = zip(predictions.label[places], predictions.prediction[places], strict=True)
-    captions = [f"true: {class_names[true]} / said: {class_names[said]}" for true, said in answers]
+    true, said = predictions.label[places], predictions.prediction[places]
+    captions = [answer(class_names[a], class_names[b]) for a, b in zip(true, said, strict=True)]
     maps = {name: predictions.maps[name][places] for name in layers}
-    return attention_grid(np.asarray(images), human, maps, captions, titles)
+    return attention_grid(
+        np.asarray(images), human, maps, captions, titles, wrong=true != said,
+        human_title=human_title,
+    )  # fmt: skip
+
+
+def answer(true: str, said: str) -> str:
+    """A caption; a wrong answer begins with a cross, which a grey print shows too."""
+    return f"{'' if true == said else '✗ '}true: {true} / said: {said}"
+
+
+def human_title(info) -> str:
+    """What stands above the maps of a data set: of people, or simulated."""
+    return "simulated map" if info.simulated else "human map"
 
 
 def choose_layers(maps: Iterable[str], layers: Sequence[str] | None = None) -> list[str]:

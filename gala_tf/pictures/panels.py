@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 TEXT_SIZE, SMALL_TEXT_SIZE = 15, 12  # pixels
+FLAT = 0.1  # of its largest value: a map that varies by less is marked
 PAPER, INK, FAINT_INK = (255, 255, 255), (32, 32, 32), (118, 118, 118)
 
 # Perceptually uniform and growing in lightness, so that the picture reads in grey, too.
@@ -79,14 +80,15 @@ def overlay(image, attention, side, message=""):
         return _with_message(image, side, reason)
     heat = _heat(attention, side)
     opacity = (LEAST_OPACITY + (MOST_OPACITY - LEAST_OPACITY) * heat)[..., None]
-    return _pillow((1 - opacity) * _grey(image, side) + opacity * heat_colors(heat))
+    panel = _pillow((1 - opacity) * _grey(image, side) + opacity * heat_colors(heat))
+    return _marked(panel, attention)
 
 
 def heat_panel(attention, side):
     """A map [h, w] alone, on its own scale and in the colours of `overlay`: Pillow P x P."""
     if reason := _why_not(attention, ""):
         return _with_message(np.full((1, 1, 3), 255, np.uint8), side, reason)
-    return _pillow(heat_colors(_heat(attention, side)))
+    return _marked(_pillow(heat_colors(_heat(attention, side))), attention)
 
 
 def tinted(image, attention, side, color):
@@ -97,7 +99,8 @@ def tinted(image, attention, side, color):
     """
     if reason := _why_not(attention, ""):
         return _with_message(image, side, reason)
-    return _pillow(_tint(_pale(image, side, PALENESS), _heat(attention, side), color))
+    tint = _tint(_pale(image, side, PALENESS), _heat(attention, side), color)
+    return _marked(_pillow(tint), attention)
 
 
 def revealed(image, attention, side):
@@ -109,7 +112,7 @@ def revealed(image, attention, side):
         return _with_message(image, side, reason)
     opacity = FAINTEST + (1 - FAINTEST) * _heat(attention, side)[..., None]  # [P, P, 1]
     pixels = np.asarray(enlarge(image, side), np.float32)
-    return _pillow(opacity * pixels + (1 - opacity) * 255)
+    return _marked(_pillow(opacity * pixels + (1 - opacity) * 255), attention)
 
 
 def difference_panel(image, difference, side):
@@ -147,6 +150,24 @@ def _why_not(attention, message):
     if not np.isfinite(attention).all():
         return "not finite"
     return (message or "constant map") if np.ptp(attention) == 0 else ""
+
+
+def flatness(attention) -> str:
+    """What is written on a nearly flat map [h, w]; empty for others.
+
+    On its own scale a map that hardly varies looks as strong as one that picks a place.
+    """
+    varies = float(np.ptp(attention)) / float(np.abs(attention).max())
+    return f"flat: varies by {100 * varies:.1g} %" if varies < FLAT else ""
+
+
+def _marked(panel, attention):
+    """The panel, with a line at its foot if its map is nearly flat."""
+    if text := flatness(attention):
+        draw, side, height = ImageDraw.Draw(panel), panel.width, SMALL_TEXT_SIZE + 6
+        draw.rectangle((0, side - height, side, side), PAPER)
+        draw.text((side // 2, side - height // 2), text, INK, fonts()[1], "mm")
+    return panel
 
 
 def _heat(attention, side):

@@ -92,7 +92,11 @@ def identity(run_config: config.Config, info: dataset_info.DatasetInfo) -> dict:
     }
 
 
-WEIGHTS = {"best": "best", "newest": "checkpoints"}  # which: its directory in the run's
+WEIGHTS = {
+    "best": "best",
+    "newest": "checkpoints",
+    "last": "checkpoints",
+}  # which: its directory in the run's
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,13 +113,19 @@ class OpenRun:
         """The same with its network, in the scope of the current strategy.
 
         Args:
-            which: `best` (highest validation top-1, the paper's choice) or `newest`.
+            which: `best` (highest validation top-1, the paper's choice) or `newest`. A run
+                without a validation split has no best ones: its last ones are its result.
 
         ValueError: no checkpoint, a damaged one, or one of another network.
         """
         network = build_network(self.config, self.info.num_classes)
-        facts = checkpoints.read_weights(network, os.path.join(self.model_dir, WEIGHTS[which]))
+        folder = WEIGHTS[self.result_weights(which)]
+        facts = checkpoints.read_weights(network, os.path.join(self.model_dir, folder))
         return dataclasses.replace(self, network=network, step=facts["step"])
+
+    def result_weights(self, which: str = "best") -> str:
+        """`which`; "last" for the best ones of a run that chose none by validation."""
+        return "last" if which == "best" and not self.config.validation_split else which
 
 
 def open_run(model_dir: str, overrides: tuple[str, ...] = (), weights: str = "") -> OpenRun:

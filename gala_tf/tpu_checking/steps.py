@@ -95,10 +95,15 @@ def trace(name: str, run_config: config.Config, replicas: int, num_classes: int)
             )
         else:
             evaluator = RunEvaluator(
-                strategy, session.network, run_config, info, run_config.validation_split
+                strategy, session.network, run_config, info, _evaluated_split(run_config)
             )
             replica_step, dataset = evaluator.replica_step, evaluator.dataset
     return TracedStep(strategy.trace(replica_step, dataset.element_spec), session)
+
+
+def _evaluated_split(run_config):
+    """That of validation; without one, whichever: its step is the same."""
+    return run_config.validation_split or run_config.train_split
 
 
 def _data_set(run_config, num_classes, directory):
@@ -120,7 +125,7 @@ def placeholder_data_set(directory: str, run_config: config.Config, num_classes:
     examples = 10 * run_config.global_batch_size + run_config.eval_batch_size
     side = round(run_config.image_size / run_config.crop_fraction)
     splits = {}
-    for split in {run_config.train_split, run_config.validation_split}:
+    for split in {run_config.train_split, _evaluated_split(run_config)}:
         path = os.path.join(directory, dataset_info.shard_name(split, 0, 1))
         shard = dataclasses.replace(tfrecord_files.write_shard(path, [b""]), examples=examples)
         splits[split] = dataset_info.Split(examples, examples, 0, num_classes, (shard,))

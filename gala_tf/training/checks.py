@@ -34,12 +34,35 @@ def prepare_data(run_config: config.Config, hosts: int = 1) -> dataset_info.Data
     splits = {run_config.train_split, run_config.validation_split, run_config.test_split}
     # What a run has found bad, and reads from copies, need not be as it was built.
     known = {file for one in left_out.load(run_config.model_dir) for file in one.copies}
+    _check_splits(run_config, info)
     for split in sorted(splits - {""}):
         dataset_info.check_shards(data_dir, info, split, known)
     plan.examples_by_host(info, run_config.train_split, hosts)
     _check_maps(run_config, info)
     _check_image_size(run_config, info)
     return info
+
+
+REMEDIES = {
+    "train_split": "Name one of these.",
+    "validation_split": "Build the data set with one (--split_proportions=8,1,1, or images in "
+    "folders train/ and validation/), name one of these, or train without: --validation_split= "
+    "(empty); the last weights are the result then.",
+    "test_split": "Name one of these, or leave the flag empty: nothing is evaluated after training "
+    "then.",
+}
+
+
+def _check_splits(run_config, info):
+    for flag, remedy in REMEDIES.items():
+        split = getattr(run_config, flag)
+        if split not in info.splits and (split or flag == "train_split"):
+            raise ValueError(
+                f"--{flag}={split}: the data set in {run_config.data_dir} has no split {split!r}; "
+                f"it has {', '.join(sorted(info.splits))}. {remedy}"
+            )
+        if split and not info.splits[split].examples:
+            raise ValueError(f"--{flag}={split}: that split holds no image. {remedy}")
 
 
 def _check_paths(run_config):

@@ -13,7 +13,7 @@ from gala_tf.distribution import consensus
 from gala_tf.evaluation import scores
 from gala_tf.training import non_finite, skipping, step_vector
 from gala_tf.training.guards import Guards
-from gala_tf.training.resume import State, resume
+from gala_tf.training.resume import State, is_best, resume
 from gala_tf.training.run import Run, begin, evaluate_best
 
 
@@ -21,7 +21,7 @@ from gala_tf.training.run import Run, begin, evaluate_best
 def train_and_evaluate(run_config: config.Config) -> dict:
     """Trains as `run_config` says, keeps the best weights, and evaluates them.
 
-    Returns {"validation": numbers of the last validation, "test": results of --test_split, if any}.
+    Returns {"validation": numbers of the last one, or {}, "test": results of --test_split, if any}.
 
     Raises:
         ValueError: flags, data and hardware contradict each other; before anything costly. Or a
@@ -89,7 +89,7 @@ def save(run: Run, guards: Guards, state: State) -> None:
     """Saves everything; before its validation, which may take long and be interrupted."""
     run.session.average_statistics()
     non_finite.check_variables(run.config, run.session.network, state.step, state.facts["step"])
-    due = state.step in run.session.length.validation_steps
+    due = run.evaluator is not None and state.step in run.session.length.validation_steps
     facts = {**state.facts, "step": state.step, "validation_due": due}
     guards.write(f"the checkpoint of step {state.step}", run.rolling.save, **facts)
     state.facts = facts
@@ -103,9 +103,9 @@ def validate(run: Run, guards: Guards, state: State) -> None:
     guards.write("metrics.jsonl", state.log.write, step, run.config.validation_split, numbers)
     if consensus.is_chief(run.strategy):
         state.log.write_image(step, "attention", run.evaluator.picture(predictions))
-    if numbers["top1"] > facts["best_top1"]:
+    if is_best(numbers, facts):
         guards.write("best/", run.best.save, step, validation=numbers)
-        facts["best_top1"] = numbers["top1"]
+        facts |= {"best_top1": numbers["top1"], "best_cross_entropy": numbers["cross_entropy"]}
     facts |= {"validation": numbers, "validation_due": False}
     guards.write("complete.json", run.rolling.amend, **facts)
     state.facts = facts

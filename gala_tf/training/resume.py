@@ -1,5 +1,7 @@
 """Where a run stands: at its newest checkpoint, or at the beginning."""
 
+import math
+
 from gala_tf.data import left_out
 from gala_tf.distribution import consensus
 from gala_tf.distribution.strategy import hosts
@@ -23,7 +25,26 @@ def place(run: Run) -> dict:
 
 def beginning(run: Run) -> dict:
     """The facts of a run that has not begun."""
-    return {"step": 0, "best_top1": -1.0, "validation": {}, "validation_due": False, **place(run)}
+    return {
+        "step": 0,
+        "best_top1": -1.0,
+        "best_cross_entropy": None,
+        "validation": {},
+        "validation_due": False,
+        **place(run),
+    }
+
+
+def is_best(numbers: dict, facts: dict) -> bool:
+    """Whether a validation is better than the best so far: by top-1, as the paper chooses.
+
+    On few images top-1 soon stays the same; then the lower cross-entropy decides.
+    """
+    if numbers["top1"] != facts["best_top1"]:
+        return numbers["top1"] > facts["best_top1"]
+    best = facts["best_cross_entropy"]
+    # None: a checkpoint from before ties were decided. A NaN is never the lower one.
+    return best is not None and (numbers["cross_entropy"] < best or math.isnan(best))
 
 
 def resume(run: Run, guards: Guards) -> State:
@@ -31,7 +52,7 @@ def resume(run: Run, guards: Guards) -> State:
     cfg, facts = run.config, beginning(run)
     found = run.rolling.restore_newest()
     if found:
-        facts = {name: found[name] for name in facts}
+        facts = {name: found.get(name, default) for name, default in facts.items()}
     step = facts["step"]
     consensus.agree(run.strategy, {"the newest checkpoint": f"step {step}"}, SAME_DIRECTORY)
     checks.check_place(cfg, place(run), facts)

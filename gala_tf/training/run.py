@@ -30,7 +30,7 @@ class Run:
     info: dataset_info.DatasetInfo
     strategy: Any
     session: Session
-    evaluator: RunEvaluator  # of the validation split
+    evaluator: RunEvaluator | None  # of the validation split, if there is one
     rolling: Checkpoints  # of everything
     best: Checkpoints  # of the network
 
@@ -39,8 +39,9 @@ class Run:
 class State:
     """What changes while a run trains; `facts` are what its newest checkpoint says of itself.
 
-    They are: step, best_top1, validation (the numbers of the last one), validation_due (whether
-    that of its own step is still to be made), and what the run computes on (`resume.place`).
+    They are: step, best_top1 and best_cross_entropy, validation (the numbers of the last one),
+    validation_due (whether that of its own step is still to be made), and what the run computes on
+    (`resume.place`).
     """
 
     step: int
@@ -70,7 +71,7 @@ def begin(run_config: config.Config) -> Run:
     run_directory.check(run_config, info)
     session = build_session(run_config, info, strategy)
     split = run_config.validation_split
-    evaluator = RunEvaluator(strategy, session.network, run_config, info, split)
+    evaluator = RunEvaluator(strategy, session.network, run_config, info, split) if split else None
     _write_directory(run_config, info, strategy)
 
     def checkpoints(folder, keep, **objects):

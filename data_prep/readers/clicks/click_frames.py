@@ -2,8 +2,8 @@
 
 A click (x, y) of the canvas, which showed the central square, is put at
 (x s + left, y s + top) of the displayed image, where S = min(H, W), s = S / 256 and the square
-begins at `geometry.central_square`; bubbles are cut off at the edge of that square, as the canvas cut them. Bubbles are round(14 s)
-pixels, at least 1, in both frames.
+begins at `geometry.central_square`; bubbles are cut off at the edge of that square, as the canvas
+cut them. Bubbles are round(14 s) pixels, at least 1, in both frames.
 """
 
 import json

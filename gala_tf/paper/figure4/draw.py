@@ -12,7 +12,7 @@ import numpy as np
 from gala_tf.data import dataset_info
 from gala_tf.evaluation import evaluate_run, naming
 from gala_tf.explain import network_parts
-from gala_tf.paper.figure4 import jpegs, networks, pictures
+from gala_tf.paper.figure4 import image_folder, networks, pictures
 from gala_tf.pictures import attention_grid
 from gala_tf.runs import directory
 
@@ -111,6 +111,7 @@ def draw_4a(
             for label, place in zip(labels, places, strict=True)
         ],
         notes=_notes_a((first, second), info, split, len(places), seed, samples, noise),
+        human_title=attention_grid.human_title(info),
     )
     output = output or os.path.join(model_dir, "figures", f"figure-4a-{split}.png")
     attention_grid.write_png(output, picture)
@@ -131,7 +132,9 @@ def _side(run, name, images, class_names):
     titles = attention_grid.paper_titles(layers, run.config)
     found = networks.look(run.network, images)
     return pictures.Side(
-        name, {titles[layer]: found.maps[layer] for layer in layers}, _answers(found, class_names)
+        name,
+        {titles[layer]: found.maps[layer] for layer in layers},
+        _answers(found, class_names, True),
     )
 
 
@@ -139,10 +142,13 @@ def _drawn_layers(run):
     return networks.paper_layers(list(network_parts.map_sizes(run.network)), run.config)
 
 
-def _answers(predictions, class_names):
+def _answers(predictions, class_names, labelled=False):
+    """What a network said of each image; if their true classes are known, wrong ones are marked."""
+    wrong = (predictions.prediction != predictions.label) & labelled
+    columns = predictions.prediction, predictions.confidence, wrong
     return [
-        f"said: {class_names[said]}, {100 * sure:.0f} %"
-        for said, sure in zip(predictions.prediction, predictions.confidence, strict=True)
+        f"{'✗ ' if marked else ''}said: {class_names[said]}, {100 * sure:.0f} %"
+        for said, sure, marked in zip(*columns, strict=True)
     ]
 
 
@@ -202,16 +208,16 @@ def draw_4b(
     _check_count(num_images)
     if bool(images_dir) == bool(data_dir):
         raise ValueError(
-            "--figure=4b needs either --images (a folder of JPEGs) or --data_dir (a built data "
+            "--figure=4b needs either --images (a folder of images) or --data_dir (a built data "
             f"set). Received: --images={images_dir!r}, --data_dir={data_dir!r}."
         )
     if images_dir:
-        paths = jpegs.jpeg_paths(images_dir)  # refused before the network is built
+        paths = image_folder.image_paths(images_dir)  # refused before the network is built
     run = networks.open_with_attention(model_dir, overrides)
     if images_dir:
         chosen = attention_grid.spread(np.ones(len(paths), bool), num_images)
         paths = [paths[place] for place in chosen]
-        images = jpegs.read_jpegs(paths, run.config)
+        images = image_folder.read_images(paths, run.config)
         titles, source = [os.path.basename(path) for path in paths], _last_part(images_dir)
         zero_shot = ", zero-shot"
     else:

@@ -78,6 +78,7 @@ def picture_a(
     blue: Side,
     captions: Sequence[str],
     notes: Sequence[str] = (),
+    human_title: str = "human map",
 ) -> np.ndarray:
     """Fig. 4A: one row an image.
 
@@ -85,6 +86,9 @@ def picture_a(
         human_maps: [N, h, w] >= 0, any scale; all zero: the image has none.
         differences: [N, S, S] from `gradient_difference`; above 0 is drawn red.
         red, blue: the networks, in the colours they are drawn in.
+        captions: N lines below image, human map and difference.
+        notes: lines at the foot of the picture.
+        human_title: above the human maps.
 
     Returns [H, W, 3] uint8.
     """
@@ -97,7 +101,7 @@ def picture_a(
     draw, fonts = ImageDraw.Draw(canvas), drawing.fonts()
 
     sides = [(red, drawing.RED, lefts[1]), (blue, drawing.BLUE, lefts[2])]
-    titles = ["image", "human map", "gradient Δ\nSmoothGrad"]
+    titles = ["image", human_title, "gradient Δ\nSmoothGrad"]
     _draw_titles(draw, fonts, lefts[0], top, titles)
     for side, color, left in sides:
         _draw_heading(draw, fonts, left, len(side.maps), side.name, color)

@@ -10,7 +10,13 @@ from gala_tf.paper.report import runs as stored_runs
 from gala_tf.paper.report.page import Heading, Paragraph
 
 
-def build(patterns, output_dir: str, split: str = "", table_lambda: float | None = None) -> str:
+def build(
+    patterns,
+    output_dir: str,
+    split: str = "",
+    table_lambda: float | None = None,
+    quoted: bool = False,
+) -> str:
     """Writes the page; returns the path of its HTML file.
 
     Args:
@@ -19,6 +25,7 @@ def build(patterns, output_dir: str, split: str = "", table_lambda: float | None
         split: whose results; empty: `test`, or `validation` where there is no test split.
         table_lambda: the one that the tables show where several were run; None: the one with the
             highest mean validation top-1.
+        quoted: the paper's numbers also beside those of other data.
 
     ValueError: no runs, results that cannot be understood or contradict their run, or no
     --output_dir.
@@ -29,7 +36,7 @@ def build(patterns, output_dir: str, split: str = "", table_lambda: float | None
     print(f"reading {len(directories)} runs, then drawing", file=sys.stderr, flush=True)
     found = stored_runs.read_runs(directories, split)
     sections = lines.make_sections(found, table_lambda)
-    blocks = page_blocks(sections)
+    blocks = page_blocks(sections, quoted)
     for block in blocks:
         if isinstance(block, page.Figure):
             files.write(os.path.join(output_dir, block.file), block.png)
@@ -43,7 +50,7 @@ def build(patterns, output_dir: str, split: str = "", table_lambda: float | None
     return path
 
 
-def page_blocks(sections) -> list:
+def page_blocks(sections, quoted: bool = False) -> list:
     """The whole page, top to bottom."""
     source = published.document()["source"]
     finished = sum(run.results is not None for section in sections for run in section.runs)
@@ -57,7 +64,7 @@ def page_blocks(sections) -> list:
         ),
     ]
     for section, prefix in zip(sections, prefixes(sections), strict=True):
-        blocks += contents.section_blocks(section, prefix)
+        blocks += contents.section_blocks(section, prefix, quoted)
     blocks += provenance.not_run_blocks(sections)
     return [*blocks, *provenance.provenance_blocks(sections)]
 

@@ -3,6 +3,7 @@
 from collections import Counter
 
 from gala_tf import models
+from gala_tf.evaluation import scores
 from gala_tf.paper import published
 from gala_tf.paper.report import by_image, figures, numbers, tables
 from gala_tf.paper.report import lines as grouping
@@ -29,7 +30,7 @@ SIMULATED = (
     "The built-in data set is a miniature: its human maps are simulated from the true figure, and "
     "its design was tuned for a task that such maps help with. Its numbers show that the mechanism "
     "works from end to end. They do not show that human attention helps, and they neither "
-    "reproduce nor contradict the published ones, which stand beside them for their order alone."
+    "reproduce nor contradict the published ones."
 )
 OTHER_DATA = (
     "The published numbers are of other data than this section's, and of networks of full size: "
@@ -37,15 +38,25 @@ OTHER_DATA = (
 )
 
 
-def section_blocks(section: Section, prefix: str) -> list:
-    """A section's tables and figures; `prefix` begins the names of its files."""
+NOT_QUOTED = (
+    "The published numbers are of other data than this section's, and are left out; "
+    "--published=always puts them beside these, marked."
+)
+
+
+def section_blocks(section: Section, prefix: str, quoted: bool = False) -> list:
+    """A section's tables and figures; `prefix` begins the names of its files.
+
+    Published numbers stand beside ours where our data is the paper's; if `quoted`, also elsewhere.
+    """
     info, lines = section.info, section.chosen
     title = f"{info.name} (shards {section.runs[0].data_set}), {section.split} split"
     blocks = [Heading(2, title), Paragraph(_data_words(section))]
     if simulated(info):
         blocks.append(Paragraph(SIMULATED, note=True))
-    elif not same_data(info):
-        blocks.append(Paragraph(OTHER_DATA, note=True))
+    if not same_data(info):
+        blocks.append(Paragraph(OTHER_DATA if quoted else NOT_QUOTED, note=True))
+    quoted = quoted or same_data(info)
     if section.split == section.runs[0].config.validation_split:
         words = "Weights were chosen on this very split, as in the paper: errors are optimistic."
         blocks.append(Paragraph(words, note=True))
@@ -54,10 +65,10 @@ def section_blocks(section: Section, prefix: str) -> list:
         return [*blocks, Paragraph("No run of this data set is finished.")]
     relative = numbers.has_ceiling(lines)
     tested = compare_lines(lines)
-    blocks += _table_blocks(section, lines, tested, relative)
+    blocks += _table_blocks(section, lines, tested, relative, quoted)
     blocks += _test_blocks(lines, tested)
     blocks += _map_blocks(lines, relative, prefix)
-    blocks += _lambda_blocks(section, relative, prefix)
+    blocks += _lambda_blocks(section, relative, prefix, quoted)
     blocks += by_image.image_blocks(lines, relative, prefix)
     blocks += _overlay_blocks(lines, section.split, prefix)
     return blocks
@@ -114,7 +125,7 @@ def compare_lines(lines):
     return tested
 
 
-def _table_blocks(section, lines, tested, relative):
+def _table_blocks(section, lines, tested, relative, quoted):
     waiting = Counter(
         published.row_of(run.config)
         for run in section.runs
@@ -127,13 +138,16 @@ def _table_blocks(section, lines, tested, relative):
         waiting,
         relative,
         same_data(section.info),
+        quoted,
     )
     notes = [INTERVALS, *_lambda_words(lines), *section.reasons]
     if tested:
         notes.append("* differs from GALA-ResNet-50 w/ ClickMe, p < 0.01 (tests below).")
-    if section.info.num_classes <= 10:
+    if section.info.num_classes <= scores.TOP5_CLASSES:
+        notes.append(f"With {section.info.num_classes} classes, top-5 errors are 0: left out.")
+    elif section.info.num_classes <= 10:
         notes.append(f"With {section.info.num_classes} classes, top-5 errors say little.")
-    notes += tables.order_sentences(lines, relative)
+    notes += tables.order_sentences(lines, relative, quoted)
     names = " and ".join(map(str, section.tables))
     heading = f"Table{'s' * (len(section.tables) > 1)} {names}: errors and maps"
     return [Heading(3, heading), table, Bullets(tuple(notes))]
@@ -216,7 +230,7 @@ def find_sweeps(lines) -> list[tuple]:
     return [tuple(sweep) for sweep in sweeps if len(sweep) > 1]
 
 
-def _lambda_blocks(section, relative, prefix):
+def _lambda_blocks(section, relative, prefix, with_published):
     caption = published.document()["figure_7"]
     weight = caption["chosen_lambda"]
     quoted = [
@@ -233,15 +247,17 @@ def _lambda_blocks(section, relative, prefix):
             default=None,
         )
         words = figures.FIGURE_7
-        if relative:
+        if relative and with_published:
             words += (
                 " Hollow: the numbers of the paper's caption, of ClickMe; it gives no lambda for "
                 f"{quoted[-1][1]:.2f}, which is drawn at the chosen {weight}."
             )
         name = f"{prefix}figure7{f'-{i + 1}' if i else ''}.png"
         label = f"published (ClickMe{'' if same_data(section.info) else ': other data'})"
-        png = figures.figure7(sweep, floor, relative, quoted, label)
-        blocks += [Figure(name, png, words), tables.lambda_table(sweep, relative)]
+        points = quoted if with_published else []
+        png = figures.figure7(sweep, floor, relative, points, label)
+        table = tables.lambda_table(sweep, relative, with_published)
+        blocks += [Figure(name, png, words), table]
     if len(blocks) == 1:
         blocks.append(Paragraph("Not run: that takes GALA at two values of lambda or more."))
     return blocks

@@ -265,4 +265,4 @@ def same_data(info) -> bool:
 
 def simulated(info) -> bool:
     """Whether it is the built-in data set, under whatever name."""
-    return info.name == "quickstart" or "source=quickstart" in info.command
+    return info.simulated

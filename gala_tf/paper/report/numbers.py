@@ -73,6 +73,12 @@ def map_value(run, relative: bool, layer: str | None = None) -> float | None:
     return None if fraction is None else 100 * fraction
 
 
+def map_images(line, layer: str | None = None) -> set[int]:
+    """How many images a layer's map score is a mean over; more than one where runs differ."""
+    found = (run.results["maps"].get(layer or run.results["final_layer"]) for run in line.runs)
+    return {numbers["images"] for numbers in found if numbers is not None}
+
+
 def baseline(lines, name: str, relative: bool) -> Interval | None:
     """`shuffled`, `center_prior` or `null` over all runs of the lines, in the unit of `map_score`.
 
@@ -102,7 +108,7 @@ class Paired:
     # Of the top-1 errors, in points, over images, each image's errors averaged over seeds first.
     top1: Interval  # bootstrap
     p_top1: float  # permutation test
-    p_top5: float
+    p_top5: float | None  # None where no network is ever wrong by top-5, as with five classes
     mcnemar: dict[int, float]  # {seed: p} of the exact test of top-1, for seeds that both have
     over_seeds: Interval | None  # over these pairs of seeds, Student's t; None without two
     # Of the per-image Spearman over the images that have one in every run; None if none has.
@@ -141,7 +147,9 @@ def compare(line, reference) -> Paired:
         seeds=(len(line.runs), len(reference.runs)),
         top1=significance.bootstrap_interval(top1, SEED),
         p_top1=significance.permutation_over_seeds(*wrong[1], SEED),
-        p_top5=significance.permutation_over_seeds(*wrong[5], SEED),
+        p_top5=significance.permutation_over_seeds(*wrong[5], SEED)
+        if np.any(np.concatenate(wrong[5]))
+        else None,
         mcnemar=mcnemar,
         over_seeds=significance.mean_interval_over_seeds(per_seed) if len(per_seed) > 1 else None,
         maps=significance.bootstrap_interval(difference, SEED) if any_maps else None,

@@ -16,7 +16,7 @@ def not_run_blocks(sections) -> list:
             names = " and ".join(map(str, numbers))
             blocks += [
                 Heading(3, f"Table{'s' * (len(numbers) > 1)} {names}: {entry['title']}"),
-                tables.paper_table(numbers, [], {}, {}, True, True),
+                tables.paper_table(numbers, [], {}, {}, True, True, True),
             ]
     return [Heading(2, "Not run"), *blocks] if blocks else []
 

@@ -116,6 +116,11 @@ def _read_run(place, name, split):
     run = run_directory.open_run(place)
     run_config, info = run.config, run.info
     split = split or ("test" if "test" in info.splits else run_config.validation_split)
+    if not split:
+        raise ValueError(
+            f"Run {name!r} was trained without a validation split, and its data set has no split "
+            f"'test': name the split of its results, --split={'|'.join(sorted(info.splits))}."
+        )
     if split not in info.splits:
         raise ValueError(
             f"--split={split}: the data set of run {name!r} has {', '.join(sorted(info.splits))}."

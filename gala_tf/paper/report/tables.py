@@ -2,6 +2,7 @@
 
 import math
 
+from gala_tf.evaluation import scores
 from gala_tf.paper import published
 from gala_tf.paper.published import ROWS
 from gala_tf.paper.report import numbers
@@ -39,15 +40,32 @@ def p_cell(p: float | None) -> str:
 
 
 def counts(line) -> str:
-    """Seeds and images of a line."""
-    seeds, images = len(line.runs), line.runs[0].results["examples"]
-    return f"{seeds} seed{'s' * (seeds > 1)} × {images:,} images"
+    """Seeds and images of a line: the n of its errors."""
+    return f"{_seeds(line)} × {line.runs[0].results['examples']:,} images"
+
+
+def map_counts(line, layer: str | None = None) -> str:
+    """Seeds, and images whose map has a score: the n of a layer's score, by default the final's.
+
+    Fewer than `counts`: not every image has a human map, and a constant map has no correlation.
+    """
+    found = sorted(numbers.map_images(line, layer))
+    if not found:
+        return DASH
+    images = f"{found[0]:,}" + (f" to {found[-1]:,}" if len(found) > 1 else "")
+    return f"{_seeds(line)} × {images} images"
+
+
+def _seeds(line):
+    return f"{len(line.runs)} seed{'s' * (len(line.runs) > 1)}"
 
 
 # --------------------------------------------------------------------------- the paper's tables
 
 
-def paper_table(which, lines, compared, unfinished, relative: bool, same_data: bool) -> Table:
+def paper_table(
+    which, lines, compared, unfinished, relative: bool, same_data: bool, quoted: bool
+) -> Table:
     """One of the paper's tables, its rows in its order; rows of other networks follow.
 
     Args:
@@ -57,6 +75,7 @@ def paper_table(which, lines, compared, unfinished, relative: bool, same_data: b
         unfinished: {row: number of unfinished runs}.
         relative: map scores in % of the human ceiling; else Spearman.
         same_data: our data is the paper's.
+        quoted: whether there are columns of published numbers.
     """
     paper = published.table(which[-1])
     has_maps = which != (2,) and (any("maps" in row for row in paper.values()) or bool(lines))
@@ -65,7 +84,11 @@ def paper_table(which, lines, compared, unfinished, relative: bool, same_data: b
     heads = {**METRICS, "maps": "maps, % of human ceiling" if relative else "maps, Spearman"}
     columns = ["network", "table", "n"]
     for metric in metrics:
-        columns += [heads[metric], f"published ({data}{'' if same_data else ': other data'})"]
+        columns += [heads[metric]]
+        if metric == "maps" and lines:
+            columns += ["n of maps"]
+        if quoted:
+            columns += [f"published ({data}{'' if same_data else ': other data'})"]
     others = list(dict.fromkeys(line.row for line in lines if line.row not in paper))
     rows = []
     for row in (*paper, *others):
@@ -77,16 +100,19 @@ def paper_table(which, lines, compared, unfinished, relative: bool, same_data: b
             cells = [line.label, where, n]
             for metric in metrics:
                 value = cell(_value(line, metric, relative), digits_of(metric, relative))
-                cells += [
-                    value + _star(compared.get(line.label), metric),
-                    _published(which, row, metric),
-                ]
+                cells += [value + _star(compared.get(line.label), metric)]
+                if metric == "maps":
+                    cells += [map_counts(line)]
+                if quoted:
+                    cells += [_published(which, row, metric)]
             rows.append(tuple(cells))
         if not ours:
             state = f"{waiting} unfinished" if waiting else "not run"
             cells = [row_name(row), where, state]
             for metric in metrics:
-                cells += [DASH, _published(which, row, metric)]
+                cells += [DASH] * (2 if metric == "maps" and lines else 1)
+                if quoted:
+                    cells += [_published(which, row, metric)]
             rows.append(tuple(cells))
     return Table(tuple(columns), tuple(rows))
 
@@ -99,6 +125,8 @@ def digits_of(metric: str, relative: bool) -> int:
 def _value(line, metric, relative):
     if metric == "maps":
         return numbers.map_score(line, relative)
+    if metric == "top5_error" and line.runs[0].info.num_classes <= scores.TOP5_CLASSES:
+        return None  # 0, whatever the network does
     return numbers.error(line, {"top1_error": 1, "top5_error": 5}[metric])
 
 
@@ -183,7 +211,7 @@ def maps_table(lines, relative: bool) -> Table:
     """The final layer's score with its baselines, in Spearman and in % of the ceiling."""
     rows = []
     for line in lines:
-        cells = [line.label, counts(line), line.runs[0].results["final_layer"] or DASH]
+        cells = [line.label, map_counts(line), line.runs[0].results["final_layer"] or DASH]
         cells.append(cell(numbers.map_score(line, False), 3))
         if relative:
             cells.append(cell(numbers.map_score(line, True)))
@@ -201,8 +229,8 @@ def _mean(interval, digits):
     return DASH if interval is None else _number(interval.mean, digits)
 
 
-def lambda_table(sweep, relative: bool) -> Table:
-    """The numbers of Figure 7; the published ones of its caption beside them."""
+def lambda_table(sweep, relative: bool, quoted: bool) -> Table:
+    """The numbers of Figure 7; if `quoted`, the published ones of its caption beside them."""
     caption = {}
     for value in published.values():
         if value.where == "Figure 7":
@@ -210,10 +238,10 @@ def lambda_table(sweep, relative: bool) -> Table:
     rows, shown = [], set()
     for line in sweep:
         name = f"{line.map_loss_weight:g}"
-        quoted = DASH if line.row in shown and line.row == REFERENCE else caption.get(line.row)
+        known = DASH if line.row in shown and line.row == REFERENCE else caption.get(line.row)
         shown.add(line.row)
-        if line.row == REFERENCE and quoted != DASH:
-            quoted = f"{quoted} (lambda not given)"
+        if line.row == REFERENCE and known != DASH:
+            known = f"{known} (lambda not given)"
         score = numbers.map_score(line, relative)
         rows.append(
             (
@@ -221,12 +249,14 @@ def lambda_table(sweep, relative: bool) -> Table:
                 counts(line),
                 cell(numbers.error(line, 1)),
                 cell(score, digits_of("maps", relative)),
-                quoted or DASH,
+                map_counts(line),
+                *([known or DASH] if quoted else []),
             )
         )
     unit = "% of human ceiling" if relative else "Spearman"
-    columns = ("lambda", "n", "top-1 error, %", f"maps, {unit}", "published maps, % of ceiling")
-    return Table(columns, tuple(rows))
+    columns = ["lambda", "n", "top-1 error, %", f"maps, {unit}", "n of maps"]
+    columns += ["published maps, % of ceiling"] if quoted else []
+    return Table(tuple(columns), tuple(rows))
 
 
 def layers_table(lines, places_of, relative: bool) -> Table:
@@ -240,7 +270,16 @@ def layers_table(lines, places_of, relative: bool) -> Table:
             score = numbers.map_score(line, relative, name) if name else None
             cells.append(cell(score, digits_of("maps", relative)))
         rows.append(tuple(cells))
-    return Table(("layer", *(f"{line.label}, {counts(line)}" for line in lines)), tuple(rows))
+    heads = [f"{line.label}, {_layers_counts(line)}" for line in lines]
+    return Table(("layer", *heads), tuple(rows))
+
+
+def _layers_counts(line):
+    """n of all of a line's layers: of each, if they differ."""
+    by_layer = {layer: map_counts(line, layer) for layer in line.runs[0].results["maps"]}
+    if len(set(by_layer.values())) == 1:
+        return next(iter(by_layer.values()))
+    return "; ".join(f"{layer}: {n}" for layer, n in by_layer.items())
 
 
 def classes_table(lines, by_class) -> Table:
@@ -277,8 +316,8 @@ def fifths_table(lines, fifths) -> Table:
     return Table(("network: top-1 accuracy, % at mean Spearman", *names), tuple(rows))
 
 
-def order_sentences(lines, relative: bool) -> list[str]:
-    """The order in which rows come out, and the paper's, best first."""
+def order_sentences(lines, relative: bool, quoted: bool) -> list[str]:
+    """The order in which rows come out, best first; if `quoted`, the paper's too."""
     sentences = []
     paper = published.table(3)
     for metric, words in (("top1_error", "top-1 error"), ("maps", "map score")):
@@ -295,5 +334,8 @@ def order_sentences(lines, relative: bool) -> list[str]:
             key=lambda row: sign * paper[row][metric],
         )
         theirs = ", ".join(f"{ROWS[row].name} {paper[row][metric]:.2f}" for row in known)
-        sentences.append(f"Order by {words}, best first: {ours}. The paper's: {theirs}.")
+        sentences.append(
+            f"Order by {words}, best first: {ours}."
+            + (f" The paper's: {theirs}." if quoted else "")
+        )
     return sentences

@@ -1,5 +1,6 @@
 """Pictures taken apart: panels against numbers, every message tried, a run drawn end to end."""
 
+import dataclasses
 import io
 import os
 import types
@@ -16,7 +17,7 @@ from PIL import Image
 from gala_tf import config, visualize
 from gala_tf.data import dataset_info, map_operators, records, schema, tfrecord_files
 from gala_tf.evaluation import evaluate_run, evaluator
-from gala_tf.pictures import attention_grid
+from gala_tf.pictures import attention_grid, panels
 from gala_tf.runs import checkpoints, directory
 
 PANEL, GAP, MARGIN = attention_grid.PANEL, attention_grid.GAP, attention_grid.MARGIN
@@ -241,15 +242,16 @@ def test_spread_takes_flags_alone():
 
 @pytest.mark.parametrize("rows", [slice(1, 3), np.array([1, 2])])
 def test_grid_of_predictions_takes_the_same_rows_of_everything(monkeypatch, rows):
-    monkeypatch.setattr(attention_grid, "attention_grid", lambda *arguments: arguments)
+    monkeypatch.setattr(attention_grid, "attention_grid", lambda *a, **named: (*a, named))
     given = predictions([1, 1, 0, 1])
-    images, human, maps, captions, titles = attention_grid.predictions_grid(
+    images, human, maps, captions, titles, named = attention_grid.predictions_grid(
         np.zeros((2, 8, 8, 3), np.uint8), given, rows, ("cat", "dog"), titles={"a": "A"}
     )
     assert images.shape == (2, 8, 8, 3)
     assert human[:, 0, 0].tolist() == [1, 0]  # image 2 has no map, whatever the array holds
     assert maps["a"][:, 0, 0].tolist() == [1, 2]
-    assert captions == ["true: dog / said: cat", "true: cat / said: cat"]
+    assert captions == ["✗ true: dog / said: cat", "true: cat / said: cat"]
+    assert named["wrong"].tolist() == [True, False] and named["human_title"] == "human map"
     assert titles == {"a": "A"}
 
 
@@ -305,7 +307,9 @@ def run_dir(tmp_path_factory):
 
 def test_run_is_drawn_from_its_best_weights(run_dir, monkeypatch):
     drawn, real = [], attention_grid.predictions_grid
-    monkeypatch.setattr(attention_grid, "predictions_grid", lambda *a: drawn.append(a) or real(*a))
+    monkeypatch.setattr(
+        attention_grid, "predictions_grid", lambda *a, **k: drawn.append(a) or real(*a, **k)
+    )
     path = evaluate_run.draw_run(run_dir, "test", 4)
     assert path == os.path.join(run_dir, "figures", "attention-test.png")
     picture = np.asarray(Image.open(path))
@@ -372,3 +376,35 @@ def test_mistake_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(flags, "FLAGS", values(str(tmp_path), ""))
     with pytest.raises(ValueError, match=f"--model_dir={tmp_path}: no run.flags"):
         visualize.main()
+
+
+# --------------------------------------------------------------------------- what misleads
+
+
+def test_a_nearly_flat_map_is_marked(parts):
+    images, human, layer_maps = parts
+    rng = np.random.default_rng(0)
+    flat = {"a": 5 + 0.05 * rng.random((3, 4, 4)), "b": rng.random((3, 4, 4))}
+    assert panels.flatness(flat["a"][0]).startswith("flat: varies by ")
+    assert not panels.flatness(flat["b"][0]) and not panels.flatness(np.array([[0.0, 1.0]]))
+    picture = attention_grid.attention_grid(images, human, flat)
+    foot = panel(picture, 0, 2, captions=False)[-16:-1]
+    assert (foot == 255).all(-1).mean() > 0.5  # a strip of paper with the words on it
+    assert not (panel(picture, 0, 3, captions=False)[-16:-1] == 255).all(-1).any()
+
+
+def test_wrong_answers_are_red(parts):
+    captions, wrong = ["✗ true: a / said: b", "true: a / said: a", "true: b / said: b"], [1, 0, 0]
+    picture = attention_grid.attention_grid(*parts, captions=captions, wrong=wrong).astype(int)
+    top = attention_grid.TITLE_HEIGHT + PANEL
+    rows = [picture[top + row * (PANEL + GAP + 28) :][:28] for row in range(3)]
+    red = [((row[..., 0] - row[..., 1]) > 100).any() for row in rows]
+    assert red == [True, False, False]
+
+
+def test_simulated_maps_are_called_so(data_dir):
+    info = dataset_info.load_info(str(data_dir))
+    assert attention_grid.human_title(info) == "human map"
+    for changes in ({"name": "quickstart"}, {"command": "x --source=quickstart"}):
+        changed = dataclasses.replace(info, **changes)
+        assert attention_grid.human_title(changed) == "simulated map"

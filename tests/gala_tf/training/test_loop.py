@@ -102,7 +102,8 @@ def test_best_is_the_best_validation(finished):
     _, facts = checkpoints.complete(os.path.join(run_config.model_dir, "best"))[-1]
     top1 = [line["top1"] for line in validation]
     assert facts["validation"]["top1"] == max(top1)
-    assert facts["step"] == validation[int(np.argmax(top1))]["step"]  # the first of equals
+    best = max(validation, key=lambda line: (line["top1"], -line["cross_entropy"]))
+    assert facts["step"] == best["step"]
     rolling = checkpoints.complete(os.path.join(run_config.model_dir, "checkpoints"))
     assert len(rolling) == run_config.keep_checkpoints
 

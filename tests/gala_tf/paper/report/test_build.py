@@ -52,7 +52,7 @@ def campaign(tmp_path_factory):
     figures = root / "runs" / "gala_clickmaps" / "seed-1" / "figures"
     figures.mkdir()
     (figures / "attention-test.png").write_bytes(picture.getvalue())
-    build.build([str(root / "runs")], str(root / "page"))
+    build.build([str(root / "runs")], str(root / "page"), quoted=True)
     return root
 
 
@@ -79,7 +79,9 @@ def test_table_has_every_row_in_the_papers_order_with_n_and_interval(page, campa
     assert rows[0][2] == "2 seeds × 60 images (1 unfinished)"
     assert [row[4] for row in rows] == ["66.17", "63.68", "61.32", "58.14", "53.90", "49.29"]
     for row in rows:
-        for cell in row[3::2]:
+        assert row[5] == "–"  # of four classes, five are always right
+        assert row[8] == "2 seeds × 60 images"
+        for cell in (row[3], row[7]):
             assert re.fullmatch(r"-?[\d.]+ \[-?[\d.]+, -?[\d.]+\]( \\\*)?", cell), cell
     found = [
         json.loads((campaign / "runs" / "resnet" / f"seed-{i}" / "results-test.json").read_text())
@@ -109,7 +111,7 @@ def test_lambda_of_the_tables_and_the_sweep(page):
     assert "the tables show lambda = 1, the highest mean validation top-1" in page
     rows = tables(page)["Figure 7: accuracy and maps against lambda"][2:]
     assert [row[0] for row in rows] == ["0", "0.3", "1", "3"]
-    assert [row[4] for row in rows] == ["62.96", "87.62 (lambda not given)", "–", "–"]
+    assert [row[5] for row in rows] == ["62.96", "87.62 (lambda not given)", "–", "–"]
 
 
 def test_unfinished_and_repeated_runs_are_named(page):
@@ -162,7 +164,7 @@ def test_error_by_class_as_csv(campaign):
 
 
 def test_the_same_runs_give_the_same_bytes(campaign, tmp_path):
-    build.build([f"{campaign}/runs/*", str(campaign / "runs")], str(tmp_path))
+    build.build([f"{campaign}/runs/*", str(campaign / "runs")], str(tmp_path), quoted=True)
     for file in sorted((campaign / "page").iterdir()):
         assert (tmp_path / file.name).read_bytes() == file.read_bytes(), file.name
 
@@ -175,11 +177,40 @@ def test_one_run_without_images_or_ceiling(tmp_path):
     build.build([str(tmp_path / "a")], str(tmp_path / "page"))
     text = (tmp_path / "page" / "report.md").read_text()
     header, _, *rows = tables(text)["Tables 1 and 3: errors and maps"]
-    assert header[7] == "maps, Spearman" and rows[-1][2] == "1 seed × 60 images"
+    assert header[5] == "maps, Spearman" and rows[-1][2] == "1 seed × 60 images"
     assert [row[2] for row in rows[:-1]] == ["not run"] * 5
     assert "No per_image file" in text and "Not run: that takes GALA at two values" in text
-    assert "> The published numbers are of other data" in text
+    assert "> The published numbers are of other data than this section's, and are left out" in text
+    assert "66.17" not in text.split("## Not run")[0] and "The paper's:" not in text
     assert "The built-in data set" not in text
+
+
+def test_every_n_is_that_of_its_number(tmp_path):
+    """Images without a map count for errors, not for map scores; layers may differ."""
+    fake_runs.write_run(tmp_path / "a", images_file=False)
+    path = tmp_path / "a" / "results-test.json"
+    results = json.loads(path.read_text())
+    first, final = results["maps"]
+    results["maps"][first]["images"], results["maps"][final]["images"] = 40, 41
+    path.write_text(json.dumps(results))
+    build.build([str(tmp_path / "a")], str(tmp_path / "page"))
+    text = (tmp_path / "page" / "report.md").read_text()
+    header, _, *rows = tables(text)["Tables 1 and 3: errors and maps"]
+    assert header[6] == "n of maps"
+    assert (rows[-1][2], rows[-1][6]) == ("1 seed × 60 images", "1 seed × 41 images")
+    assert tables(text)["Maps of the final layer, and baselines"][2][1] == "1 seed × 41 images"
+    layers = tables(text)["Maps of each layer"][0][1]
+    assert f"{first}: 1 seed × 40 images; {final}: 1 seed × 41 images" in layers
+
+
+def test_the_papers_numbers_stand_beside_its_own_data(tmp_path):
+    info = thousand("clickme_release", 329_036, 329_036)
+    info = dataclasses.replace(info, splits=fake_runs.data_set().splits)
+    fake_runs.write_run(tmp_path / "a", info=info)
+    build.build([str(tmp_path / "a")], str(tmp_path / "page"))
+    text = (tmp_path / "page" / "report.md").read_text()
+    header = tables(text)["Tables 1 and 3: errors and maps"][0]
+    assert header[4] == "published (ClickMe)" and "are of other data" not in text
 
 
 def test_runs_that_cannot_be_tested_are_named(tmp_path):

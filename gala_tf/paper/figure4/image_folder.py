@@ -1,0 +1,51 @@
+"""A folder of images, for Fig. 4B: found, and cut as evaluation cuts those of a data set.
+
+N images, S side of an image
+"""
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from gala_tf.data import images, preprocessing
+
+
+def endings() -> tuple[str, ...]:
+    """What names of image files end in, in any case: of the formats that a data set takes."""
+    known = Image.registered_extensions().items()
+    return tuple(sorted(ending for ending, kind in known if kind in images.IMAGE_FORMATS))
+
+
+def image_paths(directory: str) -> list[str]:
+    """The image files of a folder (local or gs://), sorted by name; ValueError if there is none."""
+    if not tf.io.gfile.isdir(directory):
+        raise ValueError(f"--images={directory}: no such folder.")
+    names = sorted(n for n in tf.io.gfile.listdir(directory) if n.lower().endswith(endings()))
+    if not names:
+        raise ValueError(
+            f"--images={directory}: no file there ends in {', '.join(endings())}. Convert other "
+            "formats to one of these; images in folders below are not looked for."
+        )
+    return [os.path.join(directory, name) for name in names]
+
+
+def read_images(paths: Sequence[str], run_config) -> np.ndarray:
+    """Image files cut as in evaluation, [N, S, S, 3] uint8.
+
+    As in a data set that is built of them: turned as their EXIF says, and what is no plain JPEG
+    becomes one.
+
+    Raises:
+        ValueError: a file that is no image, or a damaged one.
+    """
+    found = []
+    for path in paths:
+        data = tf.io.read_file(path).numpy()
+        image = images.decode_image(data, path)
+        window = preprocessing.center_window(image.height, image.width, run_config.crop_fraction)
+        jpeg = images.to_jpeg(image, data)
+        found.append(preprocessing.cut_image(jpeg, window, run_config.image_size).numpy())
+    return np.stack(found)
