@@ -66,3 +66,14 @@ def fault(message: str) -> None:
     if not (_records and _records[-1].goes_on):
         raise ValueError(message)
     _records[-1].faults.append(message)
+
+
+@contextlib.contextmanager
+def one_row() -> Iterator[None]:
+    """Around the reading of one row: where faults are collected, the next row follows."""
+    try:
+        yield
+    except ValueError as error:
+        if not (_records and _records[-1].goes_on):
+            raise
+        _records[-1].faults.append(str(error))

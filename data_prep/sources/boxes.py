@@ -34,6 +34,7 @@ import tensorflow as tf
 from absl import logging
 
 from data_prep.maps import count_maps, geometry, rasterise
+from data_prep.readers import listing
 from data_prep.readers.coco import masks
 from data_prep.readers.images.image_files import read_image, relative_name
 from data_prep.sources import Item, Source, SourceOptions
@@ -121,21 +122,22 @@ def _store(path, units):
     farthest = cut = 0
     database.execute("BEGIN")
     for line, row in _rows(path):
-        where = f"{path!r}, line {line}"
-        image = relative_name(row["image"], where)
-        edges = _edges(row, where)
-        area = (edges[2] - edges[0]) * (edges[3] - edges[1]) if edges else -1.0
-        cells = (image, _label(row, image, where), row.get("participant", ""), area)
-        text = json.dumps(edges) if edges else None
-        database.execute("INSERT INTO boxes VALUES (?, ?, ?, ?, ?, ?)", (line, *cells, text))
-        if edges:
-            farthest = max(farthest, *map(abs, edges))
-            cut += min(edges) < 0 or max(edges) > 1
-            if units == "relative" and farthest > _FARTHEST_FRACTION:
-                raise ValueError(
-                    f"{where}: box {edges} is no fractions of an image's sides (0...1). Are these "
-                    "pixels? Pass --box_units=pixels."
-                )
+        with listing.one_row():
+            where = f"{path!r}, line {line}"
+            image = relative_name(row["image"], where)
+            edges = _edges(row, where)
+            area = (edges[2] - edges[0]) * (edges[3] - edges[1]) if edges else -1.0
+            cells = (image, _label(row, image, where), row.get("participant", ""), area)
+            text = json.dumps(edges) if edges else None
+            database.execute("INSERT INTO boxes VALUES (?, ?, ?, ?, ?, ?)", (line, *cells, text))
+            if edges:
+                farthest = max(farthest, *map(abs, edges))
+                cut += min(edges) < 0 or max(edges) > 1
+                if units == "relative" and farthest > _FARTHEST_FRACTION:
+                    raise ValueError(
+                        f"{where}: box {edges} is no fractions of an image's sides (0...1). Are these "
+                        "pixels? Pass --box_units=pixels."
+                    )
     database.execute("COMMIT")
     if units == "pixels" and 0 < farthest <= 1:
         raise ValueError(

@@ -153,8 +153,8 @@ def _ground_truth(options, layouts):
     if unsorted and not _names_tell(options.input_dir, validation[0]):
         raise ValueError(
             f"The validation images ({validation[0].path}) lie unsorted, and their names do not "
-            "tell their classes, so these must come from a list: pass --ground_truth=FILE. Usual ones: "
-            f"{', '.join(ground_truth.USUAL_FILES)}."
+            "tell their classes, so these must come from a list: pass --ground_truth=FILE. Usual "
+            f"ones: {', '.join(ground_truth.USUAL_FILES)}."
         )
     return None
 

@@ -551,3 +551,15 @@ def test_real_images(real_data, tmp_path):
     found = examples(tmp_path)
     assert len(found) == 10
     assert all(name.split("/")[1] == WNIDS[e.label] for name, e in found.items())
+
+
+@pytest.mark.parametrize(
+    "name", ["ILSVRC2012_val_00000001_n01751748.JPEG", "n01751748_sea_snake.JPEG"]
+)
+def test_names_that_hold_their_class_need_no_list(tmp_path, name):
+    write_image(tmp_path / "val" / name, 0)
+    (item,) = imagenet.load(SourceOptions(input_dir=str(tmp_path))).items
+    assert json.loads(item.key)[3] == imagenet_classes.wnids().index("n01751748")
+    write_image(tmp_path / "val" / "holiday.JPEG", 1)
+    with pytest.raises(ValueError, match="names do not tell their classes.*--ground_truth"):
+        imagenet.load(SourceOptions(input_dir=str(tmp_path)))
