@@ -72,15 +72,16 @@ def say_missing_splits(flag_values: flags.FlagValues, source: Source, planned: B
         remedy = "--split_proportions=8,1,1 gives a tenth to each of validation and test"
         if images < 10:
             remedy = "--split_proportions=1,1,1 gives each a third"
-        why = f"the proportions {', '.join(f'{share:g}' for share in shares.values())}"
+        share_words = ", ".join(f"{share:g}" for share in shares.values())
+        why = f"{images} images are too few for the proportions {share_words}"
     elif "validation_fraction" in SOURCES[flag_values.source].reads:
         missing = [m for m in missing if m == "validation" and options.validation_fraction]
         remedy = "--validation_fraction=0.5 gives half of train to validation"
-        why = f"--validation_fraction={options.validation_fraction:g}"
+        why = f"{images} images are too few for {options.validation_fraction:g} of train"
     else:
         missing = [split for split in missing if split == "validation"]
-        why = f"the source's own splits ({source.split_rule})"
-        remedy = "training then needs --validation_split=test, or another split that is there"
+        why = f"the splits are the source's own ({source.split_rule})"
+        remedy = "Training then needs --validation_split=test, or another split that is there"
     if missing:
         logging.warning(
             "No image falls into split %s: %d images are too few for %s, or it has none there. %s.",

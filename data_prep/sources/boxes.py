@@ -135,8 +135,8 @@ def _store(path, units):
                 cut += min(edges) < 0 or max(edges) > 1
                 if units == "relative" and farthest > _FARTHEST_FRACTION:
                     raise ValueError(
-                        f"{where}: box {edges} is no fractions of an image's sides (0...1). Are these "
-                        "pixels? Pass --box_units=pixels."
+                        f"{where}: box {edges} is no fractions of an image's sides (0...1). Are "
+                        "these pixels? Pass --box_units=pixels."
                     )
     database.execute("COMMIT")
     if units == "pixels" and 0 < farthest <= 1:

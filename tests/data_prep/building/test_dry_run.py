@@ -118,7 +118,7 @@ def test_an_empty_outline_leaves_out_its_image_or_its_map(tmp_path):
 def test_too_few_images_for_a_validation_split_are_said_before_the_build(tree, tmp_path, caplog):
     with caplog.at_level("WARNING", logger="absl"):
         build(tmp_path / "out", source="folder", input_dir=tree)
-    assert "No image falls into split validation or test: 12 images" in caplog.text
+    assert "No image falls into split test: 12 images are too few" in caplog.text
     assert "--split_proportions=8,1,1" in caplog.text
     caplog.clear()
     with caplog.at_level("WARNING", logger="absl"):

@@ -26,7 +26,7 @@ def test_a_short_side_of_the_square_s_is_cut_exactly(excess, tall):
 
 @pytest.mark.parametrize("short", [341, 384, 512, 513, 640, 768, 1024])
 def test_no_ratio_shifts_a_map_to_one_side(short):
-    """Blobs' centres, on average: where pixels were always taken at one side, off by 0.25 or more."""
+    """Blobs' centres, on average; pixels always taken at one side are 0.25 off or more."""
     offsets = []
     for seed in range(24):
         top, left = np.random.default_rng(seed).integers(short // 4, short // 2, 2)

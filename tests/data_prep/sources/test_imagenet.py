@@ -9,7 +9,7 @@ import tarfile
 import numpy as np
 import pytest
 import tensorflow as tf
-from fake_trees import build, options, read
+from fake_trees import build, options, read, write_image
 from faults.formats import imagenet as fake
 from PIL import Image
 
@@ -558,8 +558,8 @@ def test_real_images(real_data, tmp_path):
 )
 def test_names_that_hold_their_class_need_no_list(tmp_path, name):
     write_image(tmp_path / "val" / name, 0)
-    (item,) = imagenet.load(SourceOptions(input_dir=str(tmp_path))).items
+    (item,) = imagenet.load(options(tmp_path)).items
     assert json.loads(item.key)[3] == imagenet_classes.wnids().index("n01751748")
     write_image(tmp_path / "val" / "holiday.JPEG", 1)
     with pytest.raises(ValueError, match="names do not tell their classes.*--ground_truth"):
-        imagenet.load(SourceOptions(input_dir=str(tmp_path)))
+        imagenet.load(options(tmp_path))
