@@ -51,10 +51,15 @@ def leave_out(why: str, names: Sequence[str]) -> None:
     """
     if not names:
         return
-    if _records:
-        _records[-1].left_out.setdefault(why, []).extend(names)
+    note(why, names)
     shown = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
     logging.warning("%d %s; left out: %s", len(names), why, shown)
+
+
+def note(why: str, names: Sequence[str]) -> None:
+    """As `leave_out`, of what its source says in its own words."""
+    if _records and names:
+        _records[-1].left_out.setdefault(why, []).extend(names)
 
 
 def fault(message: str) -> None:

@@ -25,6 +25,7 @@ from collections.abc import Iterator
 from absl import logging
 
 from data_prep.maps import count_maps, geometry, rasterise
+from data_prep.readers import listing
 from data_prep.readers.coco import masks
 from data_prep.readers.coco.coco_json import find_files, split_of_name
 from data_prep.readers.coco.coco_store import AnnotationStore, Kept, StoredImage
@@ -130,9 +131,10 @@ def _folder(root, store, file):
 def _report(store):
     if store.left_out:
         logging.warning("%d crowds (iscrowd) decide no label and make no map.", store.left_out)
-    bare = store.count_bare()
+    bare = store.bare_images()
     if bare:
-        logging.warning("%d images without an object are left out: they have no label.", bare)
+        logging.warning("%d images without an object are left out: they have no label.", len(bare))
+        listing.note("images have no object, hence no label", bare)
 
 
 def _items(options, store, ids, split_names, folders) -> Iterator[Item]:

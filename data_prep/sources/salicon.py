@@ -42,6 +42,7 @@ import tensorflow as tf
 from absl import logging
 
 from data_prep.maps import count_maps, geometry, rasterise
+from data_prep.readers import listing
 from data_prep.readers.archives import mat_files
 from data_prep.readers.coco.coco_json import find_files, split_of_name
 from data_prep.readers.coco.coco_store import AnnotationStore, Kept
@@ -146,17 +147,18 @@ def _keep_category(annotation, where):
 
 
 class _LeftOut:
-    """Counts the images that the listing leaves out, and says so at its end."""
+    """The images that the listing leaves out, by reason; says how many at its end."""
 
     def __init__(self):
-        self._counts, self.kept = collections.Counter(), 0
+        self._names, self.kept = collections.defaultdict(list), 0
 
-    def add(self, why):
-        self._counts[why] += 1
+    def add(self, why, name):
+        self._names[why].append(name)
 
     def say(self):
-        for why, count in self._counts.items():
-            logging.warning("%d images are left out: %s.", count, why)
+        for why, names in self._names.items():
+            logging.warning("%d images are left out: %s.", len(names), why)
+            listing.note(f"images, since {why}", names)
 
 
 _NO_LABEL = "COCO's instances have no object in them, hence no label"
@@ -220,11 +222,11 @@ def _list_json(store, labels, folders):
         split = split_of_name(store.paths[image.file]) or split_of_name(image.name)
         label = labels.of(image.id)
         if not workers:
-            left_out.add("they have no fixations")
+            left_out.add("they have no fixations", image.name)
         elif split not in ("train", "validation"):
-            left_out.add(_NO_SPLIT)
+            left_out.add(_NO_SPLIT, image.name)
         elif label is None:
-            left_out.add(_NO_LABEL)
+            left_out.add(_NO_LABEL, image.name)
         else:
             name = "/".join(filter(None, (folders[image.file], image.name)))
             key = {
@@ -276,9 +278,9 @@ def _list_files(root, files, labels, folders):
         split, numbers = _file_split(path), re.findall(r"\d+", _stem(path))
         label = labels.of(int(numbers[-1][:18]) if numbers else -1)
         if split not in folders:
-            left_out.add(_NO_SPLIT)
+            left_out.add(_NO_SPLIT, path)
         elif label is None:
-            left_out.add(_NO_LABEL)
+            left_out.add(_NO_LABEL, path)
         else:
             key = {"file": os.path.relpath(path, root), "label": label}
             yield Item(f"{folders[split]}/{_stem(path)}.jpg", split, json.dumps(key))

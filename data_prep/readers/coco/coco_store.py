@@ -199,12 +199,14 @@ class AnnotationStore:
         )
         return ((number, json.loads(text)) for number, text in rows)
 
-    def count_bare(self) -> int:
-        """Number of images of which no annotation was kept."""
-        return self._db.execute(
-            "SELECT COUNT(*) FROM images WHERE NOT EXISTS (SELECT 1 FROM annotations a WHERE "
-            "a.file = images.file AND a.image = images.id AND a.payload IS NOT NULL)"
-        ).fetchone()[0]
+    def bare_images(self) -> list[str]:
+        """Names of the images of which no annotation was kept."""
+        rows = self._db.execute(
+            "SELECT name FROM images WHERE NOT EXISTS (SELECT 1 FROM annotations a WHERE "
+            "a.file = images.file AND a.image = images.id AND a.payload IS NOT NULL) "
+            "ORDER BY file, name"
+        )
+        return [name for (name,) in rows]
 
     def class_names(self) -> tuple[list[int], tuple[str, ...]]:
         """Category ids in order, and their names; with the id where two share a name."""
