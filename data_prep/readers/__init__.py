@@ -5,4 +5,5 @@ clicks/    ClickMe's raw clicks        images/    image files that a list names
 coco/      annotations and masks       examples/  tf.train.Examples, TFDS' directories
 
 listing.py  what a listing leaves out and finds wrong: said, and kept for the build
+seeded.py  the order that a seed gives to names: the same on every machine, however the names came
 """

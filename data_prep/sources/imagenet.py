@@ -179,7 +179,10 @@ def _items(root, layouts, truth, boxes, boxes_path) -> Iterator[Item]:
         per_class, with_boxes, ignored = collections.Counter(), 0, _Ignored()
         for place in _places(root, layout, ignored):
             where = os.path.join(root, place.path)
-            label = _label(place, truth if layout.split == "validation" else None, labels, where)
+            of_validation = layout.split == "validation"
+            if of_validation and place.wnid is None and not truth:
+                place = place._replace(wnid=_wnid_in_name(place.name))
+            label = _label(place, truth if of_validation else None, labels, where)
             stem = os.path.splitext(place.name)[0]
             wnid = imagenet_classes.wnids()[label]
             found = boxes.find(layout.split, wnid, stem) if boxes else None
@@ -204,8 +207,6 @@ def _label(place, truth, labels, where):
             "--source=folder, which takes any classes."
         )
     label = labels.get(place.wnid)
-    if place.wnid is None and not truth:
-        label = labels.get(_wnid_in_name(place.name))
     if truth:
         number = ground_truth.image_number(place.name)
         listed = -1 if number is None else int(truth.labels[number])
