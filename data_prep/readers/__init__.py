@@ -3,6 +3,7 @@
 archives/  tar, zip, NPZ, MAT          imagenet/  classes, boxes, ground truth
 clicks/    ClickMe's raw clicks        images/    image files that a list names
 coco/      annotations and masks       examples/  tf.train.Examples, TFDS' directories
+listing.py  what a listing leaves out and finds wrong: said, and kept for the build
 seeded.py  the order that a seed gives to names
 file_names.py  file names: composed or not, or in no known encoding
 """

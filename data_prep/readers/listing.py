@@ -51,10 +51,15 @@ def leave_out(why: str, names: Sequence[str]) -> None:
     """
     if not names:
         return
-    if _records:
-        _records[-1].left_out.setdefault(why, []).extend(names)
+    note(why, names)
     shown = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
     logging.warning("%d %s; left out: %s", len(names), why, shown)
+
+
+def note(why: str, names: Sequence[str]) -> None:
+    """As `leave_out`, of what its source says in its own words."""
+    if _records and names:
+        _records[-1].left_out.setdefault(why, []).extend(names)
 
 
 def fault(message: str) -> None:
@@ -66,3 +71,14 @@ def fault(message: str) -> None:
     if not (_records and _records[-1].goes_on):
         raise ValueError(message)
     _records[-1].faults.append(message)
+
+
+@contextlib.contextmanager
+def one_row() -> Iterator[None]:
+    """Around the reading of one row: where faults are collected, the next row follows."""
+    try:
+        yield
+    except ValueError as error:
+        if not (_records and _records[-1].goes_on):
+            raise
+        _records[-1].faults.append(str(error))

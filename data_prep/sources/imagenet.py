@@ -4,7 +4,9 @@
     ILSVRC2012_img_train.tar          or the tar of a tar for each class, as downloaded
     val/n01440764/*.JPEG              sorted into class folders; or
     val/*.JPEG                        flat, or
-    ILSVRC2012_img_val.tar            as downloaded: these two need a ground-truth file
+    ILSVRC2012_img_val.tar            as downloaded: these two need a ground-truth file, unless all
+                                      names hold a WordNet id: n01751748_sea_snake.JPEG,
+                                      ILSVRC2012_val_00000001_n01751748.JPEG
 
 Tars are read where they lie (`tar_index`), nothing is unpacked. Ground truth is --ground_truth or,
 where it is needed, the first of the usual files under --input_dir (`imagenet_ground_truth`). Labels
@@ -25,8 +27,8 @@ import json
 import os
 from collections.abc import Iterator
 
-from absl import logging
-
+from data_prep.maps import count_maps
+from data_prep.readers import listing
 from data_prep.readers.archives import tar_index
 from data_prep.readers.imagenet import imagenet_boxes, imagenet_classes
 from data_prep.readers.imagenet import imagenet_ground_truth as ground_truth
@@ -80,13 +82,23 @@ def _ground_truth(options, layouts):
     path = path or (ground_truth.find_usual(options.input_dir) if unsorted else None)
     if path:
         return ground_truth.read_ground_truth(path, options.ground_truth_order)
-    if unsorted:
+    if unsorted and not _names_tell(options.input_dir, validation[0]):
         raise ValueError(
-            f"The validation images ({validation[0].path}) lie unsorted, so their classes must "
-            "come from a list: pass --ground_truth=FILE. Usual ones: "
-            f"{', '.join(ground_truth.USUAL_FILES)}."
+            f"The validation images ({validation[0].path}) lie unsorted, and their names do not "
+            "tell their classes, so these must come from a list: pass --ground_truth=FILE. Usual "
+            f"ones: {', '.join(ground_truth.USUAL_FILES)}."
         )
     return None
+
+
+def _names_tell(root, layout):
+    """Whether all image names of an unsorted layout hold a WordNet id, as some tools add it."""
+    names = [place.name for place in places(root, layout, Ignored())]
+    return bool(names) and all(map(_wnid_in_name, names))
+
+
+def _wnid_in_name(name):
+    return imagenet_classes.wnid_in_name(os.path.splitext(name)[0])
 
 
 # --------------------------------------------------------------------------- listing
@@ -99,7 +111,10 @@ def _items(root, layouts, truth, boxes, boxes_path) -> Iterator[Item]:
         per_class, with_boxes, ignored = collections.Counter(), 0, Ignored()
         for place in places(root, layout, ignored):
             where = os.path.join(root, place.path)
-            label = _label(place, truth if layout.split == "validation" else None, labels, where)
+            of_validation = layout.split == "validation"
+            if of_validation and place.wnid is None and not truth:
+                place = place._replace(wnid=_wnid_in_name(place.name))
+            label = _label(place, truth if of_validation else None, labels, where)
             stem = os.path.splitext(place.name)[0]
             wnid = imagenet_classes.wnids()[label]
             found = boxes.find(layout.split, wnid, stem) if boxes else None
@@ -163,13 +178,9 @@ def _report(layout, per_class, with_boxes, ignored, boxes):
             f"imagenet: {layout.split}: no image of {len(missing)} classes: {shown}. "
             "Labels stay 0...999."
         )
-    if ignored.count:
-        logging.warning(
-            "%s: %d files that are no JPEG or PNG were left out: %s",
-            layout.path,
-            ignored.count,
-            ", ".join(ignored.first),
-        )
+    listing.leave_out(
+        f"files of {layout.path} are no images", [f"{layout.path}/{name}" for name in ignored]
+    )
 
 
 # --------------------------------------------------------------------------- reading
@@ -183,10 +194,13 @@ def _read(root: str, boxes_path: str, item: Item) -> Example:
         if size > MAX_IMAGE_BYTES:
             raise BadImageError(f"{path!r} has more than {MAX_IMAGE_BYTES} bytes. Remove the file.")
     data = tar_index.read_entry(path, offset, size, item.image_id)
-    if isinstance(boxes, str):
-        boxes = imagenet_boxes.read_xml(os.path.join(boxes_path, boxes))
-    counts = imagenet_boxes.box_map(boxes, data, item.image_id) if boxes else None
-    maps = () if counts is None else (counts,)
-    return Example(
-        image_id=item.image_id, image=data, label=label, participant_maps=maps, split=item.split
-    )
+    example = Example(image_id=item.image_id, image=data, label=label, split=item.split)
+
+    def maps():
+        found = boxes
+        if isinstance(found, str):
+            found = imagenet_boxes.read_xml(os.path.join(boxes_path, found))
+        counts = imagenet_boxes.box_map(found, data, item.image_id) if found else None
+        return () if counts is None else (counts,)
+
+    return count_maps.attach(example, maps)

@@ -46,7 +46,7 @@ from data_prep.sources.coco import check_size, folder_candidates
 from data_prep.sources.salicon_labels import NO_LABEL, NO_SPLIT, Labels, LeftOut
 from gala_tf.data import files
 from gala_tf.data.images import BadImageError
-from gala_tf.data.schema import Example
+from gala_tf.data.schema import BadMapError, Example
 
 _FORMS = {
     "json": ("annotations/fixations_*.json",),
@@ -165,11 +165,11 @@ def _list_json(store, labels, folders):
         split = split_of_name(store.paths[image.file]) or split_of_name(image.name)
         label = labels.of(image.id)
         if not workers:
-            left_out.add("they have no fixations")
+            left_out.add("they have no fixations", image.name)
         elif split not in ("train", "validation"):
-            left_out.add(NO_SPLIT)
+            left_out.add(NO_SPLIT, image.name)
         elif label is None:
-            left_out.add(NO_LABEL)
+            left_out.add(NO_LABEL, image.name)
         else:
             name = "/".join(filter(None, (folders[image.file], image.name)))
             key = {
@@ -221,9 +221,9 @@ def _list_files(root, files, labels, folders):
         split, numbers = _file_split(path), re.findall(r"\d+", _stem(path))
         label = labels.of(int(numbers[-1][:18]) if numbers else -1)
         if split not in folders:
-            left_out.add(NO_SPLIT)
+            left_out.add(NO_SPLIT, path)
         elif label is None:
-            left_out.add(NO_LABEL)
+            left_out.add(NO_LABEL, path)
         else:
             key = {"file": os.path.relpath(path, root), "label": label}
             yield Item(f"{folders[split]}/{_stem(path)}.jpg", split, json.dumps(key))
@@ -269,12 +269,14 @@ def _read_maps(root, side, field, item: Item) -> Example:
     path = os.path.join(root, key["file"])
     data = read_image(root, item.image_id, key["file"])
     size = geometry.displayed_size(data, item.image_id)
-    try:
-        maps = read_map(path)
-        maps = tuple(count_maps.fit_map(counts, *size, path) for counts in maps)
-    except ValueError as error:
-        raise BadImageError(str(error)) from error
-    return _example(item, data, key["label"], maps, [])
+
+    def maps():
+        try:
+            return [count_maps.fit_map(counts, *size, path) for counts in read_map(path)]
+        except BadMapError as error:  # there is nothing of an image but its map
+            raise BadImageError(str(error)) from error
+
+    return count_maps.attach(_example(item, data, key["label"], (), []), maps)
 
 
 _READERS = {"json": _read_json, "mat": _read_mat, "maps": _read_maps}

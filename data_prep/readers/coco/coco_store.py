@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from data_prep.readers import listing
 from data_prep.readers.coco.coco_json import elements
 from data_prep.readers.images.image_files import relative_name
 
@@ -71,20 +72,24 @@ class AnnotationStore:
         self.paths.append(path)
         self._db.execute("BEGIN")
         for key, element in elements(path, ("images", "annotations", "categories")):
-            number = element.get("id")
-            if type(number) is not int or abs(number) >= 2**63:
-                raise ValueError(
-                    f"{path!r}: one of {key} has id {number!r:.80}, expected a whole number: "
-                    f"{element!r:.200}. Correct the file."
-                )
-            if key == "images":
-                self._add_image(file, number, element)
-            elif key == "categories":
-                self._add_category(path, number, element)
-            else:
-                self._add_annotation(file, number, element, keep)
+            with listing.one_row():
+                self._add_element(file, key, element, keep)
         self._db.execute("COMMIT")
         self._check_annotations(file)
+
+    def _add_element(self, file, key, element, keep):
+        path, number = self.paths[file], element.get("id")
+        if type(number) is not int or abs(number) >= 2**63:
+            raise ValueError(
+                f"{path!r}: one of {key} has id {number!r:.80}, expected a whole number: "
+                f"{element!r:.200}. Correct the file."
+            )
+        if key == "images":
+            self._add_image(file, number, element)
+        elif key == "categories":
+            self._add_category(path, number, element)
+        else:
+            self._add_annotation(file, number, element, keep)
 
     def _insert(self, file, table, number, row):
         try:
@@ -193,12 +198,14 @@ class AnnotationStore:
         )
         return ((number, json.loads(text)) for number, text in rows)
 
-    def count_bare(self) -> int:
-        """Number of images of which no annotation was kept."""
-        return self._db.execute(
-            "SELECT COUNT(*) FROM images WHERE NOT EXISTS (SELECT 1 FROM annotations a WHERE "
-            "a.file = images.file AND a.image = images.id AND a.payload IS NOT NULL)"
-        ).fetchone()[0]
+    def bare_images(self) -> list[str]:
+        """Names of the images of which no annotation was kept."""
+        rows = self._db.execute(
+            "SELECT name FROM images WHERE NOT EXISTS (SELECT 1 FROM annotations a WHERE "
+            "a.file = images.file AND a.image = images.id AND a.payload IS NOT NULL) "
+            "ORDER BY file, name"
+        )
+        return [name for (name,) in rows]
 
     def class_names(self) -> tuple[list[int], tuple[str, ...]]:
         """Category ids in order, and their names; with the id where two share a name."""

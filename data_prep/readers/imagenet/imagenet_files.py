@@ -12,11 +12,11 @@ import tensorflow as tf
 
 from data_prep.readers import file_names
 from data_prep.readers.archives import tar_index
+from data_prep.readers.images.image_files import is_image
 
 MAX_IMAGE_BYTES = 2**26  # the largest of ILSVRC12 has 15 MB
 _TRAIN_TAR, _VAL_TAR = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"
 _CLASS = re.compile(r"(n\d{8})(\.tar)?")
-_ENDINGS = (".jpeg", ".jpg", ".png")
 
 
 class Place(NamedTuple):
@@ -35,16 +35,12 @@ class Layout(NamedTuple):
     kind: str  # "class folders", "flat folder", "class tars" or "tar"
 
 
-class Ignored:
-    """Counts files that are no images, and remembers the first; hidden ones need no word."""
-
-    def __init__(self):
-        self.count, self.first = 0, []
+class Ignored(list):
+    """Names of files that are no images; hidden ones need no word."""
 
     def append(self, name):
         if not os.path.basename(name).startswith("."):
-            self.count += 1
-            self.first += [name] if self.count <= 5 else []
+            super().append(name)
 
 
 def find_layouts(root):
@@ -76,7 +72,7 @@ def _kind(root, place):
         return "tar"
     names = _listed(os.path.join(root, place))
     classes = [match for match in map(_CLASS.fullmatch, names) if match]
-    flat = [name for name in names if _is_image(name)]
+    flat = [name for name in names if is_image(name)]
     tars = [match for match in classes if match[2]]
     if bool(flat) + bool(tars) + (len(classes) > len(tars)) != 1:
         raise ValueError(
@@ -109,11 +105,11 @@ def _found(root, layout, ignored):
             yield from _in_tar(root, f"{layout.path}/{name}", None, match[1], ignored)
         elif match:
             for file in _listed(os.path.join(top, name)):
-                if _is_image(file):
+                if is_image(file):
                     yield Place(match[1], file, f"{layout.path}/{name}/{file}")
                 else:
                     ignored.append(f"{name}/{file}")
-        elif _is_image(name):
+        elif is_image(name):
             yield Place(None, name, f"{layout.path}/{name}")
         else:
             ignored.append(name)
@@ -125,7 +121,7 @@ def _in_tar(root, path, inside, wnid, ignored):
         of_class = _CLASS.fullmatch(name)
         if of_class and of_class[2] and wnid is None:
             yield from _in_tar(root, path, entry, of_class[1], ignored)
-        elif not _is_image(name):
+        elif not is_image(name):
             ignored.append(name)
         elif entry.size > MAX_IMAGE_BYTES:
             raise ValueError(
@@ -138,7 +134,3 @@ def _in_tar(root, path, inside, wnid, ignored):
 
 def _listed(folder):
     return file_names.listed(folder)
-
-
-def _is_image(name):
-    return name.lower().endswith(_ENDINGS) and not name.startswith(".")

@@ -129,7 +129,7 @@ def test_annotations_are_grouped(tmp_path):
     assert found.largest(second) == 9  # 2.5 both: the smaller id
     assert found.largest(first) is None
     assert found.category_of_id(7) == 9 and found.category_of_id(99) is None
-    assert (found.left_out, found.count_bare()) == (1, 2)
+    assert (found.left_out, len(found.bare_images())) == (1, 2)
     assert found.class_names() == ([1, 3, 9], ("dog", "cat (3)", "cat (9)"))
 
 

@@ -9,7 +9,7 @@ import tarfile
 import numpy as np
 import pytest
 import tensorflow as tf
-from fake_trees import build, options, read
+from fake_trees import build, options, read, write_image
 from faults.formats import imagenet as fake
 from PIL import Image
 
@@ -102,7 +102,7 @@ def test_what_was_found_is_said(tmp_path, capsys, caplog):
     assert "train: 4 of ILSVRC12's 1,281,167 images, 3 of 1000 classes\n" in printed
     assert "train: no image of 997 classes: n01443537, n01484850" in printed
     assert "validation: 4 of ILSVRC12's 50,000 images, 4 of 1000 classes\n" in printed
-    assert "1 files that are no JPEG or PNG were left out: n01440764/notes.txt" in caplog.text
+    assert "1 files of train are no images; left out: train/n01440764/notes.txt" in caplog.text
 
 
 def test_the_list_is_lazy_and_reading_needs_little(tmp_path):
@@ -551,3 +551,15 @@ def test_real_images(real_data, tmp_path):
     found = examples(tmp_path)
     assert len(found) == 10
     assert all(name.split("/")[1] == WNIDS[e.label] for name, e in found.items())
+
+
+@pytest.mark.parametrize(
+    "name", ["ILSVRC2012_val_00000001_n01751748.JPEG", "n01751748_sea_snake.JPEG"]
+)
+def test_names_that_hold_their_class_need_no_list(tmp_path, name):
+    write_image(tmp_path / "val" / name, 0)
+    (item,) = imagenet.load(options(tmp_path)).items
+    assert json.loads(item.key)[3] == imagenet_classes.wnids().index("n01751748")
+    write_image(tmp_path / "val" / "holiday.JPEG", 1)
+    with pytest.raises(ValueError, match="names do not tell their classes.*--ground_truth"):
+        imagenet.load(options(tmp_path))

@@ -1,0 +1,158 @@
+"""--dry_run names all that is wrong at once and writes nothing; what is left out is counted."""
+
+import json
+
+import numpy as np
+import pytest
+from absl import flags
+from fake_trees import build, counts, digests, read, write_classes, write_image, write_map
+from PIL import Image
+
+from data_prep.building import dry_run
+from data_prep.building import flags as build_flags
+
+
+def look(output_dir, *arguments, **options):
+    flag_values = flags.FlagValues()
+    build_flags.define(flag_values)
+    options = {"output_dir": output_dir, "clickmap_grid": 8} | options
+    flag_values(["x", *arguments, *(f"--{name}={value}" for name, value in options.items())])
+    return dry_run.look(flag_values)
+
+
+@pytest.fixture
+def tree(tmp_path):
+    return write_classes(tmp_path / "images", 4)
+
+
+def test_everything_wrong_is_named_at_once_and_nothing_is_written(tree, tmp_path, capsys):
+    (tree / "ant" / "0.jpg").write_bytes(b"no image")
+    (tree / "bee" / "0.jpg").write_bytes((tree / "bee" / "2.jpg").read_bytes()[:500])
+    write_map(tree / "cat" / "0.npy", np.full((24, 32), np.nan))
+    write_map(tree / "cat" / "2.npy", np.ones((24, 64)))
+    write_map(tree / "ant" / "2.npy", np.ones((24, 32, 1)))  # a map like any other
+    (tree / "ant" / "notes.txt").write_text("x")
+    (tree / "ant" / "gone.jpg").symlink_to("/nowhere/x.jpg")
+    (tree / "empty").mkdir()
+    kwargs = {"source": "folder", "input_dir": tree, "split_proportions": "1,1,1"}
+    assert not look(tmp_path / "out", "--dry_run", **kwargs)
+    assert not (tmp_path / "out").exists()
+    said = capsys.readouterr().out
+    for words in (
+        "1 faults of the raw material end the build",
+        "empty' holds no",
+        "2 images are damaged; --on_bad_image=skip",
+        "ant/0.jpg",
+        "bee/0.jpg",
+        "2 maps cannot be used; --on_bad_map=skip",
+        "768 not a number (NaN)",
+        "cat/2.npy' is 24x64",
+        "notes.txt",
+        "gone.jpg",
+        "nothing was written. The build would fail.",
+    ):
+        assert words in said, words
+    assert " at 0x" not in said and "null" not in said
+    (tree / "empty").rmdir()
+    skipping = {"on_bad_image": "skip", "on_bad_map": "skip"} | kwargs
+    assert look(tmp_path / "out", "--dry_run", **skipping)
+    assert "would succeed" in capsys.readouterr().out
+    info = build(tmp_path / "out", **skipping)
+    assert sum(split.examples for split in info.splits.values()) == 10
+    listed = (tmp_path / "out" / "left_out.txt").read_text()
+    assert "# 2 images are damaged" in listed and "# 2 maps cannot be used" in listed
+    assert "notes.txt" in listed and "gone.jpg" in listed
+    rows = [row for rows in read(tmp_path / "out").values() for row in rows]
+    bare = {row["image/id"].decode() for row in rows if not row["clickmap/participants"]}
+    assert {"cat/0.jpg", "cat/2.jpg"} <= bare and "ant/2.jpg" not in bare
+    build(
+        tmp_path / "out",
+        "--overwrite",
+        **(skipping | {"input_dir": write_classes(tmp_path / "b", 3)}),
+    )
+    assert "left_out.txt" not in digests(tmp_path / "out")
+
+
+def test_a_bad_map_ends_the_build_unless_it_may_be_left_out(tree, tmp_path):
+    write_map(tree / "cat" / "0.npy", np.full((24, 32), np.nan))
+    with pytest.raises(ValueError, match=r"cat/0.npy'.*NaN.*--on_bad_map=skip"):
+        build(tmp_path / "out", source="folder", input_dir=tree, on_bad_image="skip")
+
+
+def test_all_rows_of_a_list_are_named_at_once(tree, tmp_path, capsys):
+    lines = ["image,xmin,ymin,xmax,ymax", "ant/0.jpg,1,1,9,9", "ant/1.jpg,9,9,1,1", "../x,1,1,2,2"]
+    (tree / "boxes.csv").write_text("\n".join(lines))
+    assert not look(tmp_path / "out", source="boxes", input_dir=tree, split_proportions="1,0,0")
+    said = capsys.readouterr().out
+    assert "2 faults" in said and "line 3" in said and "line 4" in said
+
+
+def test_an_empty_outline_leaves_out_its_image_or_its_map(tmp_path):
+    images, objects = [], []
+    for i in range(4):
+        write_image(tmp_path / "in" / "train2017" / f"{i}.jpg", i)
+        images.append({"id": i, "file_name": f"{i}.jpg", "height": 24, "width": 32})
+        outline = [[5, 5, 25, 5, 25, 20]] if i else []
+        objects.append(
+            {
+                "id": i,
+                "image_id": i,
+                "category_id": 1,
+                "bbox": [5, 5, 9, 9],
+                "segmentation": outline,
+            }
+        )
+    (tmp_path / "in" / "annotations").mkdir()
+    listed = {"images": images, "annotations": objects, "categories": [{"id": 1, "name": "a"}]}
+    (tmp_path / "in" / "annotations" / "instances_train2017.json").write_text(json.dumps(listed))
+    kwargs = {"source": "coco", "input_dir": tmp_path / "in"}
+    for flag, number in (("on_bad_image", 3), ("on_bad_map", 4)):
+        info = build(tmp_path / flag, **kwargs, **{flag: "skip"})
+        assert (info.splits["train"].examples, info.splits["train"].with_clickmap) == (number, 3)
+    with pytest.raises(
+        ValueError, match="annotation id 0.*got .*on_bad_map=skip.*on_bad_image=skip"
+    ):
+        build(tmp_path / "out", **kwargs)
+
+
+def test_too_few_images_for_a_validation_split_are_said_before_the_build(tree, tmp_path, caplog):
+    with caplog.at_level("WARNING", logger="absl"):
+        build(tmp_path / "out", source="folder", input_dir=tree)
+    assert "No image falls into split test: 12 images are too few" in caplog.text
+    assert "--split_proportions=8,1,1" in caplog.text
+    caplog.clear()
+    with caplog.at_level("WARNING", logger="absl"):
+        build(tmp_path / "two", source="folder", input_dir=tree, split_proportions="8,1,1")
+    assert "No image falls" not in caplog.text
+
+
+def test_maps_of_every_format_are_read_and_lossy_ones_said(tmp_path, caplog):
+    for i, ending in enumerate(("jpg", "bmp", "tif", "PNG", "npy")):
+        write_image(tmp_path / "in" / "ant" / f"{i}.jpg", i)
+        path = tmp_path / "maps" / "ant" / f"{i}.{ending}"
+        write_map(path, counts(i) * 40)
+    with caplog.at_level("WARNING", logger="absl"):
+        info = build(
+            tmp_path / "out",
+            source="folder",
+            input_dir=tmp_path / "in",
+            maps_dir=tmp_path / "maps",
+            split_proportions="1,0,0",
+        )
+    assert info.splits["train"].with_clickmap == 5
+    assert "1 maps are JPEG or WebP files" in caplog.text and "0.jpg" in caplog.text
+
+
+def test_images_of_every_format_and_depth_of_folder_are_taken(tmp_path, caplog):
+    names = ("a.jpg", "b.webp", "c.bmp", "d.jfif", "e.gif", "f.TIF", "g.JPEG", "batch/h.png")
+    for i, name in enumerate(names):
+        path = tmp_path / "in" / "ant" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (i * 30, 9, 9)).save(path, "JPEG" if "jfif" in name else None)
+    with caplog.at_level("WARNING", logger="absl"):
+        info = build(
+            tmp_path / "out", source="folder", input_dir=tmp_path / "in", split_proportions="1,0,0"
+        )
+    assert info.splits["train"].examples == len(names)
+    assert "1 images lie in folders inside class folders" in caplog.text
+    assert "ant/batch (1)" in caplog.text
