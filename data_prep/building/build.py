@@ -14,10 +14,10 @@ from data_prep import sources
 from data_prep.building import checks, encoding, finish, runners, shards, staging, summary
 from data_prep.building import flags as build_flags
 from data_prep.building import plan as build_plan
-from data_prep.merging import merge
+from data_prep.merging import match_report, merge
 from data_prep.readers import listing
 from data_prep.sources.splits import SPLITS
-from gala_tf.data import dataset_info
+from gala_tf.data import dataset_info, places
 
 
 def build(flag_values: flags.FlagValues, command: str) -> dataset_info.DatasetInfo:
@@ -29,6 +29,11 @@ def build(flag_values: flags.FlagValues, command: str) -> dataset_info.DatasetIn
     checks.check(flag_values)
     directory = os.path.join(flag_values.output_dir, staging.NAME)
     staging.check_output(flag_values.output_dir, flag_values.overwrite)
+    # This source takes every folder there for a class, its own output's, too.
+    for flag in ("input_dir", "maps_dir") if flag_values.source == "folder" else ():
+        read = flag_values[flag].value
+        places.check_outside(flag_values.output_dir, "output_dir", read, flag)
+    match_report.check_output(flag_values.match_report)
     with listing.recorded() as listed:
         source = load_source(flag_values, directory)
         with staging.held(directory):

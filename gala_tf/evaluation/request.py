@@ -11,9 +11,11 @@ PROTOCOLS = ("paper", "harmonization")
 class Request:
     """A saved classifier, the split it is evaluated on, and how. Names are the flags' names."""
 
-    model: str = command.flag("", "A classifier in Keras' own format, NAME.keras.")
+    model: str = command.flag("", "A classifier in Keras' own format, NAME.keras.", path=True)
     data_dir: str = command.flag(
-        "", "Directory of the shards: a data set of the classes that the model tells apart."
+        "",
+        "Directory of the shards: a data set of the classes that the model tells apart.",
+        path=True,
     )
     split: str = command.flag("test", "Split to evaluate.")
     maps: str = command.flag(
@@ -80,7 +82,7 @@ class Request:
         1, "SmoothGrad: copies of an image in memory at the same time.", within=command.POSITIVE
     )
     batch_size: int = command.flag(32, "Images per step.", within=command.POSITIVE)
-    output_dir: str = command.flag("", "Where to write; default: beside the model.")
+    output_dir: str = command.flag("", "Where to write; default: beside the model.", path=True)
 
     def __post_init__(self):
         """ValueError for what no model and no data set could make right."""
