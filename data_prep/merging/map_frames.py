@@ -47,9 +47,10 @@ def lay(counts: np.ndarray, height: int, width: int, frame: str, name: str) -> n
 
 def _covered(size, short, eighths, side):
     """Map pixel for each covered image pixel along one axis, and the first of these."""
-    # In whole numbers, since odd margins put pixel centres exactly on edges of map pixels; there
-    # the map pixel before the edge is taken, which makes the square crop the exact inverse.
-    numerator = (8 * (2 * np.arange(size, dtype=np.int64) + 1 - size) + eighths * short) * side
+    # In whole numbers, since margins of 1/16 put pixel centres exactly on edges of map pixels;
+    # there the map pixel before the edge is taken.
+    middle = 2 * ((size - short) // 2) + short  # of the central square, in half pixels
+    numerator = (8 * (2 * np.arange(size, dtype=np.int64) + 1 - middle) + eighths * short) * side
     pixels = (numerator - 1) // (2 * eighths * short)  # ceil(numerator / denominator) - 1
     inside = np.flatnonzero((pixels >= 0) & (pixels < side))
     return pixels[inside], int(inside[0])

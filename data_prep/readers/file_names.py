@@ -7,7 +7,7 @@ nor opened by TensorFlow: it is left out, and named.
 
 import os
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import tensorflow as tf
 from absl import logging
@@ -46,6 +46,13 @@ def walk(root: str) -> Iterator[tuple[str, list[str]]]:
         _say_left_out(folder, [name for name in (*folders, *names) if not files.is_utf8(name)])
         folders[:] = sorted(filter(files.is_utf8, folders))
         yield folder, sorted(filter(files.is_utf8, names))
+
+
+def readable(folder: str, names: Iterable[str]) -> list[str]:
+    """Those of the names in a folder that are UTF-8, sorted; the others are said."""
+    names = list(names)
+    _say_left_out(folder, [name for name in names if not files.is_utf8(name)])
+    return sorted(filter(files.is_utf8, names))
 
 
 def _say_left_out(folder, names):

@@ -17,9 +17,9 @@ factor an image, which neither a loss of normalised maps nor a rank correlation 
 Frames. ClickMe 2.0 gives pixels of the original ImageNet file ("native"); the game itself
 (drewlinsley/dc_webapp), and the CO3D set, those of the 256x256 canvas: short side at 256, centre
 cropped, as far as one can tell.
-Such a click (x, y) is put at (x s + (W - S) / 2, y s + (H - S) / 2) of the displayed image, where
-S = min(H, W) and s = S / 256, and bubbles are cut off at the edge of that square, as the canvas cut
-them. Bubbles are round(14 s) pixels, at least 1, in both frames.
+Such a click (x, y) is put at (x s + left, y s + top) of the displayed image, where S = min(H, W),
+s = S / 256 and the square begins at `geometry.central_square`, and bubbles are cut off at the edge
+of that square, as the canvas cut them. Bubbles are round(14 s) pixels, at least 1, in both frames.
 
 Clicks outside the image count as far as their bubbles reach into it; those that do not are left
 out, negative ones like all others. Of native clicks that is known only once the image is read: the
@@ -319,16 +319,14 @@ def read_item(item: Item, root: str, frame: str, bubble_side: int) -> Example:
 
 def to_displayed(points: np.ndarray, height: int, width: int) -> np.ndarray:
     """Points [M, 2] of (x, y) in the game's 256x256 frame, in pixels of the displayed image."""
-    short = min(height, width)
-    corner = np.asarray([(width - short) / 2, (height - short) / 2])  # may be half a pixel
-    return points * (short / GAME_SIDE) + corner
+    top, left, short = geometry.central_square(height, width)
+    return points * (short / GAME_SIDE) + np.asarray([left, top])
 
 
 def _cut_to_square(counts):
-    """Zero outside the central square, except for pixels that it halves."""
-    height, width = counts.shape
-    top, left = (max(0, size - min(height, width)) // 2 for size in (height, width))
+    """Zero outside the central square."""
+    top, left, side = geometry.central_square(*counts.shape)
     square = np.zeros_like(counts)
-    inside = np.s_[top : height - top, left : width - left]
+    inside = np.s_[top : top + side, left : left + side]
     square[inside] = counts[inside]
     return square

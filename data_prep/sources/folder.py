@@ -3,16 +3,20 @@
     input_dir/cat/a.jpg                          a class is a folder
     input_dir/cat/a.png  or  a.npy               its map, beside it; or
     maps_dir/cat/a.png   or  a.npy               in a parallel tree (--maps_dir)
+    input_dir/cat/batch2/b.jpg                   folders in class folders are of that class
 
-Images are JPEG or PNG. With train/, validation/ (or val/) and test/ folders above the class
-folders, the splits are those; otherwise images are dealt in proportion, by the seed.
-Beside a JPEG of equal stem a PNG is that image's map; alone, a PNG is an image, whose map can be an
-NPY file or lie in the parallel tree.
+Images are JPEG, PNG, WebP, BMP, GIF or TIFF. With train/, validation/ (or val/) and test/ folders
+above the class folders, the splits are those; otherwise images are dealt in proportion, by the
+seed. Beside a photograph (JPEG or WebP) of equal stem another image is that one's map; alone, it
+is an image, whose map can be an NPY file or lie in the parallel tree.
 
-A map is a grey PNG (8 or 16 bits) or an NPY array [H, W], or [P, H, W] with one map a participant.
-Integers are counts. Fractions are scaled to whole numbers up to 65,535, which a loss and a rank
-correlation do not notice. A map of another size than its image but of its proportions is
+A map is a grey image (8 or 16 bits) or an NPY array [H, W] or [H, W, 1], or [P, H, W] with one map
+a participant. Integers are counts. Fractions are scaled to whole numbers up to 65,535, which a loss
+and a rank correlation do not notice. JPEG changes grey levels, so that zeros become small counts:
+such maps are taken, and said. A map of another size than its image but of its proportions is
 resampled; of other proportions it is an error.
+
+What belongs to none of this is left out and named; so are links that lead nowhere.
 """
 
 import functools
@@ -24,13 +28,14 @@ from typing import NamedTuple
 from absl import logging
 
 from data_prep.maps import count_maps, geometry
-from data_prep.readers import file_names
-from data_prep.readers.images.map_files import read_map
+from data_prep.readers import file_names, listing
+from data_prep.readers.images.image_files import is_image, suffix
+from data_prep.readers.images.map_files import MAP_SUFFIXES, is_lossy, read_map
 from data_prep.sources import Item, Source, SourceOptions, splits
 from gala_tf.data.schema import Example
 
 SPLIT_FOLDERS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
-_JPEG, _PNG, _NPY = {".jpg", ".jpeg"}, {".png"}, {".npy"}
+_PHOTOGRAPHS = {".jpg", ".jpeg", ".jpe", ".jfif", ".webp"}  # beside these, other images are maps
 
 
 class _File(NamedTuple):
@@ -58,16 +63,13 @@ def load(options: SourceOptions) -> Source:
             f"--input_dir={root!r} holds split folders {tops} and also {others[:5]}. Keep either "
             "split folders or class folders at the top, and move the others away."
         )
-    items, spellings = [], file_names.Spellings()
-    for top in tops or [""]:
-        for name in _folders(os.path.join(root, top)):
-            folder = os.path.join(top, name).replace(os.sep, "/")
-            items += _list_class(options, folder, spellings.first(name), SPLIT_FOLDERS.get(top))
+    found = _Found(options)
+    items = [item for top in tops or [""] for item in found.under(top)]
     class_names = sorted({item.class_name for item in items})
     if not class_names:
         raise ValueError(
-            f"--input_dir={root!r} holds no class folders. Expected <class>/<image>.jpg, or "
-            "train/<class>/<image>.jpg beside validation/ and test/."
+            f"--input_dir={root!r} holds no class folders with images. Expected "
+            "<class>/<image>.jpg, or train/<class>/<image>.jpg beside validation/ and test/."
         )
     if tops:
         _check_trained(root, items, class_names)
@@ -75,7 +77,7 @@ def load(options: SourceOptions) -> Source:
     else:
         items = _deal(items, options)
         rule = splits.in_proportion(options)
-    _check_maps(options, items)
+    found.say(items)
     labels = {name: label for label, name in enumerate(class_names)}
     return Source(
         class_names=tuple(class_names),
@@ -93,53 +95,138 @@ def _folders(path):
     return [name for name in there if os.path.isdir(os.path.join(path, name))]
 
 
-def _list_class(options, folder, class_name, split):
-    """The images of one class folder, each with the map that belongs to it."""
-    path = os.path.join(options.input_dir, folder)
-    stems: dict[str, list[str]] = {}
-    for name in file_names.listed(path):
-        if not name.startswith(".") and os.path.isfile(os.path.join(path, name)):
-            stems.setdefault(file_names.composed(os.path.splitext(name)[0]), []).append(name)
-    items = []
-    maps_there = _maps_of(options, folder)
-    for stem, found in sorted(stems.items()):
-        images = [n for n in found if _suffix(n) in _JPEG]
-        # Beside a JPEG a PNG is its map, unless maps have a tree of their own.
-        if not images or options.maps_dir:
-            images += [n for n in found if _suffix(n) in _PNG]
-        if not images:
+def _walk(root, top=""):
+    """(folder, its files, links that lead nowhere) below `root`, sorted; nothing hidden."""
+    seen = set()  # a link may lead back up
+    for folder, folders, names in os.walk(os.path.join(root, top), followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:
+            folders[:] = []
             continue
-        if options.maps_dir:
-            maps = [path for s in sorted(_PNG | _NPY) if (path := maps_there.get(stem + s))]
-        else:
-            maps = [
-                os.path.join(path, n)
-                for n in found
-                if n not in images and _suffix(n) in _PNG | _NPY
+        folders[:] = file_names.readable(folder, (f for f in folders if not f.startswith(".")))
+        seen.add(real)
+        relative = os.path.relpath(folder, root).replace(os.sep, "/")
+        names = file_names.readable(folder, (name for name in names if not name.startswith(".")))
+        broken = [name for name in names if not os.path.exists(os.path.join(folder, name))]
+        files = [name for name in names if os.path.isfile(os.path.join(folder, name))]
+        yield "" if relative == "." else relative, files, broken
+
+
+def _stem(path):
+    """What an image and its map have in common; a Mac spells accents in two characters."""
+    return file_names.composed(os.path.splitext(path)[0])
+
+
+class _Found:
+    """The files of a tree, and of its parallel tree of maps; knows what was left over."""
+
+    def __init__(self, options):
+        self._root, self._maps_dir = options.input_dir, options.maps_dir
+        self._maps: dict[str, list[str]] = {}  # stem below maps_dir -> paths
+        self._spellings = file_names.Spellings()  # of classes, in all splits
+        self._broken: list[str] = []
+        self._other: list[str] = []  # neither image nor map
+        self._lone: list[str] = []  # maps beside no image
+        self._inner: dict[str, int] = {}  # folder in a class folder -> images
+        if self._maps_dir:
+            for folder, names, broken in _walk(self._maps_dir):
+                self._broken += [os.path.join(self._maps_dir, folder, name) for name in broken]
+                for name in names:
+                    path = os.path.join(self._maps_dir, folder, name)
+                    if suffix(name) in MAP_SUFFIXES:
+                        self._maps.setdefault(_stem(f"{folder}/{name}"), []).append(path)
+                    else:
+                        self._other.append(path)
+
+    def under(self, top) -> Iterator[_File]:
+        """The images of all class folders below a split folder, or below the root ("")."""
+        for class_name in _folders(os.path.join(self._root, top)):
+            folder = os.path.join(top, class_name).replace(os.sep, "/")
+            spelled = self._spellings.first(class_name)
+            items = list(self._of_class(folder, spelled, SPLIT_FOLDERS.get(top)))
+            if not items:
+                listing.fault(
+                    f"Class folder {os.path.join(self._root, folder)!r} holds no JPEG or PNG "
+                    "image, nor one of the other formats. Remove it, or fill it."
+                )
+            yield from items
+        names = file_names.listed(os.path.join(self._root, top))
+        paths = [os.path.join(self._root, top, name) for name in names if not name.startswith(".")]
+        self._other += [path for path in paths if os.path.isfile(path)]
+        self._broken += [path for path in paths if not os.path.exists(path)]
+
+    def _of_class(self, class_folder, class_name, split):
+        for folder, names, broken in _walk(self._root, class_folder):
+            path = os.path.join(self._root, folder)
+            self._broken += [os.path.join(path, name) for name in broken]
+            stems: dict[str, list[str]] = {}
+            for name in names:
+                if suffix(name) in MAP_SUFFIXES:
+                    stems.setdefault(_stem(name), []).append(name)
+                else:
+                    self._other.append(os.path.join(path, name))
+            items = [
+                item
+                for stem, names in sorted(stems.items())
+                if (item := self._item(folder, stem, names, class_name, split))
             ]
+            if items and folder != class_folder:
+                self._inner[folder] = len(items)
+            yield from items
+
+    def _item(self, folder, stem, names, class_name, split):
+        """The image of a stem with its map; None without an image."""
+        path = os.path.join(self._root, folder)
+        images = [name for name in names if suffix(name) in _PHOTOGRAPHS]
+        # Beside a photograph another image is its map, unless maps have a tree of their own.
+        if not images or self._maps_dir:
+            images += [n for n in names if is_image(n) and suffix(n) not in _PHOTOGRAPHS]
+        beside = [os.path.join(path, name) for name in names if name not in images]
+        if not images:
+            self._lone += beside
+            return None
+        maps = beside
+        if self._maps_dir:
+            self._lone += beside
+            maps = self._maps.get(_stem(f"{folder}/{stem}.x"), [])
         if len(images) > 1 or len(maps) > 1:
-            raise ValueError(
+            listing.fault(
                 f"{path!r}: stem {stem!r} has images {images} and maps {maps}; expected one image "
                 "and at most one map. Rename or remove the others."
             )
-        items.append(_File(f"{folder}/{images[0]}", maps[0] if maps else None, class_name, split))
-    if not items:
-        raise ValueError(
-            f"Class folder {path!r} holds no JPEG or PNG image. Remove it, or fill it; folders "
-            "inside class folders are not searched."
-        )
-    return items
+            return None
+        return _File(f"{folder}/{images[0]}", maps[0] if maps else None, class_name, split)
 
-
-def _maps_of(options, folder):
-    """{name as it is compared: path} of the map files of a class in the parallel tree."""
-    place = file_names.on_disk(options.maps_dir, folder) if options.maps_dir else ""
-    if not os.path.isdir(place):
-        return {}
-    paths = {
-        file_names.composed(name): os.path.join(place, name) for name in file_names.listed(place)
-    }
-    return {name: path for name, path in paths.items() if os.path.isfile(path)}
+    def say(self, items) -> None:
+        """Names what was left out; ValueError if there are maps, and not one fits an image."""
+        used = {item.map_path for item in items} - {None}
+        lone = self._lone + [p for paths in self._maps.values() for p in paths if p not in used]
+        if lone and not used:
+            raise ValueError(
+                f"Of {len(lone)} map files under {self._maps_dir or self._root!r} none belongs to "
+                f"an image, for example {lone[0]!r}. Expected for example "
+                f"{os.path.splitext(items[0].image)[0] + '.png'!r} or .npy there, for the image of "
+                "that stem."
+            )
+        listing.leave_out("map files belong to no image", sorted(lone))
+        listing.leave_out("files are neither images nor maps", sorted(self._other))
+        listing.leave_out("links lead nowhere", sorted(self._broken))
+        if self._inner:
+            shown = ", ".join(f"{folder} ({count})" for folder, count in self._inner.items())
+            logging.warning(
+                "%d images lie in folders inside class folders, and are taken as of that class: "
+                "%.500s",
+                sum(self._inner.values()),
+                shown,
+            )
+        lossy = sorted(path for path in used if is_lossy(path))
+        if lossy:
+            logging.warning(
+                "%d maps are JPEG or WebP files, which change grey levels: zeros become small "
+                "counts, ties are lost. Save them as PNG or NPY if you can. The first: %s",
+                len(lossy),
+                ", ".join(lossy[: listing.SHOWN]),
+            )
 
 
 def _check_trained(root, items, class_names):
@@ -152,35 +239,12 @@ def _check_trained(root, items, class_names):
         )
 
 
-def _suffix(name):
-    return os.path.splitext(name)[1].lower()
-
-
 def _deal(items, options):
     by_class: dict[str, list[str]] = {}
     for item in items:
         by_class.setdefault(item.class_name, []).append(item.image)
     assigned = splits.assign_splits(by_class, options.split_proportions, options.seed)
     return [item._replace(split=assigned[item.image]) for item in items]
-
-
-def _check_maps(options, items):
-    """Maps of which not one fits are a mistake; a few that fit nothing are worth a word."""
-    suffixes = _PNG | _NPY if options.maps_dir else _NPY  # beside images, a lone PNG is an image
-    found = sum(
-        _suffix(name) in suffixes
-        for _, there in file_names.walk(options.maps_dir or options.input_dir)
-        for name in there
-    )
-    used = sum(item.map_path is not None and _suffix(item.map_path) in suffixes for item in items)
-    if found and not used:
-        raise ValueError(
-            f"Of {found} map files under {options.maps_dir or options.input_dir!r} none belongs to "
-            f"an image. Expected for example {os.path.splitext(items[0].image)[0] + '.png'!r} or "
-            ".npy there, for the image of that stem."
-        )
-    if found > used:
-        logging.warning("%d map files belong to no image; they are left out.", found - used)
 
 
 # --------------------------------------------------------------------------- reading
@@ -195,13 +259,12 @@ def _read(root, labels, item) -> Example:
     class_name, map_path = json.loads(item.key)
     with open(os.path.join(root, item.image_id), "rb") as file:
         data = file.read()
-    return Example(
-        image_id=item.image_id,
-        image=data,
-        label=labels[class_name],
-        participant_maps=() if map_path is None else _maps(map_path, data, item.image_id),
-        split=item.split,
+    example = Example(
+        image_id=item.image_id, image=data, label=labels[class_name], split=item.split
     )
+    if map_path is None:
+        return example
+    return count_maps.attach(example, lambda: _maps(map_path, data, item.image_id))
 
 
 def _maps(path, data, image_id):

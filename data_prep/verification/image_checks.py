@@ -14,7 +14,7 @@ from PIL import Image
 
 from data_prep.verification.expectation import Expectation
 from gala_tf.data import dataset_info
-from gala_tf.data.images import PILLOW_ERRORS
+from gala_tf.data.images import PILLOW_ERRORS, orientation
 from gala_tf.data.messages import plain_message
 
 JPEG_FRAME = struct.Struct(">HHB")  # height, width, channels; after marker, length, precision
@@ -71,6 +71,6 @@ def _is_turned(data):
     if data.find(b"Exif\0\0", 0, 65_536) < 0:
         return False
     try:
-        return Image.open(io.BytesIO(data)).getexif().get(0x0112, 1) != 1
+        return orientation(Image.open(io.BytesIO(data))) != 1
     except PILLOW_ERRORS:
         return False  # TensorFlow's decoder is the one that counts

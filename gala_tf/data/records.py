@@ -67,7 +67,7 @@ def encode_example(
         total = sum_maps(example, (image.height, image.width))
     _check_example(example, blurred, box)
     values = {
-        "image/encoded": [to_jpeg(image, example.image)],
+        "image/encoded": [to_jpeg(image, example.image, name)],
         "image/height": [image.height],
         "image/width": [image.width],
         "image/id": [name.encode("utf-8")],

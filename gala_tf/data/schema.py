@@ -45,6 +45,16 @@ import numpy as np
 MAX_COUNT = 65_535  # in a count map: the most that 16 bits hold
 
 
+class BadMapError(ValueError):
+    """A map that cannot be used; the message names it and says what to do.
+
+    Attributes:
+      example: its image and label, without maps; None if whoever raised this did not know them.
+    """
+
+    example: "Example | None" = None
+
+
 class Feature(NamedTuple):
     """Type and shape of one feature; shape (None,) is a list of any length."""
 
@@ -79,7 +89,7 @@ class Example:
 
     Attributes:
       image_id: unique name; errors and reports quote it, so a relative path serves best.
-      image: a whole JPEG or PNG file, as bytes; or pixels, uint8 [H, W, 3] or [H, W].
+      image: a whole image file, as bytes; or pixels, uint8 [H, W, 3] or [H, W].
       label: 0-based class.
       participant_maps: integer arrays [H, W] >= 0, one a participant, in the frame of the image
         as it is displayed (after EXIF orientation). Empty: the image has no map.
@@ -96,7 +106,7 @@ class Example:
 
 
 def check_maps(example: Example, shape: tuple[int, int]) -> None:
-    """ValueError, naming the example, unless each of its maps is integers >= 0 of `shape`.
+    """BadMapError, naming the example, unless each of its maps is integers >= 0 of `shape`.
 
     Args:
       shape: (height, width) of the displayed image.
@@ -104,7 +114,7 @@ def check_maps(example: Example, shape: tuple[int, int]) -> None:
     for counts in example.participant_maps:
         whole = counts.dtype.kind == "u" or (counts.dtype.kind == "i" and counts.min() >= 0)
         if counts.shape != shape or not whole:
-            raise ValueError(
+            raise BadMapError(
                 f"Example {example.image_id!r}: a map must be integers >= 0 of shape {shape}, the "
                 f"displayed image's (height, width); got shape {counts.shape}, dtype "
                 f"{counts.dtype}, minimum {counts.min() if counts.size else 'none'}. Resample or "
@@ -116,7 +126,7 @@ def sum_maps(example: Example, shape: tuple[int, int]) -> np.ndarray | None:
     """The count map summed over participants, integers [H, W]; None without maps.
 
     Raises:
-      ValueError: a map does not pass `check_maps`, or the sum exceeds 65,535; the message names
+      BadMapError: a map does not pass `check_maps`, or the sum exceeds 65,535; the message names
         the example.
     """
     check_maps(example, shape)
@@ -130,7 +140,7 @@ def sum_maps(example: Example, shape: tuple[int, int]) -> np.ndarray | None:
     for counts in example.participant_maps:
         np.add(total, counts, out=total, casting="unsafe")
     if total.max() > MAX_COUNT:
-        raise ValueError(
+        raise BadMapError(
             f"Example {example.image_id!r}: counts sum to {total.max():.0f}, at most {MAX_COUNT} "
             "can be kept. Scale its maps down in their source."
         )

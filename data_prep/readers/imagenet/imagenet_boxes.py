@@ -12,7 +12,6 @@ an image count, whatever their <name>: many dogs have a name there where the Wor
 """
 
 import array
-import io
 import os
 import re
 from xml.parsers import expat
@@ -20,11 +19,16 @@ from xml.parsers import expat
 import numpy as np
 import tensorflow as tf
 from absl import logging
-from PIL import Image
 
 from data_prep.maps import rasterise
 from data_prep.readers import file_names
-from gala_tf.data.images import IMAGE_FORMATS, PILLOW_ERRORS, BadImageError
+from gala_tf.data.images import (
+    PILLOW_ERRORS,
+    BadImageError,
+    open_header,
+    orientation,
+    stored_size,
+)
 
 MAX_XML_BYTES = 2**20  # of one image's; the largest have some 30 kB
 _NAME_BYTES = 64
@@ -171,22 +175,22 @@ def box_map(boxes: list[list[float]], image: bytes, name: str) -> np.ndarray | N
     if not valid.any():
         return None
     try:
-        with Image.open(io.BytesIO(image), formats=IMAGE_FORMATS) as opened:
-            size, orientation = opened.size, opened.getexif().get(0x0112, 1)
+        with open_header(image) as opened:
+            size, turn = stored_size(opened), orientation(opened)
     except PILLOW_ERRORS:
         return None
     low = np.minimum(np.rint(low[valid] * size), np.array(size) - 1)
     high = np.maximum(np.rint(high[valid] * size), low + 1)
     pixels = np.concatenate([low, high], 1).astype(np.int64)
-    return _turned(rasterise.rasterise_boxes(pixels, size[1], size[0]), orientation)
+    return _turned(rasterise.rasterise_boxes(pixels, size[1], size[0]), turn)
 
 
-def _turned(counts, orientation):
-    """As `PIL.ImageOps.exif_transpose` turns the image; boxes were drawn before anyone turned."""
-    if orientation in (5, 6, 7, 8):
+def _turned(counts, turn):
+    """As `images.load_upright` turns the image; boxes were drawn before anyone turned."""
+    if turn in (5, 6, 7, 8):
         counts = counts.T
-    rows = -1 if orientation in (3, 4, 7, 8) else 1
-    columns = -1 if orientation in (2, 3, 6, 7) else 1
+    rows = -1 if turn in (3, 4, 7, 8) else 1
+    columns = -1 if turn in (2, 3, 6, 7) else 1
     return np.ascontiguousarray(counts[::rows, ::columns])
 
 

@@ -1,4 +1,4 @@
-"""Image files that a list names: the name checked before it becomes a path, the file read."""
+"""Image files: by what endings they are found; those that a list names, checked and read."""
 
 import os
 import posixpath
@@ -7,6 +7,21 @@ import tensorflow as tf
 
 from data_prep.readers import file_names
 from gala_tf.data.images import BadImageError
+
+# Endings of the formats that are read, in small letters; a file's content decides what it is.
+SUFFIXES = frozenset(
+    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+)
+
+
+def suffix(name: str) -> str:
+    """The ending of a file's name, in small letters."""
+    return os.path.splitext(name)[1].lower()
+
+
+def is_image(name: str) -> bool:
+    """Whether a file is an image by its name; hidden ones, as a Mac leaves behind, are none."""
+    return suffix(name) in SUFFIXES and not os.path.basename(name).startswith(".")
 
 
 def relative_name(name, where: str) -> str:

@@ -103,6 +103,7 @@ def test_maps_of_other_proportions_are_refused(tmp_path, shape):
     "values, message",
     [
         (np.zeros((24, 32, 3, 1)), r"shape \(24, 32, 3, 1\)"),
+        (np.zeros((24, 32, 3)), r"shape \(24, 32, 3\), which is that of colours"),
         (np.zeros(5), r"shape \(5,\)"),
         (np.full((24, 32), -1), "finite and >= 0, got -1...-1"),
         (np.full((24, 32), np.nan), "finite and >= 0"),

@@ -1,0 +1,68 @@
+"""What a listing leaves out and finds wrong: said at once, and kept for the end of the build.
+
+Readers and sources call `leave_out` and `fault`; a build records what they say. Without a record
+both act alone: a warning, an error.
+"""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+from absl import logging
+
+SHOWN = 10  # names in a warning; a build writes the others into a file
+
+
+@dataclasses.dataclass
+class Record:
+    """What was said while a source was listed.
+
+    Attributes:
+      left_out: why, in words that follow a number -> names.
+      faults: messages, of a listing that goes on after them.
+      goes_on: whether faults are collected; else the first ends the listing.
+    """
+
+    left_out: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+    faults: list[str] = dataclasses.field(default_factory=list)
+    goes_on: bool = False
+
+
+_records: list[Record] = []  # the innermost last
+
+
+@contextlib.contextmanager
+def recorded(goes_on: bool = False) -> Iterator[Record]:
+    """Keeps what is said inside; with `goes_on`, faults end nothing."""
+    record = Record(goes_on=goes_on)
+    _records.append(record)
+    try:
+        yield record
+    finally:
+        _records.remove(record)
+
+
+def leave_out(why: str, names: Sequence[str]) -> None:
+    """Says that some of what was found goes into no record.
+
+    Args:
+      why: in words that follow a number: "files are neither images nor maps".
+      names: of what is left out; none says nothing.
+    """
+    if not names:
+        return
+    if _records:
+        _records[-1].left_out.setdefault(why, []).extend(names)
+    shown = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+    logging.warning("%d %s; left out: %s", len(names), why, shown)
+
+
+def fault(message: str) -> None:
+    """An error of the raw material; returns only where faults are collected.
+
+    Raises:
+      ValueError: `message`.
+    """
+    if not (_records and _records[-1].goes_on):
+        raise ValueError(message)
+    _records[-1].faults.append(message)
