@@ -28,4 +28,8 @@ def main() -> None:
 
 if __name__ == "__main__":
     build_flags.define()
-    command.run(main, more=build_flags.sources_text())
+    command.run(
+        main,
+        more=build_flags.sources_text(),
+        kept="Finished shards stay in {output_dir}/.building: the same command goes on from them.",
+    )

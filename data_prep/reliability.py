@@ -35,4 +35,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     reliability_flags.define()
-    command.run(main, positional="data_dir")
+    command.run(main, positional="data_dir", kept="The data set is as it was; start it again.")

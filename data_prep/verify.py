@@ -18,9 +18,15 @@ from gala_tf import command
 class VerifyOptions:
     """What is verified, and how thoroughly."""
 
-    data_dir: str = command.flag("", "Data set to verify; an argument without a name, too.")
+    data_dir: str = command.flag(
+        "",
+        "Data set to verify; an argument without a name, too.",
+        path=True,
+    )
     output_dir: str = command.flag(
-        "", "Where sheets and statistics go (local or gs://); default: DIR/verify."
+        "",
+        "Where sheets and statistics go (local or gs://); default: DIR/verify.",
+        path=True,
     )
     num_workers: int = command.flag(
         os.cpu_count() or 1, "Processes; each reads one shard at a time. Default: one a core."
@@ -49,4 +55,4 @@ def main() -> int:
 
 if __name__ == "__main__":
     command.define_flags(VerifyOptions)
-    command.run(main, positional="data_dir")
+    command.run(main, positional="data_dir", kept="The data set is as it was; start it again.")

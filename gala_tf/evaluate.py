@@ -81,4 +81,4 @@ def refuse(values: flags.FlagValues, others, own, where: str) -> None:
 
 if __name__ == "__main__":
     define_flags()
-    command.run(main)
+    command.run(main, kept="Earlier results are as they were; start it again.")

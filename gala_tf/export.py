@@ -45,4 +45,7 @@ if __name__ == "__main__":
     flags.DEFINE_string("output_dir", None, "Directory for the two exports.", required=True)
     flags.DEFINE_enum("checkpoint", "best", ["best", "newest"], "Best or newest weights.")
     flags.DEFINE_bool("overwrite", False, "Replace an earlier export in output_dir.")
-    command.run(main)
+    command.are_paths("model_dir", "output_dir")
+    command.run(
+        main, kept="An earlier export is whole, a new one in part or not there; start it again."
+    )

@@ -18,6 +18,7 @@ The other pictures of the paper are not drawn here. 2A, 5 and 6 show a data set,
 from absl import flags
 
 from gala_tf import command
+from gala_tf.data import places
 
 # Flags that only one of the figures reads.
 ONLY = {
@@ -37,6 +38,7 @@ def main():
         wrong = [f"--{name}" for name in names if values[name].present and figure != values.figure]
         if wrong:
             raise ValueError(f"{', '.join(wrong)}: only --figure={figure} reads that.")
+    places.check_file(values.output, "output", (places.PNG_SIGNATURE,), ".png")
     overrides = tuple(
         f"--{name}={values[name].value}"
         for name in ("image_size", "crop_fraction")
@@ -119,8 +121,9 @@ def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
         **fv,
     )
     flags.DEFINE_string("output", "", "PNG to write; default: in RUN/figures.", **fv)
+    command.are_paths("model_dir", "reference_dir", "data_dir", "images", "output", **fv)
 
 
 if __name__ == "__main__":
     define_flags()
-    command.run(main)
+    command.run(main, kept="Earlier pictures are as they were; start it again.")

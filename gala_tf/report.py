@@ -34,4 +34,7 @@ if __name__ == "__main__":
         "The lambda that the tables show where a network was run with several; default: the one "
         "with the highest mean validation top-1.",
     )
-    command.run(main)
+    command.are_paths("runs", "output_dir")
+    command.run(
+        main, kept="The runs are as they were; the same command writes the whole page anew."
+    )

@@ -84,9 +84,14 @@ def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
         "report_dir", "", "Write `gala_tf.report`'s page of all runs there at the end.", **own
     )
     flags.DEFINE_string("commands", "", "Write commands to this file, or `-`; run nothing.", **own)
+    command.are_paths("runs", "report_dir", "commands", **own)
 
 
 if __name__ == "__main__":
     define_flags()
     config.define_flags(shown=("data_dir", "build_data_with", "map_loss_weight"))
-    command.run(main, (ValueError, job_queue.FailedRunsError))
+    command.run(
+        main,
+        (ValueError, job_queue.FailedRunsError),
+        kept="What the runs in --runs={runs} have saved stays: the same command resumes.",
+    )

@@ -18,6 +18,7 @@ import sys
 from absl import flags
 
 from gala_tf import command, config
+from gala_tf.data import files, places
 from gala_tf.tpu_checking import check, environment, summary
 from gala_tf.tpu_checking.check import TRIES
 from gala_tf.tpu_checking.verdicts import STEPS
@@ -40,6 +41,7 @@ def define_flags() -> None:
     )
     flags.DEFINE_string("cache_dir", "", "Verdicts, by the hash of the module; default a cache.")
     flags.DEFINE_string("output", "", "JSON to write.")
+    command.are_paths("environment", "cache_dir", "output")
 
 
 def main():
@@ -47,6 +49,7 @@ def main():
     from gala_tf.evaluation import naming
 
     values = flags.FLAGS
+    places.check_file(values.output, "output", ('"passes"', '"topolog'))
     for topology in values.topology:
         summary.chip_of(topology)
     if not set(values.steps) <= set(STEPS):
@@ -64,8 +67,7 @@ def main():
     )
     report = check.check(run_config, naming.network_name(run_config), asked)
     if values.output:
-        with open(values.output, "w") as file:
-            json.dump(report, file, indent=1)
+        files.write(values.output, json.dumps(report, indent=1))
     print(summary.table(report))
     if not report["passes"]:
         sys.exit(1)
@@ -74,4 +76,4 @@ def main():
 if __name__ == "__main__":
     define_flags()
     config.define_flags(shown=("global_batch_size", "precision", "attention", "image_size"))
-    command.run(main)
+    command.run(main, kept="Verdicts that were reached stay in the cache: start it again.")

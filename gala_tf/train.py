@@ -34,4 +34,8 @@ def main() -> None:
 
 if __name__ == "__main__":
     config.define_flags()
-    command.run(main)
+    command.run(
+        main,
+        kept="What is saved stays: the same command goes on from the newest checkpoint in "
+        "--model_dir={model_dir}.",
+    )

@@ -30,4 +30,5 @@ if __name__ == "__main__":
     flags.DEFINE_integer("num_images", 12, "Rows, spread evenly over the images with human maps.")
     flags.DEFINE_list("layers", None, "Layers to draw; default: first, third and last.")
     flags.DEFINE_string("output", "", "PNG to write; default: figures/attention-SPLIT.png there.")
-    command.run(main)
+    command.are_paths("model_dir", "data_dir", "output")
+    command.run(main, kept="Earlier pictures are as they were; start it again.")

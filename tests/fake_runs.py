@@ -102,7 +102,7 @@ def write_run(
     info = info or data_set()
     directory.mkdir(parents=True)
     made = run_config(row, map_loss_weight, seed, model_dir=str(directory), **dict(changes))
-    dataset_info.save_info(str(directory), info)
+    dataset_info.save_info(str(directory), info, run_directory.DATASET_FILE)
     (directory / run_directory.FLAGS_FILE).write_text(config.to_flagfile(made))
     versions = {"gala_tf": "0.0", "tensorflow": "2.0", "keras": "3.0"}
     session = {"started": "2000-01-01", "git_commit": "abc", "versions": versions}

@@ -14,9 +14,9 @@ from data_prep import sources
 from data_prep.building import checks, encoding, finish, runners, shards, staging
 from data_prep.building import flags as build_flags
 from data_prep.building import plan as build_plan
-from data_prep.merging import merge
+from data_prep.merging import match_report, merge
 from data_prep.sources.splits import SPLITS
-from gala_tf.data import dataset_info
+from gala_tf.data import dataset_info, places
 
 
 def build(flag_values: flags.FlagValues, command: str) -> dataset_info.DatasetInfo:
@@ -29,6 +29,10 @@ def build(flag_values: flags.FlagValues, command: str) -> dataset_info.DatasetIn
     checks.check(flag_values)
     directory = os.path.join(flag_values.output_dir, staging.NAME)
     staging.check_output(flag_values.output_dir, flag_values.overwrite)
+    for flag in ("input_dir", "maps_dir"):
+        read = flag_values[flag].value
+        places.check_outside(flag_values.output_dir, "output_dir", read, flag)
+    match_report.check_output(flag_values.match_report)
     source = _load_source(flag_values, directory)
     with staging.held(directory):
         plan = _plan(flag_values, directory, source)

@@ -21,6 +21,7 @@ import tensorflow as tf
 
 from data_prep.readers.seeded import seeded_rank
 from data_prep.sources import Item, splits
+from gala_tf.data.files import is_utf8
 from gala_tf.data.files import write as write_file
 
 FLUSH_ITEMS = 100_000  # kept in memory before they are written
@@ -109,6 +110,9 @@ def _deal(directory, items, shards_wanted):
     waiting: dict[str, list[str]] = {}
     held = 0
     for item in items:
+        if not is_utf8(item.image_id):
+            name = item.image_id.encode(errors="backslashreplace").decode()
+            raise ValueError(f"The name of the image '{name}' is no UTF-8. Rename it.")
         if item.split not in images:
             raise ValueError(
                 f"{item.image_id!r}: split must be one of {', '.join(splits.SPLITS)}, got "

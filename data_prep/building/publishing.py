@@ -19,11 +19,6 @@ _SHARD_FILE = re.compile(rf"({'|'.join(SPLITS)})-\d{{5}}-of-\d{{5}}\.tfrecord")
 _BEGUN = "publishing"
 
 
-def holds_data_set(output_dir: str) -> bool:
-    """Whether there is a data set, or a part of one, in a directory that exists."""
-    return bool(_data_set_files(output_dir))
-
-
 def begun(staging: str) -> bool:
     """Whether a build was stopped while it moved its shards out of `staging`."""
     return tf.io.gfile.exists(os.path.join(staging, _BEGUN))

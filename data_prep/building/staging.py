@@ -8,23 +8,17 @@ from collections.abc import Iterator
 import tensorflow as tf
 
 from data_prep.building import publishing
+from gala_tf.data import places
 
 NAME = ".building"
 MATCHES = "matches"  # in there: what a join by content has computed
 
 
 def check_output(output_dir: str, overwrite: bool) -> None:
-    """ValueError if a data set is there already that is neither this build's own nor to go."""
-
-    if overwrite or not tf.io.gfile.exists(output_dir):
-        return
+    """ValueError if there is anything that is neither this build's own nor a data set to go."""
     if publishing.begun(os.path.join(output_dir, NAME)):
         return  # the shards there are this build's own
-    if publishing.holds_data_set(output_dir):
-        raise ValueError(
-            f"--output_dir={output_dir!r} already holds a data set. Choose another, or pass "
-            "--overwrite to replace it."
-        )
+    places.check_build(output_dir, NAME, overwrite)
 
 
 @contextlib.contextmanager

@@ -11,8 +11,10 @@ from typing import NamedTuple
 
 import tensorflow as tf
 from PIL import Image, ImageDraw
+from PIL.PngImagePlugin import PngInfo
 
 from data_prep.merging import perceptual_hash
+from gala_tf.data import places
 
 MAX_PAIRS = 60  # on the sheet
 _TILE, _TEXT, _ACROSS = 128, 30, 3  # pixels a picture, pixels under it, pairs side by side
@@ -29,6 +31,9 @@ class Row(NamedTuple):
     correlation: float | str
     verdict: str
     joined: str  # "yes" or "no"
+
+
+HEADS = (",".join(Row._fields),)  # by which an older table is known
 
 
 class Pictures(NamedTuple):
@@ -48,6 +53,20 @@ def write_table(path: str, rows: Iterable[Row]) -> None:
         writer.writerow(Row._fields)
         for row in rows:
             writer.writerow(f"{v:.4f}" if isinstance(v, float) else v for v in row)
+
+
+def check_output(path: str) -> None:
+    """ValueError if something else than an older report has the name of the table or the sheet."""
+    if path:
+        places.check_file(path, "match_report", HEADS)
+        places.check_file(sheet_path(path), "match_report", (places.PNG_SIGNATURE,))
+
+
+def signed() -> PngInfo:
+    """What tells the sheet from other people's pictures."""
+    info = PngInfo()
+    info.add_text(*places.PNG_SIGNATURE.split("\0"))
+    return info
 
 
 def sheet_path(path: str) -> str:
@@ -84,7 +103,7 @@ def write_sheet(path: str, pairs: list[Pictures], frame: str) -> None:
                 draw.text((x + 1, top + _TILE + 1 + 13 * line), plain, fill=0)
     _make_folder(path)
     with tf.io.gfile.GFile(sheet_path(path), "wb") as file:
-        sheet.save(file, "PNG")
+        sheet.save(file, "PNG", pnginfo=signed())
 
 
 def _make_folder(path):

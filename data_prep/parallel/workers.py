@@ -5,6 +5,7 @@ import contextlib
 import multiprocessing
 import multiprocessing.connection
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 
@@ -13,6 +14,27 @@ from gala_tf import command
 CONTEXT = multiprocessing.get_context("spawn")  # TensorFlow's threads do not survive a fork
 # Read when a process loads NumPy. Without them each one's small products keep all cores spinning.
 _ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
+class _Pool(concurrent.futures.ProcessPoolExecutor):
+    """Its processes know nothing of Ctrl-C, which a terminal sends to all: this one ends them."""
+
+    def submit(self, *arguments, **named):
+        # Processes start here, and inherit what their parent holds back.
+        with _interruptions_held():
+            return super().submit(*arguments, **named)
+
+
+@contextlib.contextmanager
+def _interruptions_held():
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager
@@ -29,7 +51,7 @@ def pool(
     """
     before = {name: os.environ.get(name) for name in _ONE_THREAD}
     os.environ.update({name: value for name, value in _ONE_THREAD.items() if not before[name]})
-    executor = concurrent.futures.ProcessPoolExecutor(
+    executor = _Pool(
         num_workers,
         CONTEXT,
         _start,
@@ -38,6 +60,11 @@ def pool(
     )
     try:
         yield executor
+    except KeyboardInterrupt:
+        # What they are at is lost in any case; to wait for its end may take minutes.
+        for process in multiprocessing.active_children():
+            process.terminate()
+        raise
     except concurrent.futures.process.BrokenProcessPool as error:
         raise ValueError(
             "A worker process died, most likely for want of memory. What is finished is kept: run "

@@ -18,10 +18,18 @@ _run = functools.partial(command.flag, group="run")
 class ReliabilityOptions:
     """What is compared, how, and how often."""
 
-    data_dir: str = _data("", "The data set; an argument without a name, too.")
+    data_dir: str = _data(
+        "",
+        "The data set; an argument without a name, too.",
+        path=True,
+    )
     splits: tuple[str, ...] = _data((), "Splits to read. Default: all.")
     max_images: int = _data(10_000, "At most so many, drawn by --seed (paper).")
-    other: str = _data("", "A second data set: compare the two's maps of the same images instead.")
+    other: str = _data(
+        "",
+        "A second data set: compare the two's maps of the same images instead.",
+        path=True,
+    )
     match: str = _data(
         "id",
         "With --other: the same image has the same image id, or the same id without directories "
@@ -49,7 +57,11 @@ class ReliabilityOptions:
 
     num_workers: int = _run(1, "Processes; the numbers do not depend on it.")
     store: str = _run("", "Estimator that becomes the human ceiling in dataset_info.json.")
-    output_dir: str = _run("", "Where results go. Default: DIR/reliability.")
+    output_dir: str = _run(
+        "",
+        "Where results go. Default: DIR/reliability.",
+        path=True,
+    )
 
 
 def define(flag_values: flags.FlagValues = flags.FLAGS) -> None:

@@ -12,7 +12,7 @@ from data_prep.parallel import workers
 from data_prep.raters import measure, results
 from data_prep.raters.estimators import BETWEEN_DATA_SETS, ESTIMATORS
 from data_prep.raters.maps import View
-from gala_tf.data import clickmaps, dataset_info, files
+from gala_tf.data import clickmaps, dataset_info, files, places
 
 FILES = {False: "reliability", True: "comparison"}  # with --other?
 
@@ -28,6 +28,10 @@ def run(flag_values: flags.FlagValues, command_line: str) -> dict:
     """
     _check_flags(flag_values)
     info = dataset_info.load_info(flag_values.data_dir)
+    directory = flag_values.output_dir or os.path.join(flag_values.data_dir, "reliability")
+    name = FILES[bool(flag_values.other)]
+    begins = '{\n "data_set": '
+    places.check_files(directory, [name + ".json", name + ".png"], name + ".json", begins)
     view = View(flag_values.blur or info.clickmap_blur, flag_values.grid, flag_values.crop_fraction)
     with workers_of(flag_values.num_workers) as run_all:
         compare = measure.between if flag_values.other else measure.within
@@ -43,8 +47,7 @@ def run(flag_values: flags.FlagValues, command_line: str) -> dict:
             for name, (reliability, participants) in found.items()
         },
     }
-    directory = flag_values.output_dir or os.path.join(flag_values.data_dir, "reliability")
-    path = os.path.join(directory, FILES[bool(flag_values.other)])
+    path = os.path.join(directory, name)
     picture = results.draw({name: one for name, (one, _) in found.items()})
     files.write(path + ".png", picture)
     files.write(path + ".json", json.dumps(measured, indent=1, allow_nan=False).encode() + b"\n")

@@ -5,4 +5,5 @@ clicks/    ClickMe's raw clicks        images/    image files that a list names
 coco/      annotations and masks       examples/  tf.train.Examples, TFDS' directories
 
 file_names.py  file names: composed or not, or in no known encoding
+seeded.py     the order that a seed gives to names: the same on every machine, however the names ca
 """

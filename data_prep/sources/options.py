@@ -16,9 +16,15 @@ _laid = functools.partial(command.flag, group="maps of another source, laid onto
 class SourceOptions:
     """All options that sources take; `SourceEntry.reads` names those of each."""
 
-    input_dir: str = _option("", "Root of the raw material, local or gs://.")
+    input_dir: str = _option(
+        "",
+        "Root of the raw material, local or gs://.",
+        path=True,
+    )
     maps_dir: str = _option(
-        "", "Root of a parallel tree of maps (folder). Empty: maps lie beside the images."
+        "",
+        "Root of a parallel tree of maps (folder). Empty: maps lie beside the images.",
+        path=True,
     )
     split_proportions: tuple[float, ...] = _option(
         PAPER_PROPORTIONS,
@@ -33,6 +39,7 @@ class SourceOptions:
         "Annotation files, separated by commas, * allowed: COCO instances JSON (coco; for salicon "
         "they give the labels), or a CSV of boxes (boxes). Default: at their usual place under "
         "--input_dir; for salicon, no labels.",
+        path=True,
     )
     coco_maps: str = _option(
         "masks", "Maps of coco: the objects' masks, or their boxes.", ("masks", "boxes")
@@ -65,7 +72,9 @@ class SourceOptions:
         choices=("heatmaps", "boxes"),
     )
     clicks_file: str = _option(
-        "", "Raw clicks, .csv or .npz: a path, or a pattern for several files; local or gs://."
+        "",
+        "Raw clicks, .csv or .npz: a path, or a pattern for several files; local or gs://.",
+        path=True,
     )
     click_path_prefix: str = _option(
         "",
@@ -108,6 +117,7 @@ class SourceOptions:
         "List of the classes of ImageNet's validation images: the development kit's, the list of "
         "WordNet ids, LOC_val_solution.csv or val.txt. Default: at its usual place under "
         "--input_dir.",
+        path=True,
     )
     ground_truth_order: str = _option(
         "auto",
@@ -120,6 +130,7 @@ class SourceOptions:
         "Boxes of ImageNet's images as maps: the CSV of process_bounding_boxes.py, or the folder "
         "of the XML files (imagenet); in_records for those in the records (imagenet_tfrecords). "
         "Default: no maps.",
+        path=True,
     )
     maps_source: str = _laid(
         "",
@@ -136,6 +147,7 @@ class SourceOptions:
         "",
         "CSV file, written: the maps of --maps_source that were not joined for certain; a contact "
         "sheet of the doubtful ones lies beside it.",
+        path=True,
     )
     maps_splits: str = _laid(
         "train,validation,test",

@@ -12,7 +12,7 @@ from data_prep.parallel import workers
 from data_prep.verification import findings, record_checks, report, shard_checks
 from data_prep.verification.findings import Fault
 from data_prep.verification.report import Report
-from gala_tf.data import dataset_info
+from gala_tf.data import dataset_info, places
 
 
 def verify(
@@ -42,6 +42,7 @@ def verify(
         if value < 1:
             raise ValueError(f"--{name} must be at least 1, got {value}.")
     output_dir = output_dir or os.path.join(data_dir, "verify")
+    _check_places(data_dir, output_dir)
     try:
         info = dataset_info.load_info(data_dir)
         check_names(info)
@@ -60,6 +61,19 @@ def verify(
         )
         store.close()
     return verdict
+
+
+def _check_places(data_dir, output_dir):
+    """ValueError for a directory that holds no data set at all, or files of others in the way."""
+    there = places.contents(data_dir)
+    if places.is_run(data_dir, there):
+        dataset_info.load_info(data_dir)  # says what it is
+    if there and not any(name == dataset_info.INFO_FILE or ".tfrecord" in name for name in there):
+        raise ValueError(
+            f"{data_dir!r} holds {places.describe(there)}, and no data set. Give the directory "
+            f"with {dataset_info.INFO_FILE}."
+        )
+    places.check_files(output_dir, report.FILES, report.FAULTS, ",".join(Fault._fields))
 
 
 def check_names(info: dataset_info.DatasetInfo) -> None:

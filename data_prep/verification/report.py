@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
@@ -22,8 +23,21 @@ from data_prep.verification import (
 from data_prep.verification.findings import Fault, Near
 from gala_tf.data import dataset_info, files
 
+FAULTS = "faults.csv"
+FILES = (
+    FAULTS,
+    "near_duplicates.csv",
+    "statistics.json",
+    "statistics.png",
+    "statistics.md",
+    "sheet_by_map_size.png",
+    "sheet_suspicious.png",
+    "exemplars.png",
+    "sheet_by_class-01.png",
+)
 PRINTED = 20  # faults, and warnings, on the terminal; all of them are in the files
 EXEMPLARS = (3, 6)  # rows, columns of Fig. 2A's picture
+_SHEET = re.compile(r"sheet_(by_class-\d+|by_map_size|suspicious)\.png")
 ANIMALS = 398  # of the 1000 classes of ILSVRC12, sorted by WordNet id, the first are animals
 
 
@@ -80,7 +94,8 @@ def write(
 def _draw(data_dir, output_dir, info, store, near, class_pages):
     # Those of a run before: there may have been more of them.
     for path in files.matching("sheet_*.png", output_dir):
-        tf.io.gfile.remove(path)
+        if _SHEET.fullmatch(os.path.basename(path)):
+            tf.io.gfile.remove(path)
     for name, page in _sheets(data_dir, info, store, near, class_pages):
         buffer = io.BytesIO()
         page.save(buffer, "PNG")
@@ -104,7 +119,7 @@ def _write_csv(output_dir, name, head, rows):
 
 def write_faults(output_dir: str, faults: Iterable[Fault]) -> None:
     """`faults.csv`: file, record (empty: the file as a whole), reason."""
-    _write_csv(output_dir, "faults.csv", Fault._fields, faults)
+    _write_csv(output_dir, FAULTS, Fault._fields, faults)
 
 
 def _write_near(output_dir, store, near):

@@ -13,6 +13,7 @@ reading.py         a split: its shards, its records, their names
 input_pipeline.py  shards -> batches
 bad_records.py     records that cannot be read
 eval_pipeline.py  a split for evaluation: every image once, exact maps, single images, and particip
+contracts.py      Protocols: what passes between rooms
 left_out.py       training on without records that cannot be read: which they are, and what is read
 messages.py       what TensorFlow's errors say, without what it wraps around it
 """

@@ -127,6 +127,11 @@ def load_info(data_dir: str, file: str = INFO_FILE) -> DatasetInfo:
             f"{data_dir!r} is a run's directory, no data set (it holds {places.RUN_FLAGS}, whose "
             "--data_dir names the data set that the run was trained on)."
         )
+    if file != INFO_FILE and not files.exists(path):
+        raise ValueError(
+            f"{path!r} does not exist: it is the run's copy of its data set's {INFO_FILE}. Restore "
+            "it, or copy that file there under this name."
+        )
     if not files.exists(path):
         raise ValueError(
             f"No data set at {data_dir!r}: {path!r} does not exist. Build one with "

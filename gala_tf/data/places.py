@@ -31,6 +31,7 @@ _OF_A_RUN = (
 _BEFORE_THE_FIRST = (f"{RUN_ENVIRONMENT}.writing", "train.log")
 _OF_A_RUN_BY_PREFIX = ("events.out.tfevents", "results-", "per_image-", "figures")
 _OF_NOBODY = (".DS_Store", ".gitkeep", ".gitignore", "Thumbs.db", "desktop.ini", "lost+found")
+PNG_SIGNATURE = "Software\0gala_tf"  # a text chunk of pictures that a command was told to write
 _LISTED = 4  # names in a message
 _PICTURES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".npy")
 
@@ -107,7 +108,9 @@ def check_outside(path: str, flag: str, other: str, other_flag: str) -> None:
         )
 
 
-def check_files(directory: str, names: Iterable[str], mark: str, begins: str, flag: str) -> None:
+def check_files(
+    directory: str, names: Iterable[str], mark: str, begins: str, flag: str = "output_dir"
+) -> None:
     """ValueError if files of these names are there, and not from an earlier start of the command.
 
     Args:

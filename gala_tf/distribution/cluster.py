@@ -37,7 +37,7 @@ class Cluster:
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Cluster | None:
-    """The cluster that TF_CONFIG describes; None where it is unset or names a single task.
+    """The cluster that TF_CONFIG describes; None where it is unset, empty, or names one task.
 
     Raises:
         ValueError: TF_CONFIG is wrong; names the part, and what it should be.
@@ -51,6 +51,8 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Cluster | N
         raise _wrong("", f"JSON ({error})", text) from error
     if not isinstance(described, dict):
         raise _wrong("", "a JSON object with `cluster` and `task`", text)
+    if not described:
+        return None  # managed machines set it so where there is one
     jobs, task = described.get("cluster"), described.get("task")
     if not isinstance(jobs, dict) or not jobs:
         raise _wrong("cluster", 'an object such as {"worker": ["host0:port", "host1:port"]}', jobs)

@@ -12,7 +12,7 @@ import re
 
 import tensorflow as tf
 
-from gala_tf.data import dataset_info, eval_pipeline, files
+from gala_tf.data import dataset_info, eval_pipeline, files, places
 from gala_tf.evaluation import per_image, protocols, readers, scores
 from gala_tf.evaluation.evaluator import Evaluator
 from gala_tf.evaluation.request import Request
@@ -30,6 +30,9 @@ def evaluate_classifier(request: Request) -> dict:
             records.
     """
     explanations.parse_kind(request.maps)
+    results, table_path = _output_paths(request)
+    places.check_file(results, "output_dir", ('"conventions"', '"model"'))
+    places.check_file(table_path, "output_dir", per_image.HEADS)
     info = dataset_info.load_info(request.data_dir)
     dataset_info.check_shards(request.data_dir, info, request.split)
     network = saved_models.load_model(request.model)
@@ -101,15 +104,20 @@ def make_protocols(request: Request, info, size: int, reader) -> list:
 
 def _write(request, numbers, columns):
     """Writes both files; returns their paths."""
+    results, table_path = _output_paths(request)
+    per_image.write(table_path, columns)
+    # Last: where there are results, there is all the rest.
+    files.write(results, json.dumps(scores.without_nan(numbers), indent=1, allow_nan=False) + "\n")
+    return results, table_path
+
+
+def _output_paths(request):
     stem = os.path.splitext(os.path.basename(request.model))[0]
     name = re.sub(r"[^\w.,=-]+", "_", f"{request.split}-{stem}-{request.maps}")
     directory = request.output_dir or os.path.dirname(request.model)
     results, table_path = (
         os.path.join(directory, file) for file in (f"results-{name}.json", f"per_image-{name}.csv")
     )
-    per_image.write(table_path, columns)
-    # Last: where there are results, there is all the rest.
-    files.write(results, json.dumps(scores.without_nan(numbers), indent=1, allow_nan=False) + "\n")
     return results, table_path
 
 

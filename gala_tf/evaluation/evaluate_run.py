@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gala_tf import config
-from gala_tf.data import dataset_info, eval_pipeline
+from gala_tf.data import dataset_info, eval_pipeline, places
 from gala_tf.distribution import consensus
 from gala_tf.distribution.strategy import make_strategy
 from gala_tf.evaluation import naming, per_image, plots, protocols, readers, scores
@@ -136,6 +136,7 @@ def draw_run(
     """
     if num_images < 1:
         raise ValueError(f"--num_images must be positive. Received: {num_images}.")
+    places.check_file(output, "output", (places.PNG_SIGNATURE,), ".png")
     run, info = open_with_data(model_dir, split, overrides)
     strategy = make_strategy()
     with strategy.scope():
@@ -157,6 +158,7 @@ def open_with_data(model_dir: str, split: str, overrides=()):
     """
     here = ("--tpu=", "--cpu_devices=1", *overrides)  # training may have been elsewhere
     run = directory.open_run(model_dir, here)
+    run.require_data()
     info = dataset_info.load_info(run.config.data_dir)
     check_same_classes(run.info, info, run.config.data_dir)
     dataset_info.check_shards(run.config.data_dir, info, split)

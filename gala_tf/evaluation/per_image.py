@@ -39,6 +39,7 @@ TEXT = ("image_id", "class_name")
 WHOLE = ("label", "prediction", "rank")
 TRUTH = ("has_clickmap",)
 REQUIRED = (*TEXT, *WHOLE, "cross_entropy", "confidence", *TRUTH)
+HEADS = (",".join(TEXT),)  # by which a table of ours is known
 SPEARMAN = "spearman/"
 
 

@@ -8,17 +8,23 @@ from gala_tf import command
 PROTOCOLS = ("paper", "harmonization")
 
 
-def _flag(default: Any, help: str, *choices: str):
-    return command.flag(default, help, choices)
+def _flag(default: Any, help: str, *choices: str, path: bool = False):
+    return command.flag(default, help, choices, path=path)
 
 
 @dataclasses.dataclass(frozen=True)
 class Request:
     """A saved classifier, the split it is evaluated on, and how. Names are the flags' names."""
 
-    model: str = _flag("", "A classifier in Keras' own format, NAME.keras.")
+    model: str = _flag(
+        "",
+        "A classifier in Keras' own format, NAME.keras.",
+        path=True,
+    )
     data_dir: str = _flag(
-        "", "Directory of the shards: a data set of the classes that the model tells apart."
+        "",
+        "Directory of the shards: a data set of the classes that the model tells apart.",
+        path=True,
     )
     split: str = _flag("test", "Split to evaluate.")
     maps: str = _flag(
@@ -63,7 +69,11 @@ class Request:
     seed: int = _flag(0, "SmoothGrad: of the noise.")
     samples_at_once: int = _flag(1, "SmoothGrad: copies of an image in memory at the same time.")
     batch_size: int = _flag(32, "Images per step.")
-    output_dir: str = _flag("", "Where to write; default: beside the model.")
+    output_dir: str = _flag(
+        "",
+        "Where to write; default: beside the model.",
+        path=True,
+    )
 
     def __post_init__(self):
         """ValueError for what no model and no data set could make right."""

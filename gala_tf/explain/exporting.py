@@ -10,10 +10,12 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from gala_tf import losses
+from gala_tf.data import files, places
 from gala_tf.explain import network_parts
 
 KERAS_FILE = "model.keras"
 SAVED_MODEL = "saved_model"
+PATTERN_SIGNS = "*?[]\\"
 
 
 def export_network(
@@ -47,7 +49,7 @@ def export_network(
     }
     for name, write in writers.items():
         # A prefix: Keras wants its suffix to be .keras.
-        unfinished = os.path.join(output_dir, f"unfinished-{name}")
+        unfinished = os.path.join(output_dir, f".gala_tf-unfinished-{name}")
         _remove(unfinished)  # what a killed export left
         write(unfinished)
         _replace(unfinished, os.path.join(output_dir, name))
@@ -55,7 +57,24 @@ def export_network(
 
 
 def check_output(output_dir: str, overwrite: bool) -> None:
-    """ValueError if an export would replace something and `overwrite` does not allow it."""
+    """ValueError if an export would replace something and `overwrite` does not allow it.
+
+    What is no export is replaced in no case. Nor is anything written that TensorFlow cannot read:
+    it takes the path of a SavedModel as a pattern.
+    """
+    places.check_can_be_directory(output_dir, "output_dir")
+    if files.is_local(output_dir) and set(os.path.abspath(output_dir)) & set(PATTERN_SIGNS):
+        raise ValueError(
+            f"--output_dir={output_dir}: TensorFlow loads no SavedModel from a path with any of "
+            f"{' '.join(PATTERN_SIGNS)} in it. Give another name."
+        )
+    for name, part in _PART_OF.items():
+        path = os.path.join(output_dir, name)
+        if tf.io.gfile.exists(path) and not part(path):
+            raise ValueError(
+                f"--output_dir={output_dir}: {name} there is no export of a network. Use another "
+                "directory, or move it away."
+            )
     for name in (KERAS_FILE, SAVED_MODEL):
         path = os.path.join(output_dir, name)
         if not overwrite and tf.io.gfile.exists(path):
@@ -63,6 +82,17 @@ def check_output(output_dir: str, overwrite: bool) -> None:
                 f"--output_dir={output_dir}: {name} exists there already. Use another directory, "
                 "or --overwrite to replace it."
             )
+
+
+_PART_OF = {
+    KERAS_FILE: lambda path: not tf.io.gfile.isdir(path) and _is_zip(path),
+    SAVED_MODEL: lambda path: tf.io.gfile.exists(os.path.join(path, "saved_model.pb")),
+}
+
+
+def _is_zip(path):
+    with files.open_binary(path) as file:
+        return file.read(2) == b"PK"
 
 
 def _write_saved_model(network, class_names, path):
@@ -93,7 +123,7 @@ def _write_saved_model(network, class_names, path):
 def _replace(source, target):
     """Renames `source` to `target`; an old target goes away whole, never half."""
     if tf.io.gfile.exists(target):
-        old = os.path.join(os.path.dirname(target), f"old-{os.path.basename(target)}")
+        old = os.path.join(os.path.dirname(target), f".gala_tf-old-{os.path.basename(target)}")
         _remove(old)
         tf.io.gfile.rename(target, old)
         tf.io.gfile.rename(source, target)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from gala_tf import config
-from gala_tf.data import files
+from gala_tf.data import files, places
 from gala_tf.paper import job_queue
 from gala_tf.paper.published import FIGURE_7_ROW, ROWS
 from gala_tf.runs import directory, logs
@@ -233,6 +233,10 @@ def run_here(unfinished: Sequence[PlannedRun], slots: Sequence[job_queue.Slot]) 
 
 def sweep(runs: Sequence[PlannedRun], slots: Sequence[job_queue.Slot], commands: str = "") -> None:
     """Runs what is not finished, or writes it as commands to the file `commands` (`-`: stdout)."""
+    for run in runs:
+        places.check_run(run.config.model_dir, run.config.data_dir, "runs")
+    if commands not in ("", "-"):
+        places.check_file(commands, "commands", ("python -m gala_tf.train",))
     check_flags(runs)
     unfinished = [run for run in runs if results(run) is None]
     begun = [run for run in unfinished if _has_begun(run)]

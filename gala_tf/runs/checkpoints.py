@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import re
+import tempfile
 import zlib
 
 import tensorflow as tf
@@ -21,6 +22,7 @@ from gala_tf.data import files
 
 MARKER = "complete.json"
 PREFIX = "variables"
+PATTERN_SIGNS = "*?[]\\"  # what TensorFlow finds no checkpoint by
 
 
 class Checkpoints:
@@ -80,8 +82,7 @@ class Checkpoints:
         for path, facts in reversed(found):
             try:
                 check_files(path, facts)
-                status = self._checkpoint.read(os.path.join(path, PREFIX))
-                status.assert_existing_objects_matched()
+                _read(self._checkpoint, path).assert_existing_objects_matched()
                 return facts
             except Exception as error:
                 if not _is_damage(error):
@@ -130,7 +131,7 @@ def _listed(directory):
     """Paths of checkpoints, whole or not, oldest first; none where there is no directory."""
     if not tf.io.gfile.isdir(directory):
         return []
-    names = sorted(name.rstrip("/") for name in tf.io.gfile.listdir(directory))
+    names = sorted(name.rstrip("/") for name in files.names(directory))
     return [os.path.join(directory, name) for name in names if re.fullmatch(r"step-\d+", name)]
 
 
@@ -184,7 +185,7 @@ def read_weights(model, directory: str) -> dict:
     path, facts = found[-1]
     check_files(path, facts)
     try:
-        status = tf.train.Checkpoint(model=model).read(os.path.join(path, PREFIX))
+        status = _read(tf.train.Checkpoint(model=model), path)
         status.expect_partial().assert_existing_objects_matched()
     except Exception as error:
         if not _is_damage(error):
@@ -193,6 +194,20 @@ def read_weights(model, directory: str) -> dict:
             f"{path} is damaged, or is a checkpoint of another network: {error}"
         ) from error
     return facts
+
+
+def _read(checkpoint, path):
+    """Reads a checkpoint's values; returns TensorFlow's status of what matched.
+
+    TensorFlow takes the path as a pattern: of `run[1]` it finds nothing, and `run?` it may take
+    from another run. So such a path is read through a link of a plain name.
+    """
+    if not files.is_local(path) or not set(path) & set(PATTERN_SIGNS):
+        return checkpoint.read(os.path.join(path, PREFIX))
+    with tempfile.TemporaryDirectory() as plain:
+        link = os.path.join(plain, "checkpoint")
+        os.symlink(os.path.abspath(path), link)
+        return checkpoint.read(os.path.join(link, PREFIX))
 
 
 def _is_damage(error: Exception) -> bool:

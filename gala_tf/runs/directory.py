@@ -106,6 +106,16 @@ class OpenRun:
     network: Any = None
     step: int | None = None
 
+    def require_data(self) -> None:
+        """ValueError if its data set is not where its flags say; tells what to give."""
+        data_dir = self.config.data_dir
+        if data_dir and not files.exists(data_dir):
+            how = "" if data_dir == places.absolute(data_dir) else ", which is relative,"
+            raise ValueError(
+                f"--data_dir={data_dir}{how} of {os.path.join(self.model_dir, FLAGS_FILE)} is not "
+                "there, seen from here. Say where that data set is now: --data_dir=DIR."
+            )
+
     def with_weights(self, which: str = "best") -> "OpenRun":
         """The same with its network, in the scope of the current strategy.
 

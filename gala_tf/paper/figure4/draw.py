@@ -86,6 +86,7 @@ def draw_4a(
         networks.open_with_attention(run, overrides) for run in (model_dir, reference_dir)
     )
     check_pair(first, second, data_dir)
+    first.require_data()
     info = dataset_info.load_info(first.config.data_dir)
     evaluate_run.check_same_classes(first.info, info, first.config.data_dir)
     protocol = evaluate_run.paper_protocol(

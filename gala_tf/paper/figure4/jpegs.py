@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from gala_tf.data import preprocessing
+from gala_tf.data import files, preprocessing
 
 JPEG_MAGIC = b"\xff\xd8\xff"
 ENDINGS = (".jpg", ".jpeg")  # in any case
@@ -19,7 +19,7 @@ def jpeg_paths(directory: str) -> list[str]:
     """The JPEG files of a folder (local or gs://), sorted by name; ValueError if there is none."""
     if not tf.io.gfile.isdir(directory):
         raise ValueError(f"--images={directory}: no such folder.")
-    names = sorted(n for n in tf.io.gfile.listdir(directory) if n.lower().endswith(ENDINGS))
+    names = sorted(n for n in files.names(directory) if n.lower().endswith(ENDINGS))
     if not names:
         raise ValueError(
             f"--images={directory}: no file there ends in {' or '.join(ENDINGS)}. Convert other "

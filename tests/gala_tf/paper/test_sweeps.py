@@ -33,7 +33,9 @@ os.makedirs(run.model_dir, exist_ok=True)
 row = run.model_dir.split("/")[-2]
 if row in os.environ.get("FAIL", "").split(","):
     sys.exit("no luck with " + row)
-shutil.copy(os.path.join(run.data_dir, "dataset_info.json"), run.model_dir)
+shutil.copy(
+    os.path.join(run.data_dir, "dataset_info.json"), os.path.join(run.model_dir, "trained_on.json")
+)
 def write(name, text):
     with open(os.path.join(run.model_dir, name), "w") as file:
         file.write(text)

@@ -37,7 +37,7 @@ def test_start_writes_and_open_run_reads(run):
     assert set(os.listdir(run_config.model_dir)) == {
         "run.flags",
         "environment.json",
-        "dataset_info.json",
+        "trained_on.json",
     }
     opened = run_directory.open_run(run_config.model_dir)
     assert opened == run_directory.OpenRun(run_config.model_dir, run_config, info, None, None)
@@ -144,7 +144,7 @@ def test_check_names_every_flag_that_changed(run):
 def test_check_refuses_another_data_set(run):
     run_config, info = run
     other = dataclasses.replace(info, seed=1)
-    with pytest.raises(ValueError, match=r"holds another data set than .* \(its dataset_info.json"):
+    with pytest.raises(ValueError, match=r"holds another data set than .* \(its trained_on.json"):
         run_directory.check(run_config, other)
     run_directory.check(dataclasses.replace(run_config, allow_flag_changes=True), other)
 
@@ -168,8 +168,8 @@ def test_flags_of_another_version(run):
 
 def test_run_without_its_data_sets_sidecar(run):
     run_config, _ = run
-    os.remove(os.path.join(run_config.model_dir, "dataset_info.json"))
-    with pytest.raises(ValueError, match="dataset_info.json' does not exist"):
+    os.remove(os.path.join(run_config.model_dir, "trained_on.json"))
+    with pytest.raises(ValueError, match="trained_on.json' does not exist"):
         run_directory.open_run(run_config.model_dir)
 
 

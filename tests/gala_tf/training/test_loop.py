@@ -53,7 +53,7 @@ def test_run_directory_is_complete(finished):
     assert {
         "run.flags",
         "environment.json",
-        "dataset_info.json",
+        "trained_on.json",
         "metrics.jsonl",
         "checkpoints",
         "best",
