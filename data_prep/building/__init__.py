@@ -8,6 +8,8 @@ runners.py     who makes shards: this process, several, Apache Beam
 duplicates.py  the same picture in two splits
 publishing.py  finished shards -> their place
 summary.py     what was built and left out
+left_out_report.py  all that was left out, by reason: the file beside the shards
+dry_run.py     everything looked at and named, nothing written
 build.py      one build, from flags to a data set: list, plan, make the missing shards, publish
 checks.py     errors of a build's flags that need no data
 finish.py     the end of a build: repeated pictures out, shards to their place, the data set descri

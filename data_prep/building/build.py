@@ -11,10 +11,11 @@ import tensorflow as tf
 from absl import flags, logging
 
 from data_prep import sources
-from data_prep.building import checks, encoding, finish, runners, shards, staging
+from data_prep.building import checks, encoding, finish, runners, shards, staging, summary
 from data_prep.building import flags as build_flags
 from data_prep.building import plan as build_plan
 from data_prep.merging import match_report, merge
+from data_prep.readers import listing
 from data_prep.sources.splits import SPLITS
 from gala_tf.data import dataset_info, places
 
@@ -33,29 +34,39 @@ def build(flag_values: flags.FlagValues, command: str) -> dataset_info.DatasetIn
         read = flag_values[flag].value
         places.check_outside(flag_values.output_dir, "output_dir", read, flag)
     match_report.check_output(flag_values.match_report)
-    source = _load_source(flag_values, directory)
-    with staging.held(directory):
-        plan = _plan(flag_values, directory, source)
-        job = _job(flag_values, directory, source, plan)
-        missing = [shard for shard in plan.all_shards() if not job.finished(*shard)]
-        try:
-            _make(flag_values, plan, job, missing)
-        except ValueError:
-            _tell_what_is_kept(job, plan)
-            raise
-        return finish.publish(flag_values, command, source, plan, job)
+    with listing.recorded() as listed:
+        source = load_source(flag_values, directory)
+        with staging.held(directory):
+            return _build(flag_values, command, directory, source, listed)
 
 
-def _load_source(flag_values, directory):
+def _build(flag_values, command, directory, source, listed):
+    plan = _plan(flag_values, directory, source)
+    left_out = staging.keep_left_out(directory, listed.left_out)
+    summary.say_missing_splits(flag_values, source, plan)
+    job = make_job(flag_values, directory, source, plan)
+    missing = [shard for shard in plan.all_shards() if not job.finished(*shard)]
+    try:
+        _make(flag_values, plan, job, missing)
+    except ValueError:
+        _tell_what_is_kept(job, plan)
+        raise
+    return finish.publish(flag_values, command, source, plan, job, left_out)
+
+
+def load_source(flag_values: flags.FlagValues, directory: str | None) -> sources.Source:
+    """The source that the flags name, with the maps of another if they say so.
+
+    Args:
+      directory: of staging; None to keep nothing, and to write no report.
+    """
     options = build_flags.source_options(flag_values)
     if options.maps_source:
         source = merge.load(
             flag_values.source,
-            options,
+            options if directory else options.replace(match_report=""),
             num_workers=flag_values.num_workers,
-            # A bucket's staging directory cannot be used as files: such a build, started again,
-            # computes its matches again.
-            cache_dir=None if "://" in directory else os.path.join(directory, staging.MATCHES),
+            cache_dir=_cache_dir(directory),
             on_bad_image=flag_values.on_bad_image,
         )
     else:
@@ -65,15 +76,26 @@ def _load_source(flag_values, directory):
     return source
 
 
+def _cache_dir(directory):
+    # A bucket's staging directory cannot be used as files: such a build, started again, computes
+    # its matches again.
+    if directory is None or "://" in directory:
+        return None
+    return os.path.join(directory, staging.MATCHES)
+
+
+def shards_wanted(flag_values: flags.FlagValues) -> dict[str, int]:
+    """Split -> shards, where there are as many images."""
+    return dict.fromkeys(SPLITS, flag_values.num_eval_shards) | {"train": flag_values.num_shards}
+
+
 def _plan(flag_values, directory, source):
     """The plan of the build that was stopped here, or a new one."""
     plan_dir = os.path.join(directory, shards.PLAN)
     plan = _unfinished_plan(plan_dir, flag_values)
     if plan is None:
-        wanted = dict.fromkeys(SPLITS, flag_values.num_eval_shards)
-        wanted["train"] = flag_values.num_shards
         fingerprint = build_flags.fingerprint(flag_values)
-        plan = build_plan.make(plan_dir, source.items, wanted, fingerprint)
+        plan = build_plan.make(plan_dir, source.items, shards_wanted(flag_values), fingerprint)
     return plan
 
 
@@ -102,7 +124,12 @@ def _unfinished_plan(plan_dir, flag_values):
     return None
 
 
-def _job(flag_values, directory, source, plan):
+def make_job(
+    flag_values: flags.FlagValues,
+    directory: str,
+    source: sources.Source,
+    plan: build_plan.BuildPlan,
+) -> shards.ShardJob:
     """All that a worker needs to know to make any shard."""
     return shards.ShardJob(
         staging=directory,
@@ -117,6 +144,8 @@ def _job(flag_values, directory, source, plan):
         classes=len(source.class_names),
         seed=flag_values.seed,
         on_bad_image=flag_values.on_bad_image,
+        on_bad_map=flag_values.on_bad_map,
+        place=source.place,
     )
 
 

@@ -49,7 +49,7 @@ def encode(example: schema.Example, storage: Storage) -> Encoded:
     """Decodes, checks and serialises one example; the image is decoded once.
 
     Raises:
-      images.BadImageError: the image is damaged. ValueError: its maps do not fit it.
+      images.BadImageError: the image is damaged. schema.BadMapError: its maps do not fit it.
     """
     image = decode_image(example.image, example.image_id)
     digest = pixel_digest(image)

@@ -1,9 +1,12 @@
 """The end of a build: repeated pictures out, shards to their place, the data set described."""
 
+import dataclasses
+from collections.abc import Set
+
 import tensorflow as tf
 from absl import flags
 
-from data_prep.building import duplicates, plan, publishing, shards, summary
+from data_prep.building import duplicates, left_out_report, plan, publishing, shards, summary
 from data_prep.building import flags as build_flags
 from data_prep.sources import Source
 from gala_tf.data import dataset_info
@@ -15,22 +18,31 @@ def publish(
     source: Source,
     planned: plan.BuildPlan,
     job: shards.ShardJob,
+    left_out_listed: dict[str, list[str]],
 ) -> dataset_info.DatasetInfo:
     """Moves the finished shards to their place, and describes them; removes the staging directory.
+
+    Args:
+      left_out_listed: why -> names that the listing left out.
 
     Raises:
       ValueError: a picture is in two splits, an image is damaged, or nothing is left.
     """
-    found = _repeated(flag_values, planned, job)
+    found = repeated(planned, job)
+    _refuse_repeated(flag_values, found)
     left_out = {name for name, *_ in found.across}
-    bad, written = _bad_and_written(planned, job, left_out)
-    if bad and flag_values.on_bad_image == "fail":
-        raise ValueError(
-            f"{len(bad)} damaged images were left out when this build was begun, the first: "
-            f"{bad[0]} Pass --on_bad_image=skip to finish it without them, or delete "
-            f"{job.staging!r} to start anew."
-        )
-    summary.say_left_out(found, bad)
+    said, written = said_and_written(planned, job, left_out)
+    for flag, what, lines in (
+        ("on_bad_image", "damaged images", said.bad),
+        ("on_bad_map", "bad maps", said.bad_maps),
+    ):
+        if lines and flag_values[flag].value == "fail":
+            raise ValueError(
+                f"{len(lines)} {what} were left out when this build was begun, the first: "
+                f"{lines[0]} Pass --{flag}=skip to finish it without them, or delete "
+                f"{job.staging!r} to start anew."
+            )
+    summary.say_left_out(found, said)
     if not written:
         raise ValueError(f"--source={flag_values.source} gave no image that could be written.")
     publishing.clear(job.staging, flag_values.output_dir)
@@ -44,19 +56,23 @@ def publish(
         tally.add(shard, [row for row in contents.rows if row.image_id not in left_out])
     info = _describe(flag_values, command, source, tallies)
     summary.say_coverage(tallies, source.class_names)
+    left_out_report.write(flag_values.output_dir, left_out_listed, said, found)
     dataset_info.save_info(flag_values.output_dir, info)  # last: who finds it finds all the rest
     tf.io.gfile.rmtree(job.staging)
     return info
 
 
-def _repeated(flag_values, planned, job):
-    """The duplicates; ValueError if some lie in two splits and none may be dropped."""
+def repeated(planned: plan.BuildPlan, job: shards.ShardJob) -> duplicates.Duplicates:
+    """The pictures that come more than once."""
 
     def rows(split):
         for index in range(planned.shards[split]):
             yield from job.contents(split, index).rows
 
-    found = duplicates.find(rows, planned.images)
+    return duplicates.find(rows, planned.images)
+
+
+def _refuse_repeated(flag_values, found):
     if found.across and flag_values.on_duplicate == "error":
         name, split, keeper, keeper_split = found.across[0]
         raise ValueError(
@@ -65,18 +81,20 @@ def _repeated(flag_values, planned, job):
             "evaluating on a training image would flatter the network. Remove one of them, or "
             f"pass --on_duplicate=drop to leave out the one in {split}."
         )
-    return found
 
 
-def _bad_and_written(planned, job, left_out):
-    """(what is said of damaged images, the splits in which an image is left)."""
-    bad, written = [], set()
+def said_and_written(
+    planned: plan.BuildPlan, job: shards.ShardJob, left_out: Set[str]
+) -> tuple[shards.Said, set[str]]:
+    """What all shards gave occasion to say, and the splits in which an image is left."""
+    said, written = shards.Said(), set()
     for split, index in planned.all_shards():
         contents = job.contents(split, index)
-        bad += contents.bad
+        for field in dataclasses.fields(said):
+            getattr(said, field.name).extend(getattr(contents.said, field.name))
         if any(row.image_id not in left_out for row in contents.rows):
             written.add(split)
-    return bad, written
+    return said, written
 
 
 def _describe(flag_values, command, source, tallies):

@@ -16,7 +16,9 @@ _NOT_IN_FINGERPRINT = {
     "output_dir",
     "name",
     "overwrite",
+    "dry_run",
     "on_bad_image",
+    "on_bad_map",
     "on_duplicate",
     "num_workers",
     "runner",
@@ -34,6 +36,11 @@ class BuildOptions:
     source: str | None = _read(None, "Where images and maps come from: a name of those above.")
     on_bad_image: str = _read(
         "fail", "What to do about an image that cannot be decoded.", ("fail", "skip")
+    )
+    on_bad_map: str = _read(
+        "fail",
+        "What to do about a map that cannot be used; `skip` keeps its image, without a map.",
+        ("fail", "skip"),
     )
     on_duplicate: str = _read(
         "error",
@@ -70,6 +77,11 @@ class BuildOptions:
     )
     clickmap_grid: int = _write(64, "Side of the maps made ready for training.")
 
+    dry_run: bool = _make(
+        False,
+        "Read and check everything, name all that is wrong or left out, and write nothing. Exit "
+        "status 1 if the build would fail.",
+    )
     num_workers: int = _make(1, "Processes, a shard each; the bytes do not depend on it.")
     runner: str = _make(
         "local",

@@ -18,7 +18,8 @@ import tensorflow as tf
 from data_prep.building import encoding, plan
 from data_prep.sources import Item
 from gala_tf.data import dataset_info, schema, tfrecord_files
-from gala_tf.data.images import BadImageError
+from gala_tf.data.images import BadImageError, remarks
+from gala_tf.data.schema import BadMapError
 
 PLAN = "plan"  # directory of the plan, in the staging directory
 _ROWS = ".rows"
@@ -36,12 +37,29 @@ class Row(NamedTuple):
     has_clickmap: bool
 
 
+@dataclasses.dataclass(frozen=True)
+class Said:
+    """What a shard's images gave occasion to say, a line each.
+
+    Attributes:
+      bad: images that were left out, and why.
+      bad_maps: maps that were left out, and why; their images stayed.
+      remarks: of images that stayed, what is not stored of them.
+      faults: what else would end a build; only of a dry run, which goes on.
+    """
+
+    bad: list[str] = dataclasses.field(default_factory=list)
+    bad_maps: list[str] = dataclasses.field(default_factory=list)
+    remarks: list[str] = dataclasses.field(default_factory=list)
+    faults: list[str] = dataclasses.field(default_factory=list)
+
+
 class ShardContents(NamedTuple):
-    """A finished shard: the file, its records, and why which images were left out."""
+    """A finished shard: the file, its records, and what there is to say."""
 
     shard: dataset_info.Shard
     rows: list[Row]
-    bad: list[str]
+    said: Said
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +71,9 @@ class ShardJob:
       read: the source's.
       shards: split -> its number of shards.
       classes: number of classes, for the check of labels.
-      on_bad_image: "fail" or "skip".
+      on_bad_image: "fail" or "skip"; `on_bad_map` too.
+      place: key -> file and record, for messages.
+      dry: whether images are only looked at: no shard is written, and faults end nothing.
     """
 
     staging: str
@@ -63,6 +83,9 @@ class ShardJob:
     classes: int
     seed: int
     on_bad_image: str
+    on_bad_map: str = "fail"
+    place: Callable[[str], str] | None = None
+    dry: bool = False
 
     def path(self, split: str, index: int) -> str:
         """Where a shard lies once it is whole."""
@@ -81,22 +104,18 @@ class ShardJob:
         if self.finished(split, index):
             return
         items = plan.shard_items(os.path.join(self.staging, PLAN), split, index, self.seed)
-        rows, bad = [], []
+        rows, said = [], Said()
         path = self.path(split, index)
-        shard = write(path, self._records(items, rows, bad, progress))
-        _save_rows(path + _ROWS, ShardContents(shard, rows, bad))
+        serialized = self._records(items, rows, said, progress)
+        if self.dry:
+            shard = dataset_info.Shard(os.path.basename(path), *_measured(serialized), sha256="")
+        else:
+            shard = write(path, serialized)
+        _save_rows(path + _ROWS, ShardContents(shard, rows, said))
 
-    def _records(self, items, rows, bad, progress) -> Iterator[bytes]:
+    def _records(self, items, rows, said, progress) -> Iterator[bytes]:
         for item in items:
-            try:
-                encoded = self._encode(item)
-            except BadImageError as error:
-                if self.on_bad_image == "fail":
-                    raise ValueError(
-                        f"{error} Or pass --on_bad_image=skip to leave it out."
-                    ) from error
-                bad.append(str(error))
-            else:
+            if encoded := self._encoded(item, said):
                 rows.append(
                     Row(
                         item.image_id,
@@ -111,7 +130,39 @@ class ShardJob:
                 yield encoded.serialized
             progress()
 
-    def _encode(self, item):
+    def _encoded(self, item, said):
+        """One record; None for an image that is left out, which is then said."""
+        try:
+            return self._without_bad_map(item, said)
+        except BadImageError as error:
+            if self.on_bad_image == "fail":
+                raise ValueError(f"{error} Or pass {_remedies(error)}.") from error
+            said.bad.append(str(error))
+        except BadMapError as error:
+            raise ValueError(f"{error} Or pass {_remedies(error)}.") from error
+        except ValueError as error:
+            if not self.dry:
+                raise
+            said.faults.append(str(error))
+        return None
+
+    def _without_bad_map(self, item, said):
+        """The record of an image; without its map, if that is bad and may be left out."""
+        example = None
+        try:
+            example = self._read(item)
+            encoded = self._encode(item, example)
+        except BadMapError as error:
+            example = error.example or example
+            if self.on_bad_map == "fail" or example is None:
+                raise
+            bare = dataclasses.replace(example, participant_maps=(), clicks=0)
+            encoded = self._encode(item, bare)  # first: the image may be bad as well
+            said.bad_maps.append(f"{item.image_id}: {error}")
+        said.remarks.extend(f"{item.image_id}: {remark}" for remark in remarks(example.image))
+        return encoded
+
+    def _read(self, item):
         try:
             example = self.read(item)
         except FileNotFoundError as error:
@@ -124,13 +175,17 @@ class ShardJob:
                 f"{item.image_id!r} ({item.split}) was listed, {example.image_id!r} "
                 f"({example.split}) was read. Mend the source."
             )
+        return example
+
+    def _encode(self, item, example):
         try:
             encoded = encoding.encode(example, self.storage)
         except ValueError as error:
-            # The image may be one record of a large file, which only the source's key names.
-            bad = isinstance(error, BadImageError)
-            text = f"{error} The source lists it as {item.key:.300}."
-            raise (BadImageError if bad else ValueError)(text) from error
+            if not self.place:
+                raise
+            # The image is one record of a large file, which only the source's key names.
+            kinds = (k for k in (BadImageError, BadMapError) if isinstance(error, k))
+            raise next(kinds, ValueError)(f"{error} It is {self.place(item.key)}.") from error
         if encoded.label >= self.classes:
             raise ValueError(
                 f"{item.image_id!r}: label {encoded.label}, but there are only {self.classes} "
@@ -143,7 +198,23 @@ class ShardJob:
         with tf.io.gfile.GFile(self.path(split, index) + _ROWS) as file:
             head = json.loads(file.readline())
             rows = [Row(*json.loads(line)) for line in file]
-        return ShardContents(dataset_info.Shard(**head["shard"]), rows, head["bad"])
+        return ShardContents(dataset_info.Shard(**head["shard"]), rows, Said(**head["said"]))
+
+
+def _remedies(error):
+    """The flags that leave out what is at fault."""
+    found = []
+    if isinstance(error, BadMapError):
+        found.append("--on_bad_map=skip to keep the image without its map")
+    if isinstance(error, BadImageError):
+        found.append("--on_bad_image=skip to leave it out")
+    return ", or ".join(found)
+
+
+def _measured(serialized):
+    """Number and bytes of records that are not written."""
+    lengths = [len(record) for record in serialized]
+    return len(lengths), sum(lengths)
 
 
 def write(path: str, serialized: Iterable[bytes]) -> dataset_info.Shard:
@@ -158,7 +229,7 @@ def write(path: str, serialized: Iterable[bytes]) -> dataset_info.Shard:
 
 
 def _save_rows(path, contents):
-    head = {"shard": dataclasses.asdict(contents.shard), "bad": contents.bad}
+    head = {key: dataclasses.asdict(getattr(contents, key)) for key in ("shard", "said")}
     temporary = f"{path}.{os.getpid()}.writing"
     with tf.io.gfile.GFile(temporary, "w") as file:
         for line in (head, *contents.rows):

@@ -2,15 +2,17 @@
 
 import contextlib
 import fcntl
+import json
 import os
 from collections.abc import Iterator
 
 import tensorflow as tf
 
 from data_prep.building import publishing
-from gala_tf.data import places
+from gala_tf.data import files, places
 
 NAME = ".building"
+_LEFT_OUT = os.path.join("plan", "left_out.json")  # beside the plan, which it belongs to
 MATCHES = "matches"  # in there: what a join by content has computed
 
 
@@ -36,6 +38,19 @@ def held(staging: str) -> Iterator[None]:
                 if not tf.io.gfile.listdir(parent):
                     tf.io.gfile.rmtree(parent)  # a build that made nothing leaves nothing behind
             raise
+
+
+def keep_left_out(staging: str, listed: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Why -> names that the listing left out; of a build that goes on, those of its first start.
+
+    What is listed while items run through is known to the start that made the plan alone.
+    """
+    path = os.path.join(staging, _LEFT_OUT)
+    if tf.io.gfile.exists(path):
+        with tf.io.gfile.GFile(path) as file:
+            return json.load(file)
+    files.write(path, json.dumps(listed))
+    return listed
 
 
 @contextlib.contextmanager

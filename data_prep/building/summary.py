@@ -3,10 +3,15 @@
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from absl import logging
+from absl import flags, logging
 
+from data_prep.building import flags as build_flags
 from data_prep.building.duplicates import Duplicates
-from data_prep.building.shards import Row
+from data_prep.building.plan import BuildPlan
+from data_prep.building.shards import Row, Said
+from data_prep.readers import listing
+from data_prep.sources import SOURCES, Source
+from data_prep.sources.splits import SPLITS, in_proportion
 from gala_tf.data import dataset_info
 
 
@@ -56,9 +61,41 @@ def image_geometry(storage: str, blur: str, tallies: Iterable[Tally]) -> dataset
     return geometry
 
 
-def say_left_out(found: Duplicates, bad: list[str]) -> None:
-    """Warns of the images that are left out: `bad`, damaged ones, and duplicates."""
-    _warn("damaged images were left out", bad)
+def say_missing_splits(flag_values: flags.FlagValues, source: Source, planned: BuildPlan) -> None:
+    """Warns, before anything is built, of splits that so few images leave empty."""
+    missing = [split for split in SPLITS if split not in planned.images]
+    images = sum(planned.images.values())
+    options = build_flags.source_options(flag_values)
+    if source.split_rule.startswith(in_proportion(options)):  # a merge says more behind it
+        shares = dict(zip(SPLITS, options.split_proportions, strict=True))
+        missing = [split for split in missing if shares[split]]
+        remedy = "--split_proportions=8,1,1 gives a tenth to each of validation and test"
+        if images < 10:
+            remedy = "--split_proportions=1,1,1 gives each a third"
+        why = f"the proportions {', '.join(f'{share:g}' for share in shares.values())}"
+    elif "validation_fraction" in SOURCES[flag_values.source].reads:
+        missing = [m for m in missing if m == "validation" and options.validation_fraction]
+        remedy = "--validation_fraction=0.5 gives half of train to validation"
+        why = f"--validation_fraction={options.validation_fraction:g}"
+    else:
+        missing = [split for split in missing if split == "validation"]
+        why = f"the source's own splits ({source.split_rule})"
+        remedy = "training then needs --validation_split=test, or another split that is there"
+    if missing:
+        logging.warning(
+            "No image falls into split %s: %d images are too few for %s, or it has none there. %s.",
+            " or ".join(missing),
+            images,
+            why,
+            remedy,
+        )
+
+
+def say_left_out(found: Duplicates, said: Said) -> None:
+    """Warns of what is left out, and of what is not stored of the images that stay."""
+    _warn("damaged images were left out", said.bad)
+    _warn("maps cannot be used and were left out; their images stay", said.bad_maps)
+    _warn("images are not stored in all that they are", said.remarks)
     _warn(
         "images were left out, their picture being in another split",
         [f"{name} ({split}) = {keeper} ({there})" for name, split, keeper, there in found.across],
@@ -77,8 +114,8 @@ def say_coverage(tallies: dict[str, Tally], class_names: Sequence[str]) -> None:
 
 def _warn(what, lines):
     if lines:
-        shown = "".join(f"\n  {line}" for line in lines[:20])
-        more = "\n  ..." if len(lines) > 20 else ""
+        shown = "".join(f"\n  {line}" for line in lines[: listing.SHOWN])
+        more = "\n  ..." if len(lines) > listing.SHOWN else ""
         logging.warning("%d %s:%s%s", len(lines), what, shown, more)
 
 

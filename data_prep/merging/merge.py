@@ -25,7 +25,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from data_prep import sources
-from data_prep.maps import geometry
+from data_prep.maps import count_maps, geometry
 from data_prep.merging import by_content, by_name, map_frames, perceptual_hash
 from data_prep.merging import pair as merge_pair
 from data_prep.readers.imagenet.imagenet_classes import LABEL_ORDERS
@@ -214,24 +214,26 @@ def _read(base_read, maps_read, frame, labels, item: Item) -> Example:
             f"{item.image_id!r} has maps of its own, and others would be laid on it. Move its own "
             "maps away, or leave out --maps_source."
         )
-    grey = perceptual_hash.open_grey(example.image, item.image_id)
-    height, width = _displayed_size(example)
-    maps, clicks, seen = [], [], set()
-    for record in (maps_read(Item(*map_item)) for map_item in map_items):
-        _check_record(record, example, grey, frame, labels)
-        own = tuple((counts.shape, counts.tobytes()) for counts in record.participant_maps)
-        if own and own not in seen:
-            seen.add(own)
-            clicks.append(record.clicks)
-            maps += [
-                map_frames.lay(counts, height, width, frame, record.image_id)
-                for counts in record.participant_maps
-            ]
-    return dataclasses.replace(
-        example,
-        participant_maps=_within_limit(maps),
-        clicks=sum(clicks) if all(clicks) else 0,
-    )
+    clicks: list[int] = []
+
+    def maps():
+        grey = perceptual_hash.open_grey(example.image, item.image_id)
+        height, width = _displayed_size(example)
+        laid, seen = [], set()
+        for record in (maps_read(Item(*map_item)) for map_item in map_items):
+            _check_record(record, example, grey, frame, labels)
+            own = tuple((counts.shape, counts.tobytes()) for counts in record.participant_maps)
+            if own and own not in seen:
+                seen.add(own)
+                clicks.append(record.clicks)
+                laid += [
+                    map_frames.lay(counts, height, width, frame, record.image_id)
+                    for counts in record.participant_maps
+                ]
+        return _within_limit(laid)
+
+    with_maps = count_maps.attach(example, maps)
+    return dataclasses.replace(with_maps, clicks=sum(clicks) if all(clicks) else 0)
 
 
 def _displayed_size(example):

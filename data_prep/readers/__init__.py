@@ -6,4 +6,5 @@ coco/      annotations and masks       examples/  tf.train.Examples, TFDS' direc
 
 file_names.py  file names: composed or not, or in no known encoding
 seeded.py     the order that a seed gives to names: the same on every machine, however the names ca
+listing.py  what a listing leaves out and finds wrong: said, and kept for the build
 """

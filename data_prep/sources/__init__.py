@@ -17,6 +17,8 @@ names, the list of images, and how one of them is read. The contract:
 * `participant_maps` are integer counts in the frame of the displayed image (EXIF applied).
 * Wrong input raises ValueError, and names the file, what was expected, what was found and what to
   do. A damaged image raises `gala_tf.data.images.BadImageError`: --on_bad_image=skip leaves it out.
+  Maps are read by `count_maps.attach`, so that --on_bad_map=skip can leave out a bad one.
+* What a listing leaves out it says by `data_prep.readers.listing`, and what it can go on after.
 
 To add a source: write the module, and add one line to SOURCES. Options that it shares with others
 are in `options.py`. Nothing else changes.
@@ -55,6 +57,8 @@ class Source(NamedTuple):
       read: Item -> Example; picklable.
       split_rule: in words, how the splits were made.
       human_ceiling: {"value", "estimator", "source"} if the authors of the maps published one.
+      place: an item's key -> its file and record in words, where `image_id` does not say them;
+        picklable.
     """
 
     class_names: tuple[str, ...]
@@ -62,6 +66,7 @@ class Source(NamedTuple):
     read: Callable[[Item], Example]
     split_rule: str
     human_ceiling: dict[str, Any] | None = None
+    place: Callable[[str], str] | None = None
 
 
 class SourceEntry(NamedTuple):

@@ -33,7 +33,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from data_prep.maps import geometry, rasterise
+from data_prep.maps import count_maps, geometry, rasterise
 from data_prep.readers import file_names
 from data_prep.readers.coco import masks
 from data_prep.readers.images.image_files import read_image, relative_name
@@ -230,8 +230,16 @@ def _read(root, csv_name, relative, item: Item) -> Example:
     key = json.loads(item.key)
     data = read_image(root, item.image_id, csv_name)
     height, width = geometry.displayed_size(data, item.image_id)
+    example = Example(image_id=item.image_id, image=data, label=key["label"], split=item.split)
+    return count_maps.attach(
+        example, lambda: _maps(key["boxes"], item.image_id, csv_name, relative, height, width)
+    )
+
+
+def _maps(boxes, name, csv_name, relative, height, width):
+    """A map of each participant."""
     people: dict[str, list] = {}
-    for line, participant, edges in key["boxes"]:
+    for line, participant, edges in boxes:
         if relative:
             edges = (np.array(edges) * [width, height, width, height]).tolist()
         if not relative and (min(edges) < 0 or edges[2] > width or edges[3] > height):
@@ -243,18 +251,10 @@ def _read(root, csv_name, relative, item: Item) -> Example:
                 csv_name,
                 line,
                 edges,
-                item.image_id,
+                name,
                 width,
                 height,
             )
         box = masks.pixel_box(edges, height, width, f"{csv_name!r}, line {line}")
         people.setdefault(participant, []).append(box)
-    return Example(
-        image_id=item.image_id,
-        image=data,
-        label=key["label"],
-        participant_maps=tuple(
-            rasterise.rasterise_boxes(boxes, height, width) for boxes in people.values()
-        ),
-        split=item.split,
-    )
+    return [rasterise.rasterise_boxes(found, height, width) for found in people.values()]

@@ -29,6 +29,7 @@ reader then warns, naming the image. A person all of whose clicks are outside gi
 import functools
 import json
 import math
+import os
 import posixpath
 from collections.abc import Iterator
 
@@ -37,7 +38,7 @@ import tensorflow as tf
 from absl import logging
 
 from data_prep.maps import geometry, rasterise
-from data_prep.readers import file_names
+from data_prep.readers import file_names, listing
 from data_prep.readers.clicks.click_files import read_csv
 from data_prep.readers.clicks.click_npz import read_npz
 from data_prep.readers.clicks.click_table import ClickTable, Filters, folder_wnid, say, touches
@@ -51,7 +52,7 @@ from gala_tf.data.schema import Example
 
 GAME_SIDE = 256  # pixels of the game's canvas
 READERS = {".csv": read_csv, ".npz": read_npz}
-SUFFIXES = (".jpg", ".jpeg", ".png")  # of images
+SUFFIXES = tuple(sorted(image_files.SUFFIXES))  # of images
 SAMPLE = 100  # images whose sizes are compared with their clicks
 MAX_OUTSIDE = 0.1  # share of clicks; more mean the wrong frame, or other images
 
@@ -161,7 +162,7 @@ def _list_images(table, options):
     root = options.input_dir
     if not root or not tf.io.gfile.isdir(root):
         raise ValueError(f"--input_dir={root!r} is not a folder; give the one of the images.")
-    classes = file_names.Spellings()
+    classes, other = file_names.Spellings(), []
     for folder, there in file_names.walk(root):
         relative = posixpath.relpath(folder.rstrip("/"), root.rstrip("/")) + "/"
         relative = "" if relative == "./" else relative
@@ -173,6 +174,11 @@ def _list_images(table, options):
                 table.add_image(
                     file_names.composed(key), path, of_class, _split(path), options.seed
                 )
+            elif not name.startswith("."):
+                other.append(os.path.join(folder, name))
+    given = {os.path.abspath(path) for path in _click_files(options.clicks_file)}
+    other = sorted(path for path in other if os.path.abspath(path) not in given)
+    listing.leave_out("files beside the images are no images", other)
     number, example = table.count(clicked=False)
     if not number:
         raise ValueError(

@@ -31,7 +31,7 @@ from typing import NamedTuple
 import numpy as np
 from absl import logging
 
-from data_prep.maps import geometry
+from data_prep.maps import count_maps, geometry
 from data_prep.readers.examples.example_features import Fields
 from data_prep.readers.imagenet import imagenet_classes
 from data_prep.readers.seeded import seeded_rank
@@ -66,6 +66,7 @@ def load(options: SourceOptions) -> Source:
         class_names=imagenet_classes.class_names(),
         items=_items(files, fraction, options.seed),
         read=functools.partial(_read, options.label_order),
+        place=_place,
         split_rule=(
             f"test = the release's val; validation = {fraction:g} of its train, by record, "
             f"seed {options.seed}"
@@ -136,13 +137,20 @@ def _read(label_order: str, item: Item) -> Example:
     fields = Fields(data, name)
     image, heatmap = fields.bytes("image"), fields.bytes("heatmap", b"")
     _check_jpeg(image, f"{name}, image")
-    return Example(
+    example = Example(
         image_id=item.image_id,
         image=image,
         label=clickme.read_label(fields.integer("label"), label_order, name),
-        participant_maps=(_counts(heatmap, f"{name}, heatmap"),) if heatmap else (),
         split=item.split,
     )
+    return count_maps.attach(
+        example, lambda: (_counts(heatmap, f"{name}, heatmap"),) if heatmap else ()
+    )
+
+
+def _place(key: str) -> str:
+    path, number, _ = json.loads(key)
+    return f"{path!r}, record {number}"
 
 
 def _check_jpeg(data, name):

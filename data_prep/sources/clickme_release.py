@@ -36,6 +36,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
+from data_prep.maps import count_maps
 from data_prep.readers import file_names
 from data_prep.readers.archives import zip_files
 from data_prep.readers.imagenet import imagenet_classes
@@ -86,6 +87,7 @@ def load(options: SourceOptions) -> Source:
         class_names=imagenet_classes.class_names(),
         items=_items(files),
         read=functools.partial(_read, _Reading(options.label_order, options.record_maps)),
+        place=_place,
         split_rule=f"the release's own, by file: {names}{', ...' if len(files) > 3 else ''}",
         human_ceiling=clickme.HUMAN_CEILING if options.record_maps == "heatmaps" else None,
     )
@@ -264,12 +266,20 @@ def _read(reading: _Reading, item: Item) -> Example:
     fields, upper = json.loads(item.key)
     place = clickme_records.Place(*fields)
     name, record = clickme_records.name_of(place), clickme_records.fetch(place)
-    counts = clickme_records.count_map(record, reading.record_maps, name)
-    return Example(
+    example = Example(
         image_id=item.image_id,
         image=float_images.to_uint8(record.image, upper, name),
         label=clickme.read_label(record.label, reading.label_order, name, record.file_path),
-        participant_maps=() if counts is None else (counts,),
-        clicks=record.clicks or 0,
+        clicks=max(record.clicks or 0, 0),
         split=item.split,
     )
+
+    def maps():
+        counts = clickme_records.count_map(record, reading.record_maps, name)
+        return () if counts is None else (counts,)
+
+    return count_maps.attach(example, maps)
+
+
+def _place(key: str) -> str:
+    return clickme_records.name_of(clickme_records.Place(*json.loads(key)[0]))

@@ -24,7 +24,7 @@ from collections.abc import Iterator
 
 from absl import logging
 
-from data_prep.maps import geometry, rasterise
+from data_prep.maps import count_maps, geometry, rasterise
 from data_prep.readers.coco import masks
 from data_prep.readers.coco.coco_json import find_files, split_of_name
 from data_prep.readers.coco.coco_store import AnnotationStore, Kept, StoredImage
@@ -89,8 +89,9 @@ def keep_object(annotation: dict, where: str, shape: str) -> Kept | None:
         raise ValueError(f"{where}: area must be a number >= 0, got {area!r:.80}.")
     if shape == "boxes":
         return Kept(category, area, box)
-    if not annotation.get("segmentation"):
+    if "segmentation" not in annotation:
         raise ValueError(f"{where} has no segmentation. Pass --coco_maps=boxes.")
+    # An empty outline is met when its image is read, like others that are malformed.
     return Kept(category, area, annotation["segmentation"])
 
 
@@ -170,13 +171,8 @@ def _read(root, shape, item: Item) -> Example:
     key = json.loads(item.key)
     data = read_image(root, item.image_id, key["list"])
     size = check_size(data, item.image_id, key["size"], key["list"])
-    return Example(
-        image_id=item.image_id,
-        image=data,
-        label=key["label"],
-        participant_maps=(_map(key, shape, *size),),
-        split=item.split,
-    )
+    example = Example(image_id=item.image_id, image=data, label=key["label"], split=item.split)
+    return count_maps.attach(example, lambda: (_map(key, shape, *size),))
 
 
 def check_size(data: bytes, name: str, listed, where: str) -> tuple[int, int]:

@@ -4,7 +4,9 @@
     ILSVRC2012_img_train.tar          or the tar of a tar for each class, as downloaded
     val/n01440764/*.JPEG              sorted into class folders; or
     val/*.JPEG                        flat, or
-    ILSVRC2012_img_val.tar            as downloaded: these two need a ground-truth file
+    ILSVRC2012_img_val.tar            as downloaded: these two need a ground-truth file, unless all
+                                      names hold a WordNet id: n01751748_sea_snake.JPEG,
+                                      ILSVRC2012_val_00000001_n01751748.JPEG
 
 Tars are read where they lie (`tar_index`), nothing is unpacked. Ground truth is --ground_truth or,
 where it is needed, the first of the usual files under --input_dir (`imagenet_ground_truth`). Labels
@@ -28,12 +30,13 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import tensorflow as tf
-from absl import logging
 
-from data_prep.readers import file_names
+from data_prep.maps import count_maps
+from data_prep.readers import file_names, listing
 from data_prep.readers.archives import tar_index
 from data_prep.readers.imagenet import imagenet_boxes, imagenet_classes
 from data_prep.readers.imagenet import imagenet_ground_truth as ground_truth
+from data_prep.readers.images.image_files import is_image
 from data_prep.sources import Item, Source, SourceOptions
 from gala_tf.data.files import file_size
 from gala_tf.data.images import BadImageError
@@ -43,7 +46,6 @@ MAX_IMAGE_BYTES = 2**26  # the largest of ILSVRC12 has 15 MB
 _TRAIN_TAR, _VAL_TAR = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"
 _CLASS = re.compile(r"(n\d{8})(\.tar)?")
 _FULL = {"train": 1_281_167, "validation": 50_000}
-_ENDINGS = (".jpeg", ".jpg", ".png")
 
 
 class _Place(NamedTuple):
@@ -62,16 +64,12 @@ class _Layout(NamedTuple):
     kind: str  # "class folders", "flat folder", "class tars" or "tar"
 
 
-class _Ignored:
-    """Counts files that are no images, and remembers the first; hidden ones need no word."""
-
-    def __init__(self):
-        self.count, self.first = 0, []
+class _Ignored(list):
+    """Names of files that are no images; hidden ones need no word."""
 
     def append(self, name):
         if not os.path.basename(name).startswith("."):
-            self.count += 1
-            self.first += [name] if self.count <= 5 else []
+            super().append(name)
 
 
 def load(options: SourceOptions) -> Source:
@@ -129,7 +127,7 @@ def _kind(root, place):
         return "tar"
     names = _listed(os.path.join(root, place))
     classes = [match for match in map(_CLASS.fullmatch, names) if match]
-    flat = [name for name in names if _is_image(name)]
+    flat = [name for name in names if is_image(name)]
     tars = [match for match in classes if match[2]]
     if bool(flat) + bool(tars) + (len(classes) > len(tars)) != 1:
         raise ValueError(
@@ -152,13 +150,23 @@ def _ground_truth(options, layouts):
     path = path or (ground_truth.find_usual(options.input_dir) if unsorted else None)
     if path:
         return ground_truth.read_ground_truth(path, options.ground_truth_order)
-    if unsorted:
+    if unsorted and not _names_tell(options.input_dir, validation[0]):
         raise ValueError(
-            f"The validation images ({validation[0].path}) lie unsorted, so their classes must "
-            "come from a list: pass --ground_truth=FILE. Usual ones: "
+            f"The validation images ({validation[0].path}) lie unsorted, and their names do not "
+            "tell their classes, so these come from a list: pass --ground_truth=FILE. Usual ones: "
             f"{', '.join(ground_truth.USUAL_FILES)}."
         )
     return None
+
+
+def _names_tell(root, layout):
+    """Whether all image names of an unsorted layout hold a WordNet id, as some tools add it."""
+    names = [place.name for place in _found(root, layout, _Ignored())]
+    return bool(names) and all(map(_wnid_in_name, names))
+
+
+def _wnid_in_name(name):
+    return imagenet_classes.wnid_in_name(os.path.splitext(name)[0])
 
 
 # --------------------------------------------------------------------------- listing
@@ -196,6 +204,8 @@ def _label(place, truth, labels, where):
             "--source=folder, which takes any classes."
         )
     label = labels.get(place.wnid)
+    if place.wnid is None and not truth:
+        label = labels.get(_wnid_in_name(place.name))
     if truth:
         number = ground_truth.image_number(place.name)
         listed = -1 if number is None else int(truth.labels[number])
@@ -243,11 +253,11 @@ def _found(root, layout, ignored):
             yield from _in_tar(root, f"{layout.path}/{name}", None, match[1], ignored)
         elif match:
             for file in _listed(os.path.join(top, name)):
-                if _is_image(file):
+                if is_image(file):
                     yield _Place(match[1], file, f"{layout.path}/{name}/{file}")
                 else:
                     ignored.append(f"{name}/{file}")
-        elif _is_image(name):
+        elif is_image(name):
             yield _Place(None, name, f"{layout.path}/{name}")
         else:
             ignored.append(name)
@@ -259,7 +269,7 @@ def _in_tar(root, path, inside, wnid, ignored):
         of_class = _CLASS.fullmatch(name)
         if of_class and of_class[2] and wnid is None:
             yield from _in_tar(root, path, entry, of_class[1], ignored)
-        elif not _is_image(name):
+        elif not is_image(name):
             ignored.append(name)
         elif entry.size > MAX_IMAGE_BYTES:
             raise ValueError(
@@ -283,21 +293,13 @@ def _report(layout, per_class, with_boxes, ignored, boxes):
             f"imagenet: {layout.split}: no image of {len(missing)} classes: {shown}. "
             "Labels stay 0...999."
         )
-    if ignored.count:
-        logging.warning(
-            "%s: %d files that are no JPEG or PNG were left out: %s",
-            layout.path,
-            ignored.count,
-            ", ".join(ignored.first),
-        )
+    listing.leave_out(
+        f"files of {layout.path} are no images", [f"{layout.path}/{name}" for name in ignored]
+    )
 
 
 def _listed(folder):
     return file_names.listed(folder)
-
-
-def _is_image(name):
-    return name.lower().endswith(_ENDINGS) and not name.startswith(".")
 
 
 # --------------------------------------------------------------------------- reading
@@ -311,10 +313,13 @@ def _read(root: str, boxes_path: str, item: Item) -> Example:
         if size > MAX_IMAGE_BYTES:
             raise BadImageError(f"{path!r} has more than {MAX_IMAGE_BYTES} bytes. Remove the file.")
     data = tar_index.read_entry(path, offset, size, item.image_id)
-    if isinstance(boxes, str):
-        boxes = imagenet_boxes.read_xml(os.path.join(boxes_path, boxes))
-    counts = imagenet_boxes.box_map(boxes, data, item.image_id) if boxes else None
-    maps = () if counts is None else (counts,)
-    return Example(
-        image_id=item.image_id, image=data, label=label, participant_maps=maps, split=item.split
-    )
+    example = Example(image_id=item.image_id, image=data, label=label, split=item.split)
+
+    def maps():
+        found = boxes
+        if isinstance(found, str):
+            found = imagenet_boxes.read_xml(os.path.join(boxes_path, found))
+        counts = imagenet_boxes.box_map(found, data, item.image_id) if found else None
+        return () if counts is None else (counts,)
+
+    return count_maps.attach(example, maps)

@@ -26,6 +26,7 @@ from typing import NamedTuple
 import tensorflow as tf
 from absl import logging
 
+from data_prep.maps import count_maps
 from data_prep.readers import file_names
 from data_prep.readers.examples import example_features, tfds_files
 from data_prep.readers.examples.example_features import Fields
@@ -92,6 +93,7 @@ def load(options: SourceOptions) -> Source:
         class_names=imagenet_classes.class_names(),
         items=_items(root, layout, shards),
         read=read,
+        place=_place,
         split_rule=f"ILSVRC12's own, by the records' files: {found}",
     )
 
@@ -286,15 +288,24 @@ def _read(root, layout, boxes, item) -> Example:
     name = fields.bytes(layout.file_name).decode("utf-8", "replace")
     where = f"{path!r}, record {record} ({name})"
     image = fields.bytes(layout.image)
-    found = example_features.box_fractions(data, where) if boxes else []
-    counts = imagenet_boxes.box_map(found, image, where) if found else None
-    return Example(
+    example = Example(
         image_id=item.image_id,
         image=image,
         label=_label(fields, layout, item.split, name, where),
-        participant_maps=() if counts is None else (counts,),
         split=item.split,
     )
+
+    def maps():
+        found = example_features.box_fractions(data, where) if boxes else []
+        counts = imagenet_boxes.box_map(found, image, where) if found else None
+        return () if counts is None else (counts,)
+
+    return count_maps.attach(example, maps)
+
+
+def _place(key: str) -> str:
+    file, _, _, record = json.loads(key)
+    return f"{file!r}, record {record}"
 
 
 def _label(fields, layout, split, name, where):

@@ -50,7 +50,7 @@ from data_prep.sources import Item, Source, SourceOptions
 from data_prep.sources.coco import check_size, folder_candidates, keep_object
 from gala_tf.data import files
 from gala_tf.data.images import BadImageError
-from gala_tf.data.schema import Example
+from gala_tf.data.schema import BadMapError, Example
 
 UNLABELLED = "unlabelled"
 _FORMS = {
@@ -324,12 +324,14 @@ def _read_maps(root, side, field, item: Item) -> Example:
     path = os.path.join(root, key["file"])
     data = read_image(root, item.image_id, key["file"])
     size = geometry.displayed_size(data, item.image_id)
-    try:
-        maps = read_map(path)
-        maps = tuple(count_maps.fit_map(counts, *size, path) for counts in maps)
-    except ValueError as error:
-        raise BadImageError(str(error)) from error
-    return _example(item, data, key["label"], maps, [])
+
+    def maps():
+        try:
+            return [count_maps.fit_map(counts, *size, path) for counts in read_map(path)]
+        except BadMapError as error:  # there is nothing of an image but its map
+            raise BadImageError(str(error)) from error
+
+    return count_maps.attach(_example(item, data, key["label"], (), []), maps)
 
 
 _READERS = {"json": _read_json, "mat": _read_mat, "maps": _read_maps}

@@ -19,10 +19,11 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from data_prep.maps import geometry, rasterise
+from data_prep.maps import count_maps, geometry, rasterise
 from data_prep.readers.images import image_files
 from data_prep.sources import Item, Source, SourceOptions, splits
-from gala_tf.data.schema import Example
+from gala_tf.data.images import BadImageError
+from gala_tf.data.schema import BadMapError, Example
 
 
 class _Annotation(NamedTuple):
@@ -68,23 +69,18 @@ def _read(root, labels, item) -> Example:
     wnid, box, where = json.loads(item.key)
     path = os.path.join(root, item.image_id)
     if not os.path.exists(path):
-        raise ValueError(f"{path!r} does not exist, but {where} lists it. Unpack both again.")
+        raise BadImageError(f"{path!r} does not exist, but {where} lists it. Unpack both again.")
     with open(path, "rb") as file:
         data = file.read()
-    return Example(
-        image_id=item.image_id,
-        image=data,
-        label=labels[wnid],
-        participant_maps=(_map(item.image_id, box, data, where),),
-        split=item.split,
-    )
+    example = Example(image_id=item.image_id, image=data, label=labels[wnid], split=item.split)
+    return count_maps.attach(example, lambda: (_map(item.image_id, box, data, where),))
 
 
 def _map(name, box, data, where):
     height, width = geometry.displayed_size(data, name)
     xmin, ymin, xmax, ymax = box
     if not (0 <= xmin <= xmax < width and 0 <= ymin <= ymax < height):
-        raise ValueError(
+        raise BadMapError(
             f"{where}, {name!r}: box {tuple(box)} must be xmin <= xmax, ymin <= ymax, pixel "
             f"indices of an image {width} wide and {height} high. Correct its line."
         )

@@ -96,6 +96,11 @@ def known_wnid(file_stem: str) -> str | None:
     validation = _VALIDATION_STEM.match(file_stem)
     if validation and int(validation[1]) in KNOWN_VALIDATION:
         return KNOWN_VALIDATION[int(validation[1])]
+    return wnid_in_name(file_stem)
+
+
+def wnid_in_name(file_stem: str) -> str | None:
+    """The WordNet id of one of the classes that stands in a file's name; None if none does."""
     in_stem = _WNID_IN_STEM.search(file_stem)
     return in_stem[1] if in_stem and in_stem[1] in _labels_by_wnid() else None
 

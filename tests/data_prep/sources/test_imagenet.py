@@ -102,7 +102,7 @@ def test_what_was_found_is_said(tmp_path, capsys, caplog):
     assert "train: 4 of ILSVRC12's 1,281,167 images, 3 of 1000 classes\n" in printed
     assert "train: no image of 997 classes: n01443537, n01484850" in printed
     assert "validation: 4 of ILSVRC12's 50,000 images, 4 of 1000 classes\n" in printed
-    assert "1 files that are no JPEG or PNG were left out: n01440764/notes.txt" in caplog.text
+    assert "1 files of train are no images; left out: train/n01440764/notes.txt" in caplog.text
 
 
 def test_the_list_is_lazy_and_reading_needs_little(tmp_path):
