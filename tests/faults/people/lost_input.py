@@ -207,7 +207,7 @@ def _map_beside(suffix):
 
 for suffix in (".png", ".PNG", ".bmp", ".tif", ".webp"):
     CASES[f"maps beside images as {suffix}"] = _map_beside(suffix)
-for proportions in ("0.9,0.05,0.05", "1,0,0", "98,1,1"):
+for proportions in ("0.9,0.05,0.05", "8,1,1", "98,1,1"):
 
     def change(folder, proportions=proportions):
         return [f"--split_proportions={proportions}"]

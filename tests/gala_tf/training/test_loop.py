@@ -229,7 +229,10 @@ def refused(message, run_config):
         (dict(attention_units="stage4"), "'stage4' is neither .* stage2_block1"),
         (dict(depth=51, stage_blocks=()), "depth must be one of .* Received: 51"),
         (dict(clickmap_blur="box:4"), "odd, positive size"),
-        (dict(image_size=64), "--image_size=64 contradicts .* crops of 28 px .* about 28.* --square_size=73"),
+        (
+            dict(image_size=64),
+            "--image_size=64 contradicts .* crops of 28 px .* about 28.* --square_size=73",
+        ),
         (
             dict(tpu="my-tpu"),
             "a TPU given by name reads and writes on its own machine.* gs:// path",

@@ -16,7 +16,7 @@ def clock(monkeypatch):
 
 def calls(said, clock, seconds, counts, end=100):
     """Calls of so many steps that take so long each."""
-    watched, step = outlook.Outlook(said.append, Plan(10, 100, (50, 100)), end), 0
+    watched, step = outlook.Outlook(said.append, Plan(10, 100, (50, 100), 0), end), 0
     for took, count in zip(seconds, counts, strict=True):
         with watched.call(step, count):
             clock[0] += took
@@ -26,7 +26,7 @@ def calls(said, clock, seconds, counts, end=100):
 
 def test_compiling_is_said_before_it_begins(clock):
     said = []
-    watched = outlook.Outlook(said.append, Plan(10, 100, (100,)), 100)
+    watched = outlook.Outlook(said.append, Plan(10, 100, (100,), 0), 100)
     with watched.call(0, 1):
         assert "compiling" in said[0]
 
@@ -61,7 +61,7 @@ def test_a_session_that_ends_early_is_foretold_to_its_end(clock):
 
 def test_the_first_validation_alone_is_announced(clock):
     said = []
-    watched = outlook.Outlook(said.append, Plan(10, 100, (50, 100)), 100)
+    watched = outlook.Outlook(said.append, Plan(10, 100, (50, 100), 0), 100)
     watched.validating(12)
     watched.validating(12)
     assert len(said) == 1 and "12 images" in said[0]
