@@ -91,11 +91,13 @@ class DatasetInfo:
     def num_classes(self) -> int:
         return len(self.class_names)
 
-    def require_split(self, split: str) -> Split:
-        """The split of that name; ValueError listing those there are."""
+    def require_split(self, split: str, flag: str = "") -> Split:
+        """The split of that name, which `flag` gave; ValueError listing those there are."""
         if split not in self.splits:
+            given = f" (--{flag})" if flag else ""
             raise ValueError(
-                f"Data set {self.name!r} has no split {split!r}; it has {sorted(self.splits)}."
+                f"Data set {self.name!r} has no split {split!r}{given}; it has "
+                f"{sorted(self.splits)}."
             )
         return self.splits[split]
 

@@ -4,7 +4,7 @@ import os
 import shutil
 import unicodedata
 
-from faults.people import DONE, REFUSED, Case, material
+from faults.people import DONE, LEFT_OUT, REFUSED, Case, material
 from faults.people.material import EVALUATE, EXPORT, RELIABILITY, REPORT, VERIFY, VISUALIZE
 from faults.trees import FINISHED, TREES
 
@@ -95,7 +95,8 @@ def _build(name, role):
         return material.build(folder)
 
     output = f"here/{name}" if role == "output" else "out"
-    return Case(make, BOTH, TELLING, material.all_there(output=output), writes=("out", "here"))
+    allowed = BOTH if name.isprintable() or "\n" in name else (*BOTH, LEFT_OUT)  # if no UTF-8
+    return Case(make, allowed, TELLING, material.all_there(output=output), writes=("out", "here"))
 
 
 def _of_data(module, name):
