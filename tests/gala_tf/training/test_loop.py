@@ -214,7 +214,7 @@ def refused(message, run_config):
     [
         (dict(data_dir=""), "--data_dir is not set"),
         (dict(data_dir="/nowhere"), "No data set at '/nowhere'"),
-        (dict(train_split="training"), "no split 'training'; it has"),
+        (dict(train_split="training"), r"no split 'training' \(--train_split\); it has"),
         (dict(model_dir=""), "--model_dir is not set"),
         (
             dict(global_batch_size=41),
