@@ -64,7 +64,8 @@ def _flags(module, *words):
     def make(folder, rng):
         material.photographs(folder)
         material.data_set(folder / "data")
-        material.run(folder / "run")
+        if module in (EVALUATE, VISUALIZE):
+            material.run(folder / "run")
         given = [word.format(folder=folder) for word in words]
         if module == TRAIN:
             return [*material.training(folder / "data", folder / "out"), *given]
