@@ -33,4 +33,7 @@ def check(flag_values: flags.FlagValues) -> None:
             raise ValueError(f"--{flag} must be at least 1, got {flag_values[flag].value}.")
     if flag_values.beam_options and flag_values.runner == "local":
         raise ValueError("--beam_options means nothing to --runner=local. Name a Beam runner.")
-    clickmaps.parse_blur(build_flags.blur(flag_values))
+    try:
+        clickmaps.parse_blur(build_flags.blur(flag_values))
+    except ValueError as error:
+        raise ValueError(f"--clickmap_blur: {error}") from error

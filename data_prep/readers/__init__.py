@@ -3,8 +3,8 @@
 archives/  tar, zip, NPZ, MAT          imagenet/  classes, boxes, ground truth
 clicks/    ClickMe's raw clicks        images/    image files that a list names
 coco/      annotations and masks       examples/  tf.train.Examples, TFDS' directories
-listing.py  what a listing leaves out and finds wrong: said, and kept for the build
-seeded.py  the order that a seed gives to names
+
 file_names.py  file names: composed or not, or in no known encoding
-seeded.py     the order that a seed gives to names: the same on every machine, however the names ca
+seeded.py      the order that a seed gives to names
+listing.py     what a listing leaves out and finds wrong: said, and kept for the build
 """

@@ -228,17 +228,6 @@ class _Found:
             )
 
 
-def _maps_of(options, folder):
-    """{name as it is compared: path} of the map files of a class in the parallel tree."""
-    place = file_names.on_disk(options.maps_dir, folder) if options.maps_dir else ""
-    if not os.path.isdir(place):
-        return {}
-    paths = {
-        file_names.composed(name): os.path.join(place, name) for name in file_names.listed(place)
-    }
-    return {name: path for name, path in paths.items() if os.path.isfile(path)}
-
-
 def _check_trained(root, items, class_names):
     trained = {item.class_name for item in items if item.split == "train"}
     untrained = [name for name in class_names if name not in trained]

@@ -46,8 +46,8 @@ def deal(keys: Iterable[str], proportions: Sequence[float]) -> Iterator[tuple[st
     """
     if len(proportions) != len(SPLITS) or min(proportions) < 0 or not sum(proportions) > 0:
         raise ValueError(
-            f"Split proportions must be {len(SPLITS)} numbers >= 0 of {', '.join(SPLITS)}, not all "
-            f"0, got {list(proportions)}. The paper's are {list(PAPER_PROPORTIONS)}."
+            f"--split_proportions must be {len(SPLITS)} numbers >= 0 of {', '.join(SPLITS)}, not "
+            f"all 0, got {list(proportions)}. The paper's are {list(PAPER_PROPORTIONS)}."
         )
     return _deal(keys, [p / sum(proportions) for p in proportions])
 

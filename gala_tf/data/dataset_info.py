@@ -83,11 +83,13 @@ class DatasetInfo:
         """Whether its maps are no people's: it is the built-in data set, under whatever name."""
         return self.name == "quickstart" or "source=quickstart" in self.command
 
-    def require_split(self, split: str) -> Split:
-        """The split of that name; ValueError listing those there are."""
+    def require_split(self, split: str, flag: str = "") -> Split:
+        """The split of that name, which `flag` gave; ValueError listing those there are."""
         if split not in self.splits:
+            given = f" (--{flag})" if flag else ""
             raise ValueError(
-                f"Data set {self.name!r} has no split {split!r}; it has {sorted(self.splits)}."
+                f"Data set {self.name!r} has no split {split!r}{given}; it has "
+                f"{sorted(self.splits)}."
             )
         return self.splits[split]
 

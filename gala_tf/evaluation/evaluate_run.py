@@ -156,6 +156,7 @@ def open_with_data(model_dir: str, split: str, overrides=()):
     run = directory.open_run(model_dir, here)
     run.require_data()
     info = dataset_info.load_info(run.config.data_dir)
+    info.require_split(split, "split")
     check_same_classes(run.info, info, run.config.data_dir)
     dataset_info.check_shards(run.config.data_dir, info, split)
     return run, info

@@ -206,7 +206,13 @@ def build_network(run_config: config.Config, num_classes: int):
     keras.config.set_image_data_format("channels_last")  # whatever this machine's keras.json says
     named = (field.name for field in dataclasses.fields(run_config))
     described = {name: getattr(run_config, name) for name in named if name in models.parameters()}
-    return models.build_model(num_classes=num_classes, **described)
+    try:
+        return models.build_model(num_classes=num_classes, **described)
+    except ValueError as error:
+        # The library names its arguments, which are flags here.
+        if str(error).split(" ")[0] not in described:
+            raise
+        raise ValueError(f"--{error}") from error
 
 
 def _environment():

@@ -8,7 +8,7 @@ import sys
 import tensorflow as tf
 
 from gala_tf import config
-from gala_tf.data import dataset_info, left_out
+from gala_tf.data import clickmaps, dataset_info, left_out
 from gala_tf.training import plan
 
 
@@ -26,11 +26,15 @@ def prepare_data(run_config: config.Config, hosts: int = 1) -> dataset_info.Data
             "--flagfile=experiments/quickstart.flags, which makes a small one."
         )
     _check_paths(run_config)
+    _check_blur(run_config)
     if run_config.build_data_with and not tf.io.gfile.exists(
         os.path.join(data_dir, dataset_info.INFO_FILE)
     ):
         _build(run_config, hosts)
     info = dataset_info.load_info(data_dir)
+    for flag in ("train_split", "validation_split", "test_split"):
+        if getattr(run_config, flag):
+            info.require_split(getattr(run_config, flag), flag)
     splits = {run_config.train_split, run_config.validation_split, run_config.test_split}
     # What a run has found bad, and reads from copies, need not be as it was built.
     known = {file for one in left_out.load(run_config.model_dir) for file in one.copies}
@@ -76,6 +80,13 @@ def _check_paths(run_config):
                 "on its own machine, so it needs a gs:// path. On the TPU VM itself use "
                 "--tpu=local, which takes local paths, too."
             )
+
+
+def _check_blur(run_config):
+    try:
+        clickmaps.parse_blur(run_config.clickmap_blur)
+    except ValueError as error:
+        raise ValueError(f"--clickmap_blur: {error}") from error
 
 
 def _build(run_config, hosts):

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from gala_tf.data import images, preprocessing
+from gala_tf.data import files, images, preprocessing
 
 
 def endings() -> tuple[str, ...]:
@@ -23,7 +23,7 @@ def image_paths(directory: str) -> list[str]:
     """The image files of a folder (local or gs://), sorted by name; ValueError if there is none."""
     if not tf.io.gfile.isdir(directory):
         raise ValueError(f"--images={directory}: no such folder.")
-    names = sorted(n for n in tf.io.gfile.listdir(directory) if n.lower().endswith(endings()))
+    names = sorted(n for n in files.names(directory) if n.lower().endswith(endings()))
     if not names:
         raise ValueError(
             f"--images={directory}: no file there ends in {', '.join(endings())}. Convert other "

@@ -215,7 +215,7 @@ def refused(message, run_config):
     [
         (dict(data_dir=""), "--data_dir is not set"),
         (dict(data_dir="/nowhere"), "No data set at '/nowhere'"),
-        (dict(train_split="training"), "no split 'training'; it has"),
+        (dict(train_split="training"), r"no split 'training' \(--train_split\); it has"),
         (dict(model_dir=""), "--model_dir is not set"),
         (
             dict(global_batch_size=41),
@@ -230,7 +230,10 @@ def refused(message, run_config):
         (dict(attention_units="stage4"), "'stage4' is neither .* stage2_block1"),
         (dict(depth=51, stage_blocks=()), "depth must be one of .* Received: 51"),
         (dict(clickmap_blur="box:4"), "odd, positive size"),
-        (dict(image_size=64), "--image_size=64 contradicts .* crops of 28 px .* about 28"),
+        (
+            dict(image_size=64),
+            "--image_size=64 contradicts .* crops of 28 px .* about 28.* --square_size=73",
+        ),
         (
             dict(tpu="my-tpu"),
             "a TPU given by name reads and writes on its own machine.* gs:// path",

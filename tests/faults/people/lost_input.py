@@ -1,0 +1,223 @@
+"""Input that could be lost without a word: other formats, strange places, hidden colours."""
+
+import os
+
+import numpy as np
+from fake_trees import write_map
+from faults.people import DONE, LEFT_OUT, REFUSED, Case, material
+from PIL import Image
+
+FORMATS = {".webp": "WEBP", ".bmp": "BMP", ".gif": "GIF", ".tif": "TIFF", ".tiff": "TIFF"}
+FORMATS |= {".jfif": "JPEG", ".JPG": "JPEG", ".PNG": "PNG", ".Jpeg": "JPEG", ".jpe": "JPEG"}
+
+
+def _case(change, lost=None, allowed=(DONE, LEFT_OUT, REFUSED), named="", **more):
+    """`photographs` changed; where it is done without a word, nothing may be missing."""
+
+    def make(folder, rng):
+        material.photographs(folder)
+        words = change(folder)
+        return material.build(folder, *(words or ()))
+
+    return Case(make, allowed, named, lost or material.all_there(), **more)
+
+
+def _images(suffix, some):
+    def change(folder):
+        for path in sorted((folder / "images").rglob("*.jpg"))[: some or None]:
+            Image.open(path).save(path.with_suffix(suffix), FORMATS[suffix])
+            path.unlink()
+
+    return _case(change, named=f"{suffix}|no JPEG|input_dir")
+
+
+def _maps(suffix, some):
+    def change(folder):
+        for path in sorted((folder / "maps").rglob("*.png"))[: some or None]:
+            Image.open(path).save(path.with_suffix(suffix), FORMATS[suffix])
+            path.unlink()
+
+    return _case(change, named=f"{suffix}|maps_dir")
+
+
+def _more(name, write, named=None, **more):
+    """One more file, which is no image of this data set, or is one."""
+
+    def change(folder):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(path)
+
+    named = named or path_pattern(name)
+    return _case(change, material.all_there(11, 10), (LEFT_OUT, REFUSED, DONE), named, **more)
+
+
+def path_pattern(name):
+    return os.path.basename(name).replace(".", r"\.")
+
+
+def _picture(form):
+    return lambda path: Image.new("RGB", (32, 24), (9, 99, 9)).save(path, form)
+
+
+def _text(path):
+    path.write_text("these are my pictures\n")
+
+
+CASES = {}
+for suffix in FORMATS:
+    for some, words in ((0, "all"), (2, "two")):
+        CASES[f"images as {suffix}, {words}"] = _images(suffix, some)
+        if suffix not in (".jpe", ".Jpeg"):
+            CASES[f"maps as {suffix}, {words}"] = _maps(suffix, some)
+
+OTHERS = {
+    "images/ant/batch2/9.jpg": _picture("JPEG"),
+    "images/ant/batch2/deep/9.jpg": _picture("JPEG"),
+    "images/9.jpg": _picture("JPEG"),
+    "images/ant/notes.txt": _text,
+    "images/ant/9.heic": _text,
+    "images/ant/9.svg": _text,
+    "images/ant/9": _picture("JPEG"),
+    "images/ant/9.jpg.part": _picture("JPEG"),
+    "images/ant/9.avif": _text,
+    "images/ant/9.mp4": _text,
+    "images/ant/9.zip": _text,
+    "images/ant/9.pdf": _text,
+    "images/ant/9.CR2": _text,
+    "images/ant/9.jpg.bak": _text,
+}
+for name, write in OTHERS.items():
+    CASES[f"one more: {name}"] = _more(name, write)
+for name in (
+    "maps/ant/9.png",
+    "maps/ant/99.png",
+    "maps/cat/0.png",
+    "maps/0.png",
+    "maps/ant/deep/0.png",
+    "maps/ant/0_map.png",
+):
+    CASES[f"a map of no image: {name}"] = _more(
+        name, lambda path: write_map(path, material.gradient())
+    )
+
+
+def _system_files(folder):
+    """What systems leave behind; nobody misses it."""
+    for name in (".DS_Store", "Thumbs.db", "desktop.ini", "._0.jpg"):
+        (folder / "images/ant" / name).write_bytes(b"\0\5\x16\7")
+        (folder / "maps/ant" / name).write_bytes(b"\0\5\x16\7")
+
+
+CASES["files of the system"] = _case(_system_files, named="Thumbs|desktop|_Store")
+
+
+def _link(target):
+    def change(folder):
+        os.symlink(target.format(folder=folder), folder / "images/ant/9.jpg")
+
+    return _case(change, material.all_there(11, 10), (LEFT_OUT, REFUSED, DONE), r"9\.jpg")
+
+
+CASES["a link to nowhere"] = _link("{folder}/moved/9.jpg")
+CASES["a link to itself"] = _link("{folder}/images/ant/9.jpg")
+CASES["a link to a folder"] = _link("{folder}/images/bee")
+
+
+def _folder_of_links(folder):
+    os.rename(folder / "images/bee", folder / "elsewhere")
+    os.symlink(folder / "elsewhere", folder / "images/bee")
+
+
+CASES["a class that is a link"] = _case(_folder_of_links, named="bee")
+
+
+def _class_link_broken(folder):
+    os.symlink(folder / "moved", folder / "images/cat")
+
+
+CASES["a class that is a broken link"] = _case(
+    _class_link_broken, lambda folder: "the class cat is gone", named="cat"
+)
+
+
+def _empty_class(folder):
+    (folder / "images/cat").mkdir()
+
+
+CASES["a class without images"] = _case(_empty_class, lambda f: "cat is gone", named="cat")
+
+
+def _named_as_folder(folder):
+    (folder / "images/ant/9.jpg").mkdir()
+
+
+CASES["a folder named as an image"] = _case(
+    _named_as_folder, lambda folder: "", (LEFT_OUT, REFUSED, DONE), r"9\.jpg"
+)
+
+
+def _hidden_colours(folder):
+    """Two equal-looking pictures of other colours under transparency, in two classes."""
+    rng = np.random.default_rng(1)
+    for name in ("images/ant/9.png", "images/bee/9.png"):
+        pixels = rng.integers(0, 255, (24, 32, 4), dtype=np.uint8)
+        pixels[..., 3] = 0
+        pixels[8:16, 8:24] = (200, 10, 10, 255)
+        Image.fromarray(pixels).save(folder / name)
+
+
+def _same_pixels(folder):
+    from fake_trees import read
+
+    rows = [row for part in read(folder / "out").values() for row in part]
+    found = {bytes(row["image/encoded"]) for row in rows if b"9.png" in row["image/id"]}
+    return "" if len(found) == 1 else "hidden colours were stored"
+
+
+CASES["hidden colours"] = _case(_hidden_colours, _same_pixels, named="same picture|9.png")
+
+
+def _mode(mode, suffix=".png"):
+    def change(folder):
+        (folder / "images/ant/0.jpg").unlink()
+        image = Image.fromarray(np.random.default_rng(3).integers(0, 255, (24, 32, 3), np.uint8))
+        image.convert(mode).save(folder / f"images/ant/0{suffix}")
+
+    return _case(change, named=r"0\.\w+")
+
+
+for mode in ("1", "L", "LA", "P", "RGBA", "I;16", "I"):
+    if mode not in ("I;16",):
+        CASES[f"an image of mode {mode}"] = _mode(mode)
+CASES["an image of mode CMYK"] = _mode("CMYK", ".jpg")
+
+
+def _map_beside(suffix):
+    """Maps beside the images instead of in a tree of their own."""
+
+    def make(folder, rng):
+        material.photographs(folder)
+        for path in sorted((folder / "maps").rglob("*.png")):
+            Image.open(path).save(folder / "images" / path.parent.name / (path.stem + suffix))
+        return material.build(folder, maps=False)
+
+    return Case(make, (DONE, LEFT_OUT, REFUSED), rf"{suffix}|0\.", material.all_there())
+
+
+for suffix in (".png", ".PNG", ".bmp", ".tif", ".webp"):
+    CASES[f"maps beside images as {suffix}"] = _map_beside(suffix)
+for proportions in ("0.9,0.05,0.05", "8,1,1", "98,1,1"):
+
+    def change(folder, proportions=proportions):
+        return [f"--split_proportions={proportions}"]
+
+    def both_evaluations(folder):
+        from gala_tf.data import dataset_info
+
+        splits = dataset_info.load_info(str(folder / "out")).splits
+        return "" if {"validation", "test"} <= {*splits} else f"only {sorted(splits)}"
+
+    CASES[f"ten images in {proportions}"] = _case(
+        change, both_evaluations, named="validation|split_proportions"
+    )
