@@ -74,12 +74,21 @@ def draw_pictures(folder: Path, each: int = 2, size=(320, 256)) -> Path:
 class World:
     """An application and its people."""
 
-    def __init__(self, folder: Path, rules: Rules | None = None, each: int = 2, **options):
+    def __init__(
+        self,
+        folder: Path,
+        rules: Rules | None = None,
+        each: int = 2,
+        database: str = "",
+        **options,
+    ):
         self.folder, self.clock, self.new_token = folder, Clock(), tokens()
         study = options.pop("study", StudySettings(sessions_per_hour=1000))
         self.settings = GameSettings(study=study, rules=rules or Rules(), **options)
-        shutil.copy(empty_database(), folder / "game.db")
-        self.database = open_database(str(folder / "game.db"))
+        if not database:
+            database = str(folder / "game.db")
+            shutil.copy(empty_database(), database)
+        self.database = open_database(database)
         self.pictures = draw_pictures(folder / "pictures", each)
         images.add(self.database, images.in_folder(str(self.pictures)), "test", 0, self.new_token)
         # More classes than ranks that count, so that a partner can be wrong.

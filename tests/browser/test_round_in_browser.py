@@ -22,7 +22,7 @@ def last_round(server) -> dict:
     return {**dict(row), "batches": [tuple(batch) for batch in batches]}
 
 
-def closed_round(server, state, stored=0, seconds=20.0) -> dict:
+def round_in_state(server, state, stored=0, seconds=20.0) -> dict:
     """The newest round of a state; waits for it in the database."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -46,7 +46,7 @@ def test_recognised(page, server):
     paint(page, MIDDLE)
     says(page, "Got it!")
     expect(page.locator("#worth")).to_contain_text("points")
-    row = closed_round(server, "recognised")
+    row = round_in_state(server, "recognised")
     assert row["input"] == "mouse" and row["points"] > 0
     assert not set(row["flags"].split(",")) & {"clock", "step", "too_many", "outside", "script"}
     next_picture(page)
@@ -57,7 +57,7 @@ def test_timed_out(page, server):
     paint(page, CORNER, seconds=1)
     says(page, "Time is up. I did not get it.")
     expect(page.locator("#guesses")).to_contain_text("I thought of")
-    closed_round(server, "timed_out")
+    round_in_state(server, "timed_out")
 
 
 def test_skipped_with_a_reason(page, server):
@@ -66,7 +66,7 @@ def test_skipped_with_a_reason(page, server):
     page.get_by_label("I would rather not look at it").check()
     page.get_by_role("button", name="Skip it").click()
     says(page, "Skipped.")
-    assert closed_round(server, "skipped")["skip_reason"] == "upsetting"
+    assert round_in_state(server, "skipped")["skip_reason"] == "upsetting"
 
 
 def test_hidden(page, server):
@@ -77,7 +77,7 @@ def test_hidden(page, server):
         "document.dispatchEvent(new Event('visibilitychange'))"
     )
     says(page, "This round ended when the page was hidden")
-    assert closed_round(server, "hidden")["bubbles"] > 0
+    assert round_in_state(server, "hidden")["bubbles"] > 0
 
 
 def test_a_reload_in_the_middle_of_a_round(page, server):
@@ -86,7 +86,7 @@ def test_a_reload_in_the_middle_of_a_round(page, server):
     before = page.evaluate("document.querySelector('#label').textContent")
     page.reload()
     ready(page)
-    row = closed_round(server, "hidden")
+    row = round_in_state(server, "hidden")
     assert row["stored"] > 0 and before
 
 
@@ -95,6 +95,7 @@ def test_offline_for_five_seconds(page, server, new_page):
     agree(page, server)
     page.mouse.move(*at(page, *CORNER[0]))
     page.mouse.down()
+    round_in_state(server, "playing")
     page.context.set_offline(True)
     for n in range(25):  # painting goes on; none of it is lost
         page.mouse.move(*at(page, 12 + 2 * n, 12 + n % 5))
@@ -103,7 +104,7 @@ def test_offline_for_five_seconds(page, server, new_page):
     time.sleep(2.5)
     page.context.set_offline(False)
     expect(page.get_by_text("Your connection is down")).to_be_hidden(timeout=20_000)
-    assert closed_round(server, "abandoned", stored=12)["bubbles"] == 0
+    assert round_in_state(server, "abandoned", stored=12)["bubbles"] == 0
 
 
 def test_two_tabs(page, server, new_page):
@@ -122,7 +123,7 @@ def test_touch(new_page, server):
     page.touchscreen.tap(*at(page, 20, 20))
     expect(page.locator("#main")).to_have_attribute("data-phase", "playing")
     says(page, "Time is up. I did not get it.")
-    assert closed_round(server, "timed_out")["input"] == "touch"
+    assert round_in_state(server, "timed_out")["input"] == "touch"
 
 
 def test_keyboard_only(page, server):
@@ -148,7 +149,7 @@ def test_brush_at_twice_the_size_of_pixels(new_page, server):
     agree(page, server)
     paint(page, MIDDLE)
     says(page, "Got it!")
-    row = closed_round(server, "recognised")
+    row = round_in_state(server, "recognised")
     assert ",outside," not in row["flags"]
 
 

@@ -18,9 +18,7 @@ from gala_tf.training import plan
 ROOT = Path(__file__).resolve().parents[2]
 GAMES = "clickme_game"  # what these begin with are flags of another command
 FLAGFILES = sorted(
-    path.name
-    for path in (ROOT / "experiments").glob("*.flags")
-    if not path.name.startswith(GAMES)
+    path.name for path in (ROOT / "experiments").glob("*.flags") if not path.name.startswith(GAMES)
 )
 SWEEPS = ["miniature.flags", "sweep_figure7.flags", "sweep_table3.flags", "sweep_table4.flags"]
 RUNS = [name for name in FLAGFILES if name not in ["base.flags", *SWEEPS]]

@@ -85,10 +85,8 @@ async def bubbles(
 ) -> m.BubblesStored:
     """Stores a batch, asks the partner if it is time, and waits for the answer a second at most."""
     stored = await in_thread(game.add_bubbles, cookie, round_id, asked, game.now())
-    if stored.snapshot is None:
-        return game.as_stored(stored)
-    await game.questions.ask(stored.snapshot, ANSWER_S)
-    return await in_thread(game.stored_now, round_id, stored)
+    answer = stored.snapshot and await game.questions.ask(stored.snapshot, ANSWER_S)
+    return game.as_stored(stored, answer)
 
 
 @router.post("/rounds/{round_id}/end")

@@ -20,6 +20,17 @@ FRAME_SIDE = 256
 SHORT_ROUND_MS = 150  # nobody looks, decides and paints in less
 MOST_BUBBLES = 1000  # far past any round's; a script that sends on and on stops here
 
+# Built once, as in rounds.py.
+_INSERT = bubble_batches.insert()
+_PATH = (
+    sa.select(bubble_batches.c.points)
+    .where(
+        bubble_batches.c.round_id == sa.bindparam("round_id"),
+        bubble_batches.c.phase.in_(sa.bindparam("phases", expanding=True)),
+    )
+    .order_by(bubble_batches.c.first)
+)
+
 
 class Gap(Exception):
     """Bubbles are missing before this batch."""
@@ -100,14 +111,15 @@ def store(
 ) -> None:
     """Appends points; the primary key (round, first) makes a second time impossible."""
     connection.execute(
-        bubble_batches.insert().values(
-            round_id=round_id,
-            first=first,
-            count=len(points),
-            points=as_json(points),
-            phase=phase,
-            received_at=now_ms,
-        )
+        _INSERT,
+        {
+            "round_id": round_id,
+            "first": first,
+            "count": len(points),
+            "points": as_json(points),
+            "phase": phase,
+            "received_at": now_ms,
+        },
     )
 
 
@@ -134,11 +146,7 @@ def path_of(
     connection: sa.Connection, round_id: str, phases: tuple[str, ...] = ("in_time",)
 ) -> list[Point]:
     """The round's points in order."""
-    rows = connection.execute(
-        sa.select(bubble_batches.c.points)
-        .where(bubble_batches.c.round_id == round_id, bubble_batches.c.phase.in_(phases))
-        .order_by(bubble_batches.c.first)
-    )
+    rows = connection.execute(_PATH, {"round_id": round_id, "phases": phases})
     return [tuple(point) for (text,) in rows for point in from_json(text)]
 
 

@@ -27,10 +27,24 @@ from data_prep.humans.game.settings import GameSettings
 from data_prep.humans.game.tables import images as images_table
 from data_prep.humans.game.tables import queries
 from data_prep.humans.game.tables import rounds as rounds_table
+from data_prep.humans.studies import participants
 from data_prep.humans.studies.sessions import Session
 
 LATE_MS = 24 * 3600 * 1000  # so long after its end a round takes bubbles that were on their way
 SKIP_REASONS = ("unclear", "wrong_label", "upsetting", "broken", "other")
+
+# Statements of every message, built once.
+_THIS = rounds_table.c.id == sa.bindparam("round_id")
+_PICTURE = images_table.select().where(images_table.c.id == sa.bindparam("image_id"))
+_PAINTED = (
+    rounds_table.update()
+    .where(_THIS)
+    .values(
+        {name: sa.bindparam(f"new_{name}") for name in ("bubbles", "last_ms", "heard_at", "flags")}
+    )
+)
+_EVALUATED = rounds_table.update().where(_THIS).values(evaluated=sa.bindparam("upto"))
+_ANSWERED = queries.insert()
 
 
 class Stored(NamedTuple):
@@ -65,6 +79,8 @@ def offer(
       RoundTaken: the open round is another tab's, and `take_over` is not set.
       AllPlayed: no picture is left for this person.
     """
+    # Two tabs that ask at once must not both find that no round is open.
+    participants.lock(connection, session.participant_id)
     row = rounds.open_of(connection, session.id)
     if row is not None:
         row = expire(connection, settings, row, now_ms)
@@ -129,7 +145,7 @@ def _new_round(connection, settings, session, picture, tab, partner_hash, new_to
 
 def picture_of(connection: sa.Connection, row: sa.Row) -> sa.Row:
     """The picture of a round."""
-    return connection.execute(images_table.select().where(images_table.c.id == row.image_id)).one()
+    return connection.execute(_PICTURE, {"image_id": row.image_id}).one()
 
 
 def _own(connection, session, round_id):
@@ -202,16 +218,13 @@ def add_bubbles(
     if placed.points:
         last_ms = placed.points[-1][2]
         bubbles.store(connection, row.id, row.bubbles, placed.points, "in_time", now_ms)
-    connection.execute(
-        rounds_table.update()
-        .where(rounds_table.c.id == row.id)
-        .values(
-            bubbles=count,
-            last_ms=last_ms,
-            heard_at=now_ms,
-            flags=rounds.flagged(row.flags, *placed.flags),
-        )
-    )
+    values = {
+        "new_bubbles": count,
+        "new_last_ms": last_ms,
+        "new_heard_at": now_ms,
+        "new_flags": rounds.flagged(row.flags, *placed.flags),
+    }
+    connection.execute(_PAINTED, {"round_id": row.id, **values})
     due = count // query_every > row.bubbles // query_every
     snapshot = snapshot_of(connection, row) if placed.points and due else None
     return Stored(count, row.evaluated, row.state, None, snapshot)
@@ -250,8 +263,10 @@ def record(
     snapshot: Snapshot,
     look: Look,
     now_ms: int,
-) -> None:
+) -> tuple[int, str, float | None]:
     """Stores an answer, and ends the round if the partner has recognised the picture.
+
+    Returns how many bubbles are evaluated, the round's state, and its points.
 
     Points come from the last bubble it saw: neither the line nor its thinking costs any.
     """
@@ -262,36 +277,43 @@ def record(
         for index, probability in zip(look.top5_class, look.top5_probability, strict=True)
         if index >= 0
     ]
-    known = sa.select(queries.c.upto).where(queries.c.round_id == row.id, queries.c.upto == upto)
-    if connection.execute(known).scalar() is None:
-        connection.execute(
-            queries.insert().values(
-                round_id=row.id,
-                upto=upto,
-                rank=look.rank,
-                best=bubbles.as_json(best),
-                took_ms=round(look.ms, 3),
-                answered_at=now_ms,
-            )
-        )
+    if not _is_answered(connection, row, upto):
+        values = {
+            "round_id": row.id,
+            "upto": upto,
+            "rank": look.rank,
+            "best": bubbles.as_json(best),
+        }
+        took = {"took_ms": round(look.ms, 3), "answered_at": now_ms}
+        connection.execute(_ANSWERED, {**values, **took})
     if upto > row.evaluated and row.state == "playing":
-        connection.execute(
-            rounds_table.update().where(rounds_table.c.id == row.id).values(evaluated=upto)
-        )
+        connection.execute(_EVALUATED, {"round_id": row.id, "upto": upto})
     in_time = row.started_at is not None and (
         now_ms <= row.started_at + rules.limit_ms + rules.grace_ms
     )
     if in_time and is_recognised(rules, look.rank, look.probability):
         worth = round(points(rules, snapshot.path[-1][2]), 3)
-        finish(connection, settings, row, "recognise", now_ms, points=worth, recognised_upto=upto)
+        row, _ = finish(
+            connection, settings, row, "recognise", now_ms, points=worth, recognised_upto=upto
+        )
+    return max(upto, row.evaluated), row.state, row.points
+
+
+def _is_answered(connection, row, upto):
+    """Whether the same question is stored; a number past the newest answered needs no look."""
+    if upto > row.evaluated and row.state == "playing":
+        return False
+    known = sa.select(queries.c.upto).where(queries.c.round_id == row.id, queries.c.upto == upto)
+    return connection.execute(known).scalar() is not None
 
 
 def without_partner(
     connection: sa.Connection, settings: GameSettings, round_id: str, now_ms: int
-) -> None:
+) -> tuple[int, str, float | None]:
     """The partner died: the round ends as hidden, flagged; what was painted stays."""
     row = rounds.get(connection, round_id, lock=True)
-    finish(connection, settings, row, "hide", now_ms, flags=("partner",))
+    row, _ = finish(connection, settings, row, "hide", now_ms, flags=("partner",))
+    return row.evaluated, row.state, row.points
 
 
 # --------------------------------------------------------------------------- ending

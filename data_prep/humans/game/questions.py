@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -34,19 +34,20 @@ class Questions:
         self,
         asker: Asker,
         pixels_of: Callable[[str], np.ndarray],
-        answered: Callable[[Snapshot, Look], None],
-        failed: Callable[[Snapshot], None],
+        answered: Callable[[Snapshot, Look], Any],
+        failed: Callable[[Snapshot], Any],
     ):
         self._asker, self._pixels_of = asker, pixels_of
         self._answered, self._failed = answered, failed
         self._tasks: set[asyncio.Task] = set()  # the loop itself holds tasks only weakly
 
-    async def ask(self, snapshot: Snapshot, wait_s: float) -> None:
-        """Asks, and waits for the answer to be stored, but not longer than `wait_s`."""
+    async def ask(self, snapshot: Snapshot, wait_s: float) -> Any:
+        """What `answered` returned; None if that takes longer than `wait_s`, or never comes."""
         task = asyncio.get_running_loop().create_task(self._question(snapshot))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        await asyncio.wait({task}, timeout=wait_s)
+        done, _ = await asyncio.wait({task}, timeout=wait_s)
+        return task.result() if done else None
 
     async def finish(self) -> None:
         """Waits for what is under way, when the server stops."""
@@ -65,13 +66,13 @@ class Questions:
             )
             look = await asyncio.wrap_future(future)
         except TooManyQuestions:
-            return  # the round's next question will do
+            return None  # the round's next question will do
         except PartnerFailed as error:
             logging.getLogger(__name__).error("the partner failed: %s", error)
-            await asyncio.to_thread(self._failed, snapshot)
-            return
-        if look is not None:  # else a newer question took its place
-            await asyncio.to_thread(self._answered, snapshot, look)
+            return await asyncio.to_thread(self._failed, snapshot)
+        if look is None:  # a newer question took its place
+            return None
+        return await asyncio.to_thread(self._answered, snapshot, look)
 
 
 def noise_seed(round_id: str) -> int:

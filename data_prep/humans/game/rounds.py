@@ -30,6 +30,9 @@ MOVES = {  # event: (states it may leave, state it leads to)
 CLOSED = tuple(state for state in STATES if state not in OPEN)
 # A picture that was given to a person counts as taken in these; else it returns to the pool.
 HOLDING = (*OPEN, "recognised", "timed_out")
+# Built once: a message has a handful of statements, and building one costs as much as running it.
+_GET = rounds.select().where(rounds.c.id == sa.bindparam("round_id"))
+_LOCK = _GET.with_for_update()
 
 
 def move(
@@ -72,8 +75,7 @@ def _give_back(connection, image_id):
 
 def get(connection: sa.Connection, round_id: str, lock: bool = False) -> sa.Row | None:
     """The round's row."""
-    query = rounds.select().where(rounds.c.id == round_id)
-    return connection.execute(query.with_for_update() if lock else query).one_or_none()
+    return connection.execute(_LOCK if lock else _GET, {"round_id": round_id}).one_or_none()
 
 
 def own(

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from sqlalchemy.exc import IntegrityError
+
 from data_prep.humans.game import bubbles, contests, play, rounds
 from data_prep.humans.game import messages as m
 from data_prep.humans.game.about_people import ROOM
@@ -88,11 +90,22 @@ class Service:
             asked.device_pixel_ratio,
             asked.touch,
         )
+        for tries_left in (2, 1, 0):
+            try:
+                return self._new_session(came_by, token, session_id, new_id, device, now_ms)
+            except IntegrityError:
+                # On PostgreSQL somebody may take the same name, or come by the same link, between
+                # our look and our row; the next look sees it.
+                if not tries_left:
+                    raise
+        raise AssertionError("the last try returns or raises")
+
+    def _new_session(self, came_by, token, session_id, new_id, device, now_ms):
         with self.database.write() as connection:
             person = came_by and participants.find_recruited(connection, came_by)
             if not person:
                 person = new_id[:32]
-                chance = random.Random(f"{self.settings.study.seed}:name:{person}")
+                chance = random.Random(f"{self.settings.study.seed}:name:{person}:{now_ms}")
                 participants.create(connection, person, came_by, chance, now_ms)
             sessions.create(connection, session_id[:32], person, token, device, now_ms)
             session = sessions.find(connection, token, now_ms)
@@ -189,21 +202,16 @@ class Service:
                 now_ms,
             )
 
-    def stored_now(self, round_id: str, before: play.Stored) -> m.BubblesStored:
-        """What the server has after the partner had its second."""
-        with self.database.read() as connection:
-            row = rounds.get(connection, round_id)
-        return self.as_stored(
-            before._replace(evaluated=row.evaluated, state=row.state, points=row.points)
-        )
-
-    def as_stored(self, stored: play.Stored) -> m.BubblesStored:
-        """As the page reads it."""
+    def as_stored(
+        self, stored: play.Stored, answer: tuple[int, str, float | None] | None
+    ) -> m.BubblesStored:
+        """As the page reads it; `answer` is newer, where there is one."""
+        evaluated, status, points = answer or (stored.evaluated, stored.state, stored.points)
         return m.BubblesStored(
             stored=stored.stored,
-            evaluated=stored.evaluated,
-            status=stored.state,
-            points=stored.points,
+            evaluated=evaluated,
+            status=status,
+            points=points,
             partner_is_slow=self.asker.is_slow(),
         )
 
@@ -241,13 +249,13 @@ class Service:
         own = contests.board(rows, session.participant_id)["own"]
         return m.RoundEnded(**found, rank=own and own["rank"])
 
-    def _answered(self, snapshot: Snapshot, look: Look) -> None:
+    def _answered(self, snapshot: Snapshot, look: Look) -> tuple[int, str, float | None]:
         with self.database.write() as connection:
-            play.record(connection, self.settings, snapshot, look, self.now())
+            return play.record(connection, self.settings, snapshot, look, self.now())
 
-    def _failed(self, snapshot: Snapshot) -> None:
+    def _failed(self, snapshot: Snapshot) -> tuple[int, str, float | None]:
         with self.database.write() as connection:
-            play.without_partner(connection, self.settings, snapshot.round_id, self.now())
+            return play.without_partner(connection, self.settings, snapshot.round_id, self.now())
 
     def sweep(self, now_ms: int) -> int:
         """Ends what is over; asks an absent partner whether it is back."""

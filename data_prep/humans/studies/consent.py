@@ -66,13 +66,14 @@ def answer(
 
 def has_accepted(connection: sa.Connection, participant_id: str, current: int) -> bool:
     """Whether a person's answer to the current text is yes."""
-    return bool(
-        connection.execute(
-            sa.select(consents.c.accepted).where(
-                consents.c.participant_id == participant_id, consents.c.version == current
-            )
-        ).scalar()
-    )
+    values = {"participant_id": participant_id, "version": current}
+    return bool(connection.execute(_ACCEPTED, values).scalar())
+
+
+_ACCEPTED = sa.select(consents.c.accepted).where(  # built once: asked with every message
+    consents.c.participant_id == sa.bindparam("participant_id"),
+    consents.c.version == sa.bindparam("version"),
+)
 
 
 def require(connection: sa.Connection, participant_id: str, current: int) -> None:

@@ -64,6 +64,12 @@ def get(connection: sa.Connection, participant_id: str) -> sa.Row | None:
     ).one_or_none()
 
 
+def lock(connection: sa.Connection, participant_id: str) -> None:
+    """One transaction at a time about a person, on PostgreSQL; SQLite has one writer anyway."""
+    row = sa.select(participants.c.id).where(participants.c.id == participant_id)
+    connection.execute(row.with_for_update())
+
+
 def named(connection: sa.Connection, name_or_id: str) -> sa.Row:
     """The participant of this id or display name; ValueError if there is none."""
     row = connection.execute(

@@ -143,6 +143,7 @@ def free_socket(settings: StudySettings) -> socket.socket:
             f"Cannot listen on {settings.host}:{settings.port}: {error.strerror}. Choose another "
             "--port; 0 takes a free one."
         ) from error
+    listener.listen(2048)  # from now on people wait, and are not refused
     return listener
 
 

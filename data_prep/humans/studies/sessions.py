@@ -66,18 +66,22 @@ def find(connection: sa.Connection, token: str | None, now_ms: int) -> Session:
     """
     if not token:
         raise NoSession()
-    row = connection.execute(
-        sa.select(sessions.c.id, participants.c.id, participants.c.display_name)
-        .join(participants, participants.c.id == sessions.c.participant_id)
-        .where(
-            sessions.c.token_hash == token_hash(token),
-            sessions.c.begun_at > now_ms - DAYS * 86_400_000,
-            participants.c.withdrawn_at.is_(None),
-        )
-    ).one_or_none()
+    values = {"token_hash": token_hash(token), "oldest": now_ms - DAYS * 86_400_000}
+    row = connection.execute(_FIND, values).one_or_none()
     if row is None:
         raise NoSession()
     return Session(*row)
+
+
+_FIND = (  # built once: asked with every message
+    sa.select(sessions.c.id, participants.c.id, participants.c.display_name)
+    .join(participants, participants.c.id == sessions.c.participant_id)
+    .where(
+        sessions.c.token_hash == sa.bindparam("token_hash"),
+        sessions.c.begun_at > sa.bindparam("oldest"),
+        participants.c.withdrawn_at.is_(None),
+    )
+)
 
 
 def browser_family(user_agent: str) -> str:

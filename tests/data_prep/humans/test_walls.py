@@ -1,4 +1,4 @@
-"""The walls around the rooms of people: who may see whom, and that nothing here needs TensorFlow."""
+"""The walls around the rooms of people: who may see whom; and nothing here needs TensorFlow."""
 
 import ast
 import subprocess

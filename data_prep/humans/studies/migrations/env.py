@@ -2,8 +2,18 @@
 
 from alembic import context
 
-connection = context.config.attributes["connection"]
-# SQLite cannot alter a constraint in place; batches make a new table and copy.
-context.configure(connection=connection, render_as_batch=True, transaction_per_migration=False)
-with context.begin_transaction():
-    context.run_migrations()
+
+def run() -> None:
+    """Runs what is missing."""
+    # SQLite cannot alter a constraint in place; batches make a new table and copy.
+    context.configure(
+        connection=context.config.attributes["connection"],
+        render_as_batch=True,
+        transaction_per_migration=False,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+if getattr(context, "config", None) is not None:  # else somebody merely imports this file
+    run()

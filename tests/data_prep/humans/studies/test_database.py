@@ -1,9 +1,5 @@
 """write() and read(), versions and migrations, and eight writers at once."""
 
-import os
-import shutil
-import subprocess
-import tempfile
 import threading
 
 import pytest
@@ -13,41 +9,7 @@ from alembic.migration import MigrationContext
 
 from data_prep.humans.game import tables as _game_tables  # noqa: F401 the whole schema
 from data_prep.humans.studies import tables
-from data_prep.humans.studies.database import Database, WrongVersionError, open_database, shown
-
-POSTGRES = "/usr/lib/postgresql/15/bin"
-
-
-@pytest.fixture(scope="module")
-def postgres():
-    """A PostgreSQL of our own, on a socket in a temporary folder; only as a plain user."""
-    if not os.path.exists(f"{POSTGRES}/initdb"):
-        pytest.skip("no PostgreSQL: apt-get install postgresql")
-    folder = tempfile.mkdtemp(prefix="pg")
-    data = f"{folder}/data"
-    as_user = []
-    if os.geteuid() == 0:  # the server refuses to run as root
-        if not shutil.which("setpriv"):
-            pytest.skip("no setpriv to leave root with")
-        shutil.chown(folder, "nobody", "nogroup")
-        as_user = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
-    subprocess.run(
-        [*as_user, f"{POSTGRES}/initdb", "-D", data, "-U", "game", "-A", "trust"],
-        check=True,
-        capture_output=True,
-        cwd=folder,
-    )
-    options = f"-k {folder} -c listen_addresses='' -c fsync=off"
-    control = [*as_user, f"{POSTGRES}/pg_ctl", "-D", data, "-w"]
-    subprocess.run(
-        [*control, "-o", options, "-l", f"{folder}/log", "start"],
-        check=True,
-        capture_output=True,
-        cwd=folder,
-    )
-    yield f"postgresql://game@/postgres?host={folder}"
-    subprocess.run([*control, "-m", "immediate", "stop"], capture_output=True, cwd=folder)
-    shutil.rmtree(folder, ignore_errors=True)
+from data_prep.humans.studies.database import WrongVersionError, open_database, shown
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
@@ -55,12 +17,7 @@ def database(request, tmp_path):
     if request.param == "sqlite":
         made = open_database(str(tmp_path / "study.db"))
     else:
-        address = request.getfixturevalue("postgres")
-        made = Database(address)
-        with made.engine.begin() as connection:
-            connection.exec_driver_sql("DROP SCHEMA public CASCADE")
-            connection.exec_driver_sql("CREATE SCHEMA public")
-        made.upgrade()
+        made = open_database(request.getfixturevalue("postgres"))
     yield made
     made.close()
 
