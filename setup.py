@@ -12,6 +12,17 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "gala_tf/__init__.py").read_text()).group(1)
 
+WEB = [
+    "alembic>=1.13",
+    "fastapi>=0.115",
+    "httptools>=0.6",  # uvicorn parses HTTP with it, in C
+    "onnxruntime>=1.19",
+    "pydantic>=2.8",
+    "sqlalchemy>=2.0.36",
+    "uvicorn>=0.30",
+    "uvloop>=0.19; platform_system != 'Windows'",
+]
+
 setup(
     name="gala_tf",
     version=VERSION,
@@ -63,16 +74,7 @@ setup(
             "scikit-image>=0.24",
         ],
         # Games and experiments with people (data_prep/humans): no TensorFlow needed.
-        "web": [
-            "alembic>=1.13",
-            "fastapi>=0.115",
-            "httptools>=0.6",  # uvicorn parses HTTP with it, at a third of the CPU time
-            "onnxruntime>=1.19",
-            "pydantic>=2.8",
-            "sqlalchemy>=2.0.36",
-            "uvicorn>=0.30",
-            "uvloop>=0.19; platform_system != 'Windows'",
-        ],
+        "web": WEB,
         "postgres": ["psycopg[binary]>=3.2"],
         "browser_tests": ["playwright>=1.48"],  # Debian's chromium beside it
         # Building data sets on many machines (--runner).
@@ -81,6 +83,7 @@ setup(
             "pytest>=8",
             "pytest-cov>=5",
             "pytest-xdist>=3.5",
+            *WEB,
             "httpx>=0.27",  # of FastAPI's test client
             "hypothesis>=6.100",
             "ruff>=0.6",
