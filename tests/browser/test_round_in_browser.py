@@ -93,12 +93,13 @@ def test_a_reload_in_the_middle_of_a_round(page, server):
 def test_offline_for_five_seconds(page, server, new_page):
     new_page.expected += ["ERR_INTERNET_DISCONNECTED", "Failed to fetch"]
     agree(page, server)
+    path = [at(page, 12 + 2 * n, 12 + n % 5) for n in range(25)]
     page.mouse.move(*at(page, *CORNER[0]))
     page.mouse.down()
     round_in_state(server, "playing")
     page.context.set_offline(True)
-    for n in range(25):  # painting goes on; none of it is lost
-        page.mouse.move(*at(page, 12 + 2 * n, 12 + n % 5))
+    for place in path:  # painting goes on; none of it is lost
+        page.mouse.move(*place)
         time.sleep(0.1)
     expect(page.get_by_text("Your connection is down")).to_be_visible()
     time.sleep(2.5)

@@ -13,6 +13,7 @@ contests.py      spans of time and their order of players
 painters.py      simulated painters; calibrate.py how hard a game is for them
 simulate.py      whole simulated players, through the real interface
 quality.py       how honest play looks; statistics.py ours beside the paper's; replay.py asks again
+admin.py         a live page for whoever runs it, on a port of its own
 exports/         everything out again, as the other commands read it
 pages/           the pages, as plain ES modules
 """

@@ -1,6 +1,7 @@
 """What the subcommands of `data_prep.clickme_game` do."""
 
 import datetime
+import os
 
 import sqlalchemy as sa
 from absl import flags
@@ -38,6 +39,10 @@ def _export(settings, flag_values):
     )
     database = open_database(settings.study.database)
     print(exports.write(database, settings, flag_values.format, flag_values.output, choice))
+    # So that whoever withdraws later can be told which files still hold what they painted.
+    with database.write() as connection:
+        path = os.path.abspath(flag_values.output)
+        people.log(connection, "export", path, flag_values.format, serving.now_ms())
 
 
 def _images_add(settings, flag_values):

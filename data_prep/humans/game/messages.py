@@ -77,6 +77,7 @@ class RoundGiven(BaseModel):
     image: str
     label: str
     limits: Limits
+    keep_raw: bool  # whether pointer events are wanted, too
 
 
 class StartSent(Message):

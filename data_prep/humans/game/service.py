@@ -160,7 +160,13 @@ class Service:
         rules = dataclasses.asdict(self.settings.rules)
         limits = m.Limits(**{name: rules[name] for name in m.Limits.model_fields})
         image = f"/api/rounds/{row.id}/image"
-        return m.RoundGiven(round=row.id, image=image, label=picture.label, limits=limits)
+        return m.RoundGiven(
+            round=row.id,
+            image=image,
+            label=picture.label,
+            limits=limits,
+            keep_raw=self.settings.keep_raw,
+        )
 
     def picture(self, cookie: str | None, round_id: str, now_ms: int) -> bytes:
         """The JPEG of one's own round."""

@@ -1,14 +1,16 @@
 """Starts a game: database, pictures, partner, and uvicorn in one process or several."""
 
+import dataclasses
 import multiprocessing
 import os
 import secrets
+import threading
 import time
 from collections.abc import Iterator
 
 from data_prep.humans.demo import DemoMissing
 from data_prep.humans.demo import pictures as demo_pictures
-from data_prep.humans.game import calibration_report, frames, images, masks, partners
+from data_prep.humans.game import admin, calibration_report, frames, images, masks, partners
 from data_prep.humans.game.app import make_app
 from data_prep.humans.game.settings import GameSettings
 from data_prep.humans.studies import serving
@@ -92,7 +94,25 @@ def serve(settings: GameSettings) -> None:
     for process in others:
         process.start()
     app = make_app(settings, database, partner, now_ms, new_token)
+    if settings.study.admin_port >= 0:
+        _serve_admin(app, settings)
     serving.serve(app, settings.study, listener)
+
+
+def _serve_admin(app, settings):
+    """The live page, on a thread and a loopback port of its own, whatever the game's address."""
+    study = dataclasses.replace(
+        settings.study,
+        host="127.0.0.1",
+        port=settings.study.admin_port,
+        public_url="",
+        trusted_proxies="",
+    )
+    page, token = admin.make_admin(app.state.service, app, new_token)
+    listener = serving.free_socket(study)
+    address = serving.address_of(study, listener)
+    print(f"admin {address}enter/{token} (works once)", flush=True)
+    threading.Thread(target=serving.serve, args=(page, study, listener), daemon=True).start()
 
 
 def _work(settings_json, listener):

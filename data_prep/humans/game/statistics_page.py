@@ -7,7 +7,8 @@ import math
 import os
 from pathlib import Path
 
-from data_prep.humans.game.statistics import Statistics, lines
+from data_prep.humans.game.beside_paper import lines
+from data_prep.humans.game.statistics import Statistics
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }

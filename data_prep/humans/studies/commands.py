@@ -74,7 +74,10 @@ def _withdraw(options, rooms, now_ms):
             options.withdrawn_maps == "delete",
             now_ms,
         )
-    print(f"{person.display_name}: withdrawn. Exports made before hold their rounds: delete those.")
+        made = withdrawal.exports_before(connection, now_ms)
+    print(f"{person.display_name}: withdrawn.")
+    for path in made:
+        print(f"  this export was made before: {path}")
 
 
 def _backup(options, rooms, now_ms):

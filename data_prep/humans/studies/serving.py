@@ -162,6 +162,8 @@ def uvicorn_config(app: Callable, settings: StudySettings) -> uvicorn.Config:
     """One worker's server, wrapped in what `security.py` demands."""
     return uvicorn.Config(
         Security(app, settings.public_url),
+        # uvicorn's own set-up of logging closes everybody's handlers, and with them absl's stream.
+        log_config=None,
         log_level="warning",
         access_log=False,  # it would hold addresses of people
         server_header=False,

@@ -17,6 +17,9 @@ class StudySettings:
     database: str = command.flag("clickme.db", "SQLite file, or postgresql://user@host/name")
     host: str = command.flag("127.0.0.1", "address to listen on")
     port: int = command.flag(8000, "port to listen on; 0 takes a free one")
+    admin_port: int = command.flag(
+        0, "loopback port of the live page for whoever runs the study; 0: a free one, -1: none"
+    )
     workers: int = command.flag(1, "server processes; the state is in the database alone")
     public_url: str = command.flag(
         "", "address people open, https://..., if a proxy stands in front"

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from data_prep.humans.studies import participants as people
 from data_prep.humans.studies.tables import (
+    admin_log,
     consents,
     contacts,
     participants,
@@ -69,3 +70,13 @@ def withdraw(
         .values(display_name=f"withdrawn {participant_id[:12]}", withdrawn_at=now_ms)
     )
     people.log(connection, "withdraw", participant_id, "", now_ms)
+
+
+def exports_before(connection: sa.Connection, now_ms: int) -> list[str]:
+    """Files that may still hold what a person made who withdraws now."""
+    query = (
+        sa.select(admin_log.c.subject)
+        .where(admin_log.c.action == "export", admin_log.c.acted_at <= now_ms)
+        .order_by(admin_log.c.id)
+    )
+    return list(connection.execute(query).scalars())

@@ -1,4 +1,4 @@
-import { inFrame } from "./rules.js";
+import { inFrame, rounded } from "./rules.js";
 
 /**
  * @typedef {import("./state.js").State} State
@@ -12,7 +12,7 @@ import { inFrame } from "./rules.js";
  * @property {() => void} skip
  */
 
-const MOST_RAW = 2000; // as many as the server takes
+const MOST_RAW = 1200; // 64 kB, what the server takes at once
 
 /** Listens to pointer and keys; writes the cursor into the state and asks for the rest.
  * @param {HTMLCanvasElement} canvas @param {State} state @param {Wishes} wishes */
@@ -67,8 +67,9 @@ function moveTo(state, at, event) {
 
 /** @param {State} state @param {PointerEvent} event @param {Place} at */
 function keep(state, event, at) {
-  if (state.phase !== "playing" || state.raw.length >= MOST_RAW) return;
-  state.raw.push([event.type.slice(0, 12), at[0], at[1], event.timeStamp - state.clickedAt]);
+  if (!state.keepRaw || state.phase !== "playing" || state.raw.length >= MOST_RAW) return;
+  const [x, y] = rounded(at);
+  state.raw.push([event.type.slice(0, 12), x, y, Math.round(event.timeStamp - state.clickedAt)]);
 }
 
 /** From CSS pixels, of whatever size the canvas is shown, to the 256 frame.

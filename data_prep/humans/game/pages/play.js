@@ -1,4 +1,5 @@
 import { element } from "../../studies/pages/element.js";
+import { askLeaderboard } from "./api.js";
 import { beginPage, tabName } from "./frame.js";
 import { listen } from "./input.js";
 import { SCREEN } from "./loop.js";
@@ -41,3 +42,5 @@ addEventListener("pagehide", () => hidden(game));
 // What a page before this one left, a reloaded one say, goes first: then it is not late.
 await Promise.race([outbox.send(), new Promise((resolve) => setTimeout(resolve, 1500))]);
 await nextRound(game);
+const { own } = await askLeaderboard(true);
+if (own && game.state.phase === "ready") element("total", HTMLElement).textContent = String(Math.round(own.points));

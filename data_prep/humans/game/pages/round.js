@@ -27,7 +27,8 @@ const PATIENCE_MS = 4000; // past the limit, the partner's last look included
 async function fetchRound(game, takeOver) {
   const given = await askRound(game.tab, takeOver);
   const image = await askPicture(given.image);
-  return { ...newState(), round: given.round, label: given.label, limits: given.limits, image };
+  const { round, label, limits } = given;
+  return { ...newState(), round, label, limits, image, keepRaw: given.keep_raw };
 }
 
 /** Shows the next round, at once if it has been fetched already.

@@ -58,7 +58,7 @@ function batches(state) {
 /** @param {State} state @param {string} reason @param {string | null} skipReason */
 function endBody(state, reason, skipReason) {
   const scripted = state.bubbles.length > 10 && state.moves === 0;
-  return { reason, skip_reason: skipReason, scripted, raw: null };
+  return { reason, skip_reason: skipReason, scripted, raw: state.keepRaw ? state.raw : null };
 }
 
 /** @param {State} state @param {string} kind @param {unknown} body @returns {Entry} */

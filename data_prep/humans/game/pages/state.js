@@ -23,6 +23,7 @@ import { follow, rounded, ticksAt } from "./rules.js";
  * @property {number} shownAt frame stamp at which the picture was first drawn
  * @property {number} clickedAt stamp of the first click
  * @property {number} moves pointer events since the first click; a script makes none
+ * @property {boolean} keepRaw whether the study wants pointer events, too
  * @property {[string, number, number, number][]} raw pointer events: kind, x, y, t
  */
 
@@ -56,6 +57,7 @@ export function newState() {
     shownAt: 0,
     clickedAt: 0,
     moves: 0,
+    keepRaw: false,
     raw: [],
   };
 }

@@ -15,6 +15,7 @@
  * @property {string} image
  * @property {string} label
  * @property {Limits} limits
+ * @property {boolean} keep_raw
  */
 
 /** @typedef {object} Limits

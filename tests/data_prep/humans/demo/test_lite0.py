@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 
-from data_prep.humans.demo import lite0
-from data_prep.humans.demo.onnx_network import BadNetwork, OnnxNetwork
 from data_prep.readers.imagenet import imagenet_classes
+
+for package in ("onnxruntime", "platformdirs"):
+    pytest.importorskip(package, reason="the extras [web,demo] are not installed")
+from data_prep.humans.demo import lite0  # noqa: E402
+from data_prep.humans.demo.onnx_network import BadNetwork, OnnxNetwork  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ def send(world, person, round_id, path, each=10):
 
 def test_a_round_is_offered_without_name_class_or_order(world, alice):
     given = alice.ask().json()
-    assert set(given) == {"round", "image", "label", "limits"}
+    assert set(given) == {"round", "image", "label", "limits", "keep_raw"}
     assert given["limits"]["limit_ms"] == 7000
     picture = alice.http.get(given["image"])
     assert picture.headers["content-type"] == "image/jpeg"

@@ -85,6 +85,7 @@ def test_a_service_that_is_not_there_is_refused_at_the_start(served):
 def onnx_file(tmp_path):
     """Logits are the mean colours, channels first."""
     onnx = pytest.importorskip("onnx", reason="the extra [demo] is not installed")
+    pytest.importorskip("onnxruntime", reason="the extra [web] is not installed")
     helper = onnx.helper
     pixels = helper.make_tensor_value_info("pixels", 1, ["batch", 3, 32, 32])
     logits = helper.make_tensor_value_info("logits", 1, ["batch", 3])

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from data_prep.humans.game import statistics as game_statistics
-from data_prep.humans.game import statistics_page
+from data_prep.humans.game import beside_paper, statistics_page
 from data_prep.humans.game.played import Played
 from data_prep.humans.game.statistics import bootstrap, learning, measure, ratio_bootstrap
 from gala_tf.paper import published
@@ -179,7 +178,7 @@ def test_all_three_forms_hold_the_same(tmp_path):
     paths = statistics_page.write(found, PAGE, tmp_path)
     assert [path.name for path in paths] == [f"statistics.{e}" for e in ("md", "html", "json")]
     markdown, html = paths[0].read_text(), paths[1].read_text()
-    for line in game_statistics.lines(found):
+    for line in beside_paper.lines(found):
         assert f"| {line.quantity} | {line.paper} | {line.ours} |" in markdown
     assert "472,946" in markdown and "472,946" in html
     content = json.loads(paths[2].read_text())
