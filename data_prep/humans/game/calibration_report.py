@@ -79,8 +79,8 @@ def markdown(found: Calibration, best: Cell) -> str:
     lines += [
         "",
         f"Recommended (bold): the largest gap near the paper's {PAPERS_SHARE:.0%}, "
-        f"{away:.2f} from it. Among settings that lie within each other's errors the largest gap is "
-        "partly luck: more --repeats, or another --seed, tell. Simulated painters stand in for "
+        f"{away:.2f} from it. Among settings that lie within each other's errors the largest gap "
+        "is partly luck: more --repeats, or another --seed, tell. Simulated painters stand in for "
         "people until there are real rounds.",
         "",
     ]
