@@ -16,4 +16,13 @@ quality.py       how honest play looks; statistics.py ours beside the paper's; r
 admin.py         a live page for whoever runs it, on a port of its own
 exports/         everything out again, as the other commands read it
 pages/           the pages, as plain ES modules
+settings.py      what a game is, as a value; serving.py starts it; messages.py what is said to it
+errors.py        what can go wrong, each with its remedy; invariants.py what must always hold
+about_people.py  what the game knows of a person, for `GET /api/me` and for withdrawal
+masks.py         what matters in a picture, for catch rounds
+played.py        rounds as plain rows, for whatever counts them
+beside_paper.py  a study's numbers beside the paper's; statistics_page.py their page
+plan.py          what a simulated study plants; players.py who plays it
+measuring.py     the subcommands that measure a study; commands.py the others
+calibration_report.py  a calibration as a table, a flagfile, a JSON file
 """

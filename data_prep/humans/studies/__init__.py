@@ -10,5 +10,6 @@ errors.py          what can go wrong, each with its remedy and its HTTP status
 security.py        headers, same-origin writes, limit of size; rate_limits.py of rate
 serving.py         the shape of an application, its pages, and uvicorn
 backup.py          copies that are verified; invariants.py what must always hold
+commands.py        what the subcommands of `data_prep.studies` do
 pages/             what all pages share: style, the outbox, finding elements
 """

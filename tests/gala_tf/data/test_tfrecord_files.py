@@ -123,7 +123,7 @@ def test_a_file_changed_after_listing_is_found(tmp_path):
 def test_files_are_sorted_by_name(tmp_path):
     for name in ("b-00001", "b-00000", "a"):
         (tmp_path / name).write_bytes(b"")
-    names = [path.rsplit("/")[-1] for path in tfrecord_files.list_files(str(tmp_path / "b-*"))]
+    names = [path.rsplit("/")[-1] for path in files.matching(str(tmp_path / "b-*"))]
     assert names == ["b-00000", "b-00001"]
 
 

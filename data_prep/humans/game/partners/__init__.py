@@ -11,6 +11,7 @@ Pictures and partner meet by WordNet id or class name (`Classes`), never by posi
 a module with `load(argument, rules, **options) -> Partner`, and one line in KINDS.
 
 `asking.Asker` puts one thread and a bounded line in front of a partner; handlers ask through it.
+`looking.py` is what partners that are networks share: the picture through the bubbles, cropped.
 """
 
 import dataclasses

@@ -134,13 +134,14 @@ def test_a_missing_file_is_named(tmp_path):
 
 @pytest.mark.slow
 def test_what_gala_tf_exports_plays(tmp_path):
-    from gala_tf import export, models
+    from gala_tf import models
+    from gala_tf.explain import exporting
 
     network = models.build_model(
         stage_blocks=(1, 1, 1, 1), stage_widths=(8, 8, 8, 8), image_size=64, num_classes=3
     )
     names = ["n01440764", "flower", "house"]
-    export.export_network(network, names, str(tmp_path / "exported"))
+    exporting.export_network(network, names, str(tmp_path / "exported"))
     partner = partners.load(f"savedmodel:{tmp_path / 'exported'}", BLACK)
     pixels, masks, targets = blue_question()
     answer = partner.answer(pixels, masks, targets)
