@@ -30,10 +30,9 @@ from collections.abc import Iterator
 from data_prep.maps import count_maps
 from data_prep.readers import listing
 from data_prep.readers.archives import tar_index
-from data_prep.readers.imagenet import imagenet_boxes, imagenet_classes
+from data_prep.readers.imagenet import imagenet_boxes, imagenet_classes, imagenet_files
 from data_prep.readers.imagenet import imagenet_ground_truth as ground_truth
 from data_prep.readers.imagenet.imagenet_files import (
-    MAX_IMAGE_BYTES,
     Ignored,
     find_layouts,
     places,
@@ -191,8 +190,9 @@ def _read(root: str, boxes_path: str, item: Item) -> Example:
     path = os.path.join(root, path)
     if offset is None:
         offset, size = 0, file_size(path)
-        if size > MAX_IMAGE_BYTES:
-            raise BadImageError(f"{path!r} has more than {MAX_IMAGE_BYTES} bytes. Remove the file.")
+        most = imagenet_files.MAX_IMAGE_BYTES
+        if size > most:
+            raise BadImageError(f"{path!r} has more than {most} bytes. Remove the file.")
     data = tar_index.read_entry(path, offset, size, item.image_id)
     example = Example(image_id=item.image_id, image=data, label=label, split=item.split)
 

@@ -14,7 +14,12 @@ from faults.formats import imagenet as fake
 from PIL import Image
 
 from data_prep import sources
-from data_prep.readers.imagenet import imagenet_boxes, imagenet_classes, imagenet_ground_truth
+from data_prep.readers.imagenet import (
+    imagenet_boxes,
+    imagenet_classes,
+    imagenet_files,
+    imagenet_ground_truth,
+)
 from data_prep.sources import imagenet
 from gala_tf.data.images import BadImageError
 
@@ -249,7 +254,7 @@ def test_hostile_tars(tmp_path):
 
 
 def test_images_that_are_too_large_to_be_images(tmp_path, monkeypatch):
-    monkeypatch.setattr(imagenet, "MAX_IMAGE_BYTES", 100)
+    monkeypatch.setattr(imagenet_files, "MAX_IMAGE_BYTES", 100)
     fake.write_train_folders(tmp_path / "a", TRAIN)
     with pytest.raises(BadImageError, match="n01440764_10026.JPEG' has more than 100 bytes"):
         examples(tmp_path / "a")
