@@ -141,3 +141,7 @@ def test_what_must_be_the_same_everywhere(data_dir):
 
 def test_hosts_of_one_process():
     assert strategy.hosts(tf.distribute.OneDeviceStrategy("/cpu:0")) == 1
+
+
+def test_an_empty_description_is_one_machine():
+    assert cluster.from_environment({"TF_CONFIG": "{}"}) is None

@@ -238,3 +238,11 @@ def test_every_flag_of_the_network_reaches_it():
     assert "attention_units" in of_network and "image_size" not in of_network
     assert set(of_network) | {"image_size", "num_classes"} <= models.parameters()
     assert models.parameters() & set(names) == {*of_network, "image_size"}
+
+
+@pytest.mark.parametrize("share", [0, 0.5])
+def test_a_run_flags_that_is_empty_or_cut_off_is_said(run, share):
+    path = os.path.join(run[0].model_dir, "run.flags")
+    os.truncate(path, int(share * os.path.getsize(path)))
+    with pytest.raises(ValueError, match=f"{path} is (empty|cut off).*start the run's training"):
+        run_directory.open_run(run[0].model_dir)
