@@ -199,5 +199,5 @@ def test_dealing_is_assigning(proportions):
         for key in keys:
             dealer.add(name, key, key)
     assert dict(dealer.dealt()) == assign_splits(classes, proportions, 3)
-    with pytest.raises(ValueError, match="Split proportions"):
+    with pytest.raises(ValueError, match="--split_proportions must be"):
         Dealer((1, 2), 0)

@@ -528,7 +528,7 @@ def test_splits_equal_assign_splits(tree):
     assert "in proportion 2, 1, 1" in source.split_rule
     again = load(tree, reversed(rows), split_proportions=(2, 1, 1), seed=3)
     assert [item[:2] for item in again.items] == [item[:2] for item in items]
-    with pytest.raises(ValueError, match="Split proportions"):
+    with pytest.raises(ValueError, match="--split_proportions must be"):
         load(tree, rows, split_proportions=(1, 1))
 
 
