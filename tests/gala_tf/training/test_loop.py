@@ -286,10 +286,11 @@ def test_batch_that_does_not_divide_is_refused(data_dir):
 
 
 def test_damaged_data_is_refused(tmp_path):
-    info = small_data.build(tmp_path)
-    shard = tmp_path / info.splits["validation"].shards[1].file
+    data = tmp_path / "data"
+    info = small_data.build(data)
+    shard = data / info.splits["validation"].shards[1].file
     shard.write_bytes(shard.read_bytes()[:-3])
-    refused(f"{shard.name}.*expected .* bytes", small_data.small_config(tmp_path, tmp_path / "run"))
+    refused(f"{shard.name}.*expected .* bytes", small_data.small_config(data, tmp_path / "run"))
 
 
 def test_maps_wanted_but_none_there_is_refused(data_dir, tmp_path, monkeypatch):
