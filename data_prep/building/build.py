@@ -29,7 +29,8 @@ def build(flag_values: flags.FlagValues, command: str) -> dataset_info.DatasetIn
     checks.check(flag_values)
     directory = os.path.join(flag_values.output_dir, staging.NAME)
     staging.check_output(flag_values.output_dir, flag_values.overwrite)
-    for flag in ("input_dir", "maps_dir"):
+    # This source takes every folder there for a class, its own output's, too.
+    for flag in ("input_dir", "maps_dir") if flag_values.source == "folder" else ():
         read = flag_values[flag].value
         places.check_outside(flag_values.output_dir, "output_dir", read, flag)
     match_report.check_output(flag_values.match_report)

@@ -32,9 +32,6 @@ def prepare_data(run_config: config.Config, hosts: int = 1) -> dataset_info.Data
     ):
         _build(run_config, hosts)
     info = dataset_info.load_info(data_dir)
-    for flag in ("train_split", "validation_split", "test_split"):
-        if getattr(run_config, flag):
-            info.require_split(getattr(run_config, flag), flag)
     splits = {run_config.train_split, run_config.validation_split, run_config.test_split}
     # What a run has found bad, and reads from copies, need not be as it was built.
     known = {file for one in left_out.load(run_config.model_dir) for file in one.copies}

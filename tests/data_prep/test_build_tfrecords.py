@@ -364,9 +364,10 @@ def test_sources_gone_wrong_are_named(tree, tmp_path, monkeypatch, change, messa
 
 
 def test_an_empty_map_is_a_map_without_extent(tmp_path):
-    write_image(tmp_path / "ant" / "a.jpg", 0)
-    write_map(tmp_path / "ant" / "a.png", np.zeros((24, 32), np.uint8))
-    info = build(tmp_path / "out", source="folder", input_dir=tmp_path, split_proportions="1,0,0")
+    root = tmp_path / "in"
+    write_image(root / "ant" / "a.jpg", 0)
+    write_map(root / "ant" / "a.png", np.zeros((24, 32), np.uint8))
+    info = build(tmp_path / "out", source="folder", input_dir=root, split_proportions="1,0,0")
     (row,) = read(tmp_path / "out")["train"]
     assert info.splits["train"].with_clickmap == 0
     assert row["clickmap/counts"] != b"" and not row["clickmap/box"].any()

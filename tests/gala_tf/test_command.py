@@ -72,6 +72,8 @@ SHOWN = {
     "data_prep.build_tfrecords": ["--source", "--num_shards=8", "--coco_maps=masks|boxes"],
     "data_prep.verify": ["--blur_sample=16", "--sheets=true"],
     "data_prep.reliability": ["--bootstrap=2000", "--match=id|stem"],
+    "data_prep.clickme_game": ["--port=8000", "--limit_ms=7000"],
+    "data_prep.studies": ["--who", "--withdrawn_maps=delete|anonymise"],
 }
 
 

@@ -56,9 +56,10 @@ def test_maps_lie_beside_or_in_a_parallel_tree(tmp_path):
 
 
 def test_maps_of_turned_images_are_in_the_displayed_frame(tmp_path):
-    write_image(tmp_path / "ant" / "a.jpg", 0, 24, 32, orientation=6)  # displayed 32 high
-    write_map(tmp_path / "ant" / "a.npy", counts(0, 32, 24))
-    build(tmp_path / "out", source="folder", input_dir=tmp_path, split_proportions="1,0,0")
+    root = tmp_path / "in"
+    write_image(root / "ant" / "a.jpg", 0, 24, 32, orientation=6)  # displayed 32 high
+    write_map(root / "ant" / "a.npy", counts(0, 32, 24))
+    build(tmp_path / "out", source="folder", input_dir=root, split_proportions="1,0,0")
     (row,) = read(tmp_path / "out")["train"]
     assert (row["image/height"], row["image/width"]) == (32, 24)
     np.testing.assert_array_equal(

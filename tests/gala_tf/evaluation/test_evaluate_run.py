@@ -564,7 +564,7 @@ def test_evaluate_run_refuses_what_is_not_there(untrained):
         evaluate_run.evaluate_run(str(untrained), "test", "newest")
     with pytest.raises(ValueError, match="no run.flags there"):
         evaluate_run.evaluate_run(str(untrained / "best"), "test", "best")
-    with pytest.raises(ValueError, match="No data set at '/moved'"):
+    with pytest.raises(ValueError, match="--data_dir=/moved of .* is not there"):
         evaluate_run.evaluate_run(str(untrained), "test", "best", ("--data_dir=/moved",))
 
 

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import types
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -217,11 +218,17 @@ def test_existing_output_is_refused_and_stays(tmp_path):
     for name in ("model.keras", "saved_model"):
         old = tmp_path / name
         old.write_text("precious")
-        with pytest.raises(ValueError, match=f"{name} exists there already.*--overwrite"):
-            exporting.export_network(network, NAMES, str(tmp_path))
-        assert old.read_text() == "precious"
+        for overwrite in (False, True):  # not ours
+            with pytest.raises(ValueError, match=f"{name} there is no export of a network"):
+                exporting.export_network(network, NAMES, str(tmp_path), overwrite)
+            assert old.read_text() == "precious"
         old.unlink()
     assert tree(tmp_path) == []
+    exporting.export_network(network, NAMES, str(tmp_path))
+    kept = (tmp_path / "model.keras").read_bytes()
+    with pytest.raises(ValueError, match="model.keras exists there already.*--overwrite"):
+        exporting.export_network(network, NAMES, str(tmp_path))
+    assert (tmp_path / "model.keras").read_bytes() == kept
 
 
 def test_overwriting_replaces_both_and_leaves_other_files(tmp_path):
@@ -238,14 +245,14 @@ def test_overwriting_replaces_both_and_leaves_other_files(tmp_path):
 def test_killed_export_leaves_no_output_and_the_next_one_cleans_up(tmp_path, monkeypatch):
     def killed(module, path, **_):
         os.makedirs(path)
-        (tmp_path / "unfinished-saved_model" / "half").write_text("")
+        (Path(path) / "half").write_text("")
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(tf.saved_model, "save", killed)
         with pytest.raises(KeyboardInterrupt):
             exporting.export_network(build("none"), NAMES, str(tmp_path))
-    assert tree(tmp_path) == ["model.keras", "unfinished-saved_model"]
+    assert tree(tmp_path) == [".gala_tf-unfinished-saved_model", "model.keras"]
     exporting.export_network(build("none"), NAMES, str(tmp_path), overwrite=True)
     assert tree(tmp_path) == ["model.keras", "saved_model"]
     assert not (tmp_path / "saved_model" / "half").exists()

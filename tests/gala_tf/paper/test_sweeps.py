@@ -329,7 +329,7 @@ def command(*arguments, **options):
 def test_help_names_every_flag():
     result = command("--help")
     for name in ("runs", "rows", "lambdas", "seeds", "devices", "workers", "commands"):
-        assert f"--{name}:" in result.stdout
+        assert f"  --{name}" in result.stdout
 
 
 @pytest.mark.parametrize(

@@ -368,7 +368,7 @@ def test_command_draws_what_is_asked_for_and_says_where(run_dir, tmp_path, monke
     output = str(tmp_path / "x.png")
     monkeypatch.setattr(flags, "FLAGS", values(run_dir, output))
     visualize.main()
-    assert capsys.readouterr().out == f"wrote {output}\n"
+    assert capsys.readouterr().out.splitlines()[-1] == f"wrote {output}"
     # One layer, and all the images that have a map.
     assert Image.open(output).size == (2 * 14 + 3 * 192 + 2 * 6, 44 + 9 * 226 + 26 + 14)
 

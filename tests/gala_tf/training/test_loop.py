@@ -215,7 +215,7 @@ def refused(message, run_config):
     [
         (dict(data_dir=""), "--data_dir is not set"),
         (dict(data_dir="/nowhere"), "No data set at '/nowhere'"),
-        (dict(train_split="training"), r"no split 'training' \(--train_split\); it has"),
+        (dict(train_split="training"), "--train_split=training: .* no split 'training'; it has"),
         (dict(model_dir=""), "--model_dir is not set"),
         (
             dict(global_batch_size=41),
@@ -287,6 +287,7 @@ def test_batch_that_does_not_divide_is_refused(data_dir):
 
 def test_damaged_data_is_refused(tmp_path):
     data = tmp_path / "data"
+    data.mkdir()
     info = small_data.build(data)
     shard = data / info.splits["validation"].shards[1].file
     shard.write_bytes(shard.read_bytes()[:-3])
@@ -455,7 +456,7 @@ def test_command_line_errors_are_one_line(tmp_path):
         return result.returncode, result.stderr
 
     code, text = run("--learning_rte=3")
-    assert code != 0 and "Unknown command line flag 'learning_rte'" in text
-    code, text = run(f"--data_dir={tmp_path}", f"--model_dir={tmp_path}/run")
+    assert code != 0 and text.startswith("error: there is no flag --learning_rte")
+    code, text = run(f"--data_dir={tmp_path}/data", f"--model_dir={tmp_path}/run")
     assert code == 1 and text.strip().splitlines()[-1].startswith("error: No data set at")
     assert "Traceback" not in text

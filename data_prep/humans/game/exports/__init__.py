@@ -5,6 +5,7 @@
     maps                     counts of bubbles a picture, PNG and NPZ
     participants_csv, queries_csv, consents_csv
 
+clicks.py, ndjson.py, maps.py and people_tables.py write them; choosing.py says which rounds go in.
 An export is streamed, written beside its place and renamed; the same database and choice give the
 same bytes. It says what it left out and why.
 """

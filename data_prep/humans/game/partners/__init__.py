@@ -11,7 +11,11 @@ Pictures and partner meet by WordNet id or class name (`Classes`), never by posi
 a module with `load(argument, rules, **options) -> Partner`, and one line in KINDS.
 
 `asking.Asker` puts one thread and a bounded line in front of a partner; handlers ask through it.
-`looking.py` is what partners that are networks share: the picture through the bubbles, cropped.
+Beside it:
+
+classes.py     how classes of pictures and partners meet
+looking.py     what partners that are networks share: the picture through the bubbles, cropped
+demo.py, onnx_file.py, saved_model.py, serving.py, reference.py  the kinds
 """
 
 import dataclasses

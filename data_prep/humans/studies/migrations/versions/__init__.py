@@ -1,0 +1,1 @@
+"""The steps from an empty database to today's; `0001_first.py` is the first."""
