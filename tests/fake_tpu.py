@@ -4,7 +4,7 @@ The strategy is told of TPU cores that are logical CPU devices. `strategy.run` i
 through TPU replication, which catches what cannot be expressed there: variables made at the wrong
 place, strings, dynamic shapes in collectives, Python side effects. It cannot be executed.
 
-    python tests/fake_tpu.py --cores=4 --data_dir=DATA --model_dir=RUN ...   (flags of training)
+    PYTHONPATH=.:tests python -m fake_tpu --cores=4 --data_dir=DATA ...   # flags of training
 """
 
 import collections

@@ -12,7 +12,9 @@ import tensorflow as tf
 
 from gala_tf.runs import checkpoints, logs
 
-TESTS = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
+# As a script, fake_tpu would find tests/gala_tf before gala_tf; the root comes first here.
+PATHS = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
 
 
 def run_on(devices, data_dir, model_dir, **changes):
@@ -120,7 +122,8 @@ def test_steps_trace_for_a_tpu(data_dir, tmp_path, precision, attention):
         map_loss_weight=1.0 if attention == "gala" else 0.0,
     )
     result = subprocess.run(
-        [sys.executable, str(TESTS / "fake_tpu.py"), *small_data.flag_arguments(run_config)],
+        [sys.executable, "-m", "fake_tpu", *small_data.flag_arguments(run_config)],
+        env={**os.environ, "PYTHONPATH": PATHS},
         capture_output=True,
         text=True,
     )
