@@ -93,7 +93,9 @@ def connect(cluster: Cluster, seconds: float = CONNECT_SECONDS):
     with _limited(cluster, seconds):
         try:
             strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
-            _first_meeting(strategy)
+            # The first sum over all tasks ends when all are there, with as many devices each.
+            sums = tf.function(lambda: strategy.run(_sum_of_ones))()
+            tf.nest.map_structure(lambda x: x.numpy(), strategy.experimental_local_results(sums))
         except (tf.errors.OpError, RuntimeError) as error:
             raise ValueError(
                 f"{VARIABLE}: the workers could not be joined as "
@@ -103,18 +105,9 @@ def connect(cluster: Cluster, seconds: float = CONNECT_SECONDS):
     return strategy
 
 
-def _first_meeting(strategy):
-    """The first sum over all tasks: returns when all are there, with as many devices each."""
-
-    @tf.function
-    def meet():
-        return strategy.run(
-            lambda: tf.distribute.get_replica_context().all_reduce(
-                tf.distribute.ReduceOp.SUM, tf.ones([])
-            )
-        )
-
-    tf.nest.map_structure(lambda x: x.numpy(), strategy.experimental_local_results(meet()))
+def _sum_of_ones():
+    context = tf.distribute.get_replica_context()
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, tf.ones([]))
 
 
 @contextlib.contextmanager

@@ -26,12 +26,8 @@ REDUCTIONS = {
 def input_gradient(network, images, labels=None):
     """Gradient of the score of one class with respect to the image (Simonyan et al. 2014).
 
-    Args:
-        network: see above; called with `training=False`.
-        images: [B, H, W, C] float.
-        labels: [B] classes; None: each image's predicted class.
-
-    Returns [B, H, W, C] float32, signed.
+    Of images [B, H, W, C] and classes [B], by default each image's predicted one: [B, H, W, C]
+    float32, signed. The network is called with `training=False`.
     """
     images = tf.cast(images, tf.float32)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -41,13 +37,7 @@ def input_gradient(network, images, labels=None):
 
 
 def saliency(gradients, reduction="max"):
-    """|gradient| over channels: [B, H, W, C] -> [B, H, W] >= 0.
-
-    Args:
-        reduction: a key of REDUCTIONS, by default as Xplique's Saliency.
-
-    ValueError: an unknown reduction.
-    """
+    """|gradient| over channels: [B, H, W, C] -> [B, H, W] >= 0; `reduction` is of REDUCTIONS."""
     if reduction not in REDUCTIONS:
         raise ValueError(f"reduction must be one of {', '.join(REDUCTIONS)}; got {reduction!r}.")
     return REDUCTIONS[reduction](tf.abs(gradients), axis=-1)
@@ -112,9 +102,7 @@ def check_smoothgrad(samples=50, noise=0.15, at_once=1, seed=0):
 def sample_noise(images, image_index, seed, copies, noise):
     """SmoothGrad's noise, [B, n, H, W, C]: normal, `noise` times each image's range of values.
 
-    Args:
-        copies: [n] ints, the numbers of the copies.
-        noise: as for `smoothgrad`.
+    `copies` are [n] ints, the numbers of the copies.
     """
     fold_in = tf.random.experimental.stateless_fold_in
     count, shape = tf.size(copies), images.shape[1:]
@@ -124,13 +112,9 @@ def sample_noise(images, image_index, seed, copies, noise):
         return tf.random.stateless_normal(shape, fold_in(image_seed, pair[1]))
 
     # Each image's copies one after the other: B * n pairs of image and copy.
-    pairs = tf.stack(
-        [
-            tf.repeat(tf.cast(image_index, tf.int64), count),
-            tf.tile(tf.cast(copies, tf.int64), [tf.size(image_index)]),
-        ],
-        axis=1,
-    )
+    of_images = tf.repeat(tf.cast(image_index, tf.int64), count)
+    of_copies = tf.tile(tf.cast(copies, tf.int64), [tf.size(image_index)])
+    pairs = tf.stack([of_images, of_copies], axis=1)
     normal = tf.map_fn(draw, pairs, fn_output_signature=tf.TensorSpec(shape, tf.float32))
     normal = tf.reshape(normal, tf.concat([[-1, count], shape], 0))
     extent = tf.reduce_max(images, axis=(1, 2, 3)) - tf.reduce_min(images, axis=(1, 2, 3))
@@ -140,11 +124,8 @@ def sample_noise(images, image_index, seed, copies, noise):
 def gradcam(layered, images, labels=None):
     """Grad-CAM (Selvaraju et al. 2017): ReLU of a layer's channels weighted by mean gradients.
 
-    Args:
-        layered: from `layer_network`; that work takes the last convolution, the default there.
-        images, labels: as for `input_gradient`.
-
-    Returns [B, h, w] float32 >= 0, at the layer's size.
+    `layered` is from `layer_network`; that work takes the last convolution, the default there.
+    Images and labels are as for `input_gradient`: [B, h, w] float32 >= 0, at the layer's size.
     """
     images = tf.cast(images, tf.float32)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -156,16 +137,11 @@ def gradcam(layered, images, labels=None):
     return tf.nn.relu(tf.reduce_sum(weights * tf.cast(volume, tf.float32), axis=-1))
 
 
-def attention_maps(outputs):
-    """Reduced attention maps of one of our networks, {layer: [B, h, w]}, by column norms.
+def attention_volumes(outputs):
+    """The attention of one of our networks, {layer: [B, h, w, C]}.
 
-    ValueError: what the network returned has no attention with an extent in space.
+    ValueError: what the network returned has none with an extent in space.
     """
-    volumes = _attention_volumes(outputs)
-    return {name: losses.column_norm(volume)[..., 0] for name, volume in volumes.items()}
-
-
-def _attention_volumes(outputs):
     volumes = outputs.get("attention", {}) if isinstance(outputs, dict) else {}
     volumes = {name: volume for name, volume in volumes.items() if network_parts.has_map(volume)}
     if not volumes:
@@ -213,9 +189,7 @@ def make_explainer(network, maps, *, reduction="max", target="true", **smoothgra
     saliency(tf.zeros([1, 1, 1, 1]), reduction)
     check_smoothgrad(**smoothgrad_arguments)
     if kind == "attention":
-        _attention_volumes(
-            network_parts.returned_by(network) if getattr(network, "inputs", None) else {}
-        )
+        attention_volumes(getattr(network, "output", None))
     layered = None
     if kind in ("activity", "gradcam"):
         layered, layer = network_parts.layer_network(network, layer)
@@ -228,18 +202,19 @@ def make_explainer(network, maps, *, reduction="max", target="true", **smoothgra
             return gradcam(layered, images, labels)
         if kind == "gradient":
             return saliency(input_gradient(network, images, labels), reduction)
-        gradients = smoothgrad(
-            network, images, labels, image_index=image_index, **smoothgrad_arguments
-        )
-        return saliency(gradients, reduction)
+        named = {"image_index": image_index, **smoothgrad_arguments}
+        return saliency(smoothgrad(network, images, labels, **named), reduction)
 
     @tf.function(reduce_retracing=True)
     def explain(images, labels, image_index):
         outputs = network(images, training=False)
         labels = labels if target == "true" else None
         if kind == "attention":
-            return network_parts.class_scores(outputs), attention_maps(outputs)
-        return network_parts.class_scores(outputs), {name: one_map(images, labels, image_index)}
+            volumes = attention_volumes(outputs).items()
+            maps = {layer: losses.column_norm(volume)[..., 0] for layer, volume in volumes}
+        else:
+            maps = {name: one_map(images, labels, image_index)}
+        return network_parts.class_scores(outputs), maps
 
     return explain
 

@@ -13,8 +13,7 @@ from gala_tf import losses
 from gala_tf.data import files, places
 from gala_tf.explain import network_parts
 
-KERAS_FILE = "model.keras"
-SAVED_MODEL = "saved_model"
+KERAS_FILE, SAVED_MODEL = "model.keras", "saved_model"
 PATTERN_SIGNS = "*?[]\\"
 
 
@@ -23,10 +22,7 @@ def export_network(
 ) -> list[str]:
     """Writes `network` in both forms; each appears under its name only when it is whole.
 
-    Args:
-        class_names: K names, in the order of the logits.
-        output_dir: where; made if need be, other files in it are left alone.
-
+    `class_names` are K, in the order of the logits; other files in `output_dir` are left alone.
     Returns the paths written. ValueError: an output exists already, or the network has another
     number of classes.
     """
@@ -63,29 +59,30 @@ def check_output(output_dir: str, overwrite: bool) -> None:
             f"--output_dir={output_dir}: TensorFlow loads no SavedModel from a path with any of "
             f"{' '.join(PATTERN_SIGNS)} in it. Give another name."
         )
-    for name, part in _PART_OF.items():
-        path = os.path.join(output_dir, name)
-        if tf.io.gfile.exists(path) and not part(path):
+    there = [
+        name
+        for name in (KERAS_FILE, SAVED_MODEL)
+        if tf.io.gfile.exists(os.path.join(output_dir, name))
+    ]
+    for name in there:
+        if not _is_export(os.path.join(output_dir, name)):
             raise ValueError(
                 f"--output_dir={output_dir}: {name} there is no export of a network. Use another "
                 "directory, or move it away."
             )
-    for name in (KERAS_FILE, SAVED_MODEL):
-        path = os.path.join(output_dir, name)
-        if not overwrite and tf.io.gfile.exists(path):
-            raise ValueError(
-                f"--output_dir={output_dir}: {name} exists there already. Use another directory, "
-                "or --overwrite to replace it."
-            )
+    if there and not overwrite:
+        raise ValueError(
+            f"--output_dir={output_dir}: {there[0]} exists there already. Use another directory, "
+            "or --overwrite to replace it."
+        )
 
 
-_PART_OF = {
-    KERAS_FILE: lambda path: not tf.io.gfile.isdir(path) and _is_zip(path),
-    SAVED_MODEL: lambda path: tf.io.gfile.exists(os.path.join(path, "saved_model.pb")),
-}
-
-
-def _is_zip(path):
+def _is_export(path):
+    """Whether a Keras file, which is a zip, or a SavedModel."""
+    if path.endswith(SAVED_MODEL):
+        return tf.io.gfile.exists(os.path.join(path, "saved_model.pb"))
+    if tf.io.gfile.isdir(path):
+        return False
     with files.open_binary(path) as file:
         return file.read(2) == b"PK"
 

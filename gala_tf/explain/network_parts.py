@@ -63,12 +63,6 @@ def _without_softmax(step, given):
     return logits
 
 
-def returned_by(network):
-    """What a functional or sequential network returns, as symbolic tensors."""
-    # A Sequential has no `output` until it is called.
-    return network.outputs[0] if isinstance(network, keras.Sequential) else network.output
-
-
 def _inputs(network):
     # A list of one would make Keras warn at every call with a bare tensor.
     return network.inputs[0] if len(network.inputs) == 1 else network.inputs
@@ -84,7 +78,7 @@ def _output_of(layer):
 
 
 def layer_network(network, layer):
-    """A network that returns (that layer's output [B, h, w, C], what `network` returns).
+    """A network that returns (that layer's output [B, h, w, C], what `network` returns); its name.
 
     Args:
         network: a functional or sequential Keras network.
@@ -140,10 +134,8 @@ def has_map(volume) -> bool:
 def scored_volumes(outputs: Outputs) -> dict[str, Tensor]:
     """The volumes whose columns are compared with human maps, {layer: [B, H, W, C]}.
 
-    Args:
-        outputs: what a network of `gala_tf.models` returned: attention where it has an extent in
-            space (GALA); else the activity of the same units, gated by SE or, in a plain ResNet, as
-            it is.
+    Of what a network of `gala_tf.models` returned: attention where it has an extent in space
+    (GALA); else the activity of the same units, gated by SE or, in a plain ResNet, as it is.
     """
     spatial = {name: volume for name, volume in outputs["attention"].items() if volume.shape[1] > 1}
     return spatial or outputs["activity"]

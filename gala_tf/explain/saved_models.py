@@ -32,14 +32,11 @@ def load_model(path: str):
 
 
 def scale_input(images, scaling: str):
-    """Pixels 0..255 RGB [B, H, W, 3] in a network's own value range, float32.
+    """Pixels 0..255 RGB [B, H, W, 3], uint8 or float, in a network's own value range, float32.
 
-    Args:
-        images: uint8 or float.
-        scaling: a key of INPUT_SCALING. `caffe`: BGR, minus ImageNet's mean; `torch`: 0..1, minus
-            ImageNet's mean, by its deviation; these two and -1..1 are keras.applications' own.
-
-    ValueError: an unknown scaling.
+    `scaling` is a key of INPUT_SCALING. `caffe`: BGR, minus ImageNet's mean; `torch`: 0..1, minus
+    ImageNet's mean, by its deviation; these two and -1..1 are keras.applications' own. ValueError:
+    an unknown scaling.
     """
     if scaling not in INPUT_SCALING:
         raise ValueError(
@@ -78,9 +75,7 @@ def input_size(network, image_size: int) -> int:
 def check_classes(network, size: int, info, data_dir: str) -> None:
     """ValueError unless the network tells as many classes apart as the data set has.
 
-    Args:
-        network: called for one black image, H = W = `size`.
-        info: the data set at `data_dir`.
+    It is called for one black image, H = W = `size`.
     """
     outputs = network(tf.zeros([1, size, size, 3]), training=False)
     classes = network_parts.class_scores(outputs).shape[1]

@@ -55,9 +55,6 @@ class Stopped(Exception):
         self.signal_number = signal_number
 
 
-# ------------------------------------------------------------------ devices
-
-
 def make_slots(devices: Sequence[str], workers: int = 0) -> list[Slot]:
     """The slots that jobs share: one a device, or `workers`, which then take turns on the devices.
 
@@ -95,9 +92,6 @@ def _slot(device):
             )
         prefix = ("taskset", "-c", f"{first}-{last}" if last > first else str(first))
     return Slot(device, prefix, (("CUDA_VISIBLE_DEVICES", "-1"),))
-
-
-# ------------------------------------------------------------------ the queue
 
 
 def run_all(

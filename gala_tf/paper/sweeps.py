@@ -30,8 +30,18 @@ class PlannedRun:
     name: str
     config: config.Config
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether its directory says so."""
+        return tf.io.gfile.exists(os.path.join(self.config.model_dir, directory.FLAGS_FILE))
 
-# ------------------------------------------------------------------ what to run
+    @property
+    def log(self) -> str:
+        """Where its output goes: into its directory, or, for one that is not local, beside here."""
+        place = self.config.model_dir
+        if not files.is_local(place):
+            place = os.path.join("sweep_logs", self.name)
+        return os.path.join(place, "train.log")
 
 
 def expand(
@@ -50,6 +60,24 @@ def expand(
     ValueError: an unknown row, something twice, nothing to run, or rows with maps on a base
     without; names the flag.
     """
+    _check_asked(base, row_keys, lambdas, seeds, root)
+    found = []
+    for seed in seeds:
+        asked = [(key, ROWS[key].overrides(base.map_loss_weight)) for key in row_keys]
+        asked += [(f"lambda-{value:g}", ROWS[FIGURE_7_ROW].overrides(value)) for value in lambdas]
+        runs: list[PlannedRun] = []
+        for name, changes in asked:
+            name = f"{name}/seed-{seed}"
+            place = f"{root.rstrip('/')}/{name}"
+            made = dataclasses.replace(base, **changes, seed=seed, model_dir=place)
+            # A lambda that is a row's, 0 or the base's own, is trained once, as the row.
+            if all(config.changed_flags(made, other.config) for other in runs):
+                runs.append(PlannedRun(name, made))
+        found += runs
+    return found
+
+
+def _check_asked(base, row_keys, lambdas, seeds, root):
     if not root:
         raise ValueError("--runs is not set: name the directory for the runs.")
     if not base.test_split:
@@ -71,23 +99,6 @@ def expand(
             f"--rows: {', '.join(with_maps)} need maps, but the base has --map_loss_weight=0. Set "
             "the lambda that they shall have (paper: 6)."
         )
-    found = []
-    for seed in seeds:
-        tables = [(key, ROWS[key].overrides(base.map_loss_weight)) for key in row_keys]
-        runs = [_run(base, root, name, seed, changes) for name, changes in tables]
-        for value in lambdas:
-            changes = {**ROWS[FIGURE_7_ROW].flags, "map_loss_weight": value}
-            run = _run(base, root, f"lambda-{value:g}", seed, changes)
-            if all(config.changed_flags(run.config, other.config) for other in runs):
-                runs.append(run)
-        found += runs
-    return found
-
-
-def _run(base, root, name, seed, changes):
-    name = f"{name}/seed-{seed}"
-    model_dir = f"{root.rstrip('/')}/{name}"
-    return PlannedRun(name, dataclasses.replace(base, **changes, seed=seed, model_dir=model_dir))
 
 
 def arguments(run_config: config.Config) -> list[str]:
@@ -101,18 +112,13 @@ def arguments(run_config: config.Config) -> list[str]:
     ]
 
 
-# ------------------------------------------------------------------ what is there already
-
-
 def results(run: PlannedRun) -> dict | None:
-    """What a finished run's test evaluation found; None for a run that has not come to its end.
-
-    Results alone do not do: `gala_tf.evaluate` writes the same file of a run that still trains.
-    """
-    model_dir, split = run.config.model_dir, run.config.test_split
-    path = os.path.join(model_dir, f"results-{split}.json")
-    if not (tf.io.gfile.exists(path) and _has_begun(run)):
+    """What a finished run's test evaluation found; None for a run that has not come to its end."""
+    model_dir = run.config.model_dir
+    path = os.path.join(model_dir, f"results-{run.config.test_split}.json")
+    if not (tf.io.gfile.exists(path) and run.has_begun):
         return None
+    # Results alone do not do: `gala_tf.evaluate` writes the same file of a run that still trains.
     steps = [line["step"] for line in logs.read_metrics(model_dir) if line["kind"] == "train"]
     if steps:  # a copy of a run without its log counts by its results
         begun = directory.open_run(model_dir)
@@ -122,8 +128,33 @@ def results(run: PlannedRun) -> dict | None:
         return json.loads(file.read())
 
 
-def _has_begun(run):
-    return tf.io.gfile.exists(os.path.join(run.config.model_dir, directory.FLAGS_FILE))
+def sweep(runs: Sequence[PlannedRun], slots: Sequence[job_queue.Slot], commands: str = "") -> None:
+    """Runs what is not finished, or writes it as commands to the file `commands` (`-`: stdout).
+
+    ValueError: a directory holds something else, or no data set; before anything runs. As
+    `run_here`, of the runs themselves.
+    """
+    for run in runs:
+        places.check_run(run.config.model_dir, run.config.data_dir, "runs")
+    if commands not in ("", "-"):
+        places.check_file(commands, "commands", ("python -m gala_tf.train",))
+    check_flags(runs)
+    unfinished = [run for run in runs if results(run) is None]
+    resumed = sum(run.has_begun for run in unfinished)
+    say(
+        f"{len(runs)} runs: {len(runs) - len(unfinished)} finished, {resumed} to resume, "
+        f"{len(unfinished) - resumed} to begin"
+    )
+    if commands:
+        write_commands(unfinished, commands)
+    elif unfinished:
+        # Here, or each run would build the data set. What is checked depends on the run only
+        # through whether it has maps.
+        for run in {run.config.map_loss_weight > 0: run for run in unfinished}.values():
+            info = checks.prepare_data(run.config)
+        for run in runs:
+            directory.check(run.config, info)
+        run_here(unfinished, slots)
 
 
 def check_flags(runs: Sequence[PlannedRun]) -> None:
@@ -133,12 +164,13 @@ def check_flags(runs: Sequence[PlannedRun]) -> None:
     what was asked.
     """
     lines = []
-    for run in filter(_has_begun, runs):
-        began_with = directory.open_run(run.config.model_dir).config
-        lines += [
-            f"{run.config.model_dir}: --{name} was {old!r}, is {new!r}"
-            for name, (old, new) in config.changed_flags(began_with, run.config).items()
-        ]
+    for run in runs:
+        if run.has_begun:
+            began_with = directory.open_run(run.config.model_dir).config
+            lines += [
+                f"{run.config.model_dir}: --{name} was {old!r}, is {new!r}"
+                for name, (old, new) in config.changed_flags(began_with, run.config).items()
+            ]
     if lines:
         raise ValueError(
             "--runs has runs with other flags; use another --runs, or the old flags:\n  "
@@ -146,53 +178,24 @@ def check_flags(runs: Sequence[PlannedRun]) -> None:
         )
 
 
-def prepare_data(unfinished: Sequence[PlannedRun], begun: Sequence[PlannedRun]) -> None:
-    """Builds the data set, if it may be, before runs start that would each build it; checks it.
-
-    ValueError: no data set, or another than the one that a run of the sweep began with.
-    """
-    # What is checked depends on the run only through whether it has maps.
-    kinds = {run.config.map_loss_weight > 0: run for run in unfinished}
-    for run in kinds.values():
-        info = checks.prepare_data(run.config)
-    for run in begun:
-        directory.check(run.config, info)
-
-
-# ------------------------------------------------------------------ running
-
-
 def write_commands(unfinished: Sequence[PlannedRun], path: str) -> None:
-    """Writes a shell command a line, for a scheduler, to a file or to stdout (`-`).
-
-    They do not build the data set, which several that start at once would do in each other's way.
-    """
-    lines = [
-        shlex.join(
-            ["python", *TRAIN, *arguments(dataclasses.replace(r.config, build_data_with=""))]
-        )
-        for r in unfinished
-    ]
-    text = "".join(line + "\n" for line in lines)
+    """Writes a shell command a line, for a scheduler, to a file or to stdout (`-`)."""
+    lines = []
+    for run in unfinished:
+        # Several that start at once would build the data set in each other's way.
+        alone = dataclasses.replace(run.config, build_data_with="")
+        lines.append(shlex.join(["python", *TRAIN, *arguments(alone)]) + "\n")
     if path == "-":
-        print(text, end="")
+        print("".join(lines), end="")
     else:
-        files.write(path, text)
-    for run in unfinished[:1]:
-        if run.config.build_data_with:
-            say(
-                "before these, once: python -m data_prep.build_tfrecords "
-                f"--source={run.config.build_data_with} --output_dir={run.config.data_dir}"
-            )
+        files.write(path, "".join(lines))
+    if unfinished and unfinished[0].config.build_data_with:
+        say(
+            "before these, once: python -m data_prep.build_tfrecords "
+            f"--source={unfinished[0].config.build_data_with} "
+            f"--output_dir={unfinished[0].config.data_dir}"
+        )
     say(f"{len(lines)} commands in {'stdout' if path == '-' else path}")
-
-
-def log_path(run: PlannedRun) -> str:
-    """Where a run's output goes: into its directory, or, for one that is not local, beside here."""
-    remote = "://" in run.config.model_dir
-    return os.path.join(
-        "sweep_logs" if remote else run.config.model_dir, *remote * (run.name,), "train.log"
-    )
 
 
 def run_here(unfinished: Sequence[PlannedRun], slots: Sequence[job_queue.Slot]) -> None:
@@ -214,37 +217,16 @@ def run_here(unfinished: Sequence[PlannedRun], slots: Sequence[job_queue.Slot]) 
         return True, f"{found['split']} top-1 error {100 * (1 - found['top1']):.1f} %"
 
     jobs = [
-        job_queue.Job(run.name, (sys.executable, *TRAIN, *arguments(run.config)), log_path(run))
+        job_queue.Job(run.name, (sys.executable, *TRAIN, *arguments(run.config)), run.log)
         for run in unfinished
     ]
     failed = job_queue.run_all(jobs, slots, outcome, say)
     if failed:
-        logs = "\n  ".join(f"{name}: {log_path(by_name[name])}" for name in failed)
+        logs_ = "\n  ".join(f"{name}: {by_name[name].log}" for name in failed)
         raise job_queue.FailedRunsError(
             f"{len(failed)} of {len(jobs)} runs failed; the same command tries them again. Their "
-            f"logs:\n  {logs}"
+            f"logs:\n  {logs_}"
         )
-
-
-def sweep(runs: Sequence[PlannedRun], slots: Sequence[job_queue.Slot], commands: str = "") -> None:
-    """Runs what is not finished, or writes it as commands to the file `commands` (`-`: stdout)."""
-    for run in runs:
-        places.check_run(run.config.model_dir, run.config.data_dir, "runs")
-    if commands not in ("", "-"):
-        places.check_file(commands, "commands", ("python -m gala_tf.train",))
-    check_flags(runs)
-    unfinished = [run for run in runs if results(run) is None]
-    begun = [run for run in unfinished if _has_begun(run)]
-    say(
-        f"{len(runs)} runs: {len(runs) - len(unfinished)} finished, {len(begun)} to resume, "
-        f"{len(unfinished) - len(begun)} to begin"
-    )
-    if commands:
-        write_commands(unfinished, commands)
-    elif unfinished:
-        finished = [run for run in runs if run not in unfinished]
-        prepare_data(unfinished, [*finished, *begun])
-        run_here(unfinished, slots)
 
 
 def say(line: str) -> None:

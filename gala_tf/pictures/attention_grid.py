@@ -22,9 +22,6 @@ PANEL = 192  # P: 14 x 14 maps and 64 px images both show well, five columns fit
 GAP, MARGIN, CAPTION_HEIGHT, TITLE_HEIGHT, LEGEND_HEIGHT = 6, 14, 28, 44, 26
 
 
-# --------------------------------------------------------------------------- the picture
-
-
 def attention_grid(
     images: np.ndarray,
     human_maps: np.ndarray,
@@ -78,7 +75,10 @@ def attention_grid(
             text = drawing.shorten(captions[row], fonts[0], width - 2 * MARGIN)
             ink = drawing.RED if wrong is not None and wrong[row] else drawing.INK
             draw.text((MARGIN, top + PANEL + 4), text, ink, fonts[0])
-    _draw_legend(canvas, fonts[1])
+    # The colour scale at the lower right, and what it means.
+    colors, middle = drawing.heat_colors(np.linspace(0, 1, 120)), height - MARGIN - 5
+    words = "each map on its own scale: least", "most"
+    drawing.draw_scale(canvas, width - MARGIN, middle, fonts[1], colors, *words)
     return np.asarray(canvas)
 
 
@@ -105,29 +105,14 @@ def human_panel(image, clickmap, side):
     return drawing.overlay(image, clickmap, side, "" if clickmap.any() else "no human map")
 
 
-def _draw_legend(canvas, font):
-    """The colour scale at the lower right, and what it means."""
-    colors = drawing.heat_colors(np.linspace(0, 1, 120))
-    right, middle = canvas.width - MARGIN, canvas.height - MARGIN - 5
-    drawing.draw_scale(
-        canvas, right, middle, font, colors, "each map on its own scale: least", "most"
-    )
-
-
 def write_png(path: str, image: np.ndarray) -> None:
     """Writes `image`, uint8 [H, W, 3], to `path` (local or gs://), with the directories needed."""
-    files.write(path, _signed(tf.io.encode_png(image).numpy()))
-
-
-def _signed(png):
-    """The same picture with a text chunk by which it is known as ours (`places.check_file`)."""
+    png = tf.io.encode_png(image).numpy()
+    # With a text chunk by which it is known as ours (`places.check_file`).
     text = b"tEXt" + places.PNG_SIGNATURE.encode()
     chunk = struct.pack(">I", len(text) - 4) + text + struct.pack(">I", zlib.crc32(text))
     head = 8 + 25  # the signature of PNG and IHDR, which must come first
-    return png[:head] + chunk + png[head:]
-
-
-# --------------------------------------------------------------------------- from a network
+    files.write(path, png[:head] + chunk + png[head:])
 
 
 def predictions_grid(
@@ -136,10 +121,9 @@ def predictions_grid(
     """The picture of some images of a split, with their true classes and the network's answers.
 
     Args:
-        predictions: an `evaluator.Predictions`.
+        predictions: an `evaluator.Predictions`, of the whole split.
         places: of those images in the split, an index array or a slice.
-        layers: names of the layers shown; default: first, third and last.
-        titles, human_title: as for `attention_grid`.
+        layers: as `choose_layers` takes them.
 
     Returns [H, W, 3] uint8. ValueError: a layer that has no map.
     """
@@ -147,17 +131,16 @@ def predictions_grid(
     has_clickmap = predictions.has_clickmap[places][:, None, None]  # [N, 1, 1]
     human = np.where(has_clickmap, predictions.clickmap[places], 0.0)
     true, said = predictions.label[places], predictions.prediction[places]
-    captions = [answer(class_names[a], class_names[b]) for a, b in zip(true, said, strict=True)]
+    # Wrong answers have a cross, which a grey print shows too.
+    captions = [
+        f"{'' if a == b else '✗ '}true: {class_names[a]} / said: {class_names[b]}"
+        for a, b in zip(true, said, strict=True)
+    ]
     maps = {name: predictions.maps[name][places] for name in layers}
     return attention_grid(
         np.asarray(images), human, maps, captions, titles, wrong=true != said,
         human_title=human_title,
     )  # fmt: skip
-
-
-def answer(true: str, said: str) -> str:
-    """A caption; a wrong answer begins with a cross, which a grey print shows too."""
-    return f"{'' if true == said else '✗ '}true: {true} / said: {said}"
 
 
 def human_title(info) -> str:
@@ -185,11 +168,9 @@ def paper_titles(layers: Sequence[str], run_config) -> dict[str, str]:
 
 
 def spread(has_clickmap: np.ndarray, count: int) -> np.ndarray:
-    """Places of `count` images spread evenly over a split; of those with a map if any has one.
+    """Places of at most `count` images spread evenly over a split, of those with a map if any has.
 
-    Args:
-        has_clickmap: [N] bool, in the split's order.
-        count: at most so many.
+    `has_clickmap` is [N] bool, in the split's order.
     """
     with_map = np.flatnonzero(has_clickmap)
     among = with_map if len(with_map) else np.arange(len(has_clickmap))

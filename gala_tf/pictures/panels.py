@@ -30,9 +30,6 @@ DIFFERENCE_PALENESS = 0.7  # single pixels need a calmer image under them
 FAINTEST = 0.12  # opacity of a revealed image where its map is lowest
 
 
-# --------------------------------------------------------------------------- text
-
-
 def fonts():
     """The text's and the small text's font: DejaVu Sans, which matplotlib brings along."""
     path = os.path.join(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
@@ -57,73 +54,75 @@ def draw_title(draw, fonts, center, bottom, width, title, ink=INK):
     draw.text((center, bottom), shorten(first, fonts[0], width), ink, fonts[0], "ms")
 
 
-# --------------------------------------------------------------------------- panels
-
-
 def enlarge(pixels, side):
     """uint8 [h, w] or [h, w, 3], or float32 [h, w], as a Pillow image of P x P, P = `side`."""
     return Image.fromarray(pixels).resize((side, side), Image.Resampling.BICUBIC)
 
 
 def overlay(image, attention, side, message=""):
-    """A map [h, w] as colours over the grey image; or the grey image and why it has none.
+    """A map [h, w] as colours over the grey image: Pillow P x P.
 
-    The map is stretched from its own minimum and maximum over the whole colour scale.
-
-    Args:
-        attention: [h, w]; where it is not finite, or constant, the panel says so.
-        message: said instead of "constant map".
-
-    Returns a Pillow image P x P.
+    `message` stands over the image of a constant map, in place of "constant map".
     """
-    if reason := _why_not(attention, message):
-        return _with_message(image, side, reason)
-    heat = _heat(attention, side)
-    opacity = (LEAST_OPACITY + (MOST_OPACITY - LEAST_OPACITY) * heat)[..., None]
-    panel = _pillow((1 - opacity) * _grey(image, side) + opacity * heat_colors(heat))
-    return _marked(panel, attention)
+
+    def paint(heat):
+        opacity = (LEAST_OPACITY + (MOST_OPACITY - LEAST_OPACITY) * heat)[..., None]
+        return (1 - opacity) * _grey(image, side) + opacity * heat_colors(heat)
+
+    return _map_panel(image, attention, side, paint, message)
 
 
 def heat_panel(attention, side):
-    """A map [h, w] alone, on its own scale and in the colours of `overlay`: Pillow P x P."""
-    if reason := _why_not(attention, ""):
-        return _with_message(np.full((1, 1, 3), 255, np.uint8), side, reason)
-    return _marked(_pillow(heat_colors(_heat(attention, side))), attention)
+    """A map [h, w] alone, in the colours of `overlay`: Pillow P x P."""
+    paper = np.full((1, 1, 3), 255, np.uint8)
+    return _map_panel(paper, attention, side, heat_colors)
 
 
 def tinted(image, attention, side, color):
-    """A map [h, w] as a tint of one colour over the pale grey image, as in Fig. 4A: Pillow P x P.
+    """A map [h, w] as a tint over the pale grey image, as in Fig. 4A: Pillow P x P.
 
-    Args: as for `overlay`.
-        color: RGB of the highest place; the lowest has none of it.
+    `color` is the RGB of the highest place; the lowest has none of it.
     """
-    if reason := _why_not(attention, ""):
-        return _with_message(image, side, reason)
-    tint = _tint(_pale(image, side, PALENESS), _heat(attention, side), color)
-    return _marked(_pillow(tint), attention)
+    return _map_panel(
+        image, attention, side, lambda heat: _tint(_pale(image, side, PALENESS), heat, color)
+    )
 
 
 def revealed(image, attention, side):
-    """The image itself, opaque where a map [h, w] is high and faint where it is low: Pillow P x P.
+    """The image itself, opaque where a map [h, w] is high and faint where low: Pillow P x P."""
 
-    Args: as for `overlay`.
+    def paint(heat):
+        opacity = FAINTEST + (1 - FAINTEST) * heat[..., None]  # [P, P, 1]
+        pixels = np.asarray(enlarge(image, side), np.float32)
+        return opacity * pixels + (1 - opacity) * 255
+
+    return _map_panel(image, attention, side, paint)
+
+
+def _map_panel(image, attention, side, paint, message=""):
+    """What `paint` makes of a map, [P, P] from 0 to 1; or the pale image, and why there is none.
+
+    Each map is on its own scale, from its minimum to its maximum.
     """
-    if reason := _why_not(attention, ""):
-        return _with_message(image, side, reason)
-    opacity = FAINTEST + (1 - FAINTEST) * _heat(attention, side)[..., None]  # [P, P, 1]
-    pixels = np.asarray(enlarge(image, side), np.float32)
-    return _marked(_pillow(opacity * pixels + (1 - opacity) * 255), attention)
+    if not np.isfinite(attention).all():
+        return _with_message(image, side, "not finite")
+    if np.ptp(attention) == 0:
+        return _with_message(image, side, message or "constant map")
+    low, high = float(attention.min()), float(attention.max())
+    heat = enlarge(((attention - low) / (high - low)).astype(np.float32), side)
+    panel = _pillow(paint(np.clip(heat, 0, 1)))  # bicubic overshoots
+    if text := flatness(attention):
+        draw, strip = ImageDraw.Draw(panel), SMALL_TEXT_SIZE + 6
+        draw.rectangle((0, side - strip, side, side), PAPER)
+        draw.text((side // 2, side - strip // 2), text, INK, fonts()[1], "mm")
+    return panel
 
 
 def difference_panel(image, difference, side):
-    """A signed map as red (above 0) and blue (below) over the pale grey image: Pillow P x P.
+    """A signed map [h, w] as red (above 0) and blue over the pale grey image: Pillow P x P.
 
-    Zero is the neutral image. The scale is fixed, not the map's own, so that two nearly equal
-    networks look nearly equal.
-
-    Args:
-        difference: [h, w] in -1...1, the ends being the full colours; all zero, or not finite:
-            the panel says so.
+    Zero is the neutral image, -1 and 1 are the full colours: the scale is fixed, not the map's own,
+    so that two nearly equal networks look nearly equal.
     """
     if not np.isfinite(difference).all():
         return _with_message(image, side, "not finite")
@@ -146,12 +145,6 @@ def tint_colors(signed):
     return _tint(red, np.clip(-signed, 0, 1), BLUE)
 
 
-def _why_not(attention, message):
-    if not np.isfinite(attention).all():
-        return "not finite"
-    return (message or "constant map") if np.ptp(attention) == 0 else ""
-
-
 def flatness(attention) -> str:
     """What is written on a nearly flat map [h, w]; empty for others.
 
@@ -159,22 +152,6 @@ def flatness(attention) -> str:
     """
     varies = float(np.ptp(attention)) / float(np.abs(attention).max())
     return f"flat: varies by {100 * varies:.1g} %" if varies < FLAT else ""
-
-
-def _marked(panel, attention):
-    """The panel, with a line at its foot if its map is nearly flat."""
-    if text := flatness(attention):
-        draw, side, height = ImageDraw.Draw(panel), panel.width, SMALL_TEXT_SIZE + 6
-        draw.rectangle((0, side - height, side, side), PAPER)
-        draw.text((side // 2, side - height // 2), text, INK, fonts()[1], "mm")
-    return panel
-
-
-def _heat(attention, side):
-    """The map from 0 to 1, [P, P]."""
-    low, high = float(attention.min()), float(attention.max())
-    scaled = ((attention - low) / (high - low)).astype(np.float32)
-    return np.clip(enlarge(scaled, side), 0, 1)  # bicubic overshoots
 
 
 def _grey(image, side):
@@ -205,19 +182,13 @@ def _pillow(pixels):
     return Image.fromarray(np.rint(pixels).astype(np.uint8))
 
 
-# --------------------------------------------------------------------------- scales
-
-
 def draw_scale(canvas, right, middle, font, colors, low, high):
-    """A colour scale that ends at `right`, with a text at each end; returns where it begins.
+    """A colour scale that ends at `right`, `colors` [width, 3] in 0..255 from left to right.
 
-    Args:
-        colors: [width, 3], 0..255, from left to right.
-        low, high: what the ends mean.
+    `low` and `high` are what its ends mean.
     """
     draw, height = ImageDraw.Draw(canvas), 10
     draw.text((right, middle), high, FAINT_INK, font, "rm")
     left = right - int(draw.textlength(high, font)) - 8 - len(colors)
     canvas.paste(_pillow(np.tile(colors, (height, 1, 1))), (left, middle - height // 2))
     draw.text((left - 8, middle), low, FAINT_INK, font, "rm")
-    return left - 8 - int(draw.textlength(low, font))

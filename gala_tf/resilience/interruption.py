@@ -91,13 +91,12 @@ class Watch:
         """Asks for the end, as a signal does."""
         self._asked = self._asked or (what, status)
 
-    # --- signals
-
     def _take_signals(self):
         # A shell starts background jobs with SIGINT ignored, and means it.
         taken = [s for s in SIGNALS if signal.getsignal(s) is not signal.SIG_IGN]
         self._read_end, self._write_end = os.pipe()
         os.set_blocking(self._write_end, False)
+        # The C handler writes each signal's number there, also while Python is in a call.
         self._old_fd = signal.set_wakeup_fd(self._write_end, warn_on_full_buffer=False)
         # Without a handler in Python nothing would be written to the descriptor.
         self._old_handlers = {s: signal.signal(s, lambda *_: None) for s in taken}
@@ -131,8 +130,6 @@ class Watch:
         print(text, file=sys.stderr, flush=True)
         sys.stdout.flush()
         os._exit(status)  # the main thread may hang in a call that nothing interrupts
-
-    # --- the notice
 
     def _watch_notice(self):
         while not self._ended.wait(POLL_SECONDS):

@@ -14,10 +14,10 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import tensorflow as tf
 
+from gala_tf.data import files
 from gala_tf.runs import logs
 
 PROBE_SECONDS = 5.0  # within which a file answers, if it can
@@ -109,9 +109,10 @@ def silent_files(paths: Sequence[str], seconds: float) -> list[str]:
     silent = []
     for start in range(0, len(paths), FILES_AT_ONCE):
         group = paths[start : start + FILES_AT_ONCE]
-        answers: dict[str, Any] = {}
+        answers: set[str] = set()
+        # Not a pool of threads: Python would wait at its end for one that hangs.
         threads = [
-            threading.Thread(target=_answer, args=(answers, path), daemon=True) for path in group
+            threading.Thread(target=_touch, args=(path, answers), daemon=True) for path in group
         ]
         deadline = time.monotonic() + seconds
         for thread in threads:
@@ -124,20 +125,9 @@ def silent_files(paths: Sequence[str], seconds: float) -> list[str]:
     return silent
 
 
-def _answer(answers, path):
-    answers[path] = _touch(path)
-
-
-def _touch(path):
-    """Reads a few bytes; an error is an answer, too: reading it in earnest will tell."""
-    if "://" not in path:
-        try:
-            with open(path, "rb") as file:
-                return len(file.read(16))
-        except OSError:
-            return 0
-    try:
-        with tf.io.gfile.GFile(path, "rb") as file:
-            return len(file.read(16))
-    except tf.errors.OpError:
-        return 0
+def _touch(path, answers):
+    """Reads a few bytes, and notes that something came."""
+    # An error is an answer, too: reading it in earnest will tell.
+    with contextlib.suppress(OSError, tf.errors.OpError), files.open_binary(path) as file:
+        file.read(16)
+    answers.add(path)

@@ -47,6 +47,7 @@ class Checkpoints:
             tf.io.gfile.rmtree(path)
         try:
             tf.io.gfile.makedirs(path)
+            # Not a CheckpointManager, which has no marker of wholeness.
             self._checkpoint.write(os.path.join(path, PREFIX))
             sizes = {
                 name: tf.io.gfile.stat(os.path.join(path, name)).length
@@ -75,11 +76,14 @@ class Checkpoints:
         ValueError: there are checkpoints, and none can be read.
         """
         found = complete(self.directory)
-        for path in _unfinished(self.directory):
-            logging.warning("%s has no %s: it was never finished, and is left out", path, MARKER)
+        for path in _listed(self.directory):
+            if not tf.io.gfile.exists(os.path.join(path, MARKER)):
+                text = "%s has no %s: it was never finished, and is left out"
+                logging.warning(text, path, MARKER)
         for path, facts in reversed(found):
             try:
                 check_files(path, facts)
+                # Not assert_consumed: what a checkpoint holds beyond the objects does no harm.
                 _read(self._checkpoint, path).assert_existing_objects_matched()
                 return facts
             except Exception as error:
@@ -118,11 +122,6 @@ def complete(directory: str) -> list[tuple[str, dict]]:
         except ValueError as error:
             logging.error("%s is damaged, so the checkpoint is left out: %s", marker, error)
     return found
-
-
-def _unfinished(directory):
-    """Paths of checkpoints whose writing was interrupted."""
-    return [p for p in _listed(directory) if not tf.io.gfile.exists(os.path.join(p, MARKER))]
 
 
 def _listed(directory):

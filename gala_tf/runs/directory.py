@@ -30,6 +30,7 @@ from gala_tf.runs import checkpoints
 FLAGS_FILE = places.RUN_FLAGS
 ENVIRONMENT_FILE = places.RUN_ENVIRONMENT
 DATASET_FILE = places.RUN_DATASET
+WEIGHTS = {"best": "best", "newest": "checkpoints", "last": "checkpoints"}  # which: its directory
 
 
 def check(run_config: config.Config, info: dataset_info.DatasetInfo) -> None:
@@ -63,7 +64,14 @@ def start(run_config: config.Config, info: dataset_info.DatasetInfo) -> None:
     model_dir = run_config.model_dir
     tf.io.gfile.makedirs(model_dir)
     session, path = _environment(), os.path.join(model_dir, ENVIRONMENT_FILE)
-    sessions = _sessions(path) if tf.io.gfile.exists(path) else []
+    sessions = []
+    if tf.io.gfile.exists(path):
+        try:
+            sessions = json.loads(_read(path))
+        except json.JSONDecodeError as error:
+            raise ValueError(
+                f"{path} is damaged ({error}). Move it away, and start again."
+            ) from error
     flags_path = os.path.join(model_dir, FLAGS_FILE)
     if tf.io.gfile.exists(flags_path):
         session["changed_flags"] = config.changed_flags(open_run(model_dir).config, run_config)
@@ -78,25 +86,18 @@ def start(run_config: config.Config, info: dataset_info.DatasetInfo) -> None:
 
 def identity(run_config: config.Config, info: dataset_info.DatasetInfo) -> dict:
     """{what: value} that must be the same wherever this run computes: flags, data, versions."""
-    flags_ = {
+    facts = {
         f"--{field.name}": repr(getattr(run_config, field.name))
         for field in dataclasses.fields(run_config)
         if not field.metadata["same_result"]
     }
     data = json.dumps(dataclasses.asdict(info), sort_keys=True)
     return {
-        **flags_,
+        **facts,
         f"the data set ({dataset_info.INFO_FILE})": f"{info.name} {zlib.crc32(data.encode()):08x}",
         "versions": f"gala_tf {gala_tf.__version__}, TensorFlow {tf.__version__}, "
         f"Keras {keras.__version__}",
     }
-
-
-WEIGHTS = {
-    "best": "best",
-    "newest": "checkpoints",
-    "last": "checkpoints",
-}  # which: its directory in the run's
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,11 +123,8 @@ class OpenRun:
     def with_weights(self, which: str = "best") -> "OpenRun":
         """The same with its network, in the scope of the current strategy.
 
-        Args:
-            which: `best` (highest validation top-1, the paper's choice) or `newest`. A run
-                without a validation split has no best ones: its last ones are its result.
-
-        ValueError: no checkpoint, a damaged one, or one of another network.
+        `best` is of the highest validation top-1, the paper's choice; or `newest`. ValueError: no
+        checkpoint, a damaged one, or one of another network.
         """
         network = build_network(self.config, self.info.num_classes)
         folder = WEIGHTS[self.result_weights(which)]
@@ -134,7 +132,7 @@ class OpenRun:
         return dataclasses.replace(self, network=network, step=facts["step"])
 
     def result_weights(self, which: str = "best") -> str:
-        """`which`; "last" for the best ones of a run that chose none by validation."""
+        """`which`; "last" for the best ones of a run without a validation split to choose by."""
         return "last" if which == "best" and not self.config.validation_split else which
 
 
@@ -155,11 +153,7 @@ def open_run(model_dir: str, overrides: tuple[str, ...] = (), weights: str = "")
         )
     run_config = config.from_arguments([*_flag_lines(path), *overrides], path)
     run_config = resolved(run_config, model_dir)
-    # Runs of before had the copy under the data set's own name.
-    new = files.exists(os.path.join(model_dir, DATASET_FILE))
-    old = not new and files.exists(os.path.join(model_dir, dataset_info.INFO_FILE))
-    name = dataset_info.INFO_FILE if old else DATASET_FILE
-    run = OpenRun(model_dir, run_config, dataset_info.load_info(model_dir, name))
+    run = OpenRun(model_dir, run_config, dataset_info.load_info(model_dir, DATASET_FILE))
     return run.with_weights(weights) if weights else run
 
 
@@ -175,12 +169,13 @@ def resolved(run_config: config.Config, model_dir: str) -> config.Config:
     Its --model_dir was relative to the same directory as its --data_dir, and is known now.
     """
     data_dir, recorded = run_config.data_dir, os.path.normpath(run_config.model_dir)
-    if data_dir != places.absolute(data_dir) and not files.exists(data_dir):
-        here = places.absolute(model_dir)
-        if not os.path.isabs(recorded) and here.endswith(os.sep + recorded):
-            found = os.path.join(here.removesuffix(recorded), data_dir)
-            if files.exists(found):
-                return dataclasses.replace(run_config, data_dir=found)
+    if data_dir == places.absolute(data_dir) or files.exists(data_dir):
+        return run_config
+    here = places.absolute(model_dir)
+    if not os.path.isabs(recorded) and here.endswith(os.sep + recorded):
+        found = os.path.join(here.removesuffix(recorded), data_dir)
+        if files.exists(found):
+            return dataclasses.replace(run_config, data_dir=found)
     return run_config
 
 
@@ -216,6 +211,7 @@ def build_network(run_config: config.Config, num_classes: int):
 
 
 def _environment():
+    """What a session ran with: an entry of `environment.json`."""
     try:
         commit = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=12"],
@@ -240,14 +236,6 @@ def _environment():
         "devices": [device.name for device in tf.config.list_logical_devices()],
         "machine": platform.platform(),
     }
-
-
-def _sessions(path):
-    """What `environment.json` lists so far."""
-    try:
-        return json.loads(_read(path))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is damaged ({error}). Move it away, and start again.") from error
 
 
 def _read(path):

@@ -23,22 +23,26 @@ def cut(model_dir: str, step: int, again: str = "") -> None:
     A file's end that a kill damaged goes, too. Files that need no cut are not touched.
     """
     names = files.names(model_dir) if files.exists(model_dir) else []
-    for name in sorted(name for name in names if name.startswith(PREFIX)):
-        if name.endswith(".writing"):
+    for name in sorted(names):
+        if not name.startswith(PREFIX) or name.endswith(".writing"):
             continue
         path = os.path.join(model_dir, name)
         kept, dropped = [], 0
         try:
             for record in tfrecord_files.records(path):
-                stays = _stays(tf.compat.v1.Event.FromString(record), step, again)
-                dropped += not stays
-                if stays:
+                if _stays(tf.compat.v1.Event.FromString(record), step, again):
                     kept.append(record)
+                else:
+                    dropped += 1
         except tfrecord_files.DamagedFileError as error:
             logging.warning("TensorBoard misses the end of a file: %s", error)
             dropped += 1
         if dropped:
-            _replace(path, kept)
+            beside = path + ".writing"
+            with tf.io.TFRecordWriter(beside) as writer:
+                for record in kept:
+                    writer.write(record)
+            tf.io.gfile.rename(beside, path, overwrite=True)
 
 
 def _stays(event, step, again):
@@ -49,14 +53,6 @@ def _stays(event, step, again):
     return not any(
         value.tag == IMAGE or value.tag.startswith(f"{again}/") for value in event.summary.value
     )
-
-
-def _replace(path, records):
-    beside = path + ".writing"
-    with tf.io.TFRecordWriter(beside) as writer:
-        for record in records:
-            writer.write(record)
-    tf.io.gfile.rename(beside, path, overwrite=True)
 
 
 def begin_session(writer, step: int) -> None:

@@ -11,6 +11,7 @@ from absl import logging
 from gala_tf.data import files
 from gala_tf.runs import events
 
+FILE = "metrics.jsonl"
 # Numbers on the progress line, and what they are called there.
 SHOWN = {"loss": "loss", "map_loss": "maps", "top1": "top-1", "validation_top1": "val. top-1"}
 
@@ -27,22 +28,20 @@ class MetricLog:
     """
 
     def __init__(self, model_dir: str, start_step: int, again: str = ""):
-        self.directory, self.path = model_dir, os.path.join(model_dir, "metrics.jsonl")
+        self.directory, self.path = model_dir, os.path.join(model_dir, FILE)
         kept = [
             line
             for line in read_metrics(model_dir)
             if line["step"] <= start_step and (line["step"], line["kind"]) != (start_step, again)
         ]
         files.write(self.path, "".join(json.dumps(line) + "\n" for line in kept))
-        self._summaries = None
+        self._summaries = None  # made by the first that writes
         self._forget_from = start_step + 1
         try:
             events.cut(model_dir, start_step, again)
         except tf.errors.OpError as error:
-            reason = error.message.splitlines()[0]
-            logging.error(
-                "TensorBoard keeps steps after %d of %s: %s", start_step, model_dir, reason
-            )
+            what = f"keeps steps after {start_step}"
+            logging.error("TensorBoard %s of %s: %s", what, model_dir, _first_line(error))
 
     def write(self, step: int, kind: str, numbers: dict[str, float]) -> None:
         """Records `numbers` (name -> value) of `step`; what is not finite is left out.
@@ -52,7 +51,11 @@ class MetricLog:
         numbers = {name: value for name, value in numbers.items() if math.isfinite(value)}
         files.append(self.path, json.dumps({"step": step, "kind": kind, **numbers}) + "\n")
 
-        self._summarise(step, lambda: _show(kind, numbers))
+        def show():
+            for name, value in numbers.items():
+                tf.summary.scalar(f"{kind}/{name}", value)
+
+        self._summarise(step, show)
 
     def write_image(self, step: int, name: str, image) -> None:
         """Shows `image`, uint8 [H, W, 3], in TensorBoard."""
@@ -71,18 +74,17 @@ class MetricLog:
             self._summaries.flush()
         except tf.errors.OpError as error:
             self._summaries = None  # the next begins a new file: this one's end may be half a line
-            reason = error.message.splitlines()[0]
-            logging.error("TensorBoard misses step %d of %s: %s", step, self.directory, reason)
+            what = f"misses step {step}"
+            logging.error("TensorBoard %s of %s: %s", what, self.directory, _first_line(error))
 
 
-def _show(kind, numbers):
-    for name, value in numbers.items():
-        tf.summary.scalar(f"{kind}/{name}", value)
+def _first_line(error):
+    return error.message.splitlines()[0]
 
 
 def read_metrics(model_dir: str) -> list[dict]:
     """The lines of a run's `metrics.jsonl`; a last line that a kill cut short is left out."""
-    path = os.path.join(model_dir, "metrics.jsonl")
+    path = os.path.join(model_dir, FILE)
     if not tf.io.gfile.exists(path):
         return []
     lines = []
@@ -104,14 +106,8 @@ class Progress:
     """One line on stderr: steps done, time left, images per second, and the newest numbers."""
 
     def __init__(self, start_step: int, total_steps: int):
-        self._bar = tqdm.tqdm(
-            total=total_steps,
-            initial=start_step,
-            unit="step",
-            dynamic_ncols=True,
-            smoothing=0.1,
-            mininterval=1.0,
-        )
+        shown = dict(unit="step", dynamic_ncols=True, smoothing=0.1, mininterval=1.0)
+        self._bar = tqdm.tqdm(total=total_steps, initial=start_step, **shown)
 
     def advance(self, steps: int, numbers: dict[str, float | None]) -> None:
         """Moves on by `steps` and shows those numbers that SHOWN names."""

@@ -37,40 +37,32 @@ def build(
     places.check_can_be_directory(output_dir, "output_dir")
     directories = stored_runs.find_run_directories(patterns)
     print(f"reading {len(directories)} runs, then drawing", file=sys.stderr, flush=True)
-    found = stored_runs.read_runs(directories, split)
-    sections = lines.make_sections(found, table_lambda)
+    sections = lines.make_sections(stored_runs.read_runs(directories, split), table_lambda)
     blocks = page_blocks(sections, quoted)
-    tables = {
-        f"{prefix}error_by_class.csv": text
-        for section, prefix in zip(sections, prefixes(sections), strict=True)
-        if (text := by_image.class_csv(section))
-    }
-    figures = [block.file for block in blocks if isinstance(block, page.Figure)]
-    places.check_files(
-        output_dir, ["report.md", "report.html", *figures, *tables], "report.md", f"# {TITLE}\n"
-    )
-    for block in blocks:
-        if isinstance(block, page.Figure):
-            files.write(os.path.join(output_dir, block.file), block.png)
-    for name, text in tables.items():
-        files.write(os.path.join(output_dir, name), text)
-    files.write(os.path.join(output_dir, "report.md"), page.to_markdown(blocks))
-    path = os.path.join(output_dir, "report.html")
-    files.write(path, page.to_html(blocks))
-    return path
+    # The page itself last: where it is, all that it shows is.
+    written = {block.file: block.png for block in blocks if isinstance(block, page.Figure)}
+    for section, prefix in zip(sections, prefixes(sections), strict=True):
+        if text := by_image.class_csv(section):
+            written[f"{prefix}error_by_class.csv"] = text
+    written["report.md"] = page.to_markdown(blocks)
+    written["report.html"] = page.to_html(blocks)
+    places.check_files(output_dir, [*written], "report.md", f"# {TITLE}\n")
+    for name, content in written.items():
+        files.write(os.path.join(output_dir, name), content)
+    return os.path.join(output_dir, "report.html")
 
 
 def page_blocks(sections, quoted: bool = False) -> list:
     """The whole page, top to bottom."""
-    source = published.document()["source"]
-    finished = sum(run.results is not None for section in sections for run in section.runs)
+    finished = sum(section.finished for section in sections)
     total = sum(len(section.runs) for section in sections)
     blocks = [
         Heading(1, TITLE),
         Paragraph(
-            f"{finished} finished runs of {total}, on {len(sections)} data set(s), by "
-            f"python -m gala_tf.report. Published: {source}. Rows come in the paper's order, "
-            "whatever their numbers; nothing that was given is left out without being named."
+            f"{finished} finished runs of {total}, on {len(sections)} data set(s), by python -m "
+            f"gala_tf.report. Published: {published.document()['source']}. Rows come in the "
+            "paper's order, whatever their numbers; nothing that was given is left out without "
+            "being named."
         ),
     ]
     for section, prefix in zip(sections, prefixes(sections), strict=True):

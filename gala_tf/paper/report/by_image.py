@@ -3,67 +3,51 @@
 import csv
 import io
 
-from gala_tf.evaluation import breakdowns, plots
+from gala_tf.evaluation import breakdowns
 from gala_tf.paper.report import figures, tables
 from gala_tf.paper.report.lines import Section
-from gala_tf.paper.report.page import Figure, Heading, Paragraph
+from gala_tf.paper.report.page import Heading, Paragraph
 
 MOST_TABLED_CLASSES = 30
 
 
-def has_images(lines) -> bool:
+def has_images(*lines) -> bool:
     """Whether all runs of the lines have their per_image file."""
     return all(run.images is not None for line in lines for run in line.runs)
 
 
 def image_blocks(lines, relative: bool, prefix: str) -> list:
     """The figures by image and their tables; names the lines without a per_image file."""
-    with_images = [line for line in lines if has_images([line])]
+    lacking = [line.label for line in lines if not has_images(line)]
+    lines = [line for line in lines if has_images(line)]
     blocks = []
-    if len(with_images) < len(lines):
-        lacking = [line.label for line in lines if line not in with_images]
+    if lacking:
         words = f"No per_image file, so not in the figures by image: {', '.join(lacking)}."
         blocks.append(Paragraph(words))
-    if not with_images:
+    if not lines:
         return blocks
-    by_class = [breakdowns.error_by_class(_images(line)) for line in with_images]
-    total, half = len(by_class[0]), plots.MOST_CLASSES // 2
-    which = f" The {half} hardest and easiest of {total} classes." if total > 2 * half else ""
-    blocks += [
-        Heading(3, "Error by class"),
-        Figure(
-            f"{prefix}classes.png",
-            figures.classes(with_images, by_class),
-            f"{figures.CLASSES}{which}",
-        ),
-    ]
-    if total <= MOST_TABLED_CLASSES:
-        blocks.append(tables.classes_table(with_images, by_class))
-    measured = [breakdowns.calibration(_images(line)) for line in with_images]
-    fifths = [breakdowns.accuracy_by_map_score(_images(line)) for line in with_images]
+    by_class = [breakdowns.error_by_class(_images(line)) for line in lines]
+    blocks += [Heading(3, "Error by class")]
+    blocks += [figures.classes(f"{prefix}classes.png", lines, by_class)]
+    if len(by_class[0]) <= MOST_TABLED_CLASSES:  # of more, `class_csv` has all
+        blocks.append(tables.classes_table(lines, by_class))
+    measured = [breakdowns.calibration(_images(line)) for line in lines]
+    fifths = [breakdowns.accuracy_by_map_score(_images(line)) for line in lines]
     blocks += [
         Heading(3, "Calibration"),
-        Figure(
-            f"{prefix}calibration.png",
-            figures.calibration(with_images, measured),
-            figures.CALIBRATION,
-        ),
-        tables.calibration_table(with_images, measured),
+        figures.calibration(f"{prefix}calibration.png", lines, measured),
+        tables.calibration_table(lines, measured),
         Heading(3, "Accuracy against map score"),
-        Figure(
-            f"{prefix}accuracy_maps.png",
-            figures.accuracy_and_maps(with_images, fifths, relative),
-            figures.ACCURACY_AND_MAPS,
-        ),
+        figures.accuracy_and_maps(f"{prefix}accuracy_maps.png", lines, fifths, relative),
     ]
     if any(fifths):
-        blocks.append(tables.fifths_table(with_images, fifths))
+        blocks.append(tables.fifths_table(lines, fifths))
     return blocks
 
 
 def class_csv(section: Section) -> str | None:
-    """Error of every class of every line as CSV, for data sets with more than a page holds."""
-    lines = [line for line in section.chosen if has_images([line])]
+    """Error of every class of every line as CSV; None without per_image files."""
+    lines = [line for line in section.chosen if has_images(line)]
     if not lines:
         return None
     file = io.StringIO(newline="")

@@ -7,7 +7,7 @@ from gala_tf.evaluation import scores
 from gala_tf.paper import published
 from gala_tf.paper.report import by_image, figures, numbers, tables
 from gala_tf.paper.report import lines as grouping
-from gala_tf.paper.report.lines import Section, same_data, simulated
+from gala_tf.paper.report.lines import Section, same_data
 from gala_tf.paper.report.page import Bullets, Figure, Heading, Paragraph
 
 # Sentences that are always the same: what the numbers mean, and what they do not.
@@ -36,12 +36,11 @@ OTHER_DATA = (
     "The published numbers are of other data than this section's, and of networks of full size: "
     "compare the order of rows and the direction of differences, not the values."
 )
-
-
 NOT_QUOTED = (
     "The published numbers are of other data than this section's, and are left out; "
     "--published=always puts them beside these, marked."
 )
+CHOSEN_HERE = "Weights were chosen on this very split, as in the paper: errors are optimistic."
 
 
 def section_blocks(section: Section, prefix: str, quoted: bool = False) -> list:
@@ -52,36 +51,35 @@ def section_blocks(section: Section, prefix: str, quoted: bool = False) -> list:
     info, lines = section.info, section.chosen
     title = f"{info.name} (shards {section.runs[0].data_set}), {section.split} split"
     blocks = [Heading(2, title), Paragraph(_data_words(section))]
-    if simulated(info):
+    if info.simulated:
         blocks.append(Paragraph(SIMULATED, note=True))
     if not same_data(info):
         blocks.append(Paragraph(OTHER_DATA if quoted else NOT_QUOTED, note=True))
     quoted = quoted or same_data(info)
     if section.split == section.runs[0].config.validation_split:
-        words = "Weights were chosen on this very split, as in the paper: errors are optimistic."
-        blocks.append(Paragraph(words, note=True))
-    blocks += _unfinished_blocks(section)
+        blocks.append(Paragraph(CHOSEN_HERE, note=True))
+    blocks += _left_out_blocks(section)
     if not lines:
         return [*blocks, Paragraph("No run of this data set is finished.")]
     relative = numbers.has_ceiling(lines)
     tested = compare_lines(lines)
-    blocks += _table_blocks(section, lines, tested, relative, quoted)
+    blocks += _table_blocks(section, tested, relative, quoted)
     blocks += _test_blocks(lines, tested)
     blocks += _map_blocks(lines, relative, prefix)
     blocks += _lambda_blocks(section, relative, prefix, quoted)
     blocks += by_image.image_blocks(lines, relative, prefix)
-    blocks += _overlay_blocks(lines, section.split, prefix)
+    blocks += _attention_blocks(lines, section.split, prefix)
     return blocks
 
 
 def _data_words(section):
     info = section.info
     parts = ", ".join(f"{split.examples:,} {name}" for name, split in info.splits.items())
-    finished = sum(run.results is not None for run in section.runs)
     sizes = sorted({_size_words(run.config) for run in section.runs})
     return (
-        f"{info.num_classes} classes; {parts} images. {len(section.runs)} runs, {finished} of them "
-        f"finished. Networks: {'; '.join(sizes)}. Rows have the paper's names, whatever the size."
+        f"{info.num_classes} classes; {parts} images. {len(section.runs)} runs, "
+        f"{section.finished} of them finished. Networks: {'; '.join(sizes)}. Rows have the paper's "
+        "names, whatever the size."
     )
 
 
@@ -95,24 +93,21 @@ def _size_words(run_config):
     return f"{words}, {run_config.image_size} px, {run_config.epochs:g} epochs"
 
 
-def _unfinished_blocks(section):
+def _left_out_blocks(section):
+    """Runs that were given and stand in no table: nothing is left out in silence."""
     items = []
     for run in section.runs:
         if run.results is None:
             row = grouping.words_of(run.config)
             items.append(f"{run.name}: unfinished ({row}, no results-{run.split}.json)")
-    for left_out, standing in section.repeated:
-        fields = ("top1", "top5")
-        same = all(left_out.results[name] == standing.results[name] for name in fields)
+    for pair in section.repeated:
+        same = all(len({run.results[name] for run in pair}) == 1 for name in ("top1", "top5"))
+        errors = [f"top-1 error {100 * (1 - run.results['top1']):.1f} %" for run in pair]
         items.append(
-            f"{left_out.name}: same flags and seed as {standing.name}, counted once; its results "
-            + ("are the same" if same else f"differ ({_errors(left_out)}; {_errors(standing)})")
+            f"{pair[0].name}: same flags and seed as {pair[1].name}, counted once; its results "
+            + ("are the same" if same else f"differ ({'; '.join(errors)})")
         )
     return [Paragraph("Not in the tables:"), Bullets(tuple(items))] if items else []
-
-
-def _errors(run):
-    return f"top-1 error {100 * (1 - run.results['top1']):.1f} %"
 
 
 def compare_lines(lines):
@@ -120,161 +115,134 @@ def compare_lines(lines):
     tested = {}
     for line in lines:
         reference = grouping.nearest_reference(line, lines)
-        if reference and by_image.has_images([line, reference]):
+        if reference and by_image.has_images(line, reference):
             tested[line.label] = (numbers.compare(line, reference), reference.label)
     return tested
 
 
-def _table_blocks(section, lines, tested, relative, quoted):
+def _table_blocks(section, tested, relative, quoted):
+    lines, classes = section.chosen, section.info.num_classes
+    unfinished = [run.config for run in section.runs if run.results is None]
     waiting = Counter(
-        published.row_of(run.config)
-        for run in section.runs
-        if run.results is None and grouping.words_of(run.config) != grouping.NO_ROW
+        published.row_of(run_config)
+        for run_config in unfinished
+        if grouping.words_of(run_config) != grouping.NO_ROW
     )
-    table = tables.paper_table(
-        section.tables,
-        lines,
-        {label: paired for label, (paired, _) in tested.items()},
-        waiting,
-        relative,
-        same_data(section.info),
-        quoted,
-    )
-    notes = [INTERVALS, *_lambda_words(lines), *section.reasons]
-    if tested:
-        notes.append("* differs from GALA-ResNet-50 w/ ClickMe, p < 0.01 (tests below).")
-    if section.info.num_classes <= scores.TOP5_CLASSES:
-        notes.append(f"With {section.info.num_classes} classes, top-5 errors are 0: left out.")
-    elif section.info.num_classes <= 10:
-        notes.append(f"With {section.info.num_classes} classes, top-5 errors say little.")
-    notes += tables.order_sentences(lines, relative, quoted)
-    names = " and ".join(map(str, section.tables))
-    heading = f"Table{'s' * (len(section.tables) > 1)} {names}: errors and maps"
-    return [Heading(3, heading), table, Bullets(tuple(notes))]
-
-
-def _lambda_words(lines):
-    """Which lambda the rows with maps were trained with."""
-    weights = {}
+    which = grouping.paper_tables(section.info)
+    compared = {label: paired for label, (paired, _) in tested.items()}
+    here = same_data(section.info)
+    table = tables.paper_table(which, lines, compared, waiting, relative, here, quoted)
+    by_lambda = {}  # of the rows with maps
     for line in lines:
         if line.map_loss_weight:
-            weights.setdefault(f"{line.map_loss_weight:g}", []).append(line.label)
-    return [
-        f"Lambda (--map_loss_weight) {weight}: {', '.join(labels)}."
-        for weight, labels in weights.items()
-    ]
+            by_lambda.setdefault(f"{line.map_loss_weight:g}", []).append(line.label)
+    notes = [INTERVALS]
+    for weight, labels in by_lambda.items():
+        notes.append(f"Lambda (--map_loss_weight) {weight}: {', '.join(labels)}.")
+    notes += section.reasons
+    if tested:
+        notes.append("* differs from GALA-ResNet-50 w/ ClickMe, p < 0.01 (tests below).")
+    if classes <= scores.TOP5_CLASSES:
+        notes.append(f"With {classes} classes, top-5 errors are 0: left out.")
+    elif classes <= 10:
+        notes.append(f"With {classes} classes, top-5 errors say little.")
+    notes += tables.order_sentences(lines, relative, quoted)
+    return [Heading(3, f"{table_names(which)}: errors and maps"), table, Bullets(tuple(notes))]
+
+
+def table_names(which) -> str:
+    """ "Tables 1 and 3" of (1, 3)."""
+    return f"Table{'s' * (len(which) > 1)} {' and '.join(map(str, which))}"
 
 
 def _test_blocks(lines, tested):
     blocks = [Heading(3, "The stars: paired tests")]
-    untested = [
-        line.label for line in lines if line.label not in tested and line.row != grouping.REFERENCE
-    ]
     if tested:
         blocks += [
             Paragraph(f"{TESTS} ({3 * len(tested)} permutation tests here)."),
             tables.errors_tests(tested),
             tables.maps_tests(tested),
         ]
+    reference = grouping.REFERENCE
+    untested = [x.label for x in lines if x.label not in tested and x.row != reference]
     if untested:
-        why = (
-            "a run lacks its per_image file"
-            if any(line.row == grouping.REFERENCE for line in lines)
-            else f"{grouping.row_name(grouping.REFERENCE)} was not run"
-        )
+        why = f"{grouping.row_name(reference)} was not run"
+        if any(line.row == reference for line in lines):
+            why = "a run lacks its per_image file"
         blocks.append(Paragraph(f"Not tested, since {why}: {', '.join(untested)}."))
     return blocks if len(blocks) > 1 else []
-
-
-def layer_numbers(line) -> dict[str, int]:
-    """{layer name: the paper's number} of a line's scored layers."""
-    first = line.runs[0]
-    unit, stages = models.stage_layout(first.config.depth, first.config.stage_blocks)
-    return {name: models.layer_number(name, stages, unit) for name in first.results["maps"]}
 
 
 def _map_blocks(lines, relative, prefix):
     lines = [line for line in lines if line.runs[0].results["maps"]]
     if not lines:
         return [Heading(3, "Maps"), Paragraph("No run has map scores: no image has a human map.")]
-    ceilings = {
-        (run.results["human_ceiling"]["value"], run.results["human_ceiling"]["estimator"])
-        for line in lines
-        for run in line.runs
-    }
+    found = [run.results["human_ceiling"] for line in lines for run in line.runs]
+    # One a data set, unless runs were evaluated with other blurs: each is said once.
+    ceilings = sorted({(ceiling["value"], ceiling["estimator"]) for ceiling in found}, key=str)
     words = [
         f"Human ceiling {'none' if value is None else f'{value:.3f}'}: {estimator}."
-        for value, estimator in sorted(ceilings, key=str)
+        for value, estimator in ceilings
     ]
-    places = [layer_numbers(line) for line in lines]
-    figure = figures.layers(lines, places, relative)
+    places = []  # {layer name: the paper's number} a line
+    for line in lines:
+        first = line.runs[0]
+        unit, stages = models.stage_layout(first.config.depth, first.config.stage_blocks)
+        names = first.results["maps"]
+        places.append({name: models.layer_number(name, stages, unit) for name in names})
     return [
         Heading(3, "Maps of the final layer, and baselines"),
         tables.maps_table(lines, relative),
         Bullets(tuple(words)),
         Heading(3, "Maps of each layer"),
-        Figure(f"{prefix}layers.png", figure, figures.LAYERS),
+        figures.layers(f"{prefix}layers.png", lines, places, relative),
         tables.layers_table(lines, places, relative),
     ]
 
 
 def find_sweeps(lines) -> list[tuple]:
     """Lines of GALA that differ in lambda alone, two values or more, ascending, a tuple a sweep."""
+    idle = ("map_loss_weight", "map_source", "map_target", "map_resize")  # the last of lambda 0
     groups = {}
     for line in lines:
         if line.row in ("gala", grouping.REFERENCE):
-            idle = ("map_loss_weight", "map_source", "map_target", "map_resize")
             key = tuple((name, value) for name, value in line.flags.items() if name not in idle)
             groups.setdefault(key, []).append(line)
     sweeps = [sorted(group, key=lambda line: line.map_loss_weight) for group in groups.values()]
     return [tuple(sweep) for sweep in sweeps if len(sweep) > 1]
 
 
-def _lambda_blocks(section, relative, prefix, with_published):
-    caption = published.document()["figure_7"]
-    weight = caption["chosen_lambda"]
-    quoted = [
-        (weight if value.map_loss_weight is None else value.map_loss_weight, value.value)
-        for value in published.values()
-        if value.where == "Figure 7"
-    ]
+def _lambda_blocks(section, relative, prefix, quoted):
     blocks = [Heading(3, "Figure 7: accuracy and maps against lambda")]
+    caption = published.document()["figure_7"]
+    points = []
+    for point in caption["values"] if quoted else ():
+        weight = point["lambda"]
+        # The caption does not say which lambda its second number is of.
+        points.append((caption["chosen_lambda"] if weight is None else weight, point["value"]))
+    label = f"published (ClickMe{'' if same_data(section.info) else ': other data'})"
+    floors = [line for line in section.lines if line.row == "resnet"]
     for i, sweep in enumerate(find_sweeps(section.lines)):
-        floors = [line for line in section.lines if line.row == "resnet"]
-        floor = min(
-            floors,
-            key=lambda line: sum(line.flags[n] != sweep[0].flags[n] for n in line.flags),
-            default=None,
-        )
-        words = figures.FIGURE_7
-        if relative and with_published:
-            words += (
-                " Hollow: the numbers of the paper's caption, of ClickMe; it gives no lambda for "
-                f"{quoted[-1][1]:.2f}, which is drawn at the chosen {weight}."
-            )
+        floor = min(floors, key=sweep[0].differs, default=None)
         name = f"{prefix}figure7{f'-{i + 1}' if i else ''}.png"
-        label = f"published (ClickMe{'' if same_data(section.info) else ': other data'})"
-        points = quoted if with_published else []
-        png = figures.figure7(sweep, floor, relative, points, label)
-        table = tables.lambda_table(sweep, relative, with_published)
-        blocks += [Figure(name, png, words), table]
+        blocks.append(figures.figure7(name, sweep, floor, relative, points, label))
+        blocks.append(tables.lambda_table(sweep, relative, quoted))
     if len(blocks) == 1:
         blocks.append(Paragraph("Not run: that takes GALA at two values of lambda or more."))
     return blocks
 
 
-def _overlay_blocks(lines, split, prefix):
+def _attention_blocks(lines, split, prefix):
+    """Of each line the picture that the run with the best validation left."""
     blocks = [Heading(3, "Attention on test images" if split == "test" else "Attention on images")]
     for i, line in enumerate(lines):
         drawn = [run for run in line.runs if run.picture is not None]
         if not drawn:
             continue
         best = max(drawn, key=lambda run: (run.validation_top1 or -1.0, -run.config.seed))
-        caption = (
-            f"{line.label}, run {best.name}: the seed with the highest validation top-1"
-            f"{' of those drawn' if len(drawn) < len(line.runs) else ''}"
-            if best.validation_top1 is not None and len(line.runs) > 1
-            else f"{line.label}, run {best.name}"
-        )
+        caption = f"{line.label}, run {best.name}"
+        if best.validation_top1 is not None and len(line.runs) > 1:
+            among = " of those drawn" if len(drawn) < len(line.runs) else ""
+            caption += f": the seed with the highest validation top-1{among}"
         blocks.append(Figure(f"{prefix}attention-{i + 1}.png", best.picture, caption + "."))
     return blocks if len(blocks) > 1 else []

@@ -1,4 +1,4 @@
-"""Figures of a report, as PNG bytes, and their captions.
+"""Figures of a report, as blocks of its page.
 
 Lines are told apart by colour and by marker, so that figures read in grey, too. Bars are 95 %
 intervals; faint dots are single runs. Where a figure's numbers have one seed, its bars are over
@@ -10,6 +10,7 @@ import math
 from gala_tf.evaluation import plots
 from gala_tf.evaluation.plots import RULE, Series, draw_means, new_figure, png, styled
 from gala_tf.paper.report import numbers
+from gala_tf.paper.report.page import Figure
 
 # Okabe and Ito's colours, apart for every kind of colour vision, in the order of published.ROWS.
 STYLES = {
@@ -21,34 +22,7 @@ STYLES = {
     "gala_boxes": ("#009E73", "^"),
 }
 OTHERS = (("#D55E00", "X"), ("#8B5A2B", "*"), ("#000000", "<"), ("#7B68EE", ">"), ("#4B8B3B", "h"))
-NULL = "#B03A2E"
-
-# --------------------------------------------------------------------------- captions
-
-LAYERS = (
-    "Map scores by layer. GALA: its attention; SE: gated activity; ResNet: activity of the same "
-    "units. Means with 95 % intervals over seeds (one seed: over images)."
-)
-FIGURE_7 = (
-    "Figure 7. Left: top-1 accuracy. Right: map score of the final layer. Means with 95 % "
-    "intervals over seeds (one seed: over images; n in the table below), faint dots single runs. "
-    "Dashed: ResNet-50, its interval shaded. Dotted: the null, two participants of two different "
-    "images; where no image has two, the networks' maps against other images' human maps."
-)
-CLASSES = (
-    "Top-1 error by class. Hardest first, by the mean over networks; bars are 95 % intervals over "
-    "seeds (one seed: over images)."
-)
-CALIBRATION = (
-    "Calibration. Accuracy against confidence in 15 bins, images of all seeds together; a disc's "
-    "area is its share of the images. ECE: expected calibration error, mean over seeds."
-)
-ACCURACY_AND_MAPS = (
-    "Accuracy against map score. Left: each run. Right: images sorted by their final layer's map "
-    "score, in fifths; accuracy with 95 % intervals over seeds (one seed: over images)."
-)
-
-# --------------------------------------------------------------------------- figures
+NULL, CEILING = "#B03A2E", "#222222"
 
 
 def line_styles(lines) -> list[tuple[str, str]]:
@@ -70,39 +44,39 @@ def map_axis(relative: bool) -> str:
 
 
 @styled
-def figure7(sweep, floor, relative: bool, published=(), published_label="published") -> bytes:
+def figure7(name, sweep, floor, relative: bool, published=(), published_label="") -> Figure:
     """Accuracy and map score against lambda (the paper's Fig. 7), beside each other.
 
-    Values of lambda stand at equal steps, whatever their distances: sweeps span decades.
-
     Args:
+        name: of the file.
         sweep: lines of GALA, one a lambda, in ascending order.
         floor: the ResNet-50 line, or None.
         relative: map scores in % of the human ceiling.
-        published: (lambda, % of ceiling) of the paper's caption; drawn only if `relative`.
+        published: (lambda, % of ceiling) of the paper's caption; drawn only if `relative`. The last
+            one's lambda is a guess.
         published_label: what the legend calls them.
     """
     figure, (left, right) = new_figure(10.5, 4.3, columns=2)
     published = list(published) if relative else []
+    # At equal steps, whatever their distances: sweeps span decades.
     ticks = sorted({line.map_loss_weight for line in sweep} | {x for x, _ in published})
     x = [ticks.index(line.map_loss_weight) for line in sweep]
-    accuracy = [_accuracy(line) for line in sweep]
-    maps = [numbers.map_score(line, relative) for line in sweep]
     color, marker = STYLES["gala_clickmaps"]
     for line, place in zip(sweep, x, strict=True):
         _dots(left, place + 0.07, [100 * run.results["top1"] for run in line.runs], color)
         _dots(right, place + 0.07, [numbers.map_value(run, relative) for run in line.runs], color)
-    draw_means(left, x, accuracy, color, marker, "GALA-ResNet-50")
+    maps = [numbers.map_score(line, relative) for line in sweep]
+    draw_means(left, x, [_accuracy(line) for line in sweep], color, marker, "GALA-ResNet-50")
     draw_means(right, x, maps, color, marker, "GALA-ResNet-50")
     if floor:
-        _level(left, _accuracy(floor), STYLES["resnet"][0], "--", "ResNet-50")
-        level = numbers.map_score(floor, relative)
-        _level(right, level, STYLES["resnet"][0], "--", "ResNet-50")
+        grey, _ = STYLES["resnet"]
+        _level(left, _accuracy(floor), grey, "--", "ResNet-50")
+        _level(right, numbers.map_score(floor, relative), grey, "--", "ResNet-50")
     null = numbers.baseline(sweep, "null", relative)
     shuffled = null or numbers.baseline(sweep, "shuffled", relative)
     _level(right, shuffled, NULL, ":", f"{'people' if null else 'GALA'}, shuffled (null)")
     if relative:
-        right.axhline(100, color="#222222", linewidth=1.2, label="human ceiling")
+        right.axhline(100, color=CEILING, linewidth=1.2, label="human ceiling")
         right.set_ylim(min(0, right.get_ylim()[0]), max(105, right.get_ylim()[1]))
     for i, (weight, value) in enumerate(published):
         right.plot(ticks.index(weight), value, "D", markerfacecolor="none", color=RULE,
@@ -113,17 +87,29 @@ def figure7(sweep, floor, relative: bool, published=(), published_label="publish
         axes.set_xlim(-0.5, len(ticks) - 0.5)
         axes.set_xlabel("lambda, weight of the map loss (steps not to scale)")
         axes.set_title(title)
-    return png(figure, right)
+    caption = (
+        "Figure 7. Left: top-1 accuracy. Right: map score of the final layer. Means with 95 % "
+        "intervals over seeds (one seed: over images; n in the table below), faint dots single "
+        "runs. Dashed: ResNet-50, its interval shaded. Dotted: the null, two participants of two "
+        "different images; where no image has two, the networks' maps against other images' human "
+        "maps."
+    )
+    if published:
+        weight, value = published[-1]
+        caption += (
+            " Hollow: the numbers of the paper's caption, of ClickMe; it gives no lambda for "
+            f"{value:.2f}, which is drawn at the chosen {weight}."
+        )
+    return Figure(name, png(figure, right), caption)
 
 
 @styled
-def layers(lines, places_of, relative: bool) -> bytes:
+def layers(name, lines, places_of, relative: bool) -> Figure:
     """Map score of each layer with attention; `places_of`: {layer: the paper's number} a line."""
     figure, (axes,) = new_figure(8.2, 4.6)
     ticks = set()
-    for i, (style, line, places) in enumerate(
-        zip(line_styles(lines), lines, places_of, strict=True)
-    ):
+    styles = line_styles(lines)
+    for i, (style, line, places) in enumerate(zip(styles, lines, places_of, strict=True)):
         names = sorted(places, key=places.get)
         scores = [numbers.map_score(line, relative, name) for name in names]
         aside = 0.14 * (i - (len(lines) - 1) / 2)  # bars side by side
@@ -132,37 +118,52 @@ def layers(lines, places_of, relative: bool) -> bytes:
     center = numbers.baseline(lines, "center_prior", relative)
     _level(axes, center, RULE, ":", "centre prior")
     if relative:
-        axes.axhline(100, color="#222222", linewidth=1.2, label="human ceiling")
+        axes.axhline(100, color=CEILING, linewidth=1.2, label="human ceiling")
     axes.set_xticks(sorted(ticks))
     axes.set_xlabel("layer, in the paper's way of counting")
     axes.set_title(map_axis(relative))
-    return png(figure, axes)
+    caption = (
+        "Map scores by layer. GALA: its attention; SE: gated activity; ResNet: activity of the "
+        "same units. Means with 95 % intervals over seeds (one seed: over images)."
+    )
+    return Figure(name, png(figure, axes), caption)
 
 
 @styled
-def classes(lines, by_class) -> bytes:
+def classes(name, lines, by_class) -> Figure:
     """Top-1 error of each class; `by_class`: of `breakdowns.error_by_class`, one a line."""
-    shown = min(len(by_class[0]), plots.MOST_CLASSES)
+    total = len(by_class[0])
+    shown = min(total, plots.MOST_CLASSES)
     figure, (axes,) = new_figure(8.2, 1.5 + shown * max(0.34, 0.13 * len(lines)))
     plots.draw_error_by_class(axes, series_of(lines), by_class)
-    return png(figure, axes)
+    caption = (
+        "Top-1 error by class. Hardest first, by the mean over networks; bars are 95 % intervals "
+        "over seeds (one seed: over images)."
+    )
+    if total > shown:
+        caption += f" The {shown // 2} hardest and easiest of {total} classes."
+    return Figure(name, png(figure, axes), caption)
 
 
 @styled
-def calibration(lines, tables) -> bytes:
+def calibration(name, lines, tables) -> Figure:
     """A reliability diagram a line; `tables` are of `breakdowns.calibration`."""
     columns = min(3, len(lines))
-    figure, panels = new_figure(3.5 * columns, 3.4 * math.ceil(len(lines) / columns), columns,
-                                math.ceil(len(lines) / columns))  # fmt: skip
+    rows = math.ceil(len(lines) / columns)
+    figure, panels = new_figure(3.5 * columns, 3.4 * rows, columns, rows)
     for axes, one, found in zip(panels, series_of(lines), tables, strict=False):
         plots.draw_calibration(axes, one, found)
     for axes in panels[len(lines) :]:
         axes.set_visible(False)
-    return png(figure)
+    caption = (
+        "Calibration. Accuracy against confidence in 15 bins, images of all seeds together; a "
+        "disc's area is its share of the images. ECE: expected calibration error, mean over seeds."
+    )
+    return Figure(name, png(figure), caption)
 
 
 @styled
-def accuracy_and_maps(lines, fifths, relative: bool) -> bytes:
+def accuracy_and_maps(name, lines, fifths, relative: bool) -> Figure:
     """Left: runs, accuracy against map score. Right: images, accuracy in fifths by map score.
 
     The right panel is in Spearman, whatever `relative` says; `fifths` are of
@@ -180,7 +181,11 @@ def accuracy_and_maps(lines, fifths, relative: bool) -> bytes:
     plots.draw_accuracy_by_map_score(right, series, fifths)
     left.set_xlabel(map_axis(relative))
     left.set_title("each run: top-1 accuracy, %")
-    return png(figure, left)
+    caption = (
+        "Accuracy against map score. Left: each run. Right: images sorted by their final layer's "
+        "map score, in fifths; accuracy with 95 % intervals over seeds (one seed: over images)."
+    )
+    return Figure(name, png(figure, left), caption)
 
 
 def series_of(lines) -> list[Series]:
@@ -189,9 +194,6 @@ def series_of(lines) -> list[Series]:
         Series(line.label, [run.images for run in line.runs], *style)
         for line, style in zip(lines, line_styles(lines), strict=True)
     ]
-
-
-# --------------------------------------------------------------------------- parts of figures
 
 
 def _accuracy(line):

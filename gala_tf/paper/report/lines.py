@@ -15,8 +15,6 @@ REFERENCE = "gala_clickmaps"  # what the paper's stars compare every other row w
 FULL_ILSVRC = 1_000_000  # training images; ClickMe has 329,036, the full ILSVRC12 1.28 million
 NO_ROW = "no row of the paper"
 
-# --------------------------------------------------------------------------- lines
-
 
 def words_of(run_config: config.Config) -> str:
     """The name of a run's row; NO_ROW if it has none."""
@@ -26,25 +24,24 @@ def words_of(run_config: config.Config) -> str:
         return NO_ROW
 
 
-def without_idle_flags(run_config: config.Config) -> config.Config:
-    """The same network and training, with flags that have no effect in it at their defaults."""
-    default = config.Config()
-    idle = []
-    if run_config.map_loss_weight == 0:
-        idle += ["map_source", "map_target", "map_resize"]
-    if run_config.attention == "none":
-        idle += ["reduction_ratio", "saliency_bias"]
-    if run_config.attention == "se":
-        idle += ["saliency_bias"]
-    return dataclasses.replace(run_config, **{name: getattr(default, name) for name in idle})
+def row_name(row: str) -> str:
+    """The paper's name of a key; a network that the paper has not is called what it is."""
+    return ROWS[row].name if row in ROWS else row
 
 
 def flags_of(run_config: config.Config) -> dict:
     """{flag: value} of all that decides a run's result, except its seed."""
-    active = without_idle_flags(run_config)
+    idle = []  # without effect in this network: counted as if they were at their defaults
+    if run_config.map_loss_weight == 0:
+        idle += ["map_source", "map_target", "map_resize"]
+    if run_config.attention == "none":
+        idle += ["reduction_ratio"]
+    if run_config.attention in ("none", "se"):
+        idle += ["saliency_bias"]
+    default = config.Config()
     return {
-        field.name: getattr(active, field.name)
-        for field in dataclasses.fields(active)
+        field.name: getattr(default if field.name in idle else run_config, field.name)
+        for field in dataclasses.fields(run_config)
         if not field.metadata["same_result"] and field.name != "seed"
     }
 
@@ -62,13 +59,16 @@ class Line:
     def map_loss_weight(self) -> float:
         return self.flags["map_loss_weight"]
 
+    def differs(self, other: "Line") -> int:
+        """In how many flags."""
+        return sum(str(self.flags[name]) != str(other.flags[name]) for name in self.flags)
+
 
 def make_lines(runs) -> tuple[list[Line], list[tuple]]:
-    """Finished runs of one data set as lines, and the repetitions among them.
+    """Finished runs of one data set as lines, in the order of ROWS, then of flags.
 
-    Two runs of the same flags and seed are the same experiment made twice: the second one would
-    make an interval over seeds too short. It is left out, and returned to be listed:
-    (lines in the order of ROWS, then of flags; [(run left out, run that stands for it)]).
+    And the repetitions among them, [(run left out, run that stands for it)]: two runs of the same
+    flags and seed are one experiment made twice, and would make an interval over seeds too short.
     """
     groups, repeated = {}, []
     for run in runs:
@@ -76,33 +76,27 @@ def make_lines(runs) -> tuple[list[Line], list[tuple]]:
             row = row_of(run.config)
         except ValueError:
             row = run.results["network"]
-        flags = flags_of(run.config)
-        group = groups.setdefault((row, tuple(flags.items())), {})
-        if run.config.seed in group:
-            repeated.append((run, group[run.config.seed]))
-        else:
-            group[run.config.seed] = run
+        group = groups.setdefault((row, tuple(flags_of(run.config).items())), {})
+        standing = group.setdefault(run.config.seed, run)
+        if standing is not run:
+            repeated.append((run, standing))
     order = list(ROWS)
 
     def place(item):
         row, flags = item[0]
         known = order.index(row) if row in ROWS else len(order)
-        return known, row, [(name, _sortable(value)) for name, value in flags]
+        # Numbers by size and before words, which Python does not compare with them.
+        values = [
+            (0, value, "") if isinstance(value, (int, float)) else (1, 0, str(value))
+            for _, value in flags
+        ]
+        return known, row, values
 
     lines = []
     for (row, flags), group in sorted(groups.items(), key=place):
         members = tuple(group[seed] for seed in sorted(group))
         lines.append(Line(row, row_name(row), dict(flags), members))
     return with_labels(lines), repeated
-
-
-def row_name(row: str) -> str:
-    """The paper's name of a key; a network that the paper has not is called what it is."""
-    return ROWS[row].name if row in ROWS else row
-
-
-def _sortable(value):
-    return (0, value, "") if isinstance(value, (int, float)) else (1, 0, str(value))
 
 
 def with_labels(lines) -> list[Line]:
@@ -147,20 +141,17 @@ def choose_lambdas(lines, table_lambda: float | None):
             continue
         values = [line.map_loss_weight for line in sweep]
         listed = ", ".join(f"{value:g}" for value in values)
-        if table_lambda is not None:
-            if table_lambda not in values:
-                raise ValueError(
-                    f"--table_lambda={table_lambda:g}: {row_name(row)} was run with "
-                    f"--map_loss_weight={listed}. Give one of these, or none."
-                )
-            best, why = values.index(table_lambda), "as --table_lambda says"
-        else:
+        if table_lambda is None:
             scores = [_mean_validation(line) for line in sweep]
             best = max(range(len(sweep)), key=lambda i: (scores[i], -values[i]))
-            why = (
-                "the highest mean validation top-1 ("
-                + ", ".join(f"{v:g}: {100 * s:.1f} %" for v, s in zip(values, scores, strict=True))
-                + ")"
+            each = (f"{v:g}: {100 * s:.1f} %" for v, s in zip(values, scores, strict=True))
+            why = f"the highest mean validation top-1 ({', '.join(each)})"
+        elif table_lambda in values:
+            best, why = values.index(table_lambda), "as --table_lambda says"
+        else:
+            raise ValueError(
+                f"--table_lambda={table_lambda:g}: {row_name(row)} was run with "
+                f"--map_loss_weight={listed}. Give one of these, or none."
             )
         chosen.append(sweep[best])
         reasons.append(
@@ -186,15 +177,7 @@ def nearest_reference(line, lines) -> Line | None:
     None if there is none, or the line is itself one.
     """
     references = [other for other in lines if other.row == REFERENCE]
-    if not references or line.row == REFERENCE:
-        return None
-    return min(
-        references,
-        key=lambda other: sum(str(other.flags[n]) != str(line.flags[n]) for n in line.flags),
-    )
-
-
-# --------------------------------------------------------------------------- sections
+    return None if line.row == REFERENCE else min(references, key=line.differs, default=None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -216,8 +199,8 @@ class Section:
         return self.runs[0].split
 
     @property
-    def tables(self) -> tuple[int, ...]:
-        return paper_tables(self.info)
+    def finished(self) -> int:
+        return sum(run.results is not None for run in self.runs)
 
 
 def make_sections(runs, table_lambda: float | None) -> list[Section]:
@@ -232,12 +215,9 @@ def make_sections(runs, table_lambda: float | None) -> list[Section]:
     sections = []
     for _, group in sorted(groups.items()):
         finished = [run for run in group if run.results is not None]
+        with_images = [run for run in finished if run.images is not None]
         per_image.require_same_images(
-            {
-                f"per_image-{run.split}.csv of {run.name}": run.images
-                for run in finished
-                if run.images is not None
-            }
+            {f"per_image-{run.split}.csv of {run.name}": run.images for run in with_images}
         )
         lines, repeated = make_lines(finished)
         chosen, reasons = choose_lambdas(lines, table_lambda)
@@ -261,8 +241,3 @@ def same_data(info) -> bool:
     """Whether the published numbers are of this data, as far as name and sizes tell."""
     clickme = info.num_classes == 1000 and "clickme" in info.name.lower()
     return paper_tables(info) != (1, 3) or clickme
-
-
-def simulated(info) -> bool:
-    """Whether it is the built-in data set, under whatever name."""
-    return info.simulated

@@ -18,8 +18,6 @@ from gala_tf.evaluation.significance import Interval
 
 SEED = 0  # of every permutation and resampling: the same runs give the same page
 
-# --------------------------------------------------------------------------- one line
-
 
 def error(line, k: int) -> Interval:
     """Top-k error in %; k is 1 or 5. One seed: Wilson's interval over images."""
@@ -96,9 +94,6 @@ def baseline(lines, name: str, relative: bool) -> Interval | None:
     return significance.mean_interval_over_seeds(values) if values else None
 
 
-# --------------------------------------------------------------------------- two lines
-
-
 @dataclasses.dataclass(frozen=True)
 class Paired:
     """A line compared with the reference on the same N images; differences are line - reference."""
@@ -139,6 +134,7 @@ def compare(line, reference) -> Paired:
         _stack(part, lambda run: breakdowns.final_map_score(run.images))
         for part in (line, reference)
     ]  # [S, N]
+    # A mean over seeds must be of the same seeds for every image.
     defined = ~np.isnan(np.concatenate(maps)).any(0)
     maps = [part[:, defined] for part in maps]
     any_maps, difference = defined.any(), maps[0].mean(0) - maps[1].mean(0)

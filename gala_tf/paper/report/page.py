@@ -1,7 +1,7 @@
 """A report as a list of blocks, written as Markdown and as one HTML file that needs nothing else.
 
-Both are made from the same blocks by a template each (`templates/`), so that
-they cannot disagree. Text is plain: no markup in it is understood, none can break the page.
+Both are made from the same blocks by a template each (`templates/`), so that they cannot disagree.
+Text is plain: no markup in it is understood, none can break the page.
 """
 
 import base64

@@ -20,6 +20,7 @@ from gala_tf.runs import directory as run_directory
 from gala_tf.runs import logs
 
 DEPTH = 5  # levels of directories below --runs that are searched
+NEEDED = ("network", "split", "examples", "top1", "top5", "maps", "final_layer", "human_ceiling")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +28,6 @@ class StoredRun:
     """What one run directory holds."""
 
     name: str  # the last parts of the directory's path, enough to tell it from other runs
-    directory: str  # never printed on a page, which may go elsewhere
     config: config.Config
     info: dataset_info.DatasetInfo  # that it was trained on
     split: str  # that its results are of
@@ -42,18 +42,13 @@ class StoredRun:
     @property
     def data_set(self) -> str:
         """Eight hexadecimal digits that two data sets share only if they are the same shards."""
-        return data_set_digest(self.info)
-
-
-def data_set_digest(info: dataset_info.DatasetInfo) -> str:
-    """SHA-256 over class names and the shards' own hashes, its first eight hexadecimal digits."""
-    shards = [
-        (split, shard.file, shard.sha256)
-        for split, part in sorted(info.splits.items())
-        for shard in part.shards
-    ]
-    text = json.dumps([info.class_names, shards])
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
+        shards = [
+            (split, shard.file, shard.sha256)
+            for split, part in sorted(self.info.splits.items())
+            for shard in part.shards
+        ]
+        text = json.dumps([self.info.class_names, shards])
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def find_run_directories(patterns: Sequence[str]) -> list[str]:
@@ -80,11 +75,9 @@ def find_run_directories(patterns: Sequence[str]) -> list[str]:
 
 
 def _runs_below(place, depth):
-    if not tf.io.gfile.isdir(place):
-        return set()
     if tf.io.gfile.exists(os.path.join(place, run_directory.FLAGS_FILE)):
         return {place}
-    if depth == 0:
+    if depth == 0 or not tf.io.gfile.isdir(place):
         return set()
     names = sorted(name.rstrip("/") for name in files.names(place))
     return {run for name in names for run in _runs_below(os.path.join(place, name), depth - 1)}
@@ -114,68 +107,57 @@ def short_names(directories: Sequence[str]) -> dict[str, str]:
 
 def _read_run(place, name, split):
     run = run_directory.open_run(place)
-    run_config, info = run.config, run.info
-    split = split or ("test" if "test" in info.splits else run_config.validation_split)
+    split = split or ("test" if "test" in run.info.splits else run.config.validation_split)
     if not split:
         raise ValueError(
             f"Run {name!r} was trained without a validation split, and its data set has no split "
-            f"'test': name the split of its results, --split={'|'.join(sorted(info.splits))}."
+            f"'test': name the split of its results, --split={'|'.join(sorted(run.info.splits))}."
         )
-    if split not in info.splits:
+    if split not in run.info.splits:
         raise ValueError(
-            f"--split={split}: the data set of run {name!r} has {', '.join(sorted(info.splits))}."
+            f"--split={split}: the data set of run {name!r} has "
+            f"{', '.join(sorted(run.info.splits))}."
         )
-    wanted = {
-        "results": f"results-{split}.json",
-        "images": f"per_image-{split}.csv",
-        "environment": run_directory.ENVIRONMENT_FILE,
-        "metrics": "metrics.jsonl",
-        "picture": f"figures/attention-{split}.png",
-    }
-    content = {key: _read(os.path.join(place, file)) for key, file in wanted.items()}
-    results = _json(content["results"], place, wanted["results"])
-    if results is not None:
-        check_results(results, os.path.join(place, wanted["results"]), info, split)
-    images = None
-    if results is not None and content["images"] is not None:
-        images = _read_images(os.path.join(place, wanted["images"]), results)
-    validation, seconds = read_metrics(place, run_config)
+    results, images, environment, metrics, picture = wanted = (
+        f"results-{split}.json",
+        f"per_image-{split}.csv",
+        run_directory.ENVIRONMENT_FILE,
+        logs.FILE,
+        f"figures/attention-{split}.png",
+    )
+    there = {file: files.exists(os.path.join(place, file)) for file in wanted}
+    numbers = _read_json(os.path.join(place, results)) if there[results] else None
+    if numbers is not None:
+        check_results(numbers, os.path.join(place, results), run.info, split)
+    with_images = numbers is not None and there[images]
+    validation, seconds = read_metrics(place, run.config)
     return StoredRun(
         name=name,
-        directory=place,
-        config=run_config,
-        info=info,
+        config=run.config,
+        info=run.info,
         split=split,
-        results=results,
-        images=images,
-        environment=_json(content["environment"], place, wanted["environment"]) or [],
+        results=numbers,
+        images=_read_images(os.path.join(place, images), numbers) if with_images else None,
+        environment=_read_json(os.path.join(place, environment)) if there[environment] else [],
         validation_top1=validation,
         seconds=seconds,
-        picture=content["picture"],
-        missing=tuple(wanted[key] for key, value in content.items() if value is None),
+        picture=_read(os.path.join(place, picture)) if there[picture] else None,
+        missing=tuple(file for file in wanted if not there[file]),
     )
 
 
 def _read(path):
-    if not tf.io.gfile.exists(path):
-        return None
-    with tf.io.gfile.GFile(path, "rb") as file:
+    with files.open_binary(path) as file:
         return file.read()
 
 
-def _json(content, place, file):
-    if content is None:
-        return None
+def _read_json(path):
     try:
-        return json.loads(content)
+        return json.loads(_read(path))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(
-            f"{os.path.join(place, file)} is not JSON ({error}). Evaluate the run again, or leave "
-            "it out of --runs."
+            f"{path} is not JSON ({error}). Evaluate the run again, or leave it out of --runs."
         ) from error
-
-
-NEEDED = ("network", "split", "examples", "top1", "top5", "maps", "final_layer", "human_ceiling")
 
 
 def check_results(results, path: str, info: dataset_info.DatasetInfo, split: str) -> None:
@@ -215,13 +197,12 @@ def read_metrics(place: str, run_config: config.Config) -> tuple[float | None, f
 
     The highest is that of the weights in `best/`, by which they were chosen.
     """
-    best, seconds, last = None, 0.0, 0
-    lines = logs.read_metrics(place)
-    for line in lines:
+    validations, seconds, last = [], 0.0, 0
+    for line in logs.read_metrics(place):
         if line["kind"] == run_config.validation_split and "top1" in line:
-            best = max(line["top1"], -1.0 if best is None else best)
+            validations.append(line["top1"])
         elif line["kind"] == "train" and "images_per_second" in line:
             images = (line["step"] - last) * run_config.global_batch_size
             seconds += images / line["images_per_second"]
             last = line["step"]
-    return best, seconds or None
+    return max(validations, default=None), seconds or None

@@ -13,8 +13,6 @@ DASH = "–"
 STAR_P = 0.01  # the paper's: "denotes p < 0.01"
 METRICS = {"top1_error": "top-1 error, %", "top5_error": "top-5 error, %", "maps": "maps"}
 
-# --------------------------------------------------------------------------- cells
-
 
 def cell(interval, digits: int = 1) -> str:
     """ "mean [low, high]"; a dash for what is not defined."""
@@ -41,7 +39,7 @@ def p_cell(p: float | None) -> str:
 
 def counts(line) -> str:
     """Seeds and images of a line: the n of its errors."""
-    return f"{_seeds(line)} × {line.runs[0].results['examples']:,} images"
+    return f"{seeds(line)} × {line.runs[0].results['examples']:,} images"
 
 
 def map_counts(line, layer: str | None = None) -> str:
@@ -53,14 +51,12 @@ def map_counts(line, layer: str | None = None) -> str:
     if not found:
         return DASH
     images = f"{found[0]:,}" + (f" to {found[-1]:,}" if len(found) > 1 else "")
-    return f"{_seeds(line)} × {images} images"
+    return f"{seeds(line)} × {images} images"
 
 
-def _seeds(line):
+def seeds(line) -> str:
+    """How many a line has, in words."""
     return f"{len(line.runs)} seed{'s' * (len(line.runs) > 1)}"
-
-
-# --------------------------------------------------------------------------- the paper's tables
 
 
 def paper_table(
@@ -77,42 +73,37 @@ def paper_table(
         same_data: our data is the paper's.
         quoted: whether there are columns of published numbers.
     """
-    paper = published.table(which[-1])
+    paper, entry = published.table(which[-1]), published.document()["tables"][str(which[-1])]
     has_maps = which != (2,) and (any("maps" in row for row in paper.values()) or bool(lines))
     metrics = [name for name in METRICS if name != "maps" or has_maps]
-    data = published.document()["tables"][str(which[-1])]["data_set"]
     heads = {**METRICS, "maps": "maps, % of human ceiling" if relative else "maps, Spearman"}
     columns = ["network", "table", "n"]
     for metric in metrics:
-        columns += [heads[metric]]
+        columns.append(heads[metric])
         if metric == "maps" and lines:
-            columns += ["n of maps"]
+            columns.append("n of maps")
         if quoted:
-            columns += [f"published ({data}{'' if same_data else ': other data'})"]
-    others = list(dict.fromkeys(line.row for line in lines if line.row not in paper))
+            columns.append(f"published ({entry['data_set']}{'' if same_data else ': other data'})")
     rows = []
-    for row in (*paper, *others):
+    # The paper's rows first, whether they were run or not.
+    for row in dict.fromkeys([*paper, *(line.row for line in lines)]):
         where = ", ".join(str(n) for n in which if row in published.table(n)) or DASH
-        ours = [line for line in lines if line.row == row]
-        waiting = unfinished.get(row, 0)
-        for line in ours:
-            n = counts(line) + (f" ({waiting} unfinished)" if waiting else "")
-            cells = [line.label, where, n]
+        waiting = f"{unfinished[row]} unfinished" if unfinished.get(row) else ""
+        for line in [line for line in lines if line.row == row] or [None]:
+            if line is None:
+                cells = [row_name(row), where, waiting or "not run"]
+            else:
+                cells = [line.label, where, counts(line) + (f" ({waiting})" if waiting else "")]
             for metric in metrics:
-                value = cell(_value(line, metric, relative), digits_of(metric, relative))
-                cells += [value + _star(compared.get(line.label), metric)]
-                if metric == "maps":
-                    cells += [map_counts(line)]
+                if line is None:
+                    cells.append(DASH)
+                else:
+                    value = cell(_value(line, metric, relative), digits_of(metric, relative))
+                    cells.append(value + _star(compared.get(line.label), metric))
+                if metric == "maps" and lines:
+                    cells.append(map_counts(line) if line else DASH)
                 if quoted:
-                    cells += [_published(which, row, metric)]
-            rows.append(tuple(cells))
-        if not ours:
-            state = f"{waiting} unfinished" if waiting else "not run"
-            cells = [row_name(row), where, state]
-            for metric in metrics:
-                cells += [DASH] * (2 if metric == "maps" and lines else 1)
-                if quoted:
-                    cells += [_published(which, row, metric)]
+                    cells.append(_published(entry["rows"].get(row), metric))
             rows.append(tuple(cells))
     return Table(tuple(columns), tuple(rows))
 
@@ -130,13 +121,12 @@ def _value(line, metric, relative):
     return numbers.error(line, {"top1_error": 1, "top5_error": 5}[metric])
 
 
-def _published(which, row, metric):
-    entry = published.document()["tables"][str(which[-1])]["rows"].get(row)
-    if entry is None or metric not in entry["values"]:
+def _published(row, metric):
+    if row is None or metric not in row["values"]:
         return DASH
-    reference = (entry.get("reference") or {}).get(metric)
+    reference = (row.get("reference") or {}).get(metric)
     quoted = f" (reference {reference:.2f})" if reference is not None else ""
-    return f"{entry['values'][metric]:.2f}{quoted}"
+    return f"{row['values'][metric]:.2f}{quoted}"
 
 
 def _star(paired, metric):
@@ -151,60 +141,34 @@ def errors_tests(compared) -> Table:
     rows = []
     for label, (paired, reference) in compared.items():
         mcnemar = ", ".join(f"{seed}: {p_cell(p)}" for seed, p in paired.mcnemar.items())
-        rows.append(
-            (
-                label,
-                reference,
-                f"{paired.images:,} images; {paired.seeds[0]} and {paired.seeds[1]} seeds",
-                cell(paired.top1),
-                p_cell(paired.p_top1),
-                p_cell(paired.p_top5),
-                mcnemar or "no seed in common",
-                f"{cell(paired.over_seeds)}, n = {paired.over_seeds.n} pairs"
-                if paired.over_seeds
-                else "fewer than two pairs of seeds",
-            )
-        )
-    return Table(
-        (
-            "network",
-            "compared with",
-            "n",
-            "top-1 error, difference in points [95 % bootstrap over images]",
-            "p, permutation, top-1",
-            "p, permutation, top-5",
-            "p, McNemar exact, top-1, by seed",
-            "difference in points over pairs of seeds [95 % Student t]",
-        ),
-        tuple(rows),
+        pairs = "fewer than two pairs of seeds"
+        if paired.over_seeds:
+            pairs = f"{cell(paired.over_seeds)}, n = {paired.over_seeds.n} pairs"
+        n = f"{paired.images:,} images; {paired.seeds[0]} and {paired.seeds[1]} seeds"
+        tests = cell(paired.top1), p_cell(paired.p_top1), p_cell(paired.p_top5)
+        rows.append((label, reference, n, *tests, mcnemar or "no seed in common", pairs))
+    columns = (
+        "network",
+        "compared with",
+        "n",
+        "top-1 error, difference in points [95 % bootstrap over images]",
+        "p, permutation, top-1",
+        "p, permutation, top-5",
+        "p, McNemar exact, top-1, by seed",
+        "difference in points over pairs of seeds [95 % Student t]",
     )
+    return Table(columns, tuple(rows))
 
 
 def maps_tests(compared) -> Table:
     """Paired tests of map scores, as `errors_tests`."""
-    rows = [
-        (
-            label,
-            reference,
-            f"{paired.map_images:,} images; {paired.seeds[0]} and {paired.seeds[1]} seeds",
-            cell(paired.maps, 3),
-            p_cell(paired.p_maps),
-        )
-        for label, (paired, reference) in compared.items()
-    ]
-    return Table(
-        (
-            "network",
-            "compared with",
-            "n",
-            "Spearman, difference [95 % bootstrap over images]",
-            "p, permutation",
-        ),
-        tuple(rows),
-    )
-
-
-# --------------------------------------------------------------------------- maps, lambda, images
+    rows = []
+    for label, (paired, reference) in compared.items():
+        n = f"{paired.map_images:,} images; {paired.seeds[0]} and {paired.seeds[1]} seeds"
+        rows.append((label, reference, n, cell(paired.maps, 3), p_cell(paired.p_maps)))
+    difference = "Spearman, difference [95 % bootstrap over images]"
+    columns = ("network", "compared with", "n", difference, "p, permutation")
+    return Table(columns, tuple(rows))
 
 
 def maps_table(lines, relative: bool) -> Table:
@@ -215,9 +179,10 @@ def maps_table(lines, relative: bool) -> Table:
         cells.append(cell(numbers.map_score(line, False), 3))
         if relative:
             cells.append(cell(numbers.map_score(line, True)))
-        for name in ("shuffled", "center_prior"):
-            value = numbers.baseline([line], name, False)
-            cells.append(cell(value, 3) if name == "shuffled" else _mean(value, 3))
+        cells.append(cell(numbers.baseline([line], "shuffled", False), 3))
+        prior = numbers.baseline([line], "center_prior", False)
+        # The same whatever the seed: it has no interval.
+        cells.append(DASH if prior is None else _number(prior.mean, 3))
         rows.append(tuple(cells))
     columns = ["network", "n", "layer", "Spearman"]
     columns += ["% of human ceiling"] if relative else []
@@ -225,34 +190,19 @@ def maps_table(lines, relative: bool) -> Table:
     return Table(tuple(columns), tuple(rows))
 
 
-def _mean(interval, digits):
-    return DASH if interval is None else _number(interval.mean, digits)
-
-
 def lambda_table(sweep, relative: bool, quoted: bool) -> Table:
     """The numbers of Figure 7; if `quoted`, the published ones of its caption beside them."""
-    caption = {}
-    for value in published.values():
-        if value.where == "Figure 7":
-            caption.setdefault(value.row, f"{value.value:.2f}")
-    rows, shown = [], set()
+    points = published.document()["figure_7"]["values"]
+    # A number a row; of the sweep's lines of that row, beside the first, for its lambda is unknown.
+    caption = {point["row"]: f"{point['value']:.2f}" for point in points}
+    caption[REFERENCE] += " (lambda not given)"
+    rows = []
     for line in sweep:
-        name = f"{line.map_loss_weight:g}"
-        known = DASH if line.row in shown and line.row == REFERENCE else caption.get(line.row)
-        shown.add(line.row)
-        if line.row == REFERENCE and known != DASH:
-            known = f"{known} (lambda not given)"
+        cells = [f"{line.map_loss_weight:g}", counts(line), cell(numbers.error(line, 1))]
         score = numbers.map_score(line, relative)
-        rows.append(
-            (
-                name,
-                counts(line),
-                cell(numbers.error(line, 1)),
-                cell(score, digits_of("maps", relative)),
-                map_counts(line),
-                *([known or DASH] if quoted else []),
-            )
-        )
+        cells += [cell(score, digits_of("maps", relative)), map_counts(line)]
+        cells += [caption.pop(line.row, DASH)] if quoted else []
+        rows.append(tuple(cells))
     unit = "% of human ceiling" if relative else "Spearman"
     columns = ["lambda", "n", "top-1 error, %", f"maps, {unit}", "n of maps"]
     columns += ["published maps, % of ceiling"] if quoted else []
@@ -261,9 +211,8 @@ def lambda_table(sweep, relative: bool, quoted: bool) -> Table:
 
 def layers_table(lines, places_of, relative: bool) -> Table:
     """Map score of each scored layer; `places_of` as in `figures.layers`."""
-    places = sorted({number for part in places_of for number in part.values()})
     rows = []
-    for place in places:
+    for place in sorted({number for part in places_of for number in part.values()}):
         cells = [f"{place}"]
         for line, part in zip(lines, places_of, strict=True):
             name = next((name for name, number in part.items() if number == place), None)
@@ -289,11 +238,8 @@ def classes_table(lines, by_class) -> Table:
     for name in by_class[0]:
         n = int((images == name).sum())
         rows.append((name, f"{n}", *(cell(part[name]) for part in by_class)))
-    return Table(("class", "images", *(_with_seeds(line) for line in lines)), tuple(rows))
-
-
-def _with_seeds(line):
-    return f"{line.label}, {len(line.runs)} seed{'s' * (len(line.runs) > 1)}"
+    heads = (f"{line.label}, {seeds(line)}" for line in lines)
+    return Table(("class", "images", *heads), tuple(rows))
 
 
 def calibration_table(lines, tables) -> Table:
@@ -309,33 +255,28 @@ def fifths_table(lines, fifths) -> Table:
     """Accuracy in fifths of the images by their map score."""
     rows = []
     for line, parts in zip(lines, fifths, strict=True):
-        cells = [f"{cell(rate)} at {score:.2f}, n = {n}" for score, rate, n in parts]
-        if cells:
-            rows.append((_with_seeds(line), *cells))
+        if parts:
+            cells = [f"{cell(rate)} at {score:.2f}, n = {n}" for score, rate, n in parts]
+            rows.append((f"{line.label}, {seeds(line)}", *cells))
     names = ("lowest fifth", "second", "third", "fourth", "highest fifth")
     return Table(("network: top-1 accuracy, % at mean Spearman", *names), tuple(rows))
 
 
 def order_sentences(lines, relative: bool, quoted: bool) -> list[str]:
     """The order in which rows come out, best first; if `quoted`, the paper's too."""
-    sentences = []
-    paper = published.table(3)
-    for metric, words in (("top1_error", "top-1 error"), ("maps", "map score")):
-        sign = -1 if metric == "maps" else 1
+    sentences, paper = [], published.table(3)
+    for metric, words, sign in (("top1_error", "top-1 error", 1), ("maps", "map score", -1)):
         values = [(line, _value(line, metric, relative)) for line in lines]
         values = [(line, value.mean) for line, value in values if value is not None]
-        values.sort(key=lambda pair: sign * pair[1])
         if len(values) < 2:
             continue
+        values.sort(key=lambda pair: sign * pair[1])
         digits = digits_of(metric, relative)
         ours = ", ".join(f"{line.label} {_number(value, digits)}" for line, value in values)
-        known = sorted(
-            {line.row for line, _ in values if line.row in paper},
-            key=lambda row: sign * paper[row][metric],
-        )
-        theirs = ", ".join(f"{ROWS[row].name} {paper[row][metric]:.2f}" for row in known)
-        sentences.append(
-            f"Order by {words}, best first: {ours}."
-            + (f" The paper's: {theirs}." if quoted else "")
-        )
+        sentences.append(f"Order by {words}, best first: {ours}.")
+        if quoted:
+            known = {line.row for line, _ in values if line.row in paper}
+            best_first = sorted(known, key=lambda row: sign * paper[row][metric])
+            theirs = ", ".join(f"{ROWS[row].name} {paper[row][metric]:.2f}" for row in best_first)
+            sentences[-1] += f" The paper's: {theirs}."
     return sentences

@@ -39,11 +39,13 @@ def _times_faulted_in(mode):
     return kept, int(times)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
 def test_freed_blocks_are_kept():
     assert _times_faulted_in("kept") == ("True", 0)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
 def test_by_default_they_are_not():
     # Why the module is there; huge pages would make fewer faults, but not none.

@@ -107,6 +107,7 @@ print(json.dumps({
 """
 
 
+@pytest.mark.slow
 def test_several_logical_cpus():
     result = subprocess.run([sys.executable, "-c", LOGICAL_CPUS], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr[-3000:]

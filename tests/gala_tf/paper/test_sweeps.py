@@ -163,7 +163,7 @@ def test_runs_all_and_then_skips_all(base, root, capsys):
             )
             == run.config
         )
-        assert "fake training" in Path(sweeps.log_path(run)).read_text()
+        assert "fake training" in Path(run.log).read_text()
     before = modified(root)
     sweeps.sweep(runs, SLOTS)
     assert "6 runs: 6 finished, 0 to resume, 0 to begin" in capsys.readouterr().err
@@ -273,7 +273,7 @@ def test_the_data_set_is_built_once_before_the_runs(base, root, tmp_path, data_d
 
 def test_logs_of_remote_runs_are_local(base):
     (run,) = sweeps.expand(base, ["gala"], [], [0], "gs://bucket/runs")
-    assert sweeps.log_path(run) == os.path.join("sweep_logs", "gala/seed-0", "train.log")
+    assert run.log == os.path.join("sweep_logs", "gala/seed-0", "train.log")
 
 
 # --------------------------------------------------------------------------- commands
