@@ -14,7 +14,6 @@ from gala_tf.layers.squeeze_excite import (
     scaled_normal,
 )
 
-
 SATURATED = 0.99  # |A| beyond this counts as saturated: the slope of tanh is below 0.02
 
 

@@ -82,6 +82,32 @@ def attention_grid(
     return np.asarray(canvas)
 
 
+def network_row(image, maps: Mapping[str, np.ndarray], caption: str) -> np.ndarray:
+    """One picture beside the attention maps over it, without a human map: uint8 [H, W, 3].
+
+    Args:
+        image: [S, S, 3] uint8.
+        maps: {layer: [h, w]}, columns from left to right.
+    """
+    titles = ["image", *maps]
+    width = 2 * MARGIN + len(titles) * (PANEL + GAP) - GAP
+    height = TITLE_HEIGHT + PANEL + CAPTION_HEIGHT + LEGEND_HEIGHT + MARGIN
+    canvas = Image.new("RGB", (width, height), drawing.PAPER)
+    draw, fonts = ImageDraw.Draw(canvas), drawing.fonts()
+    shown = [
+        drawing.enlarge(image, PANEL),
+        *(drawing.overlay(image, m, PANEL) for m in maps.values()),
+    ]
+    for column, (title, panel) in enumerate(zip(titles, shown, strict=True)):
+        left = MARGIN + column * (PANEL + GAP)
+        drawing.draw_title(draw, fonts, left + PANEL // 2, TITLE_HEIGHT - 7, PANEL, title)
+        canvas.paste(panel, (left, TITLE_HEIGHT))
+    caption = drawing.shorten(caption, fonts[0], width - 2 * MARGIN)
+    draw.text((MARGIN, TITLE_HEIGHT + PANEL + 4), caption, drawing.INK, fonts[0])
+    _draw_legend(canvas, fonts[1])
+    return np.asarray(canvas)
+
+
 def _check_grid(images, human_maps, layer_maps, captions):
     if images.ndim != 4 or images.shape[-1] != 3 or images.dtype != np.uint8 or not len(images):
         raise ValueError(
@@ -131,8 +157,9 @@ def _signed(png):
 
 
 def predictions_grid(
-    images, predictions, places, class_names, layers=None, titles=None, human_title="human map"
-):
+    images, predictions, places, class_names, layers=None, titles=None, human_title="human map",
+    map_scores=None,
+):  # fmt: skip
     """The picture of some images of a split, with their true classes and the network's answers.
 
     Args:
@@ -140,6 +167,7 @@ def predictions_grid(
         places: of those images in the split, an index array or a slice.
         layers: names of the layers shown; default: first, third and last.
         titles, human_title: as for `attention_grid`.
+        map_scores: Spearman of the last layer shown with each image's human map, for the captions.
 
     Returns [H, W, 3] uint8. ValueError: a layer that has no map.
     """
@@ -148,6 +176,14 @@ def predictions_grid(
     human = np.where(has_clickmap, predictions.clickmap[places], 0.0)
     true, said = predictions.label[places], predictions.prediction[places]
     captions = [answer(class_names[a], class_names[b]) for a, b in zip(true, said, strict=True)]
+    if predictions.confidence is not None:
+        sure = predictions.confidence[places]
+        captions = [f"{c} ({100 * p:.0f} %)" for c, p in zip(captions, sure, strict=True)]
+    if map_scores is not None:
+        captions = [
+            c if np.isnan(score) else f"{c}, map score {score:.2f}"
+            for c, score in zip(captions, map_scores, strict=True)
+        ]
     maps = {name: predictions.maps[name][places] for name in layers}
     return attention_grid(
         np.asarray(images), human, maps, captions, titles, wrong=true != said,
