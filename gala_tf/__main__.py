@@ -7,6 +7,7 @@ COMMANDS = (
     "train",
     "evaluate",
     "visualize",
+    "predict",
     "export",
     "figures",
     "sweep",

@@ -90,6 +90,12 @@ class Config:
     map_loss_weight: float = _maps(
         6.0, "lambda of Eq. 1 (paper); 0 trains without maps.", within=NOT_NEGATIVE
     )
+    map_loss_reduction: str = _maps(
+        "sum",
+        "The map loss over layers: Eq. 1's sum, or their mean, as in the released code; lambda 6 "
+        "of the mean of six layers is lambda 1 of the sum.",
+        ("sum", "mean"),
+    )
     clickmap_blur: str = _maps(
         "box:49",
         "Blur of the maps, pixels of the stored image: box:K (paper: 49), "
@@ -122,13 +128,25 @@ class Config:
         "imagenet = 7x7/2 and pooling; small = 3x3/2; tiny = 3x3/1.",
         ("imagenet", "small", "tiny"),
     )
-    attention: str = _network("gala", "Attention layer: none, se, gala (or one of your own).")
+    attention: str = _network(
+        "gala",
+        "Attention layer: none, se, gala, gala_residual = gala that starts as the identity (ours), "
+        "or one of your own.",
+    )
     attention_units: str = _network(
         "stage3", "Units with attention: stage3 (paper's six), all (classic SE), or a list."
     )
     reduction_ratio: int = _network(4, "r of the attention layers (paper).", within=POSITIVE)
     saliency_bias: float = _network(
         1.0, "Initial bias of GALA's local saliency (ours).", shown=False
+    )
+    init_from: str = _network(
+        "",
+        "Weights to start from: a run directory, imagenet, a .safetensors file of torchvision's or "
+        "timm's, .keras or .weights.h5 of ours. Empty: random ones.",
+    )
+    freeze: tuple[str, ...] = _network(
+        (), "Parts that are not trained: stem, stage1, a unit or a layer, as in stem,stage1."
     )
     zero_init_residual: bool = _network(
         False, "Start v1 units without attention as the identity (last gamma = 0).", shown=False
@@ -147,6 +165,11 @@ class Config:
     learning_rate_per_256: float = _optimisation(
         0.1,
         "Base learning rate for a global batch of 256; scales with the batch (TPU ResNet).",
+        within=POSITIVE,
+    )
+    new_layers_rate: float = _optimisation(
+        1.0,
+        "Learning rate of the layers that --init_from leaves new / that of the others.",
         within=POSITIVE,
     )
     schedule: str = _optimisation(
@@ -168,6 +191,11 @@ class Config:
     )
     weight_decay: float = _optimisation(
         1e-4, "L2 on kernels only (TPU ResNet).", within=NOT_NEGATIVE
+    )
+    clip_gradient_norm: float = _optimisation(
+        0.0,
+        "Largest L2 norm of a step's whole gradient; longer ones are shortened to it. 0 = off.",
+        within=NOT_NEGATIVE,
     )
     label_smoothing: float = _optimisation(
         0.0, "Mass moved from the true class to all classes (paper: 0).", within=BELOW_1
@@ -267,6 +295,11 @@ class Config:
             raise ValueError(
                 "--profile_steps must be the first and the last step to trace, counted from 1, as "
                 f"in 100,110. Received: {','.join(map(str, self.profile_steps))}."
+            )
+        if self.new_layers_rate != 1 and not self.init_from:
+            raise ValueError(
+                f"--new_layers_rate={self.new_layers_rate} is of layers that --init_from leaves "
+                "new. Give --init_from, too, or leave the flag away."
             )
         if self.warmup_epochs >= self.epochs:
             raise ValueError(

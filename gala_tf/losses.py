@@ -2,9 +2,9 @@
 
 Pure functions of tensors. Each returns a value per image, [B]: the caller divides the sum over the
 images it sees by the size of the *global* batch, so that the result does not depend on how images
-fall on replicas, and images without a map count 0.
+fall on replicas, and images without a map count 0. `ClickmapLoss` is the same for `compile`.
 
-    B batch, H W space, C channels, K classes
+    B batch, H W space, C channels, K classes, h w the grid of a click map
 """
 
 import keras
@@ -76,7 +76,7 @@ def clickmap_loss(volume, clickmap, has_clickmap):
     if tuple(volume.shape[1:3]) != tuple(clickmap.shape[1:3]):
         raise ValueError(
             "A click map must have the height and width of the volume it supervises "
-            f"(resize it with map_operators.resize_maps). Received: clickmap "
+            f"(resize it with losses.resize_maps). Received: clickmap "
             f"{tuple(clickmap.shape)}, volume {tuple(volume.shape)}."
         )
     clickmap = ops.cast(clickmap, "float32")
@@ -88,6 +88,35 @@ def clickmap_loss(volume, clickmap, has_clickmap):
     squared = ops.sum(ops.square(difference), axis=(1, 2, 3))  # [B]
     distance = ops.sqrt(squared + EPSILON) - EPSILON**0.5  # exactly 0 for identical maps
     return ops.where(counts, distance, 0.0)
+
+
+@keras.saving.register_keras_serializable("gala_tf")
+class ClickmapLoss(keras.losses.Loss):
+    """Eq. 1's map loss of one attention volume, for `compile`.
+
+    `y_true` are click maps [B, h, w, 1], resized to the volume; `y_pred` is the volume
+    [B, H, W, C]. Images without a map have sample weight 0, or a map of zeros: both count 0. With
+    the default reduction they count in the mean's denominator, as in Eq. 1 over a batch.
+
+    Args:
+        resize: how maps become as coarse as the volume: "bicubic" (the paper), "bilinear" or
+            "area".
+        reduction, name: as in `keras.losses.Loss`. Lambda is `loss_weights` of `compile`.
+    """
+
+    def __init__(
+        self, resize="bicubic", reduction="sum_over_batch_size", name="clickmap_loss", dtype=None
+    ):
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        _check_resize(resize)
+        self.resize = resize
+
+    def call(self, y_true, y_pred):
+        clickmap = resize_maps(y_true, y_pred.shape[1:3], self.resize)
+        return clickmap_loss(y_pred, clickmap, 1.0)
+
+    def get_config(self):
+        return {**super().get_config(), "resize": self.resize}
 
 
 def _check_channels_last():
@@ -117,3 +146,63 @@ def half_square_sum(tensor):
 
         return tf.nn.l2_loss(tensor)
     return 0.5 * ops.sum(ops.square(tensor))
+
+
+# --------------------------------------------------------------------------- resizing maps
+
+
+def _triangle(x):
+    return ops.maximum(1.0 - ops.abs(x), 0.0)
+
+
+def _keys_cubic(x):
+    """Keys' cubic convolution kernel with a = -1/2, as in TensorFlow's and Pillow's bicubic."""
+    x = ops.abs(x)
+    to_2, to_1 = ops.maximum(2.0 - x, 0.0), ops.maximum(1.0 - x, 0.0)
+    return 0.5 * to_2 * to_2 * (to_2 - 1.0) + to_1 * to_1 * (1.0 - 2.0 * to_1)
+
+
+KERNELS = {"bilinear": _triangle, "bicubic": _keys_cubic}
+
+
+def resize_maps(maps, size, method="bicubic"):
+    """Click maps at another height and width, antialiased: [B, h, w, 1] -> [B, H, W, 1].
+
+    Two small matrix products, so that every backend and device has it. Static shapes.
+
+    Args:
+        maps: float, >= 0; so is the result, although bicubic kernels undershoot.
+        size: pixels of a square, or (H, W).
+        method: "bilinear", "bicubic", or "area": sums over cells, which keep ties of whole counts
+            where H and W divide h and w.
+
+    ValueError: an unknown method.
+    """
+    _check_resize(method)
+    height, width = (size, size) if isinstance(size, int) else size
+    if tuple(maps.shape[1:3]) == (height, width):
+        return maps
+    rows = _resize_matrix(maps.shape[1], height, method)
+    columns = _resize_matrix(maps.shape[2], width, method)
+    maps = ops.cast(maps, "float32")
+    return ops.maximum(ops.einsum("yh,bhwc,xw->byxc", rows, maps, columns), 0.0)
+
+
+def _resize_matrix(in_size, out_size, method):
+    """One axis of a resize, [out, in] float32: `map_operators.resample_matrix` of a whole map."""
+    scale = ops.divide(ops.cast(in_size, "float32"), out_size)
+    lower = ops.arange(out_size, dtype="float32")[:, None] * scale
+    pixels = ops.arange(in_size, dtype="float32")  # pixel i covers [i, i + 1)
+    if method == "area":
+        overlap = ops.minimum(lower + scale, pixels + 1.0) - ops.maximum(lower, pixels)
+        return ops.maximum(overlap, 0.0)
+    distance = (pixels + 0.5) - (lower + 0.5 * scale)
+    weights = KERNELS[method](distance / ops.maximum(scale, 1.0))
+    return weights / ops.sum(weights, axis=-1, keepdims=True)
+
+
+def _check_resize(method):
+    if method not in (*KERNELS, "area"):
+        raise ValueError(
+            f"The resize of a map must be one of {sorted([*KERNELS, 'area'])}; received {method!r}."
+        )

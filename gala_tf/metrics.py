@@ -1,6 +1,7 @@
 """Numbers an evaluation reports: agreement of attention with human maps, human ceiling.
 
-NumPy in float64, on the host. The paper scores a model's attention by its rank correlation with
+NumPy in float64, on the host; `MapAgreement` and `TopOverlap` are the same numbers as metrics for
+`compile` (`map_metrics`). The paper scores a model's attention by its rank correlation with
 the human map, divided by the human ceiling. Ceilings from different estimators are different
 quantities, so none leaves this module without its estimator's name.
 
@@ -16,6 +17,18 @@ import numpy as np
 # null, two participants of two different images.
 PAPER_HUMAN_CEILING = 0.58
 PAPER_NULL = 0.18
+
+FOR_COMPILE = ("MapAgreement", "TopOverlap")
+
+
+def __getattr__(name):
+    # Late: Keras brings a backend along, and what builds data needs the NumPy half alone.
+    if name not in FOR_COMPILE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from gala_tf import map_metrics
+
+    return getattr(map_metrics, name)
+
 
 BLOCK_ELEMENTS = 2**16  # of maps ranked at once: what they need stays in a core's cache
 
@@ -142,7 +155,7 @@ def human_ceiling(maps, seed):
 
 
 @dataclasses.dataclass(frozen=True)
-class MapAgreement:
+class Agreement:
     """Spearman correlations of model maps with human maps, means over images; NaN over none."""
 
     spearman: float
@@ -176,7 +189,7 @@ def map_agreement(model_maps, human_maps, seed):
     value, standard_error, images = _mean(correlation)
     other = _derangement(images, np.random.default_rng(seed))
     prior = np.broadcast_to(center_prior(height, width).ravel(), human.shape)
-    return MapAgreement(
+    return Agreement(
         spearman=value,
         standard_error=standard_error,
         images=images,

@@ -33,6 +33,11 @@ def check_shapes_and_gate(layer_class, x):
     spec = keras.KerasTensor((None, None, None, CHANNELS))
     symbolic = layer_class()(spec)
     assert symbolic[0].shape == (None, None, None, CHANNELS)  # any height and width
+    alone = layer_class(return_attention=False)
+    alone.build(x.shape)
+    alone.set_weights(layer.get_weights())
+    np.testing.assert_array_equal(alone(x), gated)
+    assert keras.Sequential([alone]).compute_output_shape(x.shape) == x.shape
 
 
 def check_config_round_trip(layer_class, x):
@@ -48,16 +53,24 @@ def check_config_round_trip(layer_class, x):
 
 
 def check_gradient_reaches_every_weight(layer_class, x):
-    """A loss on the gated activity moves every weight of a fresh layer."""
+    """A loss on the gated activity moves every weight of a fresh layer, within two steps.
+
+    Not in the first of a layer that starts as the identity: all but its own weights are behind 0.
+    """
     layer = layer_class()
-    with tf.GradientTape() as tape:
-        gated, _ = layer(x, training=True)
-        loss = tf.reduce_sum(tf.square(gated - 1.0))
-    gradients = tape.gradient(loss, layer.trainable_variables)
-    for variable, gradient in zip(layer.trainable_variables, gradients, strict=True):
-        assert gradient is not None, variable.path
-        assert np.any(gradient.numpy() != 0), variable.path
-        assert np.all(np.isfinite(gradient.numpy())), variable.path
+    layer.build(x.shape)
+    moved = {}
+    for _ in range(2):
+        with tf.GradientTape() as tape:
+            gated, _ = layer(x, training=True)
+            loss = tf.reduce_sum(tf.square(gated - 1.0))
+        variables = layer.trainable_variables
+        for variable, gradient in zip(variables, tape.gradient(loss, variables), strict=True):
+            assert gradient is not None, variable.path
+            assert np.all(np.isfinite(gradient.numpy())), variable.path
+            moved[variable.path] = moved.get(variable.path) or np.any(gradient.numpy() != 0)
+            variable.assign_sub(1e-3 * gradient)
+    assert all(moved.values()), moved
 
 
 def check_images_do_not_see_each_other(layer_class, x):

@@ -25,6 +25,9 @@ def parse(arguments: list[str], doc: str, more: str, positional: str) -> list[st
     except (flags.Error, ValueError) as error:
         missing = re.match(r"flag --(\w+)=None: .*other than None", str(error))
         refuse(f"--{missing[1]} is missing" if missing else " ".join(str(error).split()))
+    if positional and isinstance(flags.FLAGS[positional].value, list):  # takes any number
+        flags.FLAGS[positional].value += stray
+        stray = []
     if positional and len(stray) == 1 and not flags.FLAGS[positional].present:
         flags.FLAGS[positional].parse(stray.pop())
         flags.FLAGS[positional].using_default_value = False

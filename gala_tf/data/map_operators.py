@@ -73,24 +73,6 @@ def resample_matrix(in_size, out_size, start, extent, method, flip=False, dtype=
     return weights / tf.reduce_sum(weights, axis=-1, keepdims=True)
 
 
-def resize_maps(maps, size, method):
-    """Whole square maps, [B, h, h, 1] -> [B, size, size, 1], on the device; static shapes.
-
-    Two products a map, which a TPU can do: it has neither a bicubic nor an antialiased resize.
-
-    Args:
-        maps: float32, >= 0; so is the result, although bicubic kernels undershoot.
-        size: pixels.
-        method: "bilinear", "bicubic" or "area", as in `resample_matrix`.
-    """
-    current = maps.shape[1]
-    if current == size:
-        return maps
-    matrix = resample_matrix(current, size, 0, current, method)  # [size, h]
-    resized = tf.einsum("yh,bhwc,xw->byxc", matrix, maps, matrix)  # [B, size, size, 1]
-    return tf.maximum(resized, 0.0)
-
-
 def blur_operator(matrix, blur):
     """matrix [out, in] @ blur_matrix(in, blur): [out, in], for an `in` known only at run time.
 

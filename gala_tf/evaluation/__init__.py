@@ -8,6 +8,8 @@ evaluate_run     a run's best or newest weights: numbers, files, pictures
 classifiers      a saved Keras file, as a `request` asks
 scores           numbers, ceilings, the table;  harmonization: the other work's scores
 per_image        one row an image, as CSV;  significance, plots: what follows from it
+predicting       anyone's pictures, without a data set: class, confidence, attention drawn
+curves, confusion    pictures of a run: what it learnt by step, which classes it takes for which
 naming           what networks and files are called
 breakdowns.py    numbers by image, of one run or of several: error by class, calibration, accuracy
 """

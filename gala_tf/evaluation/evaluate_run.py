@@ -10,7 +10,7 @@ from gala_tf.data import dataset_info, eval_pipeline, places
 from gala_tf.data.contracts import Network, Strategy
 from gala_tf.distribution import consensus
 from gala_tf.distribution.strategy import make_strategy
-from gala_tf.evaluation import naming, per_image, plots, protocols, readers, scores
+from gala_tf.evaluation import confusion, naming, per_image, plots, protocols, readers, scores
 from gala_tf.evaluation.evaluator import Evaluator, Predictions
 from gala_tf.explain import network_parts
 from gala_tf.pictures import attention_grid
@@ -62,11 +62,13 @@ class RunEvaluator(Evaluator):
         return self._grid(predictions, self.protocol.read(places)["image"], places, layers)
 
     def _grid(self, predictions, images, places, layers=None):
+        names = attention_grid.choose_layers(predictions.maps, layers)
+        map_scores = scores.image_scores(predictions, places, names[-1]) if names else None
         titles = attention_grid.paper_titles(predictions.maps, self.run_config)
         info = self.protocol.info
         return attention_grid.predictions_grid(
             images, predictions, places, info.class_names, layers, titles,
-            human_title=attention_grid.human_title(info),
+            human_title=attention_grid.human_title(info), map_scores=map_scores,
         )  # fmt: skip
 
 
@@ -110,7 +112,7 @@ def evaluate_run(model_dir: str, split: str, which: str, overrides=(), strategy=
     print(scores.table(numbers))
     ids = eval_pipeline.image_ids(run.config.data_dir, info, split)
     columns = per_image.columns_of(predictions, ids, info.class_names)
-    written = _write(model_dir, numbers, columns, evaluator.picture(predictions))
+    written = _write(model_dir, numbers, columns, evaluator.picture(predictions), info.class_names)
     print("wrote", ", ".join(written))
     return numbers
 
@@ -173,7 +175,7 @@ def check_same_classes(trained_on, info, data_dir: str) -> None:
         )
 
 
-def _write(model_dir, numbers, columns, picture):
+def _write(model_dir, numbers, columns, picture, class_names):
     """All files of an evaluation, whose paths it returns."""
     split, figures = numbers["split"], os.path.join(model_dir, "figures")
     name = naming.result_name(split, numbers)
@@ -182,7 +184,11 @@ def _write(model_dir, numbers, columns, picture):
     drawn = os.path.join(figures, f"diagnostics-{name}.png")
     title = f"{numbers['network']}, {split} split of {numbers['data_set']}"
     plots.write(drawn, columns, title)
+    confused = []
+    if len(class_names) <= confusion.MOST_CLASSES:
+        confused = [os.path.join(figures, f"confusion-{name}.png")]
+        confusion.write(confused[0], columns, class_names, title)
     table = per_image.path_of(model_dir, split, numbers)
     per_image.write(table, columns)
     # Last: who finds results finds all the rest.
-    return scores.write_results(model_dir, split, numbers), table, attention, drawn
+    return scores.write_results(model_dir, split, numbers), table, attention, drawn, *confused

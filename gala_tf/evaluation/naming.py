@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 def network_name(run_config) -> str:
     """The network in the paper's words, e.g. "GALA-ResNet-50 w/ maps"."""
-    prefix = {"none": "", "se": "SE-", "gala": "GALA-"}.get(
+    prefix = {"none": "", "se": "SE-", "gala": "GALA-", "gala_residual": "residual GALA-"}.get(
         run_config.attention, f"{run_config.attention}-"
     )
     blocks = ",".join(map(str, run_config.stage_blocks))
@@ -14,7 +14,7 @@ def network_name(run_config) -> str:
     if run_config.map_loss_weight > 0:
         suffix = {"clickmaps": " w/ maps", "boxes": " w/ b. boxes"}[run_config.map_source]
     else:
-        suffix = " no maps" if run_config.attention == "gala" else ""
+        suffix = " no maps" if run_config.attention.startswith("gala") else ""
     return f"{prefix}ResNet-{size}{suffix}"
 
 

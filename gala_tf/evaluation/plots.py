@@ -65,7 +65,7 @@ def styled(draw):
 @styled
 def write(path: str, columns: Mapping, title: str) -> None:
     """Draws one run to a PNG, local or gs://."""
-    files.write(path, png(draw(columns, title)))
+    save(path, draw(columns, title))
 
 
 @styled
@@ -170,7 +170,7 @@ def draw_calibration(axes, one: Series, numbers) -> None:
     words += f" ({len(one.seeds)} seeds)" if len(one.seeds) > 1 else ""
     axes.text(0.04, 0.99, words, fontsize=9, va="top")
     if not total:
-        _message(axes, "no image has a confidence")
+        message(axes, "no image has a confidence")
 
 
 def draw_accuracy_by_map_score(axes, series: Sequence[Series], fifths: Sequence[list]) -> None:
@@ -188,7 +188,7 @@ def draw_accuracy_by_map_score(axes, series: Sequence[Series], fifths: Sequence[
     axes.set_ylim(0, 102)
     axes.set_xlabel(f"mean Spearman of a fifth of n = {n} images\n{layers[-1] if layers else ''}")
     if not fifths[0]:
-        _message(axes, f"{'fewer than five images have' if n else 'no image has'} a map score")
+        message(axes, f"{'fewer than five images have' if n else 'no image has'} a map score")
 
 
 # --------------------------------------------------------------------------- parts of figures
@@ -198,6 +198,11 @@ def new_figure(width, height, columns=1, rows=1) -> tuple[Figure, list]:
     """A figure of inches, and its axes row by row."""
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, list(figure.subplots(rows, columns, squeeze=False).ravel())
+
+
+def save(path: str, figure: Figure) -> None:
+    """Writes a figure as PNG, local or gs://."""
+    files.write(path, png(figure))
 
 
 def png(figure: Figure, legend=None) -> bytes:
@@ -245,5 +250,6 @@ def draw_means(axes, x, intervals, color, marker, label) -> None:
     )
 
 
-def _message(axes, text):
+def message(axes, text: str) -> None:
+    """Writes in the middle of axes why there is nothing in them."""
     axes.text(0.5, 0.5, text, ha="center", va="center", color=INK, transform=axes.transAxes)

@@ -22,7 +22,7 @@ def accuracy_numbers(predictions) -> dict[str, float]:
     }
 
 
-def map_numbers(predictions, seed: int = 0) -> dict[str, metrics.MapAgreement]:
+def map_numbers(predictions, seed: int = 0) -> dict[str, metrics.Agreement]:
     """{layer: agreement with the human maps}, over the images that have one."""
     with_map = predictions.has_clickmap
     if not with_map.any():
@@ -47,12 +47,22 @@ def block_sum(maps, size: int):
 
 
 def validation_numbers(predictions) -> dict[str, float]:
-    """Flat numbers for the log: accuracy, and the Spearman of each layer's map."""
+    """Flat numbers for the log: accuracy, each layer's Spearman, the centre prior's."""
     maps = map_numbers(predictions)
-    return {
-        **accuracy_numbers(predictions),
-        **{f"spearman/{name}": agreement.spearman for name, agreement in maps.items()},
-    }
+    numbers = accuracy_numbers(predictions)
+    for name, agreement in maps.items():
+        numbers[f"spearman/{name}"] = agreement.spearman
+        numbers["center_prior"] = agreement.center_prior  # of the last layer
+    return numbers
+
+
+def image_scores(predictions, places, layer: str):
+    """Spearman of single images' maps of a layer, [N] at `places`; NaN without a human map."""
+    maps, clickmaps = predictions.maps[layer][places], predictions.clickmap[places]
+    human = block_sum(clickmaps, maps.shape[1])
+    found = metrics.spearman(maps.reshape(len(maps), -1), human.reshape(len(maps), -1))
+    found[~predictions.has_clickmap[places]] = math.nan
+    return found
 
 
 def results(predictions, ceilings: dict) -> dict:

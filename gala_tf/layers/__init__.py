@@ -6,7 +6,7 @@ The contract every layer keeps, so that any of them fits the slot in `models.res
 
 `x` and `gated` are [B, H, W, C]; `attention` is [B, H, W, C], or broadcasts to it ([B, 1, 1, C]
 for squeeze-and-excitation). "None" for no attention is the absence of a layer: a Keras layer in a
-functional model cannot return None.
+functional model cannot return None. With `return_attention=False` a layer returns `gated` alone.
 
 Channels are last, always: where Keras is set to `channels_first` (keras.json), layers, networks
 and the map loss refuse by name. The commands set the order for their own process.
@@ -16,9 +16,19 @@ To add a block: write `layers/mine.py`, add one line to ATTENTION; the tests in
 """
 
 from gala_tf.layers.batch_norm import BatchNorm
-from gala_tf.layers.gala import GALA, LocalSaliency
+from gala_tf.layers.class_logits import ClassLogits
+from gala_tf.layers.gala import GALA, LocalSaliency, ResidualGALA
 from gala_tf.layers.squeeze_excite import GlobalContext, SqueezeExcite
 
-ATTENTION = {"none": None, "se": SqueezeExcite, "gala": GALA}
+ATTENTION = {"none": None, "se": SqueezeExcite, "gala": GALA, "gala_residual": ResidualGALA}
 
-__all__ = ["ATTENTION", "GALA", "BatchNorm", "GlobalContext", "LocalSaliency", "SqueezeExcite"]
+__all__ = [
+    "ATTENTION",
+    "GALA",
+    "BatchNorm",
+    "ClassLogits",
+    "GlobalContext",
+    "LocalSaliency",
+    "ResidualGALA",
+    "SqueezeExcite",
+]

@@ -14,6 +14,8 @@ from gala_tf.layers.squeeze_excite import (
     scaled_normal,
 )
 
+SATURATED = 0.99  # |A| beyond this counts as saturated: the slope of tanh is below 0.02
+
 
 @keras.saving.register_keras_serializable("gala_tf")
 class LocalSaliency(keras.layers.Layer):
@@ -79,15 +81,20 @@ class GALA(keras.layers.Layer):
     Args:
         reduction_ratio: r of both pathways; 4 in the paper.
         saliency_bias: see `LocalSaliency`.
+        return_attention: False returns the gated activity alone, as `keras.Sequential` needs.
 
     Input [B, H, W, C]; returns (gated [B, H, W, C], attention [B, H, W, C] in [-1, 1]): attention
     may silence an activity, pass it on, or flip its sign.
     """
 
-    def __init__(self, reduction_ratio=4, saliency_bias=1.0, **kwargs):
+    weights_start = "ones"  # of a and m
+    gate_at_zero = 0.0  # the gate where a (G + S) + m (G . S) is 0
+
+    def __init__(self, reduction_ratio=4, saliency_bias=1.0, *, return_attention=True, **kwargs):
         super().__init__(**kwargs)
         self.reduction_ratio = check_reduction_ratio(reduction_ratio, self.name)
         self.saliency_bias = float(saliency_bias)
+        self.return_attention = bool(return_attention)
 
     def build(self, input_shape):
         check_input(input_shape, self.name)
@@ -100,16 +107,18 @@ class GALA(keras.layers.Layer):
         self.global_context.build(input_shape)
         self.local_saliency.build(input_shape)
         channels = input_shape[-1]
-        self.additive = self.add_weight(shape=(channels,), initializer="ones", name="additive")
+        start = self.weights_start
+        self.additive = self.add_weight(shape=(channels,), initializer=start, name="additive")
         self.multiplicative = self.add_weight(
-            shape=(channels,), initializer="ones", name="multiplicative"
+            shape=(channels,), initializer=start, name="multiplicative"
         )
 
     def call(self, x, training=None):
         g = self.global_context(x)  # [B, 1, 1, C]
         s = self.local_saliency(x)  # [B, H, W, 1]
-        attention = ops.tanh(self.integrate(g, s))  # [B, H, W, C]
-        return x * attention, attention
+        attention = self.gate(self.integrate(g, s))  # [B, H, W, C]
+        gated = x * attention
+        return (gated, attention) if self.return_attention else gated
 
     def integrate(self, g, s):
         """a (G + S) + m (G . S), [B, H, W, C].
@@ -122,12 +131,44 @@ class GALA(keras.layers.Layer):
         offset = self.additive * g  # [B, 1, 1, C]
         return s * slope + offset
 
+    def gate(self, integrated):
+        """What an activity is multiplied by, and what is returned as attention."""
+        return ops.tanh(integrated)
+
+    def saturation(self, attention):
+        """The share of a returned attention whose tanh is beyond 0.99, where it has no gradient."""
+        beyond = ops.abs(ops.cast(attention, "float32") - self.gate_at_zero) > SATURATED
+        return ops.mean(ops.cast(beyond, "float32"))
+
     def compute_output_shape(self, input_shape):
-        return tuple(input_shape), tuple(input_shape)
+        shape = tuple(input_shape)
+        return (shape, shape) if self.return_attention else shape
 
     def get_config(self):
         return {
             **super().get_config(),
             "reduction_ratio": self.reduction_ratio,
             "saliency_bias": self.saliency_bias,
+            "return_attention": self.return_attention,
         }
+
+
+@keras.saving.register_keras_serializable("gala_tf")
+class ResidualGALA(GALA):
+    """GALA that starts as the identity: U' = U . (1 + A), with A as in `GALA` and a = m = 0.
+
+    Put into a trained network, it changes no output until it is trained, to the bit; the paper's
+    gate replaces activities by A times themselves. Not in the paper.
+
+    The attention returned is the gate, 1 + A, in [0, 2]: it is what click maps supervise. Eq. 1 is
+    scale-free, so A itself has no gradient at 0 and an unbounded one beside it; 1 + A starts as a
+    uniform map, from which gradients reach a and m, and from their first step on the rest.
+
+    Args, input and output: as for `GALA`.
+    """
+
+    weights_start = "zeros"
+    gate_at_zero = 1.0
+
+    def gate(self, integrated):
+        return 1.0 + ops.tanh(integrated)

@@ -112,13 +112,15 @@ class SqueezeExcite(keras.layers.Layer):
 
     Args:
         reduction_ratio: r; the paper compares SE and GALA at the same r = 4, Hu et al. use 16.
+        return_attention: False returns the gated activity alone, as `keras.Sequential` needs.
 
     Input [B, H, W, C]; returns (gated [B, H, W, C], attention [B, 1, 1, C] in (0, 1)).
     """
 
-    def __init__(self, reduction_ratio=4, **kwargs):
+    def __init__(self, reduction_ratio=4, *, return_attention=True, **kwargs):
         super().__init__(**kwargs)
         self.reduction_ratio = check_reduction_ratio(reduction_ratio, self.name)
+        self.return_attention = bool(return_attention)
 
     def build(self, input_shape):
         check_input(input_shape, self.name)
@@ -130,10 +132,16 @@ class SqueezeExcite(keras.layers.Layer):
     def call(self, x, training=None):
         g = self.global_context(x)  # [B, 1, 1, C]
         attention = ops.sigmoid(g)
-        return x * attention, attention
+        gated = x * attention
+        return (gated, attention) if self.return_attention else gated
 
     def compute_output_shape(self, input_shape):
-        return tuple(input_shape), (input_shape[0], 1, 1, input_shape[-1])
+        shape, attention = tuple(input_shape), (input_shape[0], 1, 1, input_shape[-1])
+        return (shape, attention) if self.return_attention else shape
 
     def get_config(self):
-        return {**super().get_config(), "reduction_ratio": self.reduction_ratio}
+        return {
+            **super().get_config(),
+            "reduction_ratio": self.reduction_ratio,
+            "return_attention": self.return_attention,
+        }

@@ -1,90 +1,61 @@
-"""Networks by name and size: what `--depth`, `--attention` and their kin build."""
+"""The library's networks, and attention for anyone's.
 
-import inspect
-from collections.abc import Sequence
+networks        ResNets as functions, as `keras.applications` has them: `gala_resnet50(...)`
+insertion       GALA in a network that is there already, its weights kept
+pretrained      weights from files of torchvision, timm and ours
+by_name         networks by name and size: what `--depth`, `--attention` and their kin build
+resnet          the ResNet, an attention slot in every unit, drawn in residual_units
+"""
 
-import keras
-
-from gala_tf.layers import ATTENTION
-from gala_tf.layers.squeeze_excite import check_channels_last
-from gala_tf.models.resnet import (
-    DEPTHS,
-    STAGE_WIDTHS,
-    build_resnet,
-    decayed_kernels,
-    layer_number,
-    scaled_widths,
+from gala_tf.models.by_name import build_model, parameters, stage_layout
+from gala_tf.models.insertion import add_attention
+from gala_tf.models.networks import (
+    gala_resnet18,
+    gala_resnet34,
+    gala_resnet50,
+    gala_resnet101,
+    gala_resnet152,
+    gala_resnet200,
+    resnet18,
+    resnet34,
+    resnet50,
+    resnet101,
+    resnet152,
+    resnet200,
+    se_resnet18,
+    se_resnet34,
+    se_resnet50,
+    se_resnet101,
+    se_resnet152,
+    se_resnet200,
 )
+from gala_tf.models.pretrained import load_weights
+from gala_tf.models.resnet import decayed_kernels, layer_number
 
-__all__ = ["build_model", "decayed_kernels", "layer_number", "parameters", "stage_layout"]
-
-
-def stage_layout(depth: int, stage_blocks: Sequence[int] = ()) -> tuple[str, tuple[int, ...]]:
-    """(kind of unit, units per stage) of a depth in the table, or of a layout of your own.
-
-    Args:
-        depth: 18, 34, 50, 101, 152 or 200; unused where `stage_blocks` is given.
-        stage_blocks: units per stage of a bottleneck network that is in no table.
-    """
-    if stage_blocks:
-        return "bottleneck", tuple(stage_blocks)
-    if depth not in DEPTHS:
-        raise ValueError(
-            f"depth must be one of {sorted(DEPTHS)} (or give stage_blocks). Received: {depth!r}."
-        )
-    return DEPTHS[depth]
-
-
-def build_model(
-    *,
-    attention: str = "gala",
-    attention_units: str = "stage3",
-    reduction_ratio: int = 4,
-    saliency_bias: float = 1.0,
-    depth: int = 50,
-    stage_blocks: Sequence[int] = (),
-    stage_widths: Sequence[int] = (),
-    width_multiplier: float = 1.0,
-    **resnet_arguments,
-) -> keras.Model:
-    """A ResNet with the attention layer called `attention`; see `resnet.build_resnet`.
-
-    Args:
-        attention: a key of `layers.ATTENTION`.
-        attention_units: which units get it: `stage3`, `all`, or a list of units.
-        depth, stage_blocks: the layout, by table or by hand.
-        stage_widths: channels per stage; by default 64, 128, 256, 512.
-
-    ValueError: an unknown attention or depth, or arguments `build_resnet` refuses.
-    """
-    check_channels_last("build_model")
-    if attention not in ATTENTION:
-        raise ValueError(
-            f"attention must be one of {', '.join(ATTENTION)}. Received: {attention!r}."
-        )
-    layer_class = ATTENTION[attention]
-    # A layer gets those of the two that its constructor names.
-    offered = {"reduction_ratio": reduction_ratio, "saliency_bias": saliency_bias}
-    taken = inspect.signature(layer_class).parameters if layer_class else {}
-    arguments = {key: value for key, value in offered.items() if key in taken}
-
-    unit, blocks = stage_layout(depth, stage_blocks)
-    widths = tuple(stage_widths) or STAGE_WIDTHS[: len(blocks)]
-    return build_resnet(
-        unit=unit,
-        stage_blocks=blocks,
-        stage_widths=scaled_widths(widths, width_multiplier),
-        make_attention=layer_class and (lambda name: layer_class(**arguments, name=name)),
-        attention_suffix=attention,
-        attention_units=attention_units,
-        **resnet_arguments,
-    )
-
-
-def parameters() -> set[str]:
-    """Names of all that `build_model` takes: flags of the same names describe a network."""
-    named = {
-        *inspect.signature(build_model).parameters,
-        *inspect.signature(build_resnet).parameters,
-    }
-    return named - {"resnet_arguments"}
+__all__ = [
+    "add_attention",
+    "build_model",
+    "decayed_kernels",
+    "gala_resnet18",
+    "gala_resnet34",
+    "gala_resnet50",
+    "gala_resnet101",
+    "gala_resnet152",
+    "gala_resnet200",
+    "layer_number",
+    "load_weights",
+    "parameters",
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "resnet152",
+    "resnet200",
+    "se_resnet18",
+    "se_resnet34",
+    "se_resnet50",
+    "se_resnet101",
+    "se_resnet152",
+    "se_resnet200",
+    "stage_layout",
+]

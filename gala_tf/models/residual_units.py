@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 import keras
 
 from gala_tf.layers.batch_norm import BatchNorm
+from gala_tf.layers.class_logits import ClassLogits
 from gala_tf.layers.squeeze_excite import scaled_normal
 
 EXPANSION = {"basic": 1, "bottleneck": 4}  # channels at a unit's end / its width
@@ -148,13 +149,16 @@ class Layers:
             x = keras.layers.MaxPooling2D(3, 2, name="stem_pool")(x)
         return x
 
-    def head(self, x, num_classes):
-        """[B, H, W, C] -> logits [B, K]."""
-        if self.version == "v2":
-            x = self.norm_relu(x, "head")
+    def features(self, x):
+        """What the head reads, [B, H, W, C]: v2 has its last normalisation still to come."""
+        return self.norm_relu(x, "head") if self.version == "v2" else x
+
+    def head(self, x, num_classes, class_names=()):
+        """Features [B, H, W, C] -> logits [B, K]."""
         x = keras.layers.GlobalAveragePooling2D(name="head_pool")(x)  # [B, C]
-        return keras.layers.Dense(
+        return ClassLogits(
             num_classes,
+            class_names=class_names,
             kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
             dtype="float32",  # softmax in float32 under every precision policy
             name="logits",

@@ -85,8 +85,10 @@ def build_resnet(
     stage_widths: Sequence[int] = STAGE_WIDTHS,
     version: str = "v1",
     stem: str = "imagenet",
-    image_size: int = 224,
+    image_size: int | tuple[int | None, int | None] = 224,
     num_classes: int = 1000,
+    include_top: bool = True,
+    class_names: Sequence[str] = (),
     make_attention: Callable[[str], keras.layers.Layer] | None = None,
     attention_suffix: str = "attention",
     attention_units: str = "stage3",
@@ -105,6 +107,9 @@ def build_resnet(
             bottleneck's end.
         version: `v1` or `v2`, as drawn above.
         stem: a key of STEMS.
+        image_size: height = width of the images in pixels, or (height, width); None: any.
+        include_top: False ends in "features" [B, H', W', C] in place of "logits".
+        class_names: K names in the order of the logits, which saved files then hold; or none.
         make_attention: layer name -> an attention layer (contract: `gala_tf.layers`), or None.
         attention_suffix: ends the names of the attention layers: `stage3_block1_<suffix>`.
         attention_units: which units have the slot (`select_units`).
@@ -142,14 +147,17 @@ def build_resnet(
         ),
         stride_in_1x1=stride_in_1x1,
     )
-    images = keras.Input((image_size, image_size, 3), name="image")
+    sides = (image_size, image_size) if isinstance(image_size, int) else image_size
+    images = keras.Input((*sides, 3), name="image")
     x = layers.stem(images, stem, stage_widths[0])
     for stage, (blocks, width) in enumerate(zip(stage_blocks, stage_widths, strict=True), start=1):
         for block in range(1, blocks + 1):
             stride = 2 if block == 1 and stage > 1 else 1
             x = layers.residual_unit(x, width, stride, f"stage{stage}_block{block}")
+    features = layers.features(x)
+    top = {"logits": layers.head(features, num_classes, class_names)}
     outputs = {
-        "logits": layers.head(x, num_classes),
+        **(top if include_top else {"features": features}),
         "attention": layers.attention,
         "activity": layers.activity,
     }
@@ -184,10 +192,10 @@ def decayed_kernels(model: keras.Model) -> list[keras.Variable]:
     """The variables that weight decay acts on: kernels of convolutions and dense layers.
 
     By role, not by name: not batch normalisation, biases, nor GALA's `a` and `m`. Layers inside
-    attention layers count, whatever their class, if they have a kernel.
+    attention layers count, whatever their class, if they have a kernel; frozen ones do not.
     """
     return [
         layer.kernel
         for layer in model._flatten_layers(include_self=False)
-        if isinstance(getattr(layer, "kernel", None), keras.Variable)
+        if isinstance(getattr(layer, "kernel", None), keras.Variable) and layer.kernel.trainable
     ]

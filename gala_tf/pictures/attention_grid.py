@@ -75,10 +75,33 @@ def attention_grid(
             text = drawing.shorten(captions[row], fonts[0], width - 2 * MARGIN)
             ink = drawing.RED if wrong is not None and wrong[row] else drawing.INK
             draw.text((MARGIN, top + PANEL + 4), text, ink, fonts[0])
-    # The colour scale at the lower right, and what it means.
-    colors, middle = drawing.heat_colors(np.linspace(0, 1, 120)), height - MARGIN - 5
-    words = "each map on its own scale: least", "most"
-    drawing.draw_scale(canvas, width - MARGIN, middle, fonts[1], colors, *words)
+    _draw_legend(canvas, fonts[1])
+    return np.asarray(canvas)
+
+
+def network_row(image, maps: Mapping[str, np.ndarray], caption: str) -> np.ndarray:
+    """One picture beside the attention maps over it, without a human map: uint8 [H, W, 3].
+
+    Args:
+        image: [S, S, 3] uint8.
+        maps: {layer: [h, w]}, columns from left to right.
+    """
+    titles = ["image", *maps]
+    width = 2 * MARGIN + len(titles) * (PANEL + GAP) - GAP
+    height = TITLE_HEIGHT + PANEL + CAPTION_HEIGHT + LEGEND_HEIGHT + MARGIN
+    canvas = Image.new("RGB", (width, height), drawing.PAPER)
+    draw, fonts = ImageDraw.Draw(canvas), drawing.fonts()
+    shown = [
+        drawing.enlarge(image, PANEL),
+        *(drawing.overlay(image, m, PANEL) for m in maps.values()),
+    ]
+    for column, (title, panel) in enumerate(zip(titles, shown, strict=True)):
+        left = MARGIN + column * (PANEL + GAP)
+        drawing.draw_title(draw, fonts, left + PANEL // 2, TITLE_HEIGHT - 7, PANEL, title)
+        canvas.paste(panel, (left, TITLE_HEIGHT))
+    caption = drawing.shorten(caption, fonts[0], width - 2 * MARGIN)
+    draw.text((MARGIN, TITLE_HEIGHT + PANEL + 4), caption, drawing.INK, fonts[0])
+    _draw_legend(canvas, fonts[1])
     return np.asarray(canvas)
 
 
@@ -105,6 +128,14 @@ def human_panel(image, clickmap, side):
     return drawing.overlay(image, clickmap, side, "" if clickmap.any() else "no human map")
 
 
+def _draw_legend(canvas, font):
+    """The colour scale at the lower right, and what it means."""
+    colors = drawing.heat_colors(np.linspace(0, 1, 120))
+    right, middle = canvas.width - MARGIN, canvas.height - MARGIN - 5
+    words = "each map on its own scale: least", "most"
+    drawing.draw_scale(canvas, right, middle, font, colors, *words)
+
+
 def write_png(path: str, image: np.ndarray) -> None:
     """Writes `image`, uint8 [H, W, 3], to `path` (local or gs://), with the directories needed."""
     png = tf.io.encode_png(image).numpy()
@@ -116,14 +147,16 @@ def write_png(path: str, image: np.ndarray) -> None:
 
 
 def predictions_grid(
-    images, predictions, places, class_names, layers=None, titles=None, human_title="human map"
-):
+    images, predictions, places, class_names, layers=None, titles=None, human_title="human map",
+    map_scores=None,
+):  # fmt: skip
     """The picture of some images of a split, with their true classes and the network's answers.
 
     Args:
         predictions: an `evaluator.Predictions`, of the whole split.
         places: of those images in the split, an index array or a slice.
         layers: as `choose_layers` takes them.
+        map_scores: Spearman of the last layer shown with each image's human map, for the captions.
 
     Returns [H, W, 3] uint8. ValueError: a layer that has no map.
     """
@@ -136,6 +169,14 @@ def predictions_grid(
         f"{'' if a == b else '✗ '}true: {class_names[a]} / said: {class_names[b]}"
         for a, b in zip(true, said, strict=True)
     ]
+    if predictions.confidence is not None:
+        sure = predictions.confidence[places]
+        captions = [f"{c} ({100 * p:.0f} %)" for c, p in zip(captions, sure, strict=True)]
+    if map_scores is not None:
+        captions = [
+            c if np.isnan(score) else f"{c}, map score {score:.2f}"
+            for c, score in zip(captions, map_scores, strict=True)
+        ]
     maps = {name: predictions.maps[name][places] for name in layers}
     return attention_grid(
         np.asarray(images), human, maps, captions, titles, wrong=true != said,

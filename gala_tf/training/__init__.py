@@ -8,6 +8,8 @@ session       network, optimizer, compiled steps, and the batches that feed them
 step          one step: Eq. 1, gradients, update; `step_vector` is what it reports
 guards        signals, stalls, full disks and other machines, around the loop
 outlook       what is said while nothing moves: compiling, the time that is left
+fine_tuning   --init_from, --freeze, --new_layers_rate
+collapse      attention that learns nothing more, said and logged
 skipping      --on_bad_record=skip, around that
 non_finite    whether data or optimisation are at fault, and where it began
 optimizers, schedules, profiling

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from gala_tf import config
 from gala_tf.distribution import consensus
-from gala_tf.evaluation import scores
+from gala_tf.evaluation import curves, naming, scores
 from gala_tf.training import non_finite, skipping, step_vector
 from gala_tf.training.guards import Guards
 from gala_tf.training.resume import State, is_best, resume
@@ -82,6 +82,8 @@ def log(run: Run, guards: Guards, state: State, before: int, began: float, sums)
     numbers["epoch"] = state.step / session.length.steps_per_epoch
     shown = {**numbers, "validation_top1": state.facts["validation"].get("top1")}
     state.progress.advance(count, shown)
+    for sentence in state.alarm.look(state.step, numbers):
+        state.progress.say(sentence)
     guards.write("metrics.jsonl", state.log.write, state.step, "train", numbers)
 
 
@@ -103,6 +105,10 @@ def validate(run: Run, guards: Guards, state: State) -> None:
     guards.write("metrics.jsonl", state.log.write, step, run.config.validation_split, numbers)
     if consensus.is_chief(run.strategy):
         state.log.write_image(step, "attention", run.evaluator.picture(predictions))
+        title = f"{naming.network_name(run.config)} on {run.info.name}"
+        guards.write(
+            curves.FILE, curves.write, run.config.model_dir, title, run.config.validation_split
+        )
     if is_best(numbers, facts):
         guards.write("best/", run.best.save, step, validation=numbers)
         facts |= {"best_top1": numbers["top1"], "best_cross_entropy": numbers["cross_entropy"]}

@@ -1,5 +1,7 @@
 """SGD with Nesterov momentum (Sutskever et al. 2013), fed with gradients already summed."""
 
+from collections.abc import Mapping
+
 import keras
 
 
@@ -11,16 +13,21 @@ class SummedSGD(keras.optimizers.SGD):
 
     With `one_kernel`, each variable is updated by one kernel, which reads and writes it once. Keras
     composes the update of eight operations, and each goes over all weights; compilers fuse them.
+
+    `rate_factors` {variable's path: factor} multiply the learning rate of some variables.
     """
 
-    def __init__(self, *arguments, one_kernel=True, **named):
+    def __init__(self, *arguments, one_kernel=True, rate_factors=(), **named):
         super().__init__(*arguments, **named)
         self.one_kernel = one_kernel
+        self.rate_factors = dict(rate_factors)
 
     def _all_reduce_sum_gradients(self, grads_and_vars):
         return grads_and_vars
 
     def update_step(self, gradient, variable, learning_rate):
+        if variable.path in self.rate_factors:
+            learning_rate *= self.rate_factors[variable.path]
         backend = keras.backend.backend()
         if not self.one_kernel or not self.momentum or backend != "tensorflow":
             super().update_step(gradient, variable, learning_rate)
@@ -39,12 +46,25 @@ class SummedSGD(keras.optimizers.SGD):
 
 
 def make_optimizer(
-    schedule, momentum: float, loss_scaling: bool, one_kernel: bool = True
+    schedule,
+    momentum: float,
+    loss_scaling: bool,
+    one_kernel: bool = True,
+    clip_norm: float = 0.0,
+    rate_factors: Mapping[str, float] | None = None,
 ) -> keras.optimizers.Optimizer:
     """The paper's optimizer, with momentum m: w <- w + m v - lr g, with v <- m v - lr g.
 
     `loss_scaling` scales the loss dynamically, so that float16 gradients do not underflow; a step
-    whose gradients overflow is skipped and the scale halved.
+    whose gradients overflow is skipped and the scale halved. `clip_norm` is the longest that the
+    whole gradient may be; 0: any.
     """
-    optimizer = SummedSGD(schedule, momentum=momentum, nesterov=True, one_kernel=one_kernel)
+    optimizer = SummedSGD(
+        schedule,
+        momentum=momentum,
+        nesterov=True,
+        one_kernel=one_kernel,
+        rate_factors=rate_factors or {},
+        global_clipnorm=clip_norm or None,
+    )
     return keras.optimizers.LossScaleOptimizer(optimizer) if loss_scaling else optimizer

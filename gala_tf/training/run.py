@@ -16,7 +16,7 @@ from gala_tf.resilience import full_disk
 from gala_tf.runs import directory as run_directory
 from gala_tf.runs import logs
 from gala_tf.runs.checkpoints import Checkpoints
-from gala_tf.training import checks
+from gala_tf.training import checks, collapse, fine_tuning
 from gala_tf.training.session import Session, build_session
 
 SAME_COMMAND = "Start the same command, of the same installation, on all machines."
@@ -50,6 +50,7 @@ class State:
     left_out: tuple[LeftOut, ...]  # what it does not read
     log: Any  # MetricLog
     progress: logs.Progress
+    alarm: collapse.Alarm = dataclasses.field(default_factory=collapse.Alarm)
 
 
 def begin(run_config: config.Config) -> Run:
@@ -72,7 +73,7 @@ def begin(run_config: config.Config) -> Run:
     session = build_session(run_config, info, strategy)
     split = run_config.validation_split
     evaluator = RunEvaluator(strategy, session.network, run_config, info, split) if split else None
-    _write_directory(run_config, info, strategy)
+    _write_directory(run_config, info, strategy, session.initial)
 
     def checkpoints(folder, keep, **objects):
         path = os.path.join(run_config.model_dir, folder)
@@ -83,13 +84,16 @@ def begin(run_config: config.Config) -> Run:
     return Run(run_config, info, strategy, session, evaluator, rolling, best)
 
 
-def _write_directory(run_config, info, strategy):
+def _write_directory(run_config, info, strategy, initial):
     """The chief writes it, and all wait until they see what it wrote."""
     directory = run_config.model_dir
+
+    def write():
+        run_directory.start(run_config, info)
+        fine_tuning.note(directory, initial)
+
     if consensus.is_chief(strategy):
-        full_disk.keep_trying(
-            lambda: run_directory.start(run_config, info), f"flags in {directory}", directory
-        )
+        full_disk.keep_trying(write, f"flags in {directory}", directory)
     environment = os.path.join(directory, run_directory.ENVIRONMENT_FILE)
     consensus.agree_on_directory(strategy, environment)
 

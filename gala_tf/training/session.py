@@ -9,7 +9,7 @@ from gala_tf.data import clickmaps, dataset_info, input_pipeline
 from gala_tf.data.contracts import Strategy
 from gala_tf.distribution import strategy as strategies
 from gala_tf.runs import directory
-from gala_tf.training import checks, optimizers, plan, schedules, step
+from gala_tf.training import checks, fine_tuning, optimizers, plan, schedules, step
 from gala_tf.training.step_vector import Layout
 
 
@@ -27,6 +27,7 @@ class Session:
     replica_step: Callable  # one step of one replica, which `tpu_check` compiles
     train_steps: Callable  # many steps of all replicas in one call
     average_statistics: Callable
+    initial: Any = None  # what `--init_from` gave, `pretrained.Loaded`
 
 
 def build_session(
@@ -46,10 +47,17 @@ def build_session(
     with strategy.scope():
         network = directory.build_network(run_config, info.num_classes)
         sizes = checks.supervised_sizes(network, run_config)
+        initial = fine_tuning.initialise(network, run_config)
+        fine_tuning.freeze(network, run_config.freeze)
         # XLA fuses the update anyhow.
         one_kernel = not (run_config.tpu or run_config.jit_compile)
         optimizer = optimizers.make_optimizer(
-            schedule, run_config.momentum, loss_scaling, one_kernel
+            schedule,
+            run_config.momentum,
+            loss_scaling,
+            one_kernel,
+            run_config.clip_gradient_norm,
+            fine_tuning.rate_factors(network, initial, run_config.new_layers_rate),
         )
         optimizer.build(network.trainable_variables)  # lazily it would fail inside strategy.run
     objective = step.Objective(
@@ -61,6 +69,7 @@ def build_session(
         map_resize=_map_resize(run_config),
         weight_decay=run_config.weight_decay,
         label_smoothing=run_config.label_smoothing,
+        map_loss_reduction=run_config.map_loss_reduction,
     )
     replica_step, layout = step.make_replica_step(network, optimizer, objective)
     if run_config.jit_compile:
@@ -76,6 +85,7 @@ def build_session(
         replica_step,
         step.make_train_steps(strategy, replica_step, layout, loss_scaling),
         step.make_average_statistics(strategy, network),
+        initial,
     )
 
 

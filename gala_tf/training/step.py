@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from gala_tf import losses, models
-from gala_tf.data import map_operators, preprocessing
+from gala_tf.data import preprocessing
 from gala_tf.data.contracts import Batch, Network, Outputs
 from gala_tf.layers import BatchNorm
+from gala_tf.training import collapse
 from gala_tf.training.step_vector import Layout, Parts
 
 
@@ -43,6 +44,7 @@ class Objective:
     map_resize: str  # `bilinear` or `bicubic`, for layers coarser than the batch's maps
     weight_decay: float  # of half the sum of squares of the kernels
     label_smoothing: float  # mass moved from the true class to all
+    map_loss_reduction: str = "sum"  # over layers, or `mean`
 
     def terms(self, outputs: Outputs, batch: Batch, kernels) -> Terms:
         """What the step minimises, from the network's outputs and the variables that decay."""
@@ -53,13 +55,15 @@ class Objective:
             for name, size in self.map_sizes.items()
         ]
         map_loss = tf.add_n(map_losses) if map_losses else tf.constant(0.0)
+        if self.map_loss_reduction == "mean" and map_losses:
+            map_loss /= len(map_losses)
         l2 = self.weight_decay * losses.l2_loss(kernels) / self.replicas
         loss = cross_entropy + self.map_loss_weight * map_loss + l2
         return Terms(loss, cross_entropy, map_loss, l2, map_losses)
 
     def _map_loss(self, volume, batch, size):
         # The batch's maps are as fine as the finest layer.
-        clickmap = map_operators.resize_maps(batch["clickmap"], size, self.map_resize)
+        clickmap = losses.resize_maps(batch["clickmap"], size, self.map_resize)
         distances = losses.clickmap_loss(volume, clickmap, batch["has_clickmap"])  # [b]
         return tf.reduce_sum(distances) / self.global_batch_size
 
@@ -95,6 +99,10 @@ def make_replica_step(network: Network, optimizer, objective: Objective) -> tupl
                 squared_norms=_squared_norms(gradients) * (tf.square(unscale) / objective.replicas),
                 finite=_finite_statistics(norms) / objective.replicas,
                 unsound=_unsound(batch, outputs["logits"].shape[-1]),
+                collapse=[
+                    value / objective.replicas
+                    for value in collapse.measure(network, outputs["attention"])
+                ],
             )
         )
 
@@ -112,6 +120,7 @@ def _layout(network, norms, objective):
             "click map that is negative or not finite",
         ),
         attention=tuple(network.output["attention"]),
+        collapse=collapse.names(network),
     )
 
 

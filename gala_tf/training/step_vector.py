@@ -16,6 +16,7 @@ class Parts(NamedTuple):
     squared_norms: Any  # [V] of the gradients
     finite: Any  # [N] 1 where batch statistics are finite
     unsound: Any  # how many images of the batch have something wrong with them, by kind
+    collapse: Any  # saturation and variation of attention, by layer (`collapse`)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Layout:
     norms: tuple[str, ...]  # batch normalisations in forward order
     checks: tuple[str, ...]  # what may be wrong with an image
     attention: tuple[str, ...]  # the attention layers among those that hold the variables
+    collapse: tuple[str, ...] = ()  # what `collapse.measure` returns
 
     @property
     def width(self) -> int:
@@ -47,14 +49,16 @@ class Layout:
         return dict(zip(self.scalars, parts.scalars.tolist(), strict=True))
 
     def _sizes(self):
-        return [len(self.scalars), len(self.variables), len(self.norms), len(self.checks)]
+        parts = (self.scalars, self.variables, self.norms, self.checks, self.collapse)
+        return [len(names) for names in parts]
 
 
 def describe(layout: Layout, means) -> dict[str, float]:
     """Numbers for the log from the mean vector of some steps.
 
     {name: value}: losses, `top1` in 0..1, `gradient_norm`, and `gradient_norm/<layer>` of every
-    attention layer; norms are root mean squares over the steps.
+    attention layer, `saturation/<layer>` and `variation/<layer>` (`collapse`); norms are root mean
+    squares over the steps.
     """
     parts = layout.unpack(means)
     by_layer = {}
@@ -69,4 +73,5 @@ def describe(layout: Layout, means) -> dict[str, float]:
             for layer, value in by_layer.items()
             if layer in layout.attention
         },
+        **dict(zip(layout.collapse, map(float, parts.collapse), strict=True)),
     }

@@ -1,5 +1,6 @@
 """Eq. 1 against an independent NumPy reference, its invariances, and its behaviour at the edges."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -7,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gala_tf import losses
+from gala_tf.data import map_operators
+from gala_tf.losses import ClickmapLoss
 
 RNG = np.random.default_rng(0)
 
@@ -151,3 +154,51 @@ def test_cross_entropy_equals_reference(smoothing):
 
 def test_l2_loss():
     assert float(losses.l2_loss([np.array([1.0, 2.0]), np.array([[3.0]])])) == pytest.approx(7.0)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])  # XLA: a proxy for what a TPU takes
+@pytest.mark.parametrize("method", ["bilinear", "bicubic"])
+def test_resize_maps_equals_tensorflows_resize_without_its_undershoot(method, jit_compile):
+    maps = np.random.default_rng(0).poisson(0.2, (3, 12, 12, 1)).astype(np.float32)
+    resize = tf.function(losses.resize_maps, jit_compile=jit_compile)
+    for size in (12, 5, 20):
+        expected = np.maximum(tf.image.resize(maps, [size, size], method, antialias=True), 0)
+        np.testing.assert_allclose(resize(maps, size, method), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["bilinear", "bicubic", "area"])
+def test_resize_maps_has_the_numbers_of_the_maps_operators(method):
+    """To the bit: what supervises does not depend on which of the two resized it."""
+    maps = np.random.default_rng(0).poisson(2, (2, 14, 12, 1)).astype(np.float32)
+    rows, columns = (
+        map_operators.resample_matrix(side, size, 0, side, method)
+        for side, size in ((14, 7), (12, 5))
+    )
+    expected = tf.maximum(tf.einsum("yh,bhwc,xw->byxc", rows, maps, columns), 0.0)
+    np.testing.assert_array_equal(losses.resize_maps(maps, (7, 5), method), expected)
+
+
+def test_unknown_resize_is_refused():
+    for call in (lambda: losses.resize_maps(maps(), 3, "nearest"), lambda: ClickmapLoss("nearest")):
+        with pytest.raises(ValueError, match=r"area.*bicubic.*bilinear.*received 'nearest'"):
+            call()
+
+
+# --------------------------------------------------------------------------- for compile
+
+
+def test_loss_class_equals_the_function_and_weighs_images():
+    a, fine = volumes(), maps(height=10, width=12)
+    has = np.array([1.0, 0.0, 1.0, 0.0], "float32")
+    single = losses.clickmap_loss(a, losses.resize_maps(fine, (5, 6)), has).numpy()
+    assert float(ClickmapLoss()(fine, a, sample_weight=has)) == pytest.approx(single.sum() / 4)
+    without = ClickmapLoss(reduction=None)(fine, a)
+    np.testing.assert_allclose(without.numpy()[[0, 2]], single[[0, 2]], rtol=1e-6)
+    fine[[1, 3]] = 0.0  # maps of zeros count 0 as well
+    assert float(ClickmapLoss()(fine, a)) == pytest.approx(single.sum() / 4)
+
+
+def test_loss_class_comes_back_from_its_config():
+    loss = ClickmapLoss("area", reduction="sum", name="mine")
+    copy = keras.losses.deserialize(keras.losses.serialize(loss))
+    assert copy.get_config() == loss.get_config() and copy.resize == "area"

@@ -217,16 +217,6 @@ def test_resample_matrix_takes_tensors_of_run_time_size_in_a_graph():
     np.testing.assert_allclose(build(20, 3, 13, True), expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])  # XLA: a proxy for what a TPU takes
-@pytest.mark.parametrize("method", ["bilinear", "bicubic"])
-def test_resize_maps_equals_tensorflows_resize_without_its_undershoot(method, jit_compile):
-    maps = np.random.default_rng(0).poisson(0.2, (3, 12, 12, 1)).astype(np.float32)
-    resize = tf.function(map_operators.resize_maps, jit_compile=jit_compile)
-    for size in (12, 5, 20):
-        expected = np.maximum(tf.image.resize(maps, [size, size], method, antialias=True), 0)
-        np.testing.assert_allclose(resize(maps, size, method), expected, atol=1e-5)
-
-
 def test_resample_matrix_refuses_an_unknown_method():
     with pytest.raises(ValueError, match=r"area.*bicubic.*bilinear.*received 'nearest'"):
         map_operators.resample_matrix(4, 2, 0, 4, "nearest")

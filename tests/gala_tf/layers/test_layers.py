@@ -6,8 +6,17 @@ import pytest
 import tensorflow as tf
 from layer_contract import check_layer
 
-from gala_tf import layers
-from gala_tf.layers import ATTENTION, GALA, BatchNorm, GlobalContext, LocalSaliency, SqueezeExcite
+from gala_tf import layers, losses
+from gala_tf.layers import (
+    ATTENTION,
+    GALA,
+    BatchNorm,
+    ClassLogits,
+    GlobalContext,
+    LocalSaliency,
+    ResidualGALA,
+    SqueezeExcite,
+)
 
 LAYERS = {name: layer for name, layer in ATTENTION.items() if layer is not None}
 
@@ -18,7 +27,7 @@ def test_attention_layer_keeps_contract(name, tmp_path):
 
 
 def test_table_holds_every_attention_layer():
-    helpers = {BatchNorm, GlobalContext, LocalSaliency}
+    helpers = {BatchNorm, ClassLogits, GlobalContext, LocalSaliency}
     public = {getattr(layers, n) for n in layers.__all__ if n != "ATTENTION"} - helpers
     assert public == set(LAYERS.values())
 
@@ -71,6 +80,57 @@ def test_gala_by_hand():
     gated, attention = layer(np.full((1, 1, 1, 1), 2.0, "float32"))
     assert float(attention[0, 0, 0, 0]) == pytest.approx(np.tanh(-0.7), rel=1e-5)
     assert float(gated[0, 0, 0, 0]) == pytest.approx(2 * np.tanh(-0.7), rel=1e-5)
+
+
+def test_residual_gala_equals_one_plus_the_papers_attention():
+    x = np.random.default_rng(1).normal(size=(2, 5, 4, 8)).astype("float32")
+    layer = randomised(ResidualGALA(name="gala"), x.shape)
+    gated, gate = layer(x)
+    expected = 1 + numpy_gala(x, layer)
+    np.testing.assert_allclose(gate, expected, atol=1e-5)
+    np.testing.assert_allclose(gated, x * expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "mixed_float16"])
+def test_residual_gala_starts_as_the_identity_to_the_bit(policy):
+    x = np.random.default_rng(5).normal(size=(2, 5, 4, 8)).astype("float32") * 100
+    x = tf.cast(x, policy.removeprefix("mixed_"))
+    gated, gate = ResidualGALA(dtype=policy)(x, training=True)
+    np.testing.assert_array_equal(gated, x)
+    np.testing.assert_array_equal(gate, np.ones(x.shape))
+
+
+def test_maps_reach_a_and_m_of_a_new_residual_gala():
+    """Eq. 1 on the gate: at A = 0 its gradient is finite and not 0; on A it would be 0."""
+    rng = np.random.default_rng(6)
+    x = rng.normal(size=(2, 5, 4, 8)).astype("float32")
+    maps = rng.uniform(size=(2, 5, 4, 1)).astype("float32")
+    layer = ResidualGALA()
+    layer.build(x.shape)
+    with tf.GradientTape(persistent=True) as tape:
+        gate = layer(x)[1]
+        loss = tf.reduce_sum(losses.clickmap_loss(gate, maps, np.ones(2)))
+        of_a_alone = tf.reduce_sum(losses.clickmap_loss(gate - 1.0, maps, np.ones(2)))
+    for weight in (layer.additive, layer.multiplicative):
+        gradient = tape.gradient(loss, weight.value).numpy()
+        assert np.all(np.isfinite(gradient)) and np.all(gradient != 0)
+        assert not np.any(tape.gradient(of_a_alone, weight.value))
+
+
+@pytest.mark.parametrize("layer_class, middle", [(GALA, 0.0), (ResidualGALA, 1.0)])
+def test_saturation_counts_what_tanh_flattens(layer_class, middle):
+    attention = middle + np.array([0.995, -0.995, 0.98, 0.0], "float32").reshape(1, 2, 2, 1)
+    assert float(layer_class().saturation(attention)) == 0.5
+
+
+def test_class_names_are_kept_in_the_file(tmp_path):
+    inputs = keras.Input((3,))
+    head = ClassLogits(2, class_names=("cat", "Bär"), name="logits")
+    keras.Model(inputs, head(inputs)).save(tmp_path / "named.keras")
+    loaded = keras.saving.load_model(tmp_path / "named.keras", safe_mode=True)
+    assert loaded.get_layer("logits").class_names == ("cat", "Bär")
+    with pytest.raises(ValueError, match="logits: 2 classes .* 3 names"):
+        head.class_names = ("a", "b", "c")
 
 
 def test_squeeze_excite_equals_formula():
