@@ -4,8 +4,8 @@
 
 What has a row in --results is done, on whatever machine; what has begun in --runs resumes; the rest
 begins. One run at a time, each on one core. A run that ends gives a row of results, all that the
-tables need, and its checkpoints go, but for those of the runs that --keep names. --list says what
-is done and what is not.
+tables need, and keeps its best weights, for pictures and for other tests. --list says what is done
+and what is not.
 """
 
 import dataclasses
@@ -218,10 +218,8 @@ def load(path: str) -> dict[str, dict]:
 
 
 def tidy(run: Run, options) -> None:
-    """Removes the checkpoints of a finished run that is not to be kept."""
-    if run.name not in options.keep:
-        for part in ("checkpoints", "best"):
-            shutil.rmtree(os.path.join(options.runs, run.name, part), ignore_errors=True)
+    """Removes what only resuming needs of a finished run; its best weights stay."""
+    shutil.rmtree(os.path.join(options.runs, run.name, "checkpoints"), ignore_errors=True)
 
 
 def main(_):
@@ -260,7 +258,6 @@ if __name__ == "__main__":
     flags.DEFINE_string("data", "data/cub_gha", "Where data sets are, or are built.")
     flags.DEFINE_string("runs", "runs/cub_gha", "Where runs go.")
     flags.DEFINE_string("results", "experiments/cub_gha/results.jsonl", "Rows of finished runs.")
-    flags.DEFINE_list("keep", [], "Names of runs whose weights stay, for pictures.")
     flags.DEFINE_integer("core", -1, "Pin training to this core; -1: do not.")
     flags.DEFINE_bool("list", False, "Say what is done and what is not; run nothing.")
     app.run(main)
