@@ -17,8 +17,17 @@ To add a block: write `layers/mine.py`, add one line to ATTENTION; the tests in
 
 from gala_tf.layers.batch_norm import BatchNorm
 from gala_tf.layers.gala import GALA, LocalSaliency
+from gala_tf.layers.gala_residual import GALAResidual
 from gala_tf.layers.squeeze_excite import GlobalContext, SqueezeExcite
 
-ATTENTION = {"none": None, "se": SqueezeExcite, "gala": GALA}
+ATTENTION = {"none": None, "se": SqueezeExcite, "gala": GALA, "gala_residual": GALAResidual}
 
-__all__ = ["ATTENTION", "GALA", "BatchNorm", "GlobalContext", "LocalSaliency", "SqueezeExcite"]
+__all__ = [
+    "ATTENTION",
+    "GALA",
+    "BatchNorm",
+    "GALAResidual",
+    "GlobalContext",
+    "LocalSaliency",
+    "SqueezeExcite",
+]
