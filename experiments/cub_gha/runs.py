@@ -51,6 +51,7 @@ ROWS = {
     "gala_activity": ("--map_target=activity",),
     "resnet_activity": ("--attention=none", "--map_target=activity"),
     "se": ("--attention=se",),
+    "gala_residual": ("--attention=gala_residual",),
 }
 ATTENTION, ACTIVITY = "gala_attention", "gala_activity"
 CHOOSE = (ATTENTION, ACTIVITY, "resnet_activity")
@@ -125,6 +126,26 @@ def plan(results: dict) -> list[Run]:
             run(ACTIVITY, seed, value=round(1 / 6, 4)),
             run(ACTIVITY, seed, value=6.0),
         ]
+    aligned, late, last = (
+        ("--map_alignment=receptive_field",),
+        ("--map_units=stage3_block4,stage3_block5,stage3_block6",),
+        ("--map_units=stage3_block6",),
+    )
+    for seed in FIVE:  # one change each
+        found += [
+            run(f"{ACTIVITY}_aligned", seed, ACTIVITY, value=activity, more=aligned),
+            run(f"{ACTIVITY}_late", seed, ACTIVITY, value=activity, more=late),
+            run(f"{ACTIVITY}_last", seed, ACTIVITY, value=activity, more=last),
+            run(f"{ATTENTION}_late", seed, ATTENTION, value=of[ATTENTION], more=late),
+            run("gala_residual", seed),
+            run("gala_residual_gaze", seed, "gala_residual", value=of[ATTENTION]),
+        ]
+    for seed in FIVE:  # twice the epochs
+        for row, values in (("gala", (0.0,)), (ACTIVITY, (activity,)), (ATTENTION, LAMBDAS)):
+            found += [
+                run(f"{row}_long", seed, row, value=value, more=("--epochs=60",))
+                for value in values
+            ]
     return list(dict.fromkeys(found))
 
 
@@ -136,20 +157,24 @@ def train(run: Run, options) -> dict:
     data = datasets.ensure(options.input_dir, options.data, run.split, run.maps)
     model_dir = os.path.join(options.runs, run.name)
     os.makedirs(model_dir, exist_ok=True)
-    command = [
-        *(("taskset", "-c", str(options.core)) if options.core >= 0 else ()),
-        sys.executable, "-m", "gala_tf.train", "--flagfile=experiments/cub_gha.flags",
-        f"--data_dir={data}", f"--model_dir={model_dir}", f"--seed={run.seed}",
-        f"--map_loss_weight={run.map_loss_weight:g}", *run.more,
+    pinned = (*(("taskset", "-c", str(options.core)) if options.core >= 0 else ()), sys.executable)
+    commands = [
+        [
+            *pinned, "-m", "gala_tf.train", "--flagfile=experiments/cub_gha.flags",
+            f"--data_dir={data}", f"--model_dir={model_dir}", f"--seed={run.seed}",
+            f"--map_loss_weight={run.map_loss_weight:g}", *run.more,
+        ],
+        [*pinned, "experiments/cub_gha/harder.py", f"--model_dir={model_dir}"],
     ]  # fmt: skip
     one_thread = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
     before, start = _cpu(), time.monotonic()
-    with open(os.path.join(model_dir, "train.log"), "ab") as log:
-        status = subprocess.run(
-            command, stdout=log, stderr=log, env={**os.environ, **one_thread}, check=False
-        ).returncode
-    if status:
-        raise RuntimeError(f"{run.name}: exit status {status}; see {model_dir}/train.log")
+    for command in commands:
+        with open(os.path.join(model_dir, "train.log"), "ab") as log:
+            status = subprocess.run(
+                command, stdout=log, stderr=log, env={**os.environ, **one_thread}, check=False
+            ).returncode
+        if status:
+            raise RuntimeError(f"{run.name}: exit status {status}; see {model_dir}/train.log")
     spent = {"cpu_seconds": _cpu() - before, "wall_seconds": time.monotonic() - start}
     return row_of(run, model_dir, {name: round(value) for name, value in spent.items()})
 
@@ -168,6 +193,8 @@ def row_of(run: Run, model_dir: str, spent: dict) -> dict:
 
     with open(os.path.join(model_dir, "results-test.json"), encoding="utf-8") as file:
         test = json.load(file)
+    with open(os.path.join(model_dir, "harder-test.json"), encoding="utf-8") as file:
+        harder = json.load(file)
     with open(os.path.join(model_dir, "metrics.jsonl"), encoding="utf-8") as file:
         log = [json.loads(line) for line in file]
     with open(os.path.join(model_dir, "environment.json"), encoding="utf-8") as file:
@@ -192,13 +219,16 @@ def row_of(run: Run, model_dir: str, spent: dict) -> dict:
         "top1": round(test["top1"], 6),
         "cross_entropy": round(test["cross_entropy"], 5),
         "calibration_error": round(test["expected_calibration_error"], 5),
-        "map_score": round(final["spearman"], 5),
+        "map_score": harder["map_scores"]["grid"],
+        "map_score_aligned": harder["map_scores"]["receptive_field"],
         "map_score_shuffled": round(final["shuffled"], 5),
         "map_scores": [round(layer["spearman"], 4) for layer in test["maps"].values()],
         "center_prior": round(final["center_prior"], 5),
         "human_ceiling": round(test["human_ceiling"]["value"], 5),
         "human_null": round(test["human_ceiling"]["null"], 5),
+        "attention_size": harder["attention_size"],
         "correct": np.packbits(hits).tobytes().hex(),
+        **{f"correct_{name}": bits for name, bits in harder["correct"].items()},
         "commit": commit[:10],
         "ended": datetime.datetime.now(datetime.UTC).isoformat(timespec="minutes"),
         **spent,
