@@ -87,6 +87,19 @@ class Config:
         "(Table 3, 'ResNet-50 w/ ClickMe').",
         ("attention", "activity"),
     )
+    map_units: str = _maps(
+        "all",
+        "Units whose volumes the maps supervise, of those with attention: all, or a list as for "
+        "--attention_units.",
+        shown=False,
+    )
+    map_alignment: str = _maps(
+        "grid",
+        "Where a map lies under a layer: `grid` = cell on cell; `receptive_field` = where the "
+        "layer's cells look, almost half a cell up and left.",
+        ("grid", "receptive_field"),
+        shown=False,
+    )
     map_loss_weight: float = _maps(
         6.0, "lambda of Eq. 1 (paper); 0 trains without maps.", within=NOT_NEGATIVE
     )

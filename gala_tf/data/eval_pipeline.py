@@ -32,6 +32,7 @@ def make_eval_dataset(
     clickmap_size,
     clickmap_blur,
     crop_fraction=0.875,
+    clickmap_shift=0.0,
     map_source="clickmaps",
     input_context=None,
 ):
@@ -60,7 +61,7 @@ def make_eval_dataset(
         window = preprocessing.center_window(height, width, crop_fraction)
         counts, blur = read_clickmap(record)
         clickmap = preprocessing.cut_clickmap(
-            counts, window, False, shape, clickmap_size, "area", blur, "float64"
+            counts, window, False, shape, clickmap_size, "area", blur, "float64", clickmap_shift
         )
         image = preprocessing.cut_image(record["image/encoded"], window, image_size, resize)
         return {
@@ -127,7 +128,9 @@ def read_examples(data_dir, info, split: str, places: Sequence[int], geometry: d
     return {name: np.stack([example[name] for example in examples]) for name in examples[0]}
 
 
-def participant_maps(data_dir, info, split, *, clickmap_size, clickmap_blur, crop_fraction=0.875):
+def participant_maps(
+    data_dir, info, split, *, clickmap_size, clickmap_blur, crop_fraction=0.875, clickmap_shift=0.0
+):
     """Exact maps of single participants, cut as `make_eval_dataset` cuts the sum of all.
 
     Returns a list over the images that two participants or more have seen, in the order of the
@@ -145,7 +148,15 @@ def participant_maps(data_dir, info, split, *, clickmap_size, clickmap_blur, cro
         def cut(png):  # [h, h, 1]
             counts = records.decode_counts(png, *shape)
             return preprocessing.cut_clickmap(
-                counts, window, False, shape, clickmap_size, "area", clickmap_blur, "float64"
+                counts,
+                window,
+                False,
+                shape,
+                clickmap_size,
+                "area",
+                clickmap_blur,
+                "float64",
+                clickmap_shift,
             )
 
         signature = tf.TensorSpec([clickmap_size, clickmap_size, 1], tf.float32)

@@ -46,6 +46,7 @@ class View:
     clickmap_size: int  # h, pixels
     clickmap_blur: clickmaps.Blur  # in pixels of the stored image
     clickmap_resize: str = "bicubic"  # or "bilinear" or "area"
+    clickmap_shift: float = 0.0  # in cells, `map_operators.alignment_shift`
     map_source: str = "clickmaps"  # or "boxes": the blurred rectangle that spans each
     crop: str = "paper"  # one of CROPS; see `preprocessing`
     crop_fraction: float = 0.875  # side of the paper's and the central crop / short side
@@ -200,6 +201,7 @@ class _Examples:
             self.view.clickmap_size,
             self.view.clickmap_resize,
             blur,
+            shift=self.view.clickmap_shift,
         )
 
 

@@ -30,7 +30,31 @@ def _keys_cubic(x):
 KERNELS = {"bilinear": _triangle, "bicubic": _keys_cubic}
 
 
-def resample_matrix(in_size, out_size, start, extent, method, flip=False, dtype="float32"):
+def alignment_shift(alignment, size, image_size):
+    """By how much of a cell the cells of a layer's map are to look up and left, 0 to 0.5.
+
+    Every stride of the networks is padded symmetrically, so cell i of a layer of stride s looks at
+    the centre of pixel s i, (s - 1) / 2 pixels before the middle of its s pixels.
+
+    Args:
+        alignment: "grid", the map's cells lie over the image as the layer's do; or
+            "receptive_field", they lie where the layer's cells look.
+        size: cells of the layer along a side.
+        image_size: pixels of the network's input along a side.
+
+    ValueError: an unknown alignment.
+    """
+    shifts = {"grid": 0.0, "receptive_field": (1 - size / image_size) / 2}
+    if alignment not in shifts:
+        raise ValueError(
+            f"The alignment of maps must be one of {', '.join(shifts)}; received {alignment!r}."
+        )
+    return shifts[alignment]
+
+
+def resample_matrix(
+    in_size, out_size, start, extent, method, flip=False, dtype="float32", shift=0.0
+):
     """One axis of crop, flip and resize, as a matrix [out_size, in_size].
 
     Pixel i covers [i, i + 1), its centre is i + 0.5. The window [start, start + extent) is cut
@@ -51,6 +75,8 @@ def resample_matrix(in_size, out_size, start, extent, method, flip=False, dtype=
         flip: bool, or bool tensor of the shape of `start`; True reverses the rows, which mirrors
             the target.
         dtype: of the result: "float64" where sums above 2^24 must stay exact.
+        shift: in cells, by which all cells look towards the target's first one: up and left, also
+            where the target is mirrored.
 
     ValueError: an unknown method.
     """
@@ -60,7 +86,7 @@ def resample_matrix(in_size, out_size, start, extent, method, flip=False, dtype=
         )
     start, extent = tf.cast(start, dtype), tf.cast(extent, dtype)
     scale = extent / out_size  # stored pixels per target pixel
-    cells = tf.range(out_size, dtype=dtype)  # [out]
+    cells = tf.range(out_size, dtype=dtype) - shift  # [out]
     cells = tf.where(tf.convert_to_tensor(flip)[..., None], out_size - 1 - cells, cells)
     pixels = tf.cast(tf.range(in_size), dtype)  # [in]
     lower = (start[..., None] + cells * scale[..., None])[..., None]  # [out, 1]

@@ -148,6 +148,7 @@ def cut_clickmap(
     method,
     blur=clickmaps.NO_BLUR,
     dtype="float32",
+    shift=0.0,
 ):
     """Blurs a map, cuts the window out of it, resizes and mirrors it: float32 [h, h, 1].
 
@@ -164,6 +165,7 @@ def cut_clickmap(
         blur: applied before the cut, in pixels of the grid.
         dtype: of the arithmetic. "float64" sums integer counts exactly up to 2^53; the final
             rounding to float32 keeps equal values equal and never swaps two.
+        shift: in cells, as in `resample_matrix`.
     """
     counts = tf.cast(counts, dtype)
     if blur.kind == "disc":
@@ -175,7 +177,9 @@ def cut_clickmap(
         # Multiplied before divided: exact where grid and image agree.
         start = tf.cast(window[..., axis], dtype) * tf.cast(grid, dtype) / pixels
         extent = tf.cast(window[..., 2 + axis], dtype) * tf.cast(grid, dtype) / pixels
-        matrix = map_operators.resample_matrix(grid, size, start, extent, method, mirrored, dtype)
+        matrix = map_operators.resample_matrix(
+            grid, size, start, extent, method, mirrored, dtype, shift
+        )
         return map_operators.blur_operator(matrix, blur)
 
     rows = operator(axis=0, mirrored=False)  # [h, H']

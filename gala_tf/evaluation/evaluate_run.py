@@ -29,6 +29,7 @@ def paper_protocol(run_config: config.Config, info, split: str, sides) -> protoc
         batch_size=run_config.eval_batch_size or run_config.global_batch_size,
         crop_fraction=run_config.crop_fraction,
         clickmap_blur=run_config.clickmap_blur,
+        map_alignment=run_config.map_alignment,
         sides=sides,
     )
 

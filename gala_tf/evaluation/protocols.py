@@ -22,7 +22,15 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
-from gala_tf.data import clickmaps, dataset_info, eval_pipeline, preprocessing, reading, records
+from gala_tf.data import (
+    clickmaps,
+    dataset_info,
+    eval_pipeline,
+    map_operators,
+    preprocessing,
+    reading,
+    records,
+)
 from gala_tf.evaluation import harmonization, scores
 
 INPUT_MAPS = ("gradient", "smoothgrad")  # as large as the input
@@ -41,6 +49,7 @@ class Data:
     # Of the paper's protocol, as the flags of `config`
     crop_fraction: float = 0.875
     clickmap_blur: str = "box:49"
+    map_alignment: str = "grid"
     # By which map scores are divided: `data`, this data set's, if known; or `clickme`, as published
     ceiling: str = "data"
 
@@ -53,6 +62,17 @@ class Data:
     def places(self) -> np.ndarray:
         """Of all images of the split, [N]."""
         return np.arange(self.info.require_split(self.split).examples)
+
+    def clickmap_geometry(self, side: int) -> dict:
+        """How human maps are cut for a grid of `side` cells: arguments of the pipelines."""
+        return {
+            "clickmap_size": side,
+            "clickmap_blur": clickmaps.parse_blur(self.clickmap_blur),
+            "crop_fraction": self.crop_fraction,
+            "clickmap_shift": map_operators.alignment_shift(
+                self.map_alignment, side, self.image_size
+            ),
+        }
 
     def naming_records(self):
         """A context in which an error of reading names shard and record."""
@@ -74,12 +94,7 @@ class Paper(Data):
     @property
     def geometry(self) -> dict:
         """Arguments of the evaluation pipeline: central crop, maps as fine as the finest layer."""
-        return {
-            "image_size": self.image_size,
-            "crop_fraction": self.crop_fraction,
-            "clickmap_size": max(self.sides.values()),
-            "clickmap_blur": clickmaps.parse_blur(self.clickmap_blur),
-        }
+        return {"image_size": self.image_size, **self.clickmap_geometry(max(self.sides.values()))}
 
     def batches(self, batch_size: int, input_context=None):
         """Central crops, and exact sums of blurred counts; padded to full batches."""

@@ -9,7 +9,7 @@ import math
 import os
 
 from gala_tf import metrics
-from gala_tf.data import clickmaps, eval_pipeline, files, map_operators
+from gala_tf.data import eval_pipeline, files, map_operators
 from gala_tf.evaluation import naming, significance
 
 
@@ -125,9 +125,7 @@ def find_ceilings(data, sides) -> dict[int, dict]:
                 data.data_dir,
                 data.info,
                 data.split,
-                clickmap_size=side,
-                clickmap_blur=clickmaps.parse_blur(data.clickmap_blur),
-                crop_fraction=data.crop_fraction,
+                **data.clickmap_geometry(side),
             )
             ceilings[side] = metrics.human_ceiling(maps, seed=0)
             ceilings[side]["estimator"] += f", {side}x{side}, blur {data.clickmap_blur}"

@@ -168,7 +168,9 @@ def check_jit_compile(run_config: config.Config, replicas: int) -> None:
 def supervised_sizes(network, run_config: config.Config) -> dict[str, int]:
     """{layer: map side in pixels} of the volumes that maps supervise; empty without supervision.
 
-    ValueError: maps should supervise attention, and there is none with an extent in space.
+    ValueError: maps should supervise attention, and there is none with an extent in space; or
+    `--map_units` names no unit that has any; or maps aligned with receptive fields should supervise
+    grids of several sizes.
     """
     if run_config.map_loss_weight == 0:
         return {}
@@ -181,4 +183,20 @@ def supervised_sizes(network, run_config: config.Config) -> dict[str, int]:
             "that maps could supervise. Use --attention=gala, or --map_target=activity, or "
             "--map_loss_weight=0."
         )
-    return sizes
+    chosen = {}
+    for part in run_config.map_units.split(","):
+        found = [n for n in sizes if part == "all" or f"{n}_".startswith(f"{part.strip()}_")]
+        if not found:
+            raise ValueError(
+                f"--map_units={run_config.map_units}: {part!r} is neither `all` nor a stage or a "
+                f"unit with something to supervise, which have {', '.join(sizes)}."
+            )
+        chosen.update((name, sizes[name]) for name in found)
+    chosen = {name: size for name, size in sizes.items() if name in chosen}  # first to last
+    if run_config.map_alignment != "grid" and len(set(chosen.values())) > 1:
+        raise ValueError(
+            f"--map_alignment={run_config.map_alignment} shifts all maps alike, and the supervised "
+            f"volumes have grids of {sorted(set(chosen.values()))} cells. Choose units of one "
+            "stage by --map_units."
+        )
+    return chosen

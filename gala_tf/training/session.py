@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gala_tf import config
-from gala_tf.data import clickmaps, dataset_info, input_pipeline
+from gala_tf.data import clickmaps, dataset_info, input_pipeline, map_operators
 from gala_tf.data.contracts import Strategy
 from gala_tf.distribution import strategy as strategies
 from gala_tf.runs import directory
@@ -116,11 +116,15 @@ def training_batches(strategy, run_config, info, sizes, map_resize, step, left_o
 
 def host_batches(run_config, info, sizes, map_resize, order, batch_size, input_context=None):
     """The batches of one host, cut and mirrored as the flags say."""
+    side = max(sizes.values(), default=1)
     view = input_pipeline.View(
         image_size=run_config.image_size,
-        clickmap_size=max(sizes.values(), default=1),
+        clickmap_size=side,
         clickmap_blur=clickmaps.parse_blur(run_config.clickmap_blur),
         clickmap_resize=map_resize,
+        clickmap_shift=map_operators.alignment_shift(
+            run_config.map_alignment, side, run_config.image_size
+        ),
         map_source=run_config.map_source,
         crop=run_config.crop,
         crop_fraction=run_config.crop_fraction,

@@ -199,6 +199,27 @@ def test_rows_sum_to_one_and_keep_a_ramp(method):
     np.testing.assert_allclose(matrix @ (np.arange(64) + 0.5), centres, atol=0.06)
 
 
+@pytest.mark.parametrize("flip", [False, True])
+@pytest.mark.parametrize("method", ["bilinear", "bicubic", "area"])
+def test_a_shift_looks_towards_the_targets_first_cell_also_in_the_mirror(method, flip):
+    """A quarter of a cell of 8 pixels: 2 pixels up, of the mirrored map where it is mirrored."""
+    values = np.random.default_rng(0).normal(size=64)
+    seen = values[::-1] if flip else values
+    shifted = map_operators.resample_matrix(64, 4, 16, 32, method, flip, "float64", shift=0.25)
+    plain = map_operators.resample_matrix(64, 4, 14, 32, method, False, "float64").numpy()
+    np.testing.assert_allclose(shifted.numpy() @ values, plain @ seen, atol=1e-12)
+
+
+def test_alignment_shift_by_hand():
+    """Cells of 16 pixels look 7.5 pixels up and left of their middle."""
+    assert map_operators.alignment_shift("receptive_field", 14, 224) == 7.5 / 16
+    assert map_operators.alignment_shift("receptive_field", 7, 56) == 3.5 / 8
+    assert map_operators.alignment_shift("receptive_field", 32, 32) == 0
+    assert map_operators.alignment_shift("grid", 14, 224) == 0
+    with pytest.raises(ValueError, match="one of grid, receptive_field; received 'left'"):
+        map_operators.alignment_shift("left", 14, 224)
+
+
 @pytest.mark.parametrize("method", ["bilinear", "bicubic", "area"])
 def test_whole_window_of_equal_size_is_the_identity(method):
     matrix = map_operators.resample_matrix(9, 9, 0, 9, method)

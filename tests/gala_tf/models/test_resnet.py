@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from gala_tf.data import map_operators
 from gala_tf.layers import GALA, BatchNorm
 from gala_tf.models import build_model, decayed_kernels, layer_number
 from gala_tf.models.residual_units import PIXEL_MEAN, PIXEL_STD
@@ -337,7 +338,10 @@ def test_saves_and_loads_whole(tmp_path):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (dict(attention="gelu"), "attention must be one of none, se, gala. Received: 'gelu'"),
+        (
+            dict(attention="gelu"),
+            "attention must be one of none, se, gala, gala_residual. Received: 'gelu'",
+        ),
         (dict(depth=51), r"depth must be one of \[18, 34, .*Received: 51"),
         (dict(attention_units="stage9"), "'stage9' is neither .* stage1_block1"),
         (dict(version="v3"), "version must be 'v1' or 'v2'. Received: 'v3'"),
@@ -348,3 +352,27 @@ def test_saves_and_loads_whole(tmp_path):
 def test_messages(arguments, message):
     with pytest.raises(ValueError, match=message):
         build_model(**arguments)
+
+
+@pytest.mark.parametrize("stem", ["imagenet", "small"])
+def test_cells_look_where_aligned_maps_lie(stem):
+    """The centre of what moves a middle cell, in a network of equal weights, which has no taste."""
+    size = 224 if stem == "imagenet" else 112
+    network = build_model(
+        attention="none", stage_blocks=(1, 1, 2), stage_widths=(4, 4, 4), stem=stem, num_classes=3,
+        image_size=size,
+    )  # fmt: skip
+    for variable in network.trainable_variables:
+        if variable.name == "kernel":
+            variable.assign(np.full(variable.shape, 0.01))
+    # Noise: among equal pixels a pooling would always take the first.
+    pixels = np.random.default_rng(0).uniform(150, 250, (1, size, size, 3))
+    images = tf.Variable(pixels, dtype=tf.float32)
+    with tf.GradientTape() as tape:
+        activity = network(images, training=False)["activity"]["stage3_block2"]
+        cells = activity.shape[1]
+        seen = tf.reduce_sum(activity[0, cells // 2, cells // 2])
+    weight = tf.reduce_sum(tf.abs(tape.gradient(seen, images)), axis=(0, 3)).numpy()
+    centre = (weight.sum(1) * (np.arange(size) + 0.5)).sum() / weight.sum()
+    shift = map_operators.alignment_shift("receptive_field", cells, size)
+    assert centre == pytest.approx((cells // 2 + 0.5 - shift) * size / cells, abs=1.0)

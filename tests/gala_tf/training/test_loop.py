@@ -184,6 +184,7 @@ def test_killed_run_resumes_bit_for_bit(data_dir, tmp_path):
         dict(attention="gala", map_loss_weight=0.0),
         pytest.param(dict(map_source="boxes"), marks=pytest.mark.slow),
         dict(attention="none", map_target="activity"),
+        dict(attention="gala_residual", map_alignment="receptive_field", map_units="stage2_block1"),
         dict(precision="mixed_bfloat16", version="v2"),
         pytest.param(dict(precision="mixed_float16"), marks=pytest.mark.slow),
         dict(schedule="piecewise", decay_epochs=(0.5,), crop="inception", map_resize="bilinear"),
@@ -226,7 +227,18 @@ def refused(message, run_config):
             "--map_loss_weight=1.0 with --attention=none: .* --map_loss_weight=0",
         ),
         (dict(attention="se"), "--attention=se: there is no attention with an extent in space"),
-        (dict(attention="gema"), "attention must be one of none, se, gala. Received: 'gema'"),
+        (
+            dict(map_units="stage1,stage2_block9"),
+            "--map_units=stage1,stage2_block9: 'stage2_block9' is neither .* stage2_block1_gala",
+        ),
+        (
+            dict(map_alignment="receptive_field"),
+            r"--map_alignment=receptive_field .* grids of \[7, 14\] cells.* --map_units",
+        ),
+        (
+            dict(attention="gema"),
+            "attention must be one of none, se, gala, gala_residual. Received: 'gema'",
+        ),
         (dict(attention_units="stage4"), "'stage4' is neither .* stage2_block1"),
         (dict(depth=51, stage_blocks=()), "depth must be one of .* Received: 51"),
         (dict(clickmap_blur="box:4"), "odd, positive size"),
