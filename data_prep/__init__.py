@@ -12,3 +12,5 @@ building/      plan, shards, publishing: how a data set is made
 raters/        how far participants agree
 verification/  every record checked; contact sheets and statistics
 """
+
+import gala_tf  # noqa: F401  first of all: Ctrl-C then ends a command in one line

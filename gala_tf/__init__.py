@@ -18,4 +18,8 @@ A reproduction of Linsley, Shiebler, Eberhardt and Serre, "Learning what and whe
 Importing this package imports nothing heavy and changes no setting.
 """
 
+from gala_tf.command_line import first_moments
+
+first_moments.guard()  # does nothing but where this is `python -m` of a command
+
 __version__ = "0.1.0"

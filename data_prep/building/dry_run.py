@@ -4,6 +4,7 @@ What a build keeps in its staging directory lies in a temporary one meanwhile, w
 """
 
 import dataclasses
+import itertools
 import os
 import sys
 import tempfile
@@ -15,6 +16,8 @@ from data_prep.building import build, checks, finish, left_out_report, runners, 
 from data_prep.building import flags as build_flags
 from data_prep.building import plan as build_plan
 from data_prep.readers import listing
+
+MOST_SHOWN = 200  # lines of one kind on the screen
 
 
 def look(flag_values: flags.FlagValues) -> bool:
@@ -55,8 +58,10 @@ def look(flag_values: flags.FlagValues) -> bool:
 def _report(flag_values, listed, source, plan, job, seconds):
     found = finish.repeated(plan, job)
     said, _ = finish.said_and_written(plan, job, set())
+    for fault in said.faults:
+        listed.faults.append(fault)
     ends = {
-        "faults of the raw material end the build": listed.faults + said.faults,
+        "faults of the raw material end the build": listed.faults,
         "images are damaged; --on_bad_image=skip leaves them out": (
             said.bad if flag_values.on_bad_image == "fail" else []
         ),
@@ -92,7 +97,16 @@ def _print_faults(ends):
 
 
 def _print(head, lines):
-    print(head + ":" + "".join(f"\n  {line}" for line in lines))
+    """A heading and its lines; of very many the first, and a file of this machine that has all."""
+    shown, where = lines, ""
+    if len(lines) > MOST_SHOWN:
+        number, path = tempfile.mkstemp(prefix="dry_run-", suffix=".txt")
+        with open(number, "w", encoding="utf-8") as file:
+            file.writelines(f"{line}\n" for line in lines)
+        shown, where = itertools.islice(lines, listing.SHOWN), f" (all of them: {path})"
+    print(f"{head}{where}:")
+    for line in shown:
+        print(f"  {line}")
 
 
 def _print_splits(source, plan, job, left_out):

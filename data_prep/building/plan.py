@@ -19,6 +19,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from data_prep.readers import listing
 from data_prep.readers.seeded import seeded_rank
 from data_prep.sources import Item, splits
 from gala_tf.data.files import is_utf8
@@ -105,7 +106,8 @@ def _deal(directory, items, shards_wanted):
     for item in items:
         if not is_utf8(item.image_id):
             name = item.image_id.encode(errors="backslashreplace").decode()
-            raise ValueError(f"The name of the image '{name}' is no UTF-8. Rename it.")
+            listing.fault(f"The name of the image '{name}' is no UTF-8. Rename it.")
+            continue
         if item.split not in images:
             raise ValueError(
                 f"{item.image_id!r}: split must be one of {', '.join(splits.SPLITS)}, got "
@@ -141,7 +143,7 @@ def _check_names(directory, plan):
                 if passes > 1 and seeded_rank(name, 0)[0] % passes != turn:
                     continue
                 if name in seen:
-                    raise ValueError(
+                    listing.fault(
                         f"Two examples are called {name!r}; image_id must be unique. Mend the "
                         "source, or remove one of the two."
                     )

@@ -62,34 +62,46 @@ def image_geometry(storage: str, blur: str, tallies: Iterable[Tally]) -> dataset
 
 
 def say_missing_splits(flag_values: flags.FlagValues, source: Source, planned: BuildPlan) -> None:
-    """Warns, before anything is built, of splits that so few images leave empty."""
+    """Warns, before anything is built, of splits that will be empty, and says what to give."""
     missing = [split for split in SPLITS if split not in planned.images]
     images = sum(planned.images.values())
     options = build_flags.source_options(flag_values)
     if source.split_rule.startswith(in_proportion(options)):  # a merge says more behind it
         shares = dict(zip(SPLITS, options.split_proportions, strict=True))
-        missing = [split for split in missing if shares[split]]
-        remedy = "--split_proportions=8,1,1 gives a tenth to each of validation and test"
-        if images < 10:
-            remedy = "--split_proportions=1,1,1 gives each a third"
-        share_words = ", ".join(f"{share:g}" for share in shares.values())
-        why = f"{images} images are too few for the proportions {share_words}"
-    elif "validation_fraction" in SOURCES[flag_values.source].reads:
-        missing = [m for m in missing if m == "validation" and options.validation_fraction]
-        remedy = "--validation_fraction=0.5 gives half of train to validation"
-        why = f"{images} images are too few for {options.validation_fraction:g} of train"
-    else:
-        missing = [split for split in missing if split == "validation"]
-        why = f"the splits are the source's own ({source.split_rule})"
-        remedy = "Training then needs --validation_split=test, or another split that is there"
-    if missing:
-        logging.warning(
-            "No image falls into split %s: %d images are too few for %s, or it has none there. %s.",
-            " or ".join(missing),
-            images,
-            why,
-            remedy,
+        share_words = ",".join(f"{share:g}" for share in shares.values())
+        _say_missing(
+            [split for split in missing if not shares[split]],
+            f"--split_proportions={share_words} leaves it out",
+            _TRAINING_WITHOUT,
         )
+        thirds = "--split_proportions=1,1,1 gives each a third"
+        tenths = "--split_proportions=8,1,1 gives a tenth to each of validation and test"
+        _say_missing(
+            [split for split in missing if shares[split]],
+            f"{images} images are too few for --split_proportions={share_words}",
+            thirds if images < 10 else tenths,
+        )
+        return
+    missing = [split for split in missing if split == "validation"]
+    if "validation_fraction" not in SOURCES[flag_values.source].reads:
+        why = f"the splits are the source's own ({source.split_rule})"
+        _say_missing(missing, why, _TRAINING_WITHOUT)
+    elif fraction := options.validation_fraction:
+        why = f"{images} images are too few for --validation_fraction={fraction:g} of train"
+        _say_missing(missing, why, "--validation_fraction=0.5 gives half of train to validation")
+    else:
+        _say_missing(missing, "--validation_fraction is 0", _TRAINING_WITHOUT)
+
+
+_TRAINING_WITHOUT = (
+    "Training then needs --validation_split= and --test_split= of splits that are there; without a "
+    "name after the sign it validates on none, and the last weights are the result"
+)
+
+
+def _say_missing(splits, why, remedy):
+    if splits:
+        logging.warning("No image falls into split %s: %s. %s.", " or ".join(splits), why, remedy)
 
 
 def say_left_out(found: Duplicates, said: Said) -> None:

@@ -6,11 +6,33 @@ both act alone: a warning, an error.
 
 import contextlib
 import dataclasses
+import json
+import tempfile
 from collections.abc import Iterator, Sequence
 
 from absl import logging
 
 SHOWN = 10  # names in a warning; a build writes the others into a file
+
+
+class Lines:
+    """Any number of lines, in a temporary file: a list of clicks may be wrong in each of them."""
+
+    def __init__(self):
+        self._count = 0
+        self._file = tempfile.TemporaryFile("w+", encoding="ascii")
+
+    def append(self, line: str) -> None:
+        self._file.seek(0, 2)
+        self._file.write(json.dumps(line) + "\n")
+        self._count += 1
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[str]:
+        self._file.seek(0)
+        return map(json.loads, self._file)
 
 
 @dataclasses.dataclass
@@ -24,7 +46,7 @@ class Record:
     """
 
     left_out: dict[str, list[str]] = dataclasses.field(default_factory=dict)
-    faults: list[str] = dataclasses.field(default_factory=list)
+    faults: Lines = dataclasses.field(default_factory=Lines)
     goes_on: bool = False
 
 

@@ -21,7 +21,6 @@ of every image is train, val (or validation) or test, these are the splits; othe
 dealt in proportion.
 """
 
-import csv
 import functools
 import json
 import math
@@ -34,9 +33,9 @@ import tensorflow as tf
 from absl import logging
 
 from data_prep.maps import count_maps, geometry, rasterise
-from data_prep.readers import file_names, listing
+from data_prep.readers import csv_rows, file_names, listing
 from data_prep.readers.coco import masks
-from data_prep.readers.images.image_files import read_image, relative_name
+from data_prep.readers.images.image_files import leave_out_unlisted, read_image, relative_name
 from data_prep.sources import Item, Source, SourceOptions
 from data_prep.sources.folder import SPLIT_FOLDERS
 from data_prep.sources.splits import Dealer, in_proportion
@@ -61,6 +60,10 @@ def load(options: SourceOptions) -> Source:
     if not class_names:
         raise ValueError(f"{path!r} lists no images. Expected a row a box below the header.")
     has_splits = _check_splits(database, path)
+    listed = "SELECT 1 FROM images WHERE image = ?"
+    leave_out_unlisted(
+        options.input_dir, "", lambda name: bool(database.execute(listed, (name,)).fetchone())
+    )
     other = database.execute(
         "SELECT COUNT(*) FROM boxes JOIN images USING (image) WHERE boxes.label != images.label"
     ).fetchone()[0]
@@ -79,40 +82,13 @@ def load(options: SourceOptions) -> Source:
 # --------------------------------------------------------------------------- listing
 
 
-def _rows(path) -> Iterator[tuple[int, dict[str, str]]]:
-    """(line number, column -> text) of a CSV file's rows."""
+def _store(path, units):
+    """A database of the file's boxes, and of its images with their labels and splits."""
     if not tf.io.gfile.exists(path):
         raise ValueError(
             f"{path!r} does not exist. Expected a CSV file with the columns {', '.join(_COLUMNS)}; "
             "--annotations names it."
         )
-    with tf.io.gfile.GFile(path, "r") as file:
-        reader = csv.reader(file, strict=True)
-        try:
-            header = [name.strip().lstrip("\ufeff") for name in next(reader, [])]
-            missing = [name for name in ("image", *EDGES) if header.count(name) != 1]
-            if missing:
-                raise ValueError(
-                    f"{path!r}, line 1: expected the columns {', '.join(_COLUMNS)} (the last two "
-                    f"as needed), got {header!r:.200}: {missing} must occur once. Add a header."
-                )
-            for cells in reader:
-                if cells and len(cells) != len(header):
-                    raise ValueError(
-                        f"{path!r}, line {reader.line_num}: {len(cells)} cells, the header has "
-                        f"{len(header)}. Correct the line."
-                    )
-                if cells:
-                    row = {n: c.strip() for n, c in zip(header, cells, strict=True)}
-                    yield reader.line_num, row
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise ValueError(
-                f"{path!r}, after line {reader.line_num}: not CSV in UTF-8: {error}. Save it anew."
-            ) from error
-
-
-def _store(path, units):
-    """A database of the file's boxes, and of its images with their labels and splits."""
     # An empty name: a file of sqlite's that nobody else sees, and that vanishes when closed.
     database = sqlite3.connect("", check_same_thread=False, isolation_level=None)
     database.execute(
@@ -121,9 +97,12 @@ def _store(path, units):
     farthest = cut = 0
     images, labels = file_names.Spellings(), file_names.Spellings()
     database.execute("BEGIN")
-    for line, row in _rows(path):
+    for line, row in csv_rows.rows(path, ("image", *EDGES)):
         with listing.one_row():
+            if isinstance(row, ValueError):
+                raise row
             where = f"{path!r}, line {line}"
+            row = {name: cell.strip() for name, cell in row.items()}
             image = images.first(relative_name(row["image"], where))
             edges = _edges(row, where)
             area = (edges[2] - edges[0]) * (edges[3] - edges[1]) if edges else -1.0

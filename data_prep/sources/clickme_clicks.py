@@ -68,8 +68,9 @@ def load(options: SourceOptions) -> Source:
     _list_images(table, options)
     key_of = functools.partial(_key, prefix=options.click_path_prefix)
     for path in paths:
-        rows = READERS[_suffix(path)](path)
-        table.add_submissions(rows, key_of, filters, options.on_bad_row == "skip")
+        with listing.one_row():
+            rows = READERS[_suffix(path)](path)
+            table.add_submissions(rows, key_of, filters, options.on_bad_row == "skip")
     table.filter(filters)
     clicked = not options.include_unclicked
     if not table.count(clicked=True)[0]:
@@ -169,9 +170,10 @@ def _list_images(table, options):
                 path = relative + name
                 key = posixpath.splitext(path if options.click_path_prefix else name)[0]
                 of_class = _class(path) and classes.first(_class(path))
-                table.add_image(
-                    file_names.composed(key), path, of_class, _split(path), options.seed
-                )
+                with listing.one_row():
+                    table.add_image(
+                        file_names.composed(key), path, of_class, _split(path), options.seed
+                    )
             elif not name.startswith("."):
                 other.append(os.path.join(folder, name))
     given = {os.path.abspath(path) for path in _click_files(options.clicks_file)}

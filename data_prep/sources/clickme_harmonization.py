@@ -32,6 +32,7 @@ import numpy as np
 from absl import logging
 
 from data_prep.maps import count_maps, geometry
+from data_prep.readers import listing
 from data_prep.readers.examples.example_features import Fields
 from data_prep.readers.imagenet import imagenet_classes
 from data_prep.readers.seeded import seeded_rank
@@ -111,14 +112,15 @@ def _numbered(root, paths, pattern):
 
 def _items(files: list[_File], fraction: float, seed: int) -> Iterator[Item]:
     for file in files:
-        if not tfrecord_files.file_size(file.path):
-            raise ValueError(f"{file.path!r} holds no record. Download it again.")
-        for number, span in enumerate(tfrecord_files.spans(file.path)):
-            image_id = f"{file.name}/{number}"
-            split = "test" if file.split == "val" else "train"
-            if split == "train" and _rank(image_id, seed) < fraction:
-                split = "validation"
-            yield Item(image_id, split, json.dumps([file.path, number, span]))
+        with listing.one_row():
+            if not tfrecord_files.file_size(file.path):
+                raise ValueError(f"{file.path!r} holds no record. Download it again.")
+            for number, span in enumerate(tfrecord_files.spans(file.path)):
+                image_id = f"{file.name}/{number}"
+                split = "test" if file.split == "val" else "train"
+                if split == "train" and _rank(image_id, seed) < fraction:
+                    split = "validation"
+                yield Item(image_id, split, json.dumps([file.path, number, span]))
 
 
 def _rank(image_id, seed):

@@ -37,7 +37,7 @@ import tensorflow as tf
 from absl import logging
 
 from data_prep.maps import count_maps
-from data_prep.readers import file_names
+from data_prep.readers import file_names, listing
 from data_prep.readers.archives import zip_files
 from data_prep.readers.imagenet import imagenet_classes
 from data_prep.readers.images import float_images
@@ -158,12 +158,13 @@ def _check_complete(root, names):
 
 def _items(files: Iterable[_File]) -> Iterator[Item]:
     for file in files:
-        places = iter(_places(file))
-        head, upper, named = _look_at(file.path, places)
-        for place in itertools.chain(head, places):
-            base = os.path.basename(file.path)
-            image_id = f"{base}/{place.number}{_stored_name(place) if named else ''}"
-            yield Item(image_id, file.split, json.dumps([place, upper]))
+        with listing.one_row():
+            places = iter(_places(file))
+            head, upper, named = _look_at(file.path, places)
+            for place in itertools.chain(head, places):
+                base = os.path.basename(file.path)
+                image_id = f"{base}/{place.number}{_stored_name(place) if named else ''}"
+                yield Item(image_id, file.split, json.dumps([place, upper]))
 
 
 def _places(file: _File) -> Iterator[clickme_records.Place]:

@@ -29,6 +29,7 @@ from data_prep.readers import listing
 from data_prep.readers.coco import masks
 from data_prep.readers.coco.coco_json import find_files, split_of_name
 from data_prep.readers.coco.coco_store import AnnotationStore, Kept, StoredImage
+from data_prep.readers.images import image_files
 from data_prep.readers.images.image_files import images_folder, read_image
 from data_prep.sources import Item, Source, SourceOptions
 from data_prep.sources.splits import Dealer, in_proportion
@@ -53,6 +54,7 @@ def load(options: SourceOptions) -> Source:
         raise ValueError(f"{paths} list no categories, so there are no labels.")
     split_names = file_splits(paths)
     folders = [_folder(root, store, file) for file in range(len(paths))]
+    leave_out_unlisted(root, store, folders)
     _report(store)
     return Source(
         class_names=class_names,
@@ -124,6 +126,21 @@ def _folder(root, store, file):
     if first is None:
         raise ValueError(f"{path!r} lists no images.")
     return images_folder(root, folder_candidates(path), first, repr(path))
+
+
+def leave_out_unlisted(root: str, store: AnnotationStore, folders: list[str]) -> None:
+    """Says which images lie beside those that the files list, `folders` holding those of each."""
+    for folder in sorted({folders[image.file] for image in store.images()}):
+        files = [file for file, of_file in enumerate(folders) if of_file == folder]
+        start = len(folder) + 1 if folder else 0
+        others = tuple(f"{other}/" for other in folders if len(other) > len(folder))
+        image_files.leave_out_unlisted(
+            root,
+            folder,
+            lambda name, files=files, start=start, others=others: (
+                name.startswith(others) or store.lists(name[start:], files)
+            ),
+        )
 
 
 def _report(store):

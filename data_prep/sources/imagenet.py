@@ -113,7 +113,11 @@ def _items(root, layouts, truth, boxes, boxes_path) -> Iterator[Item]:
             of_validation = layout.split == "validation"
             if of_validation and place.wnid is None and not truth:
                 place = place._replace(wnid=_wnid_in_name(place.name))
-            label = _label(place, truth if of_validation else None, labels, where)
+            label = None
+            with listing.one_row():
+                label = _label(place, truth if of_validation else None, labels, where)
+            if label is None:
+                continue
             stem = os.path.splitext(place.name)[0]
             wnid = imagenet_classes.wnids()[label]
             found = boxes.find(layout.split, wnid, stem) if boxes else None

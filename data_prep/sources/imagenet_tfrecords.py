@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from absl import logging
 
 from data_prep.maps import count_maps
+from data_prep.readers import listing
 from data_prep.readers.examples import example_features, tfds_files
 from data_prep.readers.examples.example_features import Fields
 from data_prep.readers.imagenet import imagenet_boxes, imagenet_classes
@@ -106,12 +107,14 @@ def _items(root, layout, shards) -> Iterator[Item]:
         for shard in shards:
             if shard.split == split:
                 counts[shard.file] = 0
-                for item in _items_of(root, layout, shard):
-                    counts[shard.file] += 1
-                    yield item
-                _check_records(root, shard, counts[shard.file])
+                with listing.one_row():
+                    for item in _items_of(root, layout, shard):
+                        counts[shard.file] += 1
+                        yield item
+                    _check_records(root, shard, counts[shard.file])
         if layout is CLASSIC and counts:
-            check_even(root, counts)
+            with listing.one_row():
+                check_even(root, counts)
         if counts:
             total = sum(counts.values())
             part = "" if total == WHOLE[split] else f"; the whole of ILSVRC12 has {WHOLE[split]:,}"

@@ -36,13 +36,15 @@ import numpy as np
 from absl import logging
 
 from data_prep.maps import count_maps, geometry, rasterise
+from data_prep.readers import listing
 from data_prep.readers.archives import mat_files
 from data_prep.readers.coco.coco_json import split_of_name
 from data_prep.readers.coco.coco_store import AnnotationStore, Kept
+from data_prep.readers.images import image_files
 from data_prep.readers.images.image_files import images_folder, read_image
 from data_prep.readers.images.map_files import read_map
 from data_prep.sources import Item, Source, SourceOptions
-from data_prep.sources.coco import check_size, folder_candidates
+from data_prep.sources.coco import check_size, folder_candidates, leave_out_unlisted
 from data_prep.sources.salicon_labels import NO_LABEL, NO_SPLIT, Labels, LeftOut
 from gala_tf.data import files
 from gala_tf.data.images import BadImageError
@@ -124,6 +126,7 @@ def _json_items(root, files, labels) -> Iterator[Item]:
         else ""
         for file, path in enumerate(files)
     ]
+    leave_out_unlisted(root, store, folders)
     return _list_json(store, labels, folders)
 
 
@@ -150,7 +153,7 @@ def _check_inside(store):
         for number, (_, pairs) in store.payloads(image):
             row, column = np.max(pairs, axis=0)
             if row > image.height or column > image.width:
-                raise ValueError(
+                listing.fault(
                     f"{store.paths[image.file]!r}, annotation id {number}: fixations reach row "
                     f"{row} and column {column} of image id {image.id}, which has {image.height} "
                     f"rows and {image.width} columns. Pairs must be [row, column] from 1; are "
@@ -212,6 +215,9 @@ def _file_items(root, files, labels) -> Iterator[Item]:
         for split, part in (("train", "train"), ("validation", "val"))
         if split in first
     }
+    stems = {_stem(path) for path in files}
+    for folder in sorted(set(folders.values())):
+        image_files.leave_out_unlisted(root, folder, lambda name: _stem(name) in stems)
     return _list_files(root, files, labels, folders)
 
 

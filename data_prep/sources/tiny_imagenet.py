@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from data_prep.maps import count_maps, geometry, rasterise
+from data_prep.readers import listing
 from data_prep.readers.images import image_files
 from data_prep.sources import Item, Source, SourceOptions, splits
 from gala_tf.data.images import BadImageError
@@ -42,8 +43,13 @@ def load(options: SourceOptions) -> Source:
     if not 0 <= fraction < 1:
         raise ValueError(f"--validation_fraction must be in [0, 1), got {fraction}.")
     wnids = _wnids(root)
-    train = [a for wnid in wnids for a in _train_annotations(root, wnid)]
-    test = _val_annotations(root, wnids)
+    train, test = [], []
+    for wnid in wnids:
+        with listing.one_row():
+            train += _train_annotations(root, wnid)
+    with listing.one_row():
+        test = _val_annotations(root, wnids)
+    _leave_out_unlisted(root, {annotation.file for annotation in train + test})
     by_class = {wnid: [a.file for a in train if a.wnid == wnid] for wnid in wnids}
     assigned = splits.assign_splits(by_class, (1 - fraction, fraction, 0), options.seed)
     labels = {wnid: label for label, wnid in enumerate(wnids)}
@@ -104,36 +110,39 @@ def _wnids(root):
     wnids = []
     for number, line in _read_lines(root, "wnids.txt"):
         wnid = line.strip()
-        if not re.fullmatch(r"n\d+", wnid) or wnid in wnids:
-            raise ValueError(
+        if re.fullmatch(r"n\d+", wnid) and wnid not in wnids:
+            wnids.append(wnid)
+        else:
+            listing.fault(
                 f"{os.path.join(root, 'wnids.txt')!r}, line {number}: expected a WordNet id, each "
                 f"once, got {wnid!r:.80}. Unpack the file again."
             )
-        wnids.append(wnid)
     return sorted(wnids)
 
 
 def _parse(root, name, fields):
     """The lines of a list: `fields` of text, the first an image's name; four integers; where."""
-    path, seen = os.path.join(root, name), set()
-    for number, line in _read_lines(root, name):
-        parts, where = line.split(), f"{path!r}, line {number}"
-        try:
-            box = tuple(int(part) for part in parts[fields:])
-        except ValueError:
-            box = ()
-        if len(box) != 4:
-            raise ValueError(
-                f"{where}: expected {fields} name(s) and four integers xmin ymin xmax ymax, got "
-                f"{line!r:.200}. Unpack the file again."
-            )
-        image = image_files.relative_name(parts[0], where)
-        if image in seen:
-            raise ValueError(f"{where}: {image!r} is listed twice. Unpack the file again.")
-        seen.add(image)
-        yield [image, *parts[1:fields]], box, where
-    if not seen:
+    path, found = os.path.join(root, name), {}
+    lines = _read_lines(root, name)
+    if not lines:
         raise ValueError(f"{path!r} lists no image. Unpack it again.")
+    for number, line in lines:
+        with listing.one_row():
+            parts, where = line.split(), f"{path!r}, line {number}"
+            try:
+                box = tuple(int(part) for part in parts[fields:])
+            except ValueError:
+                box = ()
+            if len(box) != 4:
+                raise ValueError(
+                    f"{where}: expected {fields} name(s) and four integers xmin ymin xmax ymax, "
+                    f"got {line!r:.200}. Unpack the file again."
+                )
+            image = image_files.relative_name(parts[0], where)
+            if image in found:
+                raise ValueError(f"{where}: {image!r} is listed twice. Unpack the file again.")
+            found[image] = [image, *parts[1:fields]], box, where
+    return list(found.values())
 
 
 def _train_annotations(root, wnid):
@@ -145,26 +154,34 @@ def _train_annotations(root, wnid):
 
 
 def _val_annotations(root, wnids):
-    lines = list(_parse(root, "val/val_annotations.txt", 2))
-    unknown = sorted({wnid for (_, wnid), _, _ in lines} - set(wnids))
-    if unknown:
-        raise ValueError(
-            f"{root!r}: val/val_annotations.txt has classes {unknown[:5]} that wnids.txt lacks. "
+    lines = _parse(root, "val/val_annotations.txt", 2)
+    for wnid in sorted({wnid for (_, wnid), _, _ in lines} - set(wnids)):
+        listing.fault(
+            f"{root!r}: val/val_annotations.txt has the class {wnid!r}, which wnids.txt lacks. "
             "Unpack both again from one archive."
         )
     return sorted(
-        _Annotation(f"val/images/{file}", wnid, box, where) for (file, wnid), box, where in lines
+        _Annotation(f"val/images/{file}", wnid, box, where)
+        for (file, wnid), box, where in lines
+        if wnid in wnids
     )
+
+
+def _leave_out_unlisted(root, listed):
+    for part in ("train", "val"):
+        image_files.leave_out_unlisted(root, part, listed.__contains__)
+    unlabelled = image_files.below(root, "test")
+    listing.leave_out("images of test have no labels", list(unlabelled))
 
 
 def _class_names(root, wnids):
     """The first of each class's words; with its id where two classes share it, as two "cranes"."""
     lines = _read_lines(root, "words.txt")
     words = dict(line.split("\t", 1) for _, line in lines if "\t" in line)
-    missing = [wnid for wnid in wnids if wnid not in words]
-    if missing:
-        raise ValueError(f"{root!r}: words.txt lacks {missing[:5]}. Unpack it again.")
-    first = [words[wnid].split(",")[0].strip() for wnid in wnids]
+    for wnid in wnids:
+        if wnid not in words:
+            listing.fault(f"{root!r}: words.txt lacks {wnid}. Unpack it again.")
+    first = [words.get(wnid, wnid).split(",")[0].strip() for wnid in wnids]
     return tuple(
         name if first.count(name) == 1 else f"{name} ({wnid})"
         for name, wnid in zip(first, wnids, strict=True)

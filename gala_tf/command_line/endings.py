@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 
 from absl import logging
 
+from gala_tf.command_line import first_moments
+
 INTERRUPTED, READER_GONE = 128 + signal.SIGINT, 128 + 13  # SIGPIPE is Unix's alone
 
 
@@ -50,8 +52,9 @@ def _interruption():
     """A list that is filled when Ctrl-C comes, which is raised as Python raises it."""
     asked: list[int] = []
     ours = threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGINT)
     # A shell starts background jobs with SIGINT ignored, and means it.
-    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+    if not ours or before not in (signal.default_int_handler, first_moments.leave):
         yield asked
         return
 
@@ -64,7 +67,7 @@ def _interruption():
         yield asked
     finally:
         if signal.getsignal(signal.SIGINT) is handler:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.signal(signal.SIGINT, before)
 
 
 def _leave(status):

@@ -7,6 +7,7 @@ in code.
 import dataclasses
 import json
 import os
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -81,7 +82,8 @@ class DatasetInfo:
     @property
     def simulated(self) -> bool:
         """Whether its maps are no people's: it is the built-in data set, under whatever name."""
-        return self.name == "quickstart" or "source=quickstart" in self.command
+        source = re.search(r"--?source(?:=| +)'?(\w+)", self.command)
+        return (source[1] if source else self.name) == "quickstart"
 
     def require_split(self, split: str, flag: str = "") -> Split:
         """The split of that name, which `flag` gave; ValueError listing those there are."""

@@ -97,7 +97,7 @@ def checksums(folder: Path) -> dict[str, str]:
     """{path: checksum} of all that lies in a folder."""
     found = {}
     for path in sorted(folder.rglob("*")):
-        if ".cache" in path.parts:
+        if {".cache", ".config", ".keras"} & {*path.parts}:
             continue  # a home's, where libraries keep what is nobody's
         if path.is_symlink():
             found[str(path.relative_to(folder))] = os.readlink(path)

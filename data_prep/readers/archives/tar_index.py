@@ -13,6 +13,7 @@ import tarfile
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from data_prep.readers import listing
 from gala_tf.data.files import file_size, open_binary
 from gala_tf.data.images import BadImageError
 
@@ -68,8 +69,11 @@ def entries(path: str, inside: TarEntry | None = None) -> Iterator[TarEntry]:
                 long_name = found if info.type != _GLOBAL_PAX and found else long_name
                 continue
             name, long_name = long_name or info.name, None
-            _check_entry(info, name, tar)
-            if info.type != tarfile.DIRTYPE:
+            sound = False
+            with listing.one_row():
+                _check_entry(info, name, tar)
+                sound = True
+            if sound and info.type != tarfile.DIRTYPE:
                 yield TarEntry(name.removeprefix("./"), data, size)
 
 

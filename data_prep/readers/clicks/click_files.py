@@ -12,14 +12,14 @@ Two more, which only the NPZ file has there, are understood here too: user_catch
 catch trials the participant passed, and is_mobile. Others are left unread.
 """
 
-import csv
 import datetime
 import math
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import tensorflow as tf
+from data_prep.readers import csv_rows
+from data_prep.readers.csv_rows import BadRowError
 
 COLUMNS = ("image_path", "clicks", "user_id")
 MAX_CLICKS = 100_000  # in one submission; a round of the game allows 140
@@ -65,10 +65,6 @@ class Submission(NamedTuple):
     # Share of catch trials passed, NaN if empty; None if the file does not say
     catch_score: float | None = None
     mobile: bool | None = None  # whether on a phone; None if the file does not say
-
-
-class BadRowError(ValueError):
-    """A row that cannot be understood; the message names file and row."""
 
 
 def parse_clicks(text: str) -> tuple[tuple[float, float], ...]:
@@ -118,45 +114,13 @@ def read_csv(path: str) -> Iterator[Submission | BadRowError]:
     """The submissions of a CSV file, local or gs://, in its order.
 
     A row that cannot be understood comes as an error, not raised, so that the caller can count it.
-    ValueError: not UTF-8 text, no rows, or a column is missing.
+    ValueError: the first line is no header in UTF-8, or lacks a column.
     """
-    with tf.io.gfile.GFile(path, "r") as file:
-        reader = csv.reader(file, strict=True)
-        try:
-            header = [name.strip().lstrip("\ufeff") for name in next(reader, [])]
-            missing = [name for name in COLUMNS if name not in header]
-            if missing:
-                raise ValueError(
-                    f"Clicks {path!r}: columns {', '.join(missing)} are missing; its first line "
-                    f"has {header!r:.300}. Expected at least {', '.join(COLUMNS)}: rename yours."
-                )
-            while True:
-                try:
-                    row = next(reader, None)
-                except csv.Error as error:
-                    yield BadRowError(
-                        f"Clicks {path!r}, line {reader.line_num}: not CSV: {error}. Quote fields "
-                        "that hold commas or quotes, and double the quotes in them."
-                    )
-                    continue
-                if row is None:
-                    return
-                if row:
-                    yield _submission(f"{path!r}, line {reader.line_num}", header, row)
-        except UnicodeDecodeError as error:
-            raise ValueError(
-                f"Clicks {path!r}, after line {reader.line_num}: not UTF-8 text: {error}. Save the "
-                "file as UTF-8."
-            ) from error
+    for line, row in csv_rows.rows(path, COLUMNS, "Clicks "):
+        yield row if isinstance(row, BadRowError) else _submission(f"{path!r}, line {line}", row)
 
 
-def _submission(where, header, row):
-    if len(row) != len(header):
-        return BadRowError(
-            f"Clicks {where}: expected {len(header)} fields, as the first line has, got "
-            f"{len(row)}. A field that holds commas must be quoted."
-        )
-    fields = dict(zip(header, row, strict=True))
+def _submission(where, fields):
     for name in ("image_path", "user_id"):
         if not fields[name].strip():
             return BadRowError(f"Clicks {where}: {name} is empty. Fill it, or remove the row.")

@@ -15,6 +15,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from data_prep.readers import listing
 from data_prep.readers.clicks.click_files import BadRowError, Submission
 from data_prep.readers.imagenet import imagenet_classes
 from data_prep.readers.seeded import seeded_rank
@@ -139,14 +140,14 @@ class ClickTable:
         example = {}
         for row in rows:
             count["rows"] += 1
-            if isinstance(row, BadRowError):
-                if not skip_bad_rows:
+            why = "bad"
+            with listing.one_row():
+                if not isinstance(row, BadRowError):
+                    unsaid["user_catch_trial"] += row.catch_score is None
+                    unsaid["is_mobile"] += row.mobile is None
+                    why = _unwanted(row, filters) or self._add(row, key_of, filters, count)
+                elif not skip_bad_rows:
                     raise row
-                why = "bad"
-            else:
-                unsaid["user_catch_trial"] += row.catch_score is None
-                unsaid["is_mobile"] += row.mobile is None
-                why = _unwanted(row, filters) or self._add(row, key_of, filters, count)
             if why:
                 count[why] += 1
                 example.setdefault(why, str(row) if why == "bad" else repr(row.image_path))

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
+from data_prep.readers import listing
 from gala_tf.data import files
 
 CHUNK = 1 << 20  # bytes read at a time
@@ -150,11 +151,12 @@ def elements(path: str, keys: tuple[str, ...]) -> Iterator[tuple[str, dict]]:
                 for number, element in enumerate(window.array()):
                     if key not in keys:
                         continue
-                    if not isinstance(element, dict):
-                        raise ValueError(
+                    if isinstance(element, dict):
+                        yield key, element
+                    else:
+                        listing.fault(
                             f"{path!r}: {key}[{number}] must be an object, got {element!r:.80}."
                         )
-                    yield key, element
             more = window.take(",")
             if not more:
                 window.expect("}")

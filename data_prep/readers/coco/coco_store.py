@@ -6,7 +6,7 @@ place: SQLITE_TMPDIR or TMPDIR), at most as large as the JSON, and gone with the
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, NamedTuple
 
 from data_prep.readers import listing
@@ -135,26 +135,24 @@ class AnnotationStore:
         self._insert(file, "annotations", number, (image, category, area, text))
 
     def _check_annotations(self, file):
-        lost = self._db.execute(
+        for number, image in self._db.execute(
             "SELECT id, image FROM annotations WHERE file = ? AND NOT EXISTS (SELECT 1 FROM images "
-            "WHERE images.file = annotations.file AND images.id = annotations.image) LIMIT 1",
-            (file,),
-        ).fetchone()
-        if lost:
-            raise ValueError(
-                f"{self.paths[file]!r}, annotation id {lost[0]}: image_id {lost[1]} is not among "
-                "its images. Correct the file."
-            )
-        for category, number in self._db.execute(
-            "SELECT category, MIN(id) FROM annotations WHERE file = ? AND category IS NOT NULL "
-            "GROUP BY category",
+            "WHERE images.file = annotations.file AND images.id = annotations.image) ORDER BY id",
             (file,),
         ):
+            listing.fault(
+                f"{self.paths[file]!r}, annotation id {number}: image_id {image} is not among "
+                "its images. Correct the file."
+            )
+        used = "SELECT category, MIN(id) FROM annotations WHERE file = ? AND category IS NOT NULL"
+        for category, number in self._db.execute(f"{used} GROUP BY category", (file,)).fetchall():
             if category not in self.categories:
-                raise ValueError(
+                listing.fault(
                     f"{self.paths[file]!r}, annotation id {number}: category_id {category} is not "
                     "among its categories. Correct the file."
                 )
+                wrong = "DELETE FROM annotations WHERE file = ? AND category = ?"
+                self._db.execute(wrong, (file, category))
 
     def images(self) -> Iterator[StoredImage]:
         """All images, file by file, by name."""
@@ -164,6 +162,11 @@ class AnnotationStore:
                 "SELECT file, id, name, height, width FROM images ORDER BY file, name, id"
             ),
         )
+
+    def lists(self, name: str, files: Collection[int]) -> bool:
+        """Whether one of these files lists an image of that name."""
+        query = "SELECT 1 FROM images WHERE file = ? AND name = ?"
+        return any(self._db.execute(query, (file, name)).fetchone() for file in files)
 
     def first_image(self, file: int) -> str | None:
         """The first name that a file lists; None if it lists none."""

@@ -21,7 +21,7 @@ import tensorflow as tf
 from absl import logging
 
 from data_prep.maps import rasterise
-from data_prep.readers import file_names
+from data_prep.readers import file_names, listing
 from gala_tf.data.images import (
     PILLOW_ERRORS,
     BadImageError,
@@ -50,9 +50,10 @@ class BoxCsv:
         names, values = bytearray(), array.array("f")  # not lists: 600,000 lines
         with tf.io.gfile.GFile(path, "rb") as file:
             for number, line in enumerate(file, 1):
-                name, box = _parse_line(path, number, line.decode("utf-8", "replace"))
-                names += name.ljust(_NAME_BYTES, b"\0")
-                values.extend(box)
+                with listing.one_row():
+                    name, box = _parse_line(path, number, line.decode("utf-8", "replace"))
+                    names += name.ljust(_NAME_BYTES, b"\0")
+                    values.extend(box)
         names = np.frombuffer(names, f"S{_NAME_BYTES}")
         order = np.argsort(names, kind="stable")
         self._names = names[order]

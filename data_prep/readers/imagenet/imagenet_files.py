@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from data_prep.readers import file_names
+from data_prep.readers import file_names, listing
 from data_prep.readers.archives import tar_index
 from data_prep.readers.images.image_files import is_image
 
@@ -116,7 +116,10 @@ def _found(root, layout, ignored):
 
 
 def _in_tar(root, path, inside, wnid, ignored):
-    for entry in sorted(tar_index.entries(os.path.join(root, path), inside)):  # by name
+    found: list[tar_index.TarEntry] = []
+    with listing.one_row():
+        found += tar_index.entries(os.path.join(root, path), inside)
+    for entry in sorted(found):  # by name
         name = os.path.basename(entry.name)
         of_class = _CLASS.fullmatch(name)
         if of_class and of_class[2] and wnid is None:
@@ -124,7 +127,7 @@ def _in_tar(root, path, inside, wnid, ignored):
         elif not is_image(name):
             ignored.append(name)
         elif entry.size > MAX_IMAGE_BYTES:
-            raise ValueError(
+            listing.fault(
                 f"{os.path.join(root, path)!r}: entry {entry.name!r} claims {entry.size} bytes, at "
                 f"most {MAX_IMAGE_BYTES} make sense for an image. Use the original archive."
             )

@@ -21,6 +21,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
+from data_prep.readers import listing
 from data_prep.readers.imagenet import imagenet_classes
 
 NUM_VALIDATION = 50_000
@@ -100,13 +101,14 @@ def _parse(path):
         number = image_number(parts[0]) if len(parts) > 1 else index + 1
         value = parts[min(1, len(parts) - 1)] if parts else ""
         valid = _WNID.fullmatch(value) or (value.isascii() and value.isdigit() and len(value) < 6)
-        if min(len(parts), 2) != columns or not valid or number is None or number in values:
-            raise ValueError(
+        if min(len(parts), 2) == columns and valid and number is not None and number not in values:
+            values[number] = value
+        else:
+            listing.fault(
                 f"Ground truth {path!r}, line {index + first + 1}: expected a class (number or "
                 "WordNet id), or an image ILSVRC2012_val_XXXXXXXX and its class, each image once; "
                 f"got {line[:80]!r}."
             )
-        values[number] = value
     if not values or max(values) > NUM_VALIDATION:
         raise ValueError(
             f"Ground truth {path!r} has {len(values)} lines; expected one for each of the "
@@ -119,36 +121,36 @@ def _from_wnids(path, values):
     by_wnid = {wnid: label for label, wnid in enumerate(imagenet_classes.wnids())}
     labels = np.full(NUM_VALIDATION + 1, -1, np.int16)
     for number, wnid in values.items():
+        known = imagenet_classes.KNOWN_VALIDATION.get(number, wnid)
         if wnid not in by_wnid:
-            raise ValueError(
+            listing.fault(
                 f"Ground truth {path!r}: {wnid} of image {number} is none of ILSVRC12's 1000 "
                 "classes. Is it the list of another data set?"
             )
-        labels[number] = by_wnid[wnid]
-        known = imagenet_classes.KNOWN_VALIDATION.get(number, wnid)
-        if known != wnid:
-            raise ValueError(
+        elif known != wnid:
+            listing.fault(
                 f"Ground truth {path!r}: image {number} is of class {known}, the list says {wnid}. "
                 "Its lines moved, or it is of another data set: download it again."
             )
+        else:
+            labels[number] = by_wnid[wnid]
     return labels
 
 
 def _from_numbers(path, values, order):
-    mixed = [(image, value) for image, value in values.items() if not value.isdigit()]
-    if mixed:
-        image, value = mixed[0]
-        raise ValueError(
-            f"Ground truth {path!r} mixes numbers and WordNet ids, as {value} of image {image}."
-        )
-    numbers = {image: int(value) for image, value in values.items()}
+    for image, value in values.items():
+        if not value.isdigit():
+            listing.fault(
+                f"Ground truth {path!r} mixes numbers and WordNet ids, as {value} of image {image}."
+            )
+    numbers = {image: int(value) for image, value in values.items() if value.isdigit()}
     _check_order(path, numbers, order)
     labels = np.full(NUM_VALIDATION + 1, -1, np.int16)
     for image, number in numbers.items():
         try:
             labels[image] = imagenet_classes.to_label(number, order)
         except ValueError as error:
-            raise ValueError(f"Ground truth {path!r}, image {image}: {error}") from None
+            listing.fault(f"Ground truth {path!r}, image {image}: {error}")
     return labels
 
 
@@ -173,7 +175,11 @@ def _check_order(path: str, numbers: Mapping[int, int], order: str) -> None:
     ]
     if order in fitting:
         return
-    image, (number, label) = next(iter(known.items()))
+    image, (number, label) = next(
+        (image, found)
+        for image, found in known.items()
+        if imagenet_classes.number_of(found[1], order) != found[0]
+    )
     if fitting:
         explained = imagenet_classes.LABEL_ORDERS[fitting[0]]
         remedy = (

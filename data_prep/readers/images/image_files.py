@@ -2,10 +2,12 @@
 
 import os
 import posixpath
+import unicodedata
+from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
-from data_prep.readers import file_names
+from data_prep.readers import file_names, listing
 from gala_tf.data.images import BadImageError
 
 # Endings of the formats that are read, in small letters; a file's content decides what it is.
@@ -78,3 +80,21 @@ def images_folder(root: str, candidates, first: str, where: str) -> str:
         f"{where} lists {first!r}, but no such file is under --input_dir={root!r} in {places}. "
         "Unpack the images into one of these folders."
     )
+
+
+def below(root: str, folder: str) -> Iterator[str]:
+    """Names of the images in `folder` and all folders inside, relative to `root`; local or gs://."""
+    for place, names in file_names.walk(os.path.join(root, folder)):
+        relative = posixpath.relpath(place.rstrip("/"), root.rstrip("/") or ".")
+        for name in filter(is_image, names):
+            yield name if relative == "." else f"{relative}/{name}"
+
+
+def leave_out_unlisted(root: str, folder: str, is_listed: Callable[[str], bool]) -> None:
+    """Says which images below `folder` no list names; composed or not, a name is the same."""
+    lone = [
+        name
+        for name in below(root, folder)
+        if not any(is_listed(unicodedata.normalize(form, name)) for form in ("NFC", "NFD"))
+    ]
+    listing.leave_out("image files are on no list", lone)

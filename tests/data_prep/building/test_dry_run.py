@@ -1,6 +1,8 @@
 """--dry_run names all that is wrong at once and writes nothing; what is left out is counted."""
 
 import json
+import os
+import re
 
 import numpy as np
 import pytest
@@ -85,6 +87,123 @@ def test_all_rows_of_a_list_are_named_at_once(tree, tmp_path, capsys):
     assert not look(tmp_path / "out", source="boxes", input_dir=tree, split_proportions="1,0,0")
     said = capsys.readouterr().out
     assert "2 faults" in said and "line 3" in said and "line 4" in said
+
+
+def _clicks(root):
+    for i in range(4):
+        write_image(root / "ant" / f"{i}.jpg", i)
+    lines = ["image_path,clicks,user_id", 'ant/0.jpg,"[(1, 2), (3, 4)]",1', "ant/1.jpg,x,1"]
+    lines += ['ant/2.jpg,"[(1, 2), (3, 4)]",', "one field", 'ant/3.jpg,"[(1, 2), (9, 9)]",2']
+    text = "\n".join(lines).encode() + b"\nant/\xff.jpg,{},3\n"
+    (root.parent / "clicks.csv").write_bytes(text)
+    return {"clicks_file": root.parent / "clicks.csv"}, ["line 3", "line 4", "line 5", "line 7"]
+
+
+def _tiny(root):
+    for name in ("train/n1/images/a.JPEG", "train/n1/images/b.JPEG", "val/images/c.JPEG"):
+        write_image(root / name, len(name), 64, 64)
+    (root / "wnids.txt").write_text("n1\nx1\nn1\n")
+    (root / "words.txt").write_text("n2\tcat\n")
+    (root / "train/n1/n1_boxes.txt").write_text(
+        "a.JPEG\t0\t0\t5\nb.JPEG\t0\t0\t5\t5\n../c 1 1 2 2\n"
+    )
+    (root / "val/val_annotations.txt").write_text(
+        "c.JPEG\tn1\t0\t0\t5\t5\nd.JPEG\tn9\t0\t0\t5\t5\n"
+    )
+    return {}, ["wnids.txt', line 2", "wnids.txt', line 3", "lacks n1", "line 1", "line 3", "'n9'"]
+
+
+def _ground_truth(root):
+    for number in (1, 2):
+        write_image(root / f"val/ILSVRC2012_val_{number:08d}.JPEG", number)
+    lines = ["ILSVRC2012_val_00000001.JPEG 65", "x.JPEG 5", "ILSVRC2012_val_00000001.JPEG 65"]
+    (root / "val.txt").write_text("\n".join([*lines, "ILSVRC2012_val_00049000.JPEG 5000"]))
+    return {}, ["line 2", "line 3", "image 49000", "_00000002.JPEG' is not in the ground truth"]
+
+
+def _coco(root):
+    images = [{"id": i, "file_name": f"{i}.jpg", "height": 24, "width": 32} for i in range(3)]
+    box = {"bbox": [1, 1, 5, 5], "segmentation": [[1, 1, 5, 1, 5, 5]]}
+    objects = [{"id": i, "image_id": i, "category_id": 1, **box} for i in range(3)]
+    objects += [{"id": 8, "image_id": 77, "category_id": 1, **box}, "no object"]
+    objects += [{"id": 9, "image_id": 1, "category_id": 5, **box}]
+    for image in images:
+        write_image(root / "train2017" / image["file_name"], image["id"])
+    listed = {"images": images, "annotations": objects, "categories": [{"id": 1, "name": "a"}]}
+    (root / "annotations").mkdir()
+    (root / "annotations/instances_train2017.json").write_text(json.dumps(listed))
+    return {}, ["annotation id 8", "annotation id 9: category_id 5", "annotations[4] must be"]
+
+
+@pytest.mark.parametrize(
+    "source, write",
+    [
+        ("clickme_clicks", _clicks),
+        ("tiny_imagenet", _tiny),
+        ("imagenet", _ground_truth),
+        ("coco", _coco),
+    ],
+)
+def test_a_dry_run_names_the_faults_of_every_row(tmp_path, capsys, source, write):
+    (tmp_path / "in").mkdir()
+    more, words = write(tmp_path / "in")
+    assert not look(tmp_path / "out", source=source, input_dir=tmp_path / "in", **more)
+    said = capsys.readouterr().out
+    assert f"{len(words)} faults of the raw material" in said, said
+    for word in words:
+        assert word in said, word
+    assert "would fail" in said or "No image was read" in said
+    with pytest.raises(ValueError):  # a build ends at the first
+        build(tmp_path / "out", source=source, input_dir=tmp_path / "in", **more)
+
+
+def test_very_many_faults_go_into_a_file(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(dry_run, "MOST_SHOWN", 3)
+    more, words = _clicks(tmp_path / "in")
+    assert not look(tmp_path / "out", source="clickme_clicks", input_dir=tmp_path / "in", **more)
+    said = capsys.readouterr().out
+    (path,) = re.findall(r"4 faults .* \(all of them: (\S+)\):", said)
+    with open(path, encoding="utf-8") as file:
+        lines = file.read().splitlines()
+    os.remove(path)
+    assert len(lines) == 4 and all(word in line for word, line in zip(words, lines, strict=True))
+
+
+@pytest.mark.parametrize("source", ["boxes", "coco", "tiny_imagenet"])
+def test_images_on_no_list_are_named(tmp_path, caplog, source):
+    root = tmp_path / "in"
+    if source == "boxes":
+        write_classes(root, 4)
+        (root / "boxes.csv").write_text("image,xmin,ymin,xmax,ymax\nant/0.jpg,1,1,9,9\n")
+        lone = ["ant/1.jpg", "cat/3.png"]
+    elif source == "coco":
+        root.mkdir()
+        _coco(root)
+        path = root / "annotations/instances_train2017.json"
+        listed = json.loads(path.read_text())
+        path.write_text(json.dumps({**listed, "annotations": listed["annotations"][:3]}))
+        lone = ["train2017/cr\u00e8me.jpg", "train2017/deep/9.png"]
+    else:
+        root.mkdir()
+        _tiny(root)
+        (root / "wnids.txt").write_text("n1\n")
+        (root / "words.txt").write_text("n1\tcat\n")
+        (root / "train/n1/n1_boxes.txt").write_text("a.JPEG\t0\t0\t5\t5\n")
+        (root / "val/val_annotations.txt").write_text("c.JPEG\tn1\t0\t0\t5\t5\n")
+        lone = ["train/n1/images/b.JPEG", "train/n7/images/x.JPEG", "val/images/e.png"]
+    for name in lone:
+        write_image(root / name, len(name))
+    flags = (
+        {"validation_fraction": 0} if source == "tiny_imagenet" else {"split_proportions": "1,0,0"}
+    )
+    flags = {} if source == "coco" else flags
+    with caplog.at_level("WARNING", logger="absl"):
+        build(tmp_path / "out", source=source, input_dir=root, **flags)
+    assert "image files are on no list; left out: " in caplog.text
+    listed = (tmp_path / "out" / "left_out.txt").read_text()
+    for name in lone:
+        assert name in listed, listed
+    assert "ant/0.jpg" not in listed and "train2017/0.jpg" not in listed
 
 
 def test_an_empty_outline_leaves_out_its_image_or_its_map(tmp_path):

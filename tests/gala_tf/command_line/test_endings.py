@@ -1,8 +1,11 @@
 """Paths as users write them, and commands that end in one line."""
 
 import os
+import re
 import signal
+import subprocess
 import sys
+import time
 
 import pytest
 
@@ -40,3 +43,37 @@ def test_an_interrupted_import_is_an_interruption(capfd, monkeypatch):
     finally:
         signal.signal(signal.SIGINT, old)
     assert end.value.code == 130 and "interrupted. All is kept." in capfd.readouterr().err
+
+
+def test_a_librarys_user_keeps_his_handler():
+    """Also where `python -m` of another program imports ours before it runs."""
+    program = "import signal, gala_tf; assert signal.getsignal(2) is signal.default_int_handler"
+    words = [sys.executable, "-m", "timeit", "-n1", "-r1", program]
+    subprocess.run(words, check=True, capture_output=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "module",
+    ["gala_tf", "gala_tf.train", "gala_tf.figures", "data_prep", "data_prep.build_tfrecords"],
+)
+def test_ctrl_c_while_modules_are_imported_is_one_line(module):
+    words = [sys.executable, "-m", module, *(["--source=quickstart"] if "build" in module else [])]
+    ended = 0
+    for milliseconds in range(20, 400, 15):
+        process = subprocess.Popen(
+            words,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
+        time.sleep(milliseconds / 1000)
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate()
+        # Before this package is looked at, Python is on its own.
+        if not re.search("gala_tf|data_prep", said) and "Traceback" in said:
+            continue
+        assert "Traceback" not in said and "KeyboardInterrupt" not in said, said
+        ended += process.returncode == 130
+    assert ended

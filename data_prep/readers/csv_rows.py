@@ -1,0 +1,76 @@
+"""CSV files as people write them, row by row: a row that is none does not end the file."""
+
+import csv
+from collections.abc import Iterator, Sequence
+
+import tensorflow as tf
+
+from gala_tf.data.files import is_utf8
+
+
+class BadRowError(ValueError):
+    """A row that cannot be understood; the message names file and line."""
+
+
+def rows(
+    path: str, columns: Sequence[str], what: str = ""
+) -> Iterator[tuple[int, dict[str, str] | BadRowError]]:
+    """(line, column -> text) of a file, local or gs://; a bad row comes as an error, not raised.
+
+    Args:
+      columns: names that the first line must have, once each; it may have more.
+      what: begins messages, as "Clicks ".
+
+    ValueError: the first line is no header in UTF-8, or lacks a column.
+    """
+    with tf.io.gfile.GFile(path, "rb") as file:
+        # Bytes that are no UTF-8 spoil their row, not those behind it.
+        reader = csv.reader((line.decode("utf-8", "surrogateescape") for line in file), strict=True)
+        header = _header(reader, path, columns, what)
+        while True:
+            where = f"{what}{path!r}, line {reader.line_num + 1}"
+            try:
+                cells = next(reader, None)
+            except csv.Error as error:
+                yield (
+                    reader.line_num,
+                    BadRowError(
+                        f"{where}: not CSV: {error}. Quote fields that hold commas or quotes, and "
+                        "double the quotes in them."
+                    ),
+                )
+                continue
+            if cells is None:
+                return
+            if cells:
+                yield (
+                    reader.line_num,
+                    _row(header, cells, f"{what}{path!r}, line {reader.line_num}"),
+                )
+
+
+def _header(reader, path, columns, what):
+    try:
+        header = [name.strip().lstrip("\ufeff") for name in next(reader, [])]
+    except csv.Error as error:
+        raise ValueError(f"{what}{path!r}, line 1: not CSV: {error}. Save it anew.") from error
+    if not all(map(is_utf8, header)):
+        raise ValueError(f"{what}{path!r}, line 1: not UTF-8 text. Save the file as UTF-8.")
+    missing = [name for name in columns if header.count(name) != 1]
+    if missing:
+        raise ValueError(
+            f"{what}{path!r}: columns {', '.join(missing)} must occur once each in its first line, "
+            f"which has {header!r:.300}. Add a header, or rename yours."
+        )
+    return header
+
+
+def _row(header, cells, where):
+    if not all(map(is_utf8, cells)):
+        return BadRowError(f"{where}: not UTF-8 text. Save the file as UTF-8.")
+    if len(cells) != len(header):
+        return BadRowError(
+            f"{where}: {len(cells)} fields, the first line has {len(header)}. A field that holds "
+            "commas must be quoted."
+        )
+    return dict(zip(header, cells, strict=True))
