@@ -5,6 +5,7 @@
     python -m data_prep.clickme_game export --format=clicks_csv --output=clicks.csv
     python -m data_prep.clickme_game images add --images=DIR
     python -m data_prep.clickme_game images retire --image=PATH --reason=TEXT
+    python -m data_prep.clickme_game images quickstart --output=DIR
     python -m data_prep.clickme_game contest add --name=NAME --begins=2026-01-05 --ends=2026-01-12
     python -m data_prep.clickme_game contest list
     python -m data_prep.clickme_game calibrate --output=DIR

@@ -1,14 +1,15 @@
 """A game in memory: a few painted pictures, a clock that tests advance, people by name."""
 
+import atexit
 import functools
 import hashlib
 import itertools
-import os
 import shutil
 import tempfile
 from pathlib import Path
 
 import numpy as np
+import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from PIL import Image, ImageDraw
 
@@ -18,11 +19,14 @@ from data_prep.humans.game.partners import load
 from data_prep.humans.game.partners.classes import Classes
 from data_prep.humans.game.rules import Rules
 from data_prep.humans.game.settings import GameSettings
-from data_prep.humans.studies.database import open_database
+from data_prep.humans.studies.database import Database, open_database
 from data_prep.humans.studies.security import Security
 from data_prep.humans.studies.settings import StudySettings
 
 CLASSES = ("circle", "square", "star")
+# More classes than ranks that count, so that a partner can be wrong.
+NAMES = CLASSES + tuple(f"class {number}" for number in range(9))
+KNOWN = Classes(("",) * len(NAMES), NAMES)
 TAB = "tab-of-alice"
 
 
@@ -39,21 +43,57 @@ class Clock:
         self.now_ms += ms
 
 
-def tokens():
+def tokens(of: str = "token"):
     """Tokens that are different, and the same in every run."""
     numbers = itertools.count()
-    return lambda: hashlib.sha256(f"token {next(numbers)}".encode()).hexdigest()
+    return lambda: hashlib.sha256(f"{of} {next(numbers)}".encode()).hexdigest()
+
+
+@functools.cache
+def shared_folder() -> Path:
+    """For what is made once and only copied or read; gone with the process."""
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 @functools.cache
 def empty_database() -> str:
     """A database after all migrations, which take half a second; copied for each world."""
-    path = os.path.join(tempfile.mkdtemp(), "empty.db")
-    database = open_database(path)
+    path = shared_folder() / "empty.db"
+    one_file(open_database(str(path)))
+    return str(path)
+
+
+def one_file(database: Database) -> None:
+    """Closes it with nothing left in a log beside it, so that it can be copied."""
     with database.engine.connect() as connection:
-        connection.exec_driver_sql("PRAGMA journal_mode = DELETE")  # all of it in one file
+        connection.exec_driver_sql("PRAGMA journal_mode = DELETE")
     database.close()
-    return path
+
+
+@functools.cache
+def shared_pictures(each: int) -> Path:
+    """Drawn once; tests that change pictures draw their own."""
+    return draw_pictures(shared_folder() / f"pictures {each}", each)
+
+
+@functools.cache
+def database_with_pictures(each: int) -> str:
+    """`empty_database` with `shared_pictures` in it, whose classes are met."""
+    path = shared_folder() / f"pictures {each}.db"
+    shutil.copy(empty_database(), path)
+    database = Database(str(path))
+    put_pictures(database, each)
+    one_file(database)
+    return str(path)
+
+
+def put_pictures(database: Database, each: int) -> None:
+    """Adds pictures as the command does it."""
+    found = images.in_folder(str(shared_pictures(each)))
+    images.add(database, found, "test", 0, tokens("picture"))
+    images.meet(database, KNOWN)
 
 
 def draw_pictures(folder: Path, each: int = 2, size=(320, 256)) -> Path:
@@ -85,17 +125,16 @@ class World:
         self.folder, self.clock, self.new_token = folder, Clock(), tokens()
         study = options.pop("study", StudySettings(sessions_per_hour=1000))
         self.settings = GameSettings(study=study, rules=rules or Rules(), **options)
-        if not database:
-            database = str(folder / "game.db")
-            shutil.copy(empty_database(), database)
-        self.database = open_database(database)
-        self.pictures = draw_pictures(folder / "pictures", each)
-        images.add(self.database, images.in_folder(str(self.pictures)), "test", 0, self.new_token)
-        # More classes than ranks that count, so that a partner can be wrong.
-        names = CLASSES + tuple(f"class {number}" for number in range(9))
-        classes = Classes(("",) * len(names), names)
-        self.partner = load("reference", self.settings.rules, classes=classes)
-        images.meet(self.database, classes)
+        self.pictures = shared_pictures(each)
+        if database:
+            self.database = open_database(database)
+            put_pictures(self.database, each)
+        else:
+            path = shutil.copy(database_with_pictures(each), folder / "game.db")
+            self.database = Database(str(path))
+            # Nobody pulls the plug on a test: waiting for the disk is most of a small commit.
+            sa.event.listen(self.database.engine, "connect", _without_fsync)
+        self.partner = load("reference", self.settings.rules, classes=KNOWN)
         self.app = make_app(self.settings, self.database, self.partner, self.clock, self.new_token)
 
     @property
@@ -114,6 +153,10 @@ class World:
     def person(self, agreed: bool = True, **recruitment) -> "Person":
         """Somebody with a browser of their own."""
         return Person(self, agreed, recruitment)
+
+
+def _without_fsync(connection, _record):
+    connection.execute("PRAGMA synchronous = OFF")
 
 
 class Person:

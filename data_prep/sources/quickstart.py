@@ -112,8 +112,7 @@ def example(seed: int, split: str, number: int) -> Example:
     PARTICIPANTS count maps [64, 64] int32 >= 0 and its split. ValueError: the installed
     scikit-image lacks a photograph.
     """
-    rng = np.random.default_rng([seed, SPLITS.index(split), number])
-    label = number % len(CLASS_NAMES)
+    rng, label = _chance(seed, split, number), number % len(CLASS_NAMES)
     picture, figure = _compose(rng, _strips(seed)[split], label)
     return Example(
         image_id=image_id(seed, split, number),
@@ -122,6 +121,16 @@ def example(seed: int, split: str, number: int) -> Example:
         participant_maps=tuple(_participant(rng, figure) for _ in range(PARTICIPANTS)),
         split=split,
     )
+
+
+def figure(seed: int, split: str, number: int) -> np.ndarray:
+    """The true figure of `example(seed, split, number)`: bool [64, 64]."""
+    label = number % len(CLASS_NAMES)
+    return _compose(_chance(seed, split, number), _strips(seed)[split], label)[1]
+
+
+def _chance(seed, split, number):
+    return np.random.default_rng([seed, SPLITS.index(split), number])
 
 
 def examples(

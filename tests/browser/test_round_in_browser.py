@@ -4,6 +4,9 @@ import sqlite3
 import time
 
 import pytest
+
+pytest.importorskip("playwright", reason="no playwright: pip install -e '.[browser_tests]'")
+
 from playwright.sync_api import expect
 from steps import CORNER, MIDDLE, agree, at, next_picture, paint, ready, says
 

@@ -4,6 +4,7 @@ photographs     24 pictures with ImageNet labels
 torch_weights   reads a pickled weight file without torch, and without running it
 lite0           EfficientNet-Lite0 from such a file: an ONNX graph, written once into the cache
 onnx_network    runs an ONNX network on one thread
+figures         the quickstart pictures as a folder, with their true figures as masks
 importance      which parts of a picture a network needs
 """
 

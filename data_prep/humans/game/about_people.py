@@ -5,7 +5,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from data_prep.humans.game.bubbles import from_json
+from data_prep.humans.game.rounds import flagged
 from data_prep.humans.game.tables import bubble_batches, images, queries, raw_batches, rounds
+from data_prep.humans.studies.tables import sessions
 from data_prep.humans.studies.withdrawal import Room
 
 
@@ -40,6 +42,7 @@ def forget(connection: sa.Connection, participant_id: str, delete_maps: bool) ->
     remain true, and the picture is not given to others as if nobody had seen it.
     """
     mine = sa.select(rounds.c.id).where(rounds.c.participant_id == participant_id)
+    _keep_device(connection, participant_id)
     connection.execute(raw_batches.delete().where(raw_batches.c.round_id.in_(mine)))
     if delete_maps:
         for table in (bubble_batches, queries):
@@ -49,6 +52,17 @@ def forget(connection: sa.Connection, participant_id: str, delete_maps: bool) ->
             .where(rounds.c.participant_id == participant_id)
             .values(bubbles=0, evaluated=0, path_hash=None)
         )
+
+
+def _keep_device(connection, participant_id):
+    """Marks rounds made on a phone: their session goes, and readers may want to leave them out."""
+    phones = sa.select(sessions.c.id).where(
+        sessions.c.participant_id == participant_id, sessions.c.device_class == "phone"
+    )
+    made = sa.select(rounds.c.id, rounds.c.flags).where(rounds.c.session_id.in_(phones))
+    for round_id, flags in connection.execute(made).all():
+        here = rounds.update().where(rounds.c.id == round_id)
+        connection.execute(here.values(flags=flagged(flags, "phone")))
 
 
 ROOM = Room(rows_about, forget)

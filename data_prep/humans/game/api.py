@@ -41,7 +41,9 @@ async def begin_session(
     """Who one is: the same person again by the cookie or the recruitment, else a new one."""
     address = request.client.host if request.client else "unknown"
     agent = request.headers.get("user-agent", "")
-    given, token = await in_thread(game.begin_session, asked, cookie, address, agent, game.now())
+    given, token = await in_thread(
+        game.people.begin_session, asked, cookie, address, agent, game.now()
+    )
     if token is not None:
         response.set_cookie(
             sessions.COOKIE,
@@ -57,7 +59,7 @@ async def begin_session(
 @router.post("/consent", status_code=204)
 async def give_consent(asked: m.ConsentGiven, game: Game, cookie: Cookie) -> None:
     """An answer to the version that was shown."""
-    await in_thread(game.give_consent, cookie, asked, game.now())
+    await in_thread(game.people.give_consent, cookie, asked, game.now())
 
 
 @router.post("/rounds")
@@ -107,7 +109,13 @@ async def leaderboard(game: Game, cookie: Cookie, all_time: bool = False) -> dic
 @router.post("/report", status_code=204)
 async def report(asked: m.Report, game: Game, cookie: Cookie) -> None:
     """A few words to whoever runs the study."""
-    await in_thread(game.report, cookie, asked.text, game.now())
+    await in_thread(game.people.report, cookie, asked.text, game.now())
+
+
+@router.post("/contact", status_code=204)
+async def put_contact(asked: m.Contact, game: Game, cookie: Cookie) -> None:
+    """An address to write to, by choice; an empty one takes it away."""
+    await in_thread(game.people.put_contact, cookie, asked.email, game.now())
 
 
 @router.post("/pause", status_code=204)
@@ -119,13 +127,13 @@ async def pause(asked: m.Pause, game: Game, cookie: Cookie) -> None:
 @router.get("/me")
 async def about_me(game: Game, cookie: Cookie) -> dict[str, Any]:
     """Everything that is stored about oneself."""
-    return await in_thread(game.about_me, cookie, game.now())
+    return await in_thread(game.people.about_me, cookie, game.now())
 
 
 @router.delete("/me", status_code=204)
 async def withdraw(response: Response, game: Game, cookie: Cookie) -> None:
     """Withdrawal: identity, sessions and, by the study's rule, what was painted."""
-    await in_thread(game.withdraw, cookie, game.now())
+    await in_thread(game.people.withdraw, cookie, game.now())
     response.delete_cookie(sessions.COOKIE)
 
 

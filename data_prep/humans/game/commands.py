@@ -2,26 +2,29 @@
 
 import datetime
 import os
+from pathlib import Path
 
 import sqlalchemy as sa
 from absl import flags
 
 from data_prep.humans.game import contests, exports, images, measuring, serving
+from data_prep.humans.game.plan import Measuring
 from data_prep.humans.game.settings import GameSettings
 from data_prep.humans.game.tables import contests as contests_table
 from data_prep.humans.game.tables import images as images_table
 from data_prep.humans.studies import participants as people
 from data_prep.humans.studies.database import open_database
+from gala_tf import command
 
 
 def run(words: list[str], settings: GameSettings, flag_values: flags.FlagValues) -> None:
     """Runs `words`, for example ["contest", "add"]; ValueError lists what there is."""
-    command = COMMANDS.get(" ".join(words[:2])) or COMMANDS.get(words[0])
-    if command is None:
+    run_words = COMMANDS.get(" ".join(words[:2])) or COMMANDS.get(words[0])
+    if run_words is None:
         raise ValueError(f"{' '.join(words)!r} is no subcommand; there are {', '.join(COMMANDS)}.")
     if words[0] == "replay" and len(words) == 2:
         flag_values.round = words[1]
-    command(settings, flag_values)
+    run_words(settings, flag_values)
 
 
 def _serve(settings, flag_values):
@@ -38,6 +41,8 @@ def _export(settings, flag_values):
         keep_ids=flag_values.keep_ids,
     )
     database = open_database(settings.study.database)
+    if flag_values.format.startswith("clicks"):  # these tell each person's share of catch rounds
+        measuring.score_catch_rounds(database, settings)
     print(exports.write(database, settings, flag_values.format, flag_values.output, choice))
     # So that whoever withdraws later can be told which files still hold what they painted.
     with database.write() as connection:
@@ -63,6 +68,19 @@ def _images_retire(settings, flag_values):
             raise ValueError(f"--image={flag_values.image!r} is no picture's id or path.")
         images.retire(connection, found, flag_values.reason, serving.now_ms())
     print(f"retired {found}")
+
+
+def _images_quickstart(settings, flag_values):
+    """Pictures and masks to try the whole way with, in a new folder."""
+    # Late: it takes its figures from scipy's filters, which serving never needs.
+    from data_prep.humans.demo import figures
+
+    counts = command.from_flags(Measuring, flag_values).pictures
+    if not flag_values.output or len(counts) != 3:
+        raise ValueError("--output=DIR and --pictures=TRAIN,VALIDATION,TEST are needed.")
+    folder = Path(flag_values.output)
+    count = figures.write(folder, counts, settings.study.seed)
+    print(f"{count} pictures; play with --images={folder}/pictures --catch_masks={folder}/masks")
 
 
 def _contest_add(settings, flag_values):
@@ -115,6 +133,7 @@ COMMANDS = {
     "export": _export,
     "images add": _images_add,
     "images retire": _images_retire,
+    "images quickstart": _images_quickstart,
     "contest add": _contest_add,
     "contest list": _contest_list,
     "contest close": _contest_close,

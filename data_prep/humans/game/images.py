@@ -114,6 +114,15 @@ def _insert(database, batch):
     return len(batch)
 
 
+def of_round(connection: sa.Connection, row: sa.Row) -> sa.Row:
+    """The picture of a round."""
+    return connection.execute(_OF_ROUND, {"image_id": row.image_id}).one()
+
+
+# Built once: asked with every question.
+_OF_ROUND = images.select().where(images.c.id == sa.bindparam("image_id"))
+
+
 def meet(database: Database, classes: Classes) -> list[str]:
     """Tells each picture its class among the partner's; returns sentences on those it lacks.
 

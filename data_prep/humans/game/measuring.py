@@ -132,7 +132,7 @@ def _masks(connection, settings, partner, frames):
     def pixels_of(path):
         return frames.get(path).pixels
 
-    if settings.partner != "reference":
+    if settings.partner.partition(":")[0] != "reference":
         return masks.StudyMasks(connection, pixels_of, partner)
     stored = masks.StudyMasks(connection, pixels_of)
     return stored if len(stored) else players.PlantedMasks()

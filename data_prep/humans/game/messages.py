@@ -144,5 +144,15 @@ class Report(Message):
     text: Annotated[str, Field(min_length=1, max_length=2000)]
 
 
+_WORD = r"[^\s@<>,;\"]+"
+
+
+class Contact(Message):
+    """POST /api/contact; an empty address takes the stored one away."""
+
+    # No proof of an address, only of its form: whoever writes to it will see.
+    email: Annotated[str, Field(max_length=254, pattern=f"^({_WORD}@{_WORD}[.]{_WORD})?$")]
+
+
 class Pause(Message):
     """POST /api/pause."""

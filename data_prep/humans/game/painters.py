@@ -23,20 +23,21 @@ def guided(importance: np.ndarray, rules: Rules, rng: np.random.Generator) -> np
     cells = importance.reshape(FRAME // CELL, CELL, FRAME // CELL, CELL).mean((1, 3))
     if not cells.any():
         return uniform(rules, rng)
-    rows, columns = np.mgrid[: len(cells), : len(cells)] * CELL + CELL / 2
+    centres = np.arange(len(cells)) * CELL + CELL / 2  # of columns, and of rows
     left, places, distance = cells**2, [], 0.0  # squared: people begin with what matters most
-    reach = rules.brush_step * rules.most_bubbles()
+    reach, nearness = rules.brush_step * rules.most_bubbles(), 1.0
     while distance < reach:
-        weights = left.copy()
-        if places:
-            weights *= np.exp(-np.hypot(columns - places[-1][0], rows - places[-1][1]) / REACH)
-        if not weights.sum() > 1e-12:
+        summed = np.cumsum(left * nearness)
+        if not summed[-1] > 1e-12:
             left = cells**2  # all has been painted: once more
             continue
-        chosen = rng.choice(weights.size, p=(weights / weights.sum()).ravel())
-        place = (columns.flat[chosen], rows.flat[chosen]) + rng.uniform(-CELL / 2, CELL / 2, 2)
+        # By hand, as rng.choice checks its weights at length each time.
+        row, column = divmod(np.searchsorted(summed, rng.random() * summed[-1], "right"), len(left))
+        place = (centres[column], centres[row]) + rng.uniform(-CELL / 2, CELL / 2, 2)
         distance += CELL if not places else max(np.hypot(*(place - places[-1])), 1.0)
-        left = left * (np.hypot(columns - place[0], rows - place[1]) > SHOWN / 2)
+        away = np.hypot(centres - place[0], centres[:, None] - place[1])  # [rows, columns]
+        left = left * (away > SHOWN / 2)
+        nearness = np.exp(-away / REACH)
         places.append(place)
     return along(places, rules)
 

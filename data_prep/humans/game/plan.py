@@ -52,6 +52,9 @@ class Measuring:
     keep_masks: bool = command.flag(
         False, "calibrate: its masks make the pictures those of catch rounds"
     )
+    pictures: tuple[int, ...] = command.flag(
+        (192, 60, 60), "images quickstart: so many of train, validation, test"
+    )
     url: str = command.flag("", "simulate: play in real time against this server, http://HOST:PORT")
     round: str = command.flag("", "replay: the round's id; `replay ID` does as well")
 

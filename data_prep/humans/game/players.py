@@ -186,8 +186,9 @@ class PlantedMasks:
         room = FRAME - 2 * PLANTED_RADIUS - 2 * PLANTED_MARGIN
         offsets = (int(key[first : first + 8], 16) / 16**8 * room for first in (0, 8))
         x, y = (PLANTED_MARGIN + PLANTED_RADIUS + offset for offset in offsets)
-        rows, columns = np.mgrid[:FRAME, :FRAME] + 0.5
-        return (np.hypot(columns - x, rows - y) <= PLANTED_RADIUS).astype(float)
+        centres = np.arange(FRAME) + 0.5
+        squared = (centres - x) ** 2 + (centres[:, None] - y) ** 2  # [rows, columns]
+        return (squared <= PLANTED_RADIUS**2).astype(float)
 
     def __len__(self) -> int:
         return 1  # there is always one

@@ -11,9 +11,8 @@ import logging
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from data_prep.humans.game.bubbles import Point
+from data_prep.humans.game.frames import Frames
 from data_prep.humans.game.partners import PartnerFailed
 from data_prep.humans.game.partners.asking import Asker, Look, TooManyQuestions
 
@@ -33,11 +32,11 @@ class Questions:
     def __init__(
         self,
         asker: Asker,
-        pixels_of: Callable[[str], np.ndarray],
+        frames: Frames,
         answered: Callable[[Snapshot, Look], Any],
         failed: Callable[[Snapshot], Any],
     ):
-        self._asker, self._pixels_of = asker, pixels_of
+        self._asker, self._frames = asker, frames
         self._answered, self._failed = answered, failed
         self._tasks: set[asyncio.Task] = set()  # the loop itself holds tasks only weakly
 
@@ -56,10 +55,12 @@ class Questions:
 
     async def _question(self, snapshot):
         try:
-            pixels = await asyncio.to_thread(self._pixels_of, snapshot.picture)
+            frame = self._frames.known(snapshot.picture)  # nearly always: it was shown just now
+            if frame is None:
+                frame = await asyncio.to_thread(self._frames.get, snapshot.picture)
             future = self._asker.ask(
                 snapshot.round_id,
-                pixels,
+                frame.pixels,
                 snapshot.path,
                 snapshot.target,
                 noise_seed(snapshot.round_id),

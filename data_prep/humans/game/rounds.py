@@ -15,6 +15,7 @@ and the round is answered as it is. That makes messages safe to repeat, to lose 
 
 import sqlalchemy as sa
 
+from data_prep.humans.game.errors import RoundUnknown
 from data_prep.humans.game.tables import OPEN, STATES, images, rounds
 
 MOVES = {  # event: (states it may leave, state it leads to)
@@ -84,6 +85,17 @@ def own(
     """The round, if it is this person's; another's is as good as none, so that none is revealed."""
     row = get(connection, round_id, lock)
     return row if row is not None and row.participant_id == participant_id else None
+
+
+def own_locked(connection: sa.Connection, round_id: str, participant_id: str) -> sa.Row:
+    """The same for whoever goes on to change it; RoundUnknown if it is not this person's.
+
+    Locked, so that on PostgreSQL two messages of one round take turns; SQLite has one writer.
+    """
+    row = own(connection, round_id, participant_id, lock=True)
+    if row is None:
+        raise RoundUnknown()
+    return row
 
 
 def open_of(connection: sa.Connection, session_id: str) -> sa.Row | None:

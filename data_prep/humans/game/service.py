@@ -1,27 +1,32 @@
 """What the routes call: finds who asks, limits how often, and opens the one transaction."""
 
 import dataclasses
-import random
 import threading
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy.exc import IntegrityError
-
-from data_prep.humans.game import bubbles, contests, play, rounds
+from data_prep.humans.game import (
+    answers,
+    bubbles,
+    contests,
+    ending,
+    images,
+    offering,
+    painting,
+    rounds,
+)
 from data_prep.humans.game import messages as m
-from data_prep.humans.game.about_people import ROOM
 from data_prep.humans.game.errors import PartnerAway, RoundUnknown
 from data_prep.humans.game.frames import Frames
 from data_prep.humans.game.partners import Partner, PartnerFailed
 from data_prep.humans.game.partners.asking import Asker, Look
+from data_prep.humans.game.people import People
 from data_prep.humans.game.questions import Questions, Snapshot
 from data_prep.humans.game.settings import GameSettings
-from data_prep.humans.studies import consent, participants, recruitment, sessions, study, withdrawal
+from data_prep.humans.studies import study
 from data_prep.humans.studies.database import Database
-from data_prep.humans.studies.errors import NoSession, Unavailable
+from data_prep.humans.studies.errors import Unavailable
 from data_prep.humans.studies.rate_limits import RateLimit
-from data_prep.humans.studies.tables import reports
 
 BOARD_MS = 3000  # a leaderboard is computed at most so often
 
@@ -40,103 +45,23 @@ class Service:
     ):
         self.settings, self.database, self.now = settings, database, now
         self._new_token, self._frames = new_token, Frames()
-        self._consent_text = consent_text
         self.partner_facts = partner.describe()
         self.class_names = partner.classes.names
         self.asker = Asker(partner, settings.rules, patience_ms=settings.partner_patience_ms)
         self.questions = Questions(
             self.asker,
-            lambda path: self._frames.get(path).pixels,
+            self._frames,
             self._answered,
             self._failed,
         )
         salt = new_token()
-        self._new_sessions = RateLimit(settings.study.sessions_per_hour, 3_600_000, salt)
         self._rounds_limit = RateLimit(10, 5_000, salt)  # 2 a second, ten at once
         self._messages_limit = RateLimit(24, 3_000, salt)  # 8 a second, 24 at once
         self._board_lock, self._boards = threading.Lock(), {}
+        self.people = People(settings, database, consent_text, new_token, now())
         with database.write() as connection:
-            self._consent = consent.publish(connection, consent_text, now())
             name, digest = settings.study.study, settings.study.hash()
             study.store(connection, name, settings.as_json(), digest, new_token(), now())
-
-    # ----------------------------------------------------------------------- who asks
-
-    def _session(self, connection, cookie, now_ms, agreed=True) -> sessions.Session:
-        session = sessions.find(connection, cookie, now_ms)
-        if agreed:
-            consent.require(connection, session.participant_id, self._consent)
-        return session
-
-    def begin_session(
-        self, asked: m.SessionAsked, cookie: str | None, address: str, agent: str, now_ms: int
-    ) -> tuple[m.SessionGiven, str | None]:
-        """The session of the cookie, or a new one with its token."""
-        came_by = recruitment.read(asked.recruitment)
-        with self.database.read() as connection:
-            try:
-                session = sessions.find(connection, cookie, now_ms)
-                known = came_by and participants.find_recruited(connection, came_by)
-                if known in (None, session.participant_id):
-                    return self._session_given(connection, session), None
-            except NoSession:
-                pass  # a new one is made below
-        self._new_sessions.take(address, now_ms)
-        token, session_id, new_id = (self._new_token() for _ in range(3))
-        device = sessions.Device(
-            sessions.device_class(agent, asked.touch),
-            sessions.browser_family(agent),
-            asked.canvas_css_px,
-            asked.device_pixel_ratio,
-            asked.touch,
-        )
-        for tries_left in (2, 1, 0):
-            try:
-                return self._new_session(came_by, token, session_id, new_id, device, now_ms)
-            except IntegrityError:
-                # On PostgreSQL somebody may take the same name, or come by the same link, between
-                # our look and our row; the next look sees it.
-                if not tries_left:
-                    raise
-        raise AssertionError("the last try returns or raises")
-
-    def _new_session(self, came_by, token, session_id, new_id, device, now_ms):
-        with self.database.write() as connection:
-            person = came_by and participants.find_recruited(connection, came_by)
-            if not person:
-                person = new_id[:32]
-                chance = random.Random(f"{self.settings.study.seed}:name:{person}:{now_ms}")
-                participants.create(connection, person, came_by, chance, now_ms)
-            sessions.create(connection, session_id[:32], person, token, device, now_ms)
-            session = sessions.find(connection, token, now_ms)
-            return self._session_given(connection, session), token
-
-    def _session_given(self, connection, session) -> m.SessionGiven:
-        about = self.settings.study
-        return m.SessionGiven(
-            display_name=session.display_name,
-            consent_version=self._consent,
-            consent_text=self._consent_text,
-            consent_accepted=consent.has_accepted(
-                connection, session.participant_id, self._consent
-            ),
-            demo="demonstration: 23 pictures" if self.settings.demo else "",
-            contact=about.contact,
-            retention_date=about.retention_date,
-        )
-
-    def give_consent(self, cookie: str | None, asked: m.ConsentGiven, now_ms: int) -> None:
-        """Stores the answer; ConsentChanged if another text is current."""
-        with self.database.write() as connection:
-            session = self._session(connection, cookie, now_ms, agreed=False)
-            consent.answer(
-                connection,
-                session.participant_id,
-                asked.version,
-                asked.accepted,
-                self._consent,
-                now_ms,
-            )
 
     # ----------------------------------------------------------------------- a round
 
@@ -146,8 +71,8 @@ class Service:
         if self.asker.failure is not None:
             raise PartnerAway()
         with self.database.write() as connection:
-            session = self._session(connection, cookie, now_ms)
-            row, picture = play.offer(
+            session = self.people.who(connection, cookie, now_ms, agreed=True)
+            row, picture = offering.offer(
                 connection,
                 self.settings,
                 session,
@@ -171,11 +96,11 @@ class Service:
     def picture(self, cookie: str | None, round_id: str, now_ms: int) -> bytes:
         """The JPEG of one's own round."""
         with self.database.read() as connection:
-            session = self._session(connection, cookie, now_ms)
+            session = self.people.who(connection, cookie, now_ms)
             row = rounds.own(connection, round_id, session.participant_id)
             if row is None:
                 raise RoundUnknown()
-            path = play.picture_of(connection, row).path
+            path = images.of_round(connection, row).path
         return self._frames.get(path).jpeg
 
     def start(
@@ -184,20 +109,20 @@ class Service:
         """Starts the round's clock, once."""
         self._messages_limit.take(round_id, now_ms)
         with self.database.write() as connection:
-            session = self._session(connection, cookie, now_ms)
-            row, elapsed_ms = play.start(
+            session = self.people.who(connection, cookie, now_ms)
+            row, elapsed_ms = painting.start(
                 connection, session, round_id, asked.input, asked.looked_ms, now_ms
             )
         return m.Started(elapsed_ms=elapsed_ms, status=row.state)
 
     def add_bubbles(
         self, cookie: str | None, round_id: str, asked: m.BubblesSent, now_ms: int
-    ) -> play.Stored:
+    ) -> painting.Stored:
         """Stores what is new, and says what to ask."""
         self._messages_limit.take(round_id, now_ms)
         with self.database.write() as connection:
-            session = self._session(connection, cookie, now_ms)
-            return play.add_bubbles(
+            session = self.people.who(connection, cookie, now_ms)
+            return painting.add_bubbles(
                 connection,
                 self.settings,
                 session,
@@ -209,7 +134,7 @@ class Service:
             )
 
     def as_stored(
-        self, stored: play.Stored, answer: tuple[int, str, float | None] | None
+        self, stored: painting.Stored, answer: tuple[int, str, float | None] | None
     ) -> m.BubblesStored:
         """As the page reads it; `answer` is newer, where there is one."""
         evaluated, status, points = answer or (stored.evaluated, stored.state, stored.points)
@@ -227,19 +152,19 @@ class Service:
         """What is left to ask when time is up; None if all bubbles have been looked at."""
         self._messages_limit.take(round_id, now_ms)
         with self.database.read() as connection:
-            session = self._session(connection, cookie, now_ms)
+            session = self.people.who(connection, cookie, now_ms)
             row = rounds.own(connection, round_id, session.participant_id)
             if row is None:
                 raise RoundUnknown()
             if asked.reason != "timeout" or row.state != "playing" or row.bubbles <= row.evaluated:
                 return None
-            return play.snapshot_of(connection, row)
+            return painting.snapshot_of(connection, row)
 
     def end(self, cookie: str | None, round_id: str, asked: m.EndSent, now_ms: int) -> m.RoundEnded:
         """Ends the round, and says how it ended and where one stands."""
         with self.database.write() as connection:
-            session = self._session(connection, cookie, now_ms)
-            row = play.end(
+            session = self.people.who(connection, cookie, now_ms)
+            row = ending.end(
                 connection,
                 self.settings,
                 session,
@@ -250,18 +175,18 @@ class Service:
                 asked.raw,
                 now_ms,
             )
-            found = play.summary(connection, row, self.class_names)
+            found = ending.summary(connection, row, self.class_names)
         rows = self._totals(row.contest_id, now_ms)
         own = contests.board(rows, session.participant_id)["own"]
         return m.RoundEnded(**found, rank=own and own["rank"])
 
     def _answered(self, snapshot: Snapshot, look: Look) -> tuple[int, str, float | None]:
         with self.database.write() as connection:
-            return play.record(connection, self.settings, snapshot, look, self.now())
+            return answers.record(connection, self.settings, snapshot, look, self.now())
 
     def _failed(self, snapshot: Snapshot) -> tuple[int, str, float | None]:
         with self.database.write() as connection:
-            return play.without_partner(connection, self.settings, snapshot.round_id, self.now())
+            return answers.without_partner(connection, self.settings, snapshot.round_id, self.now())
 
     def sweep(self, now_ms: int) -> int:
         """Ends what is over; asks an absent partner whether it is back."""
@@ -270,8 +195,11 @@ class Service:
                 self.asker.check()
             except PartnerFailed:
                 pass  # still away; the next sweep asks again
+        with self.database.read() as connection:
+            if not ending.any_over(connection, self.settings, now_ms):
+                return 0
         with self.database.write() as connection:
-            return play.sweep(connection, self.settings, now_ms)
+            return ending.sweep(connection, self.settings, now_ms)
 
     # ----------------------------------------------------------------------- around it
 
@@ -291,7 +219,7 @@ class Service:
     def leaderboard(self, cookie: str | None, all_time: bool, now_ms: int) -> dict[str, Any]:
         """The ten best and one's own row."""
         with self.database.read() as connection:
-            session = self._session(connection, cookie, now_ms)
+            session = self.people.who(connection, cookie, now_ms)
             contest = None if all_time else contests.current(connection, now_ms)
         board = contests.board(
             self._totals(contest.id if contest else None, now_ms), session.participant_id
@@ -304,42 +232,15 @@ class Service:
         }
         return {**board, "contest": span, "display_name": session.display_name}
 
-    def report(self, cookie: str | None, text: str, now_ms: int) -> None:
-        """Keeps a few words for whoever runs the study."""
-        self._rounds_limit.take(f"report {cookie}", now_ms)
-        with self.database.write() as connection:
-            session = self._session(connection, cookie, now_ms, agreed=False)
-            connection.execute(
-                reports.insert().values(
-                    id=self._new_token()[:32],
-                    participant_id=session.participant_id,
-                    text=text,
-                    reported_at=now_ms,
-                )
-            )
-
     def pause(self, cookie: str | None, now_ms: int) -> None:
         """Ends an open round: one that is only looked at returns to the pool."""
         with self.database.write() as connection:
-            session = self._session(connection, cookie, now_ms, agreed=False)
+            session = self.people.who(connection, cookie, now_ms)
             row = rounds.open_of(connection, session.id)
             if row is not None and row.state == "offered":
                 rounds.move(connection, row.id, "release", now_ms)
             elif row is not None:
-                play.finish(connection, self.settings, row, "hide", now_ms)
-
-    def about_me(self, cookie: str | None, now_ms: int) -> dict[str, Any]:
-        """Everything stored about who asks."""
-        with self.database.read() as connection:
-            session = self._session(connection, cookie, now_ms, agreed=False)
-            return withdrawal.about(connection, session.participant_id, [ROOM])
-
-    def withdraw(self, cookie: str | None, now_ms: int) -> None:
-        """Withdraws who asks."""
-        delete = self.settings.study.withdrawn_maps == "delete"
-        with self.database.write() as connection:
-            session = self._session(connection, cookie, now_ms, agreed=False)
-            withdrawal.withdraw(connection, session.participant_id, [ROOM], delete, now_ms)
+                ending.finish(connection, self.settings, row, "hide", now_ms)
 
     def about(self) -> dict[str, Any]:
         """What anybody may know of the study."""

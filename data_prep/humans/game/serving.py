@@ -58,7 +58,7 @@ def prepare(settings: GameSettings) -> tuple[Database, partners.Partner]:
 def load_partner(settings: GameSettings, database: Database) -> partners.Partner:
     """The partner; `reference` knows whatever classes and reference masks the pictures have."""
     spec = settings.partner or "demo"
-    if spec != "reference":
+    if spec.partition(":")[0] != "reference":
         return partners.load(spec, settings.rules)
     with database.read() as connection:
         return partners.load(

@@ -19,7 +19,7 @@ class GameSettings:
         "", "folder of pictures in class folders; the built-in ones if empty"
     )
     partner: str = command.flag(
-        "", "demo, onnx:FILE, savedmodel:DIR, serving:URL or reference; demo if empty"
+        "", "demo, onnx:FILE, savedmodel:DIR, serving:URL or reference[:SHARE]; demo if empty"
     )
     allocation: str = command.flag("coverage", "coverage, target:N, random or list:FILE")
     catch_masks: str = command.flag(

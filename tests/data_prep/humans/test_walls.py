@@ -1,6 +1,7 @@
 """The walls around the rooms of people: who may see whom; and nothing here needs TensorFlow."""
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ COMMANDS = {"clickme_game.py", "studies.py", "psychophysics.py"}
 PARTNER_WITH_TENSORFLOW = "data_prep/humans/game/partners/saved_model.py"
 
 
+@functools.cache
 def imported(path):
     names = set()
     for node in ast.walk(ast.parse(path.read_text())):

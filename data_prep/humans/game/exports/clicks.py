@@ -6,7 +6,8 @@ import datetime
 import numpy as np
 import sqlalchemy as sa
 
-from data_prep.humans.game.exports.choosing import Choice, Left, painted, pseudonyms
+from data_prep.humans.game.exports.choosing import MAPS, Choice, Left, painted, pseudonyms
+from data_prep.humans.game.tables import rounds
 
 COLUMNS = ("image_path", "clicks", "user_id", "timestamp", "user_catch_trial", "is_mobile")
 
@@ -14,23 +15,24 @@ COLUMNS = ("image_path", "clicks", "user_id", "timestamp", "user_catch_trial", "
 def write_csv(connection: sa.Connection, choice: Choice, path: str, left: Left) -> int:
     """One submission a row; returns how many."""
     name_of, count = pseudonyms(connection, choice.keep_ids), 0
+    passed = catch_scores(connection, choice.until_ms)
     with open(path, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for row, points in painted(connection, choice, left):
-            writer.writerow(_fields(row, points, name_of))
+            writer.writerow(_fields(row, points, name_of, passed))
             count += 1
     return count
 
 
-def _fields(row, points, name_of):
+def _fields(row, points, name_of, passed):
     clicks = ", ".join(f"({_number(x)}, {_number(y)})" for x, y, _ in points)
     return (
         row.path,
         f"[{clicks}]",
         name_of(row.participant_id),
         timestamp(row.closed_at),
-        _catch(row),
+        f"{_catch(row, passed):g}",
         str(_is_mobile(row)).lower(),
     )
 
@@ -40,13 +42,28 @@ def _number(value):
     return f"{value:.3f}".rstrip("0").rstrip(".")
 
 
-def _catch(row):
-    """The reader drops people below 0.95; who has not met a catch round yet has failed none."""
-    return "1" if row.catch_score is None else f"{row.catch_score:g}"
+def catch_scores(connection: sa.Connection, until_ms: int) -> dict[str, float]:
+    """{participant: share of their scored catch rounds that they passed}, of those who had any."""
+    query = (
+        sa.select(rounds.c.participant_id, sa.func.avg(rounds.c.catch_score))
+        .where(rounds.c.is_catch, rounds.c.catch_score.is_not(None))
+        .where(rounds.c.state.in_(MAPS), rounds.c.closed_at <= until_ms)
+        .group_by(rounds.c.participant_id)
+    )
+    return {participant: float(share) for participant, share in connection.execute(query)}
+
+
+def _catch(row, passed):
+    """The person's, not the round's: readers leave out *people* below their limit.
+
+    Who has not met a catch round yet has failed none.
+    """
+    return passed.get(row.participant_id, 1.0)
 
 
 def _is_mobile(row):
-    return row.device_class == "phone"
+    # Withdrawal may have taken the session away; then the flag tells (about_people.py).
+    return row.device_class == "phone" or ",phone," in row.flags
 
 
 def timestamp(instant_ms: int) -> str:
@@ -58,6 +75,7 @@ def timestamp(instant_ms: int) -> str:
 def write_npz(connection: sa.Connection, choice: Choice, path: str, left: Left) -> int:
     """The same as plain arrays with offsets: no Python objects, hence no pickle."""
     name_of = pseudonyms(connection, choice.keep_ids)
+    passed = catch_scores(connection, choice.until_ms)
     names, users, xs, ys, offsets, times, catches, mobiles = [], [], [], [], [0], [], [], []
     for row, points in painted(connection, choice, left):
         names.append(row.path)
@@ -66,7 +84,7 @@ def write_npz(connection: sa.Connection, choice: Choice, path: str, left: Left) 
         ys += [y for _, y, _ in points]
         offsets.append(len(xs))
         times.append(row.closed_at / 1000)
-        catches.append(float(_catch(row)))
+        catches.append(_catch(row, passed))
         mobiles.append(_is_mobile(row))
     with open(path, "wb") as file:  # a file object, so that numpy adds no ending to its name
         np.savez_compressed(

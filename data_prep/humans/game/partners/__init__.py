@@ -4,7 +4,7 @@
     partners.load("onnx:FILE", rules)          any network as ONNX, classes beside it (onnx_file.py)
     partners.load("savedmodel:DIR", rules)     what `gala_tf.export` writes; imports TensorFlow
     partners.load("serving:URL", rules)        the same, behind TensorFlow Serving's REST interface
-    partners.load("reference", rules)          recognises when enough of a mask is shown; for tests
+    partners.load("reference:SHARE", rules)    recognises when enough of a mask is shown; for tests
 
 A partner gets whole pictures and what is shown of them, and composes its own view by the rules.
 Pictures and partner meet by WordNet id or class name (`Classes`), never by position. To add a kind:
@@ -30,12 +30,12 @@ from data_prep.humans.game.rules import Rules
 
 _HERE = "data_prep.humans.game.partners."
 KINDS = types.MappingProxyType(
-    {  # kind: (module, what stands after the colon, or "" for nothing)
+    {  # kind: (module, what stands after the colon, "" for nothing)
         "demo": (_HERE + "demo", ""),
         "onnx": (_HERE + "onnx_file", "FILE"),
         "savedmodel": (_HERE + "saved_model", "DIR"),
         "serving": (_HERE + "serving", "URL"),
-        "reference": (_HERE + "reference", ""),
+        "reference": (_HERE + "reference", "[SHARE]"),
     }
 )
 
@@ -114,7 +114,9 @@ def load(spec: str, rules: Rules, **options) -> Partner:
     """
     kind, _, argument = spec.partition(":")
     expected = ", ".join(f"{name}:{value}" if value else name for name, (_, value) in KINDS.items())
-    if kind not in KINDS or bool(argument) != bool(KINDS[kind][1]):
+    wanted = KINDS[kind][1] if kind in KINDS else ""
+    fits = bool(argument) == bool(wanted) or wanted.startswith("[")  # in brackets: may be left out
+    if kind not in KINDS or not fits:
         raise ValueError(f"--partner={spec}: expected one of {expected}.")
     # Late: each kind needs packages of its own, and one of them TensorFlow.
     module = importlib.import_module(KINDS[kind][0])

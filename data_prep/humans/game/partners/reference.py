@@ -6,6 +6,7 @@ anywhere. Which mask belongs to a picture is told by the picture's own pixels.
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -20,8 +21,27 @@ RANKS = 10  # ranks the target climbs through while more of the mask is shown
 
 
 def load(argument: str, rules: Rules, **options) -> "Reference":
-    """`--partner=reference`; options as of Reference."""
+    """`--partner=reference` or `reference:SHARE`, SHARE being the threshold.
+
+    Args:
+      options: as of Reference.
+
+    Raises:
+      ValueError: SHARE is no number in 0...1.
+    """
+    if argument:
+        options["threshold"] = _share(argument)
     return Reference(rules, **options)
+
+
+def _share(text):
+    try:
+        share = float(text)
+    except ValueError:
+        share = math.nan
+    if not 0 < share <= 1:
+        raise ValueError(f"--partner=reference:{text}: expected the share of the mask, 0...1.")
+    return share
 
 
 class Reference:

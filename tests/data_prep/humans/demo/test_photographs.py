@@ -37,6 +37,7 @@ def test_the_square_is_the_middle():
     assert photographs.square(Image.new("L", (100, 40))).shape == (256, 256, 3)
 
 
+@pytest.mark.slow
 def test_the_packages_are_not_imported(pictures):
     code = (
         "import sys; from data_prep.humans import demo; demo.pictures()[0].pixels(); "

@@ -1,7 +1,7 @@
 """Malformed, forged and oversized messages: a clear answer in one shape, and nothing lost."""
 
 import pytest
-from game_world import line
+from game_world import World, line
 
 BAD_BUBBLES = [
     {},
@@ -16,8 +16,20 @@ BAD_BUBBLES = [
 ]
 
 
-@pytest.fixture
-def round_id(world, alice):
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """One for all: none of these messages may change anything."""
+    with World(tmp_path_factory.mktemp("world")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def alice(world):
+    return world.person()
+
+
+@pytest.fixture(scope="module")
+def round_id(alice):
     return alice.round()
 
 
@@ -87,19 +99,22 @@ def test_every_answer_carries_the_policy(alice):
         assert headers["referrer-policy"] == "no-referrer"
 
 
-def test_too_many_messages_of_a_round(world, alice, round_id):
-    statuses = [alice.bubbles(round_id, line(1)).status_code for _ in range(40)]
+def test_too_many_messages_of_a_round(world):
+    bob = world.person()
+    round_id = bob.round()
+    statuses = [bob.bubbles(round_id, line(1)).status_code for _ in range(40)]
     assert statuses.count(429) > 0
     world.clock.advance(3000)
-    assert alice.bubbles(round_id, line(1)).status_code == 200
+    assert bob.bubbles(round_id, line(1)).status_code == 200
 
 
-def test_an_unexpected_error_keeps_its_text_to_itself(world, alice, monkeypatch):
+def test_an_unexpected_error_keeps_its_text_to_itself(world, monkeypatch):
     def fail(*_):
         raise RuntimeError("secret path /etc")
 
-    monkeypatch.setattr(world.service, "about_me", fail)
-    alice.http._transport.raise_server_exceptions = False
-    answer = alice.http.get("/api/me")
+    monkeypatch.setattr(world.service.people, "about_me", fail)
+    bob = world.person()
+    bob.http._transport.raise_server_exceptions = False
+    answer = bob.http.get("/api/me")
     assert answer.status_code == 500
     assert "secret" not in answer.text and "number" in answer.json()["error"]

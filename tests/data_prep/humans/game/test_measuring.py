@@ -63,7 +63,12 @@ def test_without_files_the_partner_tells_what_matters(world):
 # --------------------------------------------------------------------------- catch rounds
 
 
-def test_catch_rounds_are_scored_once(world, alice, tmp_path):
+def test_catch_rounds_are_scored_once(tmp_path):
+    with game_world.World(tmp_path, catch_every=1) as world:
+        score_catch_rounds_once(world, world.person(), tmp_path)
+
+
+def score_catch_rounds_once(world, alice, tmp_path):
     folder = draw_masks(world, tmp_path / "masks")
     masks.attach(world.database, str(folder), str(world.pictures))
     with world.database.write() as connection:  # another place, so that the two can differ

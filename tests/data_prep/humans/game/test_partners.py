@@ -30,13 +30,20 @@ def test_unknown_pictures_are_named():
     assert len(found) == 1 and "b.jpg" in found[0] and "n9" in found[0]
 
 
-@pytest.mark.parametrize("spec", ["", "magic", "onnx", "onnx:", "demo:x", "reference:3"])
+@pytest.mark.parametrize("spec", ["", "magic", "onnx", "onnx:", "demo:x"])
 def test_a_partner_that_does_not_exist_is_refused(spec):
     with pytest.raises(ValueError, match="expected one of demo, onnx:FILE"):
         partners.load(spec, RULES)
 
 
 # --------------------------------------------------------------------------- reference
+
+
+@pytest.mark.parametrize("share", ["3", "0", "-1", "nan", "half"])
+def test_a_threshold_that_cannot_be_is_refused(share):
+    with pytest.raises(ValueError, match=f"reference:{share}: expected the share"):
+        partners.load(f"reference:{share}", RULES)
+    assert partners.load("reference:0.9", RULES).threshold == 0.9
 
 
 def test_the_reference_partner_recognises_at_its_threshold():

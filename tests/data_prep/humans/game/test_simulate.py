@@ -10,7 +10,6 @@ from data_prep.humans.game import images, played, players, quality, replay, roun
 from data_prep.humans.game import statistics as game_statistics
 from data_prep.humans.game.frames import Frames
 from data_prep.humans.game.partners import load
-from data_prep.humans.game.partners.classes import Classes
 from data_prep.humans.game.plan import Plan
 from data_prep.humans.game.rules import Rules
 from data_prep.humans.game.settings import GameSettings
@@ -30,13 +29,11 @@ class Study:
         self.database, self.tokens = open_database(study.database), game_world.tokens()
         pictures = game_world.draw_pictures(folder / "pictures", each)
         images.add(self.database, images.in_folder(str(pictures)), "t", 0, self.tokens)
-        names = game_world.CLASSES + tuple(f"class {number}" for number in range(9))
-        classes = Classes(("",) * len(names), names)
-        images.meet(self.database, classes)
+        images.meet(self.database, game_world.KNOWN)
         self.partner = load(
             "reference",
             self.settings.rules,
-            classes=classes,
+            classes=game_world.KNOWN,
             masks=MASKS,
             threshold=players.PLANTED_THRESHOLD,
         )
