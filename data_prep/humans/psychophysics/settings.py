@@ -83,6 +83,8 @@ class Trials:
     resume_minutes: int = command.flag(20, "after so long an absence keys and training come again")
     abandon_hours: int = command.flag(3, "after so long an absence the list is given up")
     lost_most: int = command.flag(16, "so many trials may be lost to reloads")
+    target_name: str = command.flag("an animal", "what targets are, in words for people")
+    distractor_name: str = command.flag("no animal", "what distractors are")
     exclusion_pool: str = command.flag(
         "", "nobody takes part twice in studies that share this name; the study's own if empty"
     )
