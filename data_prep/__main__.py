@@ -3,7 +3,7 @@
 from gala_tf import command
 
 # In the order of use.
-COMMANDS = ("clickme_game", "studies", "build_tfrecords", "verify", "reliability")
+COMMANDS = ("clickme_game", "psychophysics", "studies", "build_tfrecords", "verify", "reliability")
 
 if __name__ == "__main__":
     command.list_commands("data_prep", COMMANDS)

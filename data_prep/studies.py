@@ -44,9 +44,14 @@ def main() -> None:
 def rooms() -> list:
     """What stands above: a room adds one entry here. Late, for the same reason."""
     from data_prep.humans.game import about_people, invariants
+    from data_prep.humans.psychophysics import about_people as about_observers
+    from data_prep.humans.psychophysics import invariants as of_experiment
     from data_prep.humans.studies.commands import Room
 
-    return [Room("game", about_people.ROOM, invariants.GAME)]
+    return [
+        Room("game", about_people.ROOM, invariants.GAME),
+        Room("psychophysics", about_observers.ROOM, of_experiment.EXPERIMENT),
+    ]
 
 
 if __name__ == "__main__":

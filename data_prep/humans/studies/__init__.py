@@ -6,6 +6,7 @@ database.py        write() and read(), the only two ways to the rows; versions a
 participants.py    people and their given names; sessions.py their cookies; consent.py their word
 recruitment.py     Prolific, Mechanical Turk, ?pid=: one shape for all
 withdrawal.py      what is stored about a person, and how it goes away
+visits.py          all of that for a server: who visits; api.py its routes, messages.py its words
 errors.py          what can go wrong, each with its remedy and its HTTP status
 security.py        headers, same-origin writes, limit of size; rate_limits.py of rate
 serving.py         the shape of an application, its pages, and uvicorn

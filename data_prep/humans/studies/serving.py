@@ -1,10 +1,13 @@
 """The shape of an application: errors in one form, pages as they lie on disk, uvicorn around it."""
 
+import contextlib
 import logging
 import mimetypes
 import secrets
 import socket
-from collections.abc import Callable, Mapping
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import uvicorn
@@ -156,6 +159,29 @@ def address_of(settings: StudySettings, listener: socket.socket) -> str:
 def serve(app: Callable, settings: StudySettings, listener: socket.socket) -> None:
     """Serves until interrupted. Connections that are open get ten seconds to end."""
     uvicorn.Server(uvicorn_config(app, settings)).run(sockets=[listener])
+
+
+@contextlib.contextmanager
+def on_a_thread(app: Callable, settings: StudySettings) -> Iterator[tuple[str, int]]:
+    """(host, port) of the application behind uvicorn, on a thread of this process."""
+    listener = free_socket(settings)
+    server = uvicorn.Server(uvicorn_config(app, settings))
+    thread = threading.Thread(
+        target=server.run, kwargs={"sockets": [listener]}, name="server", daemon=True
+    )
+    thread.start()
+    try:
+        while not server.started:
+            if not thread.is_alive():
+                raise RuntimeError("The server did not start; its log says why.")
+            time.sleep(0.01)
+        yield listener.getsockname()[:2]
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        with contextlib.suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
 
 
 def uvicorn_config(app: Callable, settings: StudySettings) -> uvicorn.Config:

@@ -8,6 +8,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from data_prep.humans.game import tables as _game_tables  # noqa: F401 the whole schema
+from data_prep.humans.psychophysics import tables as _their_tables  # noqa: F401
 from data_prep.humans.studies import tables
 from data_prep.humans.studies.database import WrongVersionError, open_database, shown
 

@@ -1,0 +1,136 @@
+"""Who visits a study, whatever it measures: sessions, consent, one's own data, withdrawal."""
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from data_prep.humans.studies import (
+    consent,
+    participants,
+    recruitment,
+    sessions,
+    study,
+    withdrawal,
+)
+from data_prep.humans.studies.database import Database
+from data_prep.humans.studies.errors import NoSession
+from data_prep.humans.studies.messages import ConsentGiven, SessionAsked, SessionGiven
+from data_prep.humans.studies.rate_limits import RateLimit
+from data_prep.humans.studies.settings import StudySettings
+
+
+class Visits:
+    """What the routes about people call; each act is one transaction."""
+
+    def __init__(
+        self,
+        settings: StudySettings,
+        settings_json: str,
+        database: Database,
+        consent_text: str,
+        banner: str,
+        rooms: Sequence[withdrawal.Room],
+        now: Callable[[], int],
+        new_token: Callable[[], str],
+    ):
+        """Publishes the consent text, and stores what the study is now.
+
+        Args:
+          settings_json: all of the study's settings, for the record.
+          banner: what every page of a demonstration says; "" in a real study.
+          now, new_token: as of `make_app`.
+        """
+        self.settings, self.database, self.now, self.new_token = settings, database, now, new_token
+        self._text, self._banner, self._rooms = consent_text, banner, rooms
+        self._new_sessions = RateLimit(settings.sessions_per_hour, 3_600_000, new_token())
+        with database.write() as connection:
+            self._version = consent.publish(connection, consent_text, now())
+            digest = settings.hash()
+            study.store(connection, settings.study, settings_json, digest, new_token(), now())
+
+    def session(
+        self, connection: sa.Connection, cookie: str | None, now_ms: int, agreed: bool = True
+    ) -> sessions.Session:
+        """Who asks; NoSession, or NoConsent where consent is needed."""
+        session = sessions.find(connection, cookie, now_ms)
+        if agreed:
+            consent.require(connection, session.participant_id, self._version)
+        return session
+
+    def begin_session(
+        self, asked: SessionAsked, cookie: str | None, address: str, agent: str, now_ms: int
+    ) -> tuple[SessionGiven, str | None]:
+        """The session of the cookie, or a new one with its token."""
+        came_by = recruitment.read(asked.recruitment)
+        with self.database.read() as connection:
+            try:
+                session = sessions.find(connection, cookie, now_ms)
+                known = came_by and participants.find_recruited(connection, came_by)
+                if known in (None, session.participant_id):
+                    return self._given(connection, session), None
+            except NoSession:
+                pass  # a new one is made below
+        self._new_sessions.take(address, now_ms)
+        token, session_id, new_id = (self.new_token() for _ in range(3))
+        device = sessions.Device(
+            sessions.device_class(agent, asked.touch),
+            sessions.browser_family(agent),
+            asked.canvas_css_px,
+            asked.device_pixel_ratio,
+            asked.touch,
+        )
+        for tries_left in (2, 1, 0):
+            try:
+                return self._new_session(came_by, token, session_id, new_id, device, now_ms)
+            except IntegrityError:
+                # On PostgreSQL somebody may take the same name, or come by the same link, between
+                # our look and our row; the next look sees it.
+                if not tries_left:
+                    raise
+        raise AssertionError("the last try returns or raises")
+
+    def _new_session(self, came_by, token, session_id, new_id, device, now_ms):
+        with self.database.write() as connection:
+            person = came_by and participants.find_recruited(connection, came_by)
+            if not person:
+                person = new_id[:32]
+                chance = random.Random(f"{self.settings.seed}:name:{person}:{now_ms}")
+                participants.create(connection, person, came_by, chance, now_ms)
+            sessions.create(connection, session_id[:32], person, token, device, now_ms)
+            session = sessions.find(connection, token, now_ms)
+            return self._given(connection, session), token
+
+    def _given(self, connection, session):
+        return SessionGiven(
+            display_name=session.display_name,
+            consent_version=self._version,
+            consent_text=self._text,
+            consent_accepted=consent.has_accepted(
+                connection, session.participant_id, self._version
+            ),
+            demo=self._banner,
+            contact=self.settings.contact,
+            retention_date=self.settings.retention_date,
+        )
+
+    def give_consent(self, cookie: str | None, asked: ConsentGiven, now_ms: int) -> None:
+        """Stores the answer; ConsentChanged if another text is current."""
+        with self.database.write() as connection:
+            person = self.session(connection, cookie, now_ms, agreed=False).participant_id
+            consent.answer(connection, person, asked.version, asked.accepted, self._version, now_ms)
+
+    def about_me(self, cookie: str | None, now_ms: int) -> dict[str, Any]:
+        """Everything stored about who asks."""
+        with self.database.read() as connection:
+            session = self.session(connection, cookie, now_ms, agreed=False)
+            return withdrawal.about(connection, session.participant_id, self._rooms)
+
+    def withdraw(self, cookie: str | None, now_ms: int) -> None:
+        """Withdraws who asks."""
+        delete = self.settings.withdrawn_maps == "delete"
+        with self.database.write() as connection:
+            session = self.session(connection, cookie, now_ms, agreed=False)
+            withdrawal.withdraw(connection, session.participant_id, self._rooms, delete, now_ms)
