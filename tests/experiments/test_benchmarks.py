@@ -149,6 +149,7 @@ def test_what_is_compared_differs_in_what_it_says(benchmark):
 # --------------------------------------------------------------------------- steps
 
 
+@pytest.mark.slow
 def test_our_step_runs(benchmark, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     run, count = benchmark("parts.step_worker").make_steps(

@@ -86,8 +86,10 @@ def test_papers_layers(version):
     assert {tuple(volume.shape[1:]) for volume in attention.values()} == {(14, 14, 1024)}
 
 
-@pytest.mark.parametrize("depth", [18, 34, 50, 101, 152, 200])
-@pytest.mark.parametrize("version", ["v1", "v2"])
+@pytest.mark.parametrize(
+    "depth", [18, 34, *(pytest.param(depth, marks=pytest.mark.slow) for depth in (101, 152, 200))]
+)
+@pytest.mark.parametrize("version", ["v1", "v2"])  # depth 50: the tests around
 def test_every_depth_builds(depth, version):
     model = build_model(
         depth=depth,
