@@ -191,9 +191,6 @@ def draw_accuracy_by_map_score(axes, series: Sequence[Series], fifths: Sequence[
         _message(axes, f"{'fewer than five images have' if n else 'no image has'} a map score")
 
 
-# --------------------------------------------------------------------------- parts of figures
-
-
 def new_figure(width, height, columns=1, rows=1) -> tuple[Figure, list]:
     """A figure of inches, and its axes row by row."""
     figure = Figure(figsize=(width, height), layout="constrained")
