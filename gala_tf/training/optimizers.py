@@ -21,6 +21,7 @@ class SummedSGD(keras.optimizers.SGD):
         return grads_and_vars
 
     def update_step(self, gradient, variable, learning_rate):
+        """Moves a variable by a gradient of its shape, and its velocity; `learning_rate` > 0."""
         backend = keras.backend.backend()
         if not self.one_kernel or not self.momentum or backend != "tensorflow":
             super().update_step(gradient, variable, learning_rate)
