@@ -7,7 +7,7 @@ of a batch are those of their input pipelines.
 import dataclasses
 import os
 import tempfile
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -55,6 +55,7 @@ class _CoreContext(tf.distribute.ReplicaContext):
     """Sums over replicas by the operation that TPUStrategy uses."""
 
     def all_reduce(self, reduce_op, value, options=None):
+        """The sum or mean over replicas of a nest of tensors, each of the shape it has here."""
         replicas = self.strategy.num_replicas_in_sync
         if replicas == 1:  # no operation: TensorFlow's other builds have none
             return value
@@ -69,8 +70,7 @@ class _CoreContext(tf.distribute.ReplicaContext):
         return tf.nest.map_structure(reduce, value)
 
 
-@dataclasses.dataclass(frozen=True)
-class TracedStep:
+class TracedStep(NamedTuple):
     """A step's graph, and what keeps its variables alive."""
 
     function: Any  # tf.types.experimental.ConcreteFunction

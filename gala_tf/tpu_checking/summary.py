@@ -4,8 +4,6 @@ import dataclasses
 
 GIB = 2**30
 
-# ------------------------------------------------------------------ chips
-
 
 @dataclasses.dataclass(frozen=True)
 class Chip:
@@ -44,9 +42,6 @@ def chip_of(topology: str) -> Chip:
     return CHIPS[generation]
 
 
-# ------------------------------------------------------------------ numbers
-
-
 @dataclasses.dataclass(frozen=True)
 class Floor:
     """The least time of a step, seconds, by arithmetic and by memory traffic.
@@ -77,9 +72,6 @@ def batch_estimate(peak: float, fixed: float, batch: int, limit: float) -> int:
     Bytes: `peak` at `batch` images, `fixed` whatever the batch (the variables), `limit` there are.
     """
     return int((limit - fixed) / ((peak - fixed) / batch)) // 8 * 8
-
-
-# ------------------------------------------------------------------ the table
 
 
 def table(report: dict) -> str:
