@@ -91,7 +91,7 @@ def _slot(device):
                 f"{', '.join(map(str, sorted(allowed)))}."
             )
         prefix = ("taskset", "-c", f"{first}-{last}" if last > first else str(first))
-    return Slot(device, prefix, (("CUDA_VISIBLE_DEVICES", "-1"),))
+    return Slot(device, prefix, (("CUDA_VISIBLE_DEVICES", "-1"),))  # -1: none
 
 
 def run_all(
@@ -124,6 +124,7 @@ def run_all(
     with _signals() as signals:
         try:
             while (waiting or running) and not signals:
+                # A slot whose job has ended takes the next one before others are looked at.
                 for number, slot in enumerate(slots):
                     if number in running and running[number][1].poll() is not None:
                         job, process = running.pop(number)

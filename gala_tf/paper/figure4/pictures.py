@@ -35,15 +35,11 @@ class Side(NamedTuple):
 
 
 def normalised(strengths: np.ndarray) -> np.ndarray:
-    """Smoothed gradients as images from 0 to 1, each by itself, as Smilkov et al. show them.
+    """Absolute gradients summed over colours, [N, S, S] >= 0, from 0 to 1, float64.
 
-    0 stays 0, the 99th percentile over the image's pixels becomes 1, and what lies above it is cut
-    to 1. So a network whose score is steeper everywhere has no advantage.
-
-    Args:
-        strengths: [N, S, S] >= 0, absolute gradients summed over colours.
-
-    Returns [N, S, S] float64; all zero where the 99th percentile is 0.
+    Each image by itself, as Smilkov et al. show them: 0 stays 0, the 99th percentile over its
+    pixels becomes 1 (if it is 0, all is), and what lies above it is cut to 1. So a network whose
+    score is steeper everywhere has no advantage.
     """
     strengths = np.asarray(strengths, np.float64)
     top = np.percentile(strengths, CLIP_PERCENTILE, axis=(1, 2), keepdims=True)
@@ -53,11 +49,8 @@ def normalised(strengths: np.ndarray) -> np.ndarray:
 def gradient_difference(red: np.ndarray, blue: np.ndarray) -> np.ndarray:
     """How much more one network's answer depends on each pixel than the other's, after scale.
 
-    Args:
-        red, blue: smoothed gradients of the two networks on the same images, [N, S, S] >= 0.
-
-    Returns [N, S, S] in -1...1: above 0 where `red`'s network prefers the pixel. ValueError: shapes
-    that differ.
+    Of their smoothed gradients on the same images, [N, S, S] >= 0: [N, S, S] in -1...1, above 0
+    where `red`'s network prefers the pixel. ValueError: shapes that differ.
     """
     if np.shape(red) != np.shape(blue) or np.ndim(red) != 3:
         raise ValueError(
@@ -65,9 +58,6 @@ def gradient_difference(red: np.ndarray, blue: np.ndarray) -> np.ndarray:
             f"{np.shape(red)} and {np.shape(blue)}."
         )
     return normalised(red) - normalised(blue)
-
-
-# --------------------------------------------------------------------------- A
 
 
 def picture_a(
@@ -179,9 +169,6 @@ def _draw_notes(draw, font, top, notes, width):
     for place, note in enumerate(notes):
         text = drawing.shorten(note, font, width - 2 * MARGIN)
         draw.text((MARGIN, top + place * LINE + 4), text, drawing.FAINT_INK, font)
-
-
-# --------------------------------------------------------------------------- B
 
 
 def picture_b(
