@@ -205,6 +205,7 @@ def make_explainer(network, maps, *, reduction="max", target="true", **smoothgra
         named = {"image_index": image_index, **smoothgrad_arguments}
         return saliency(smoothgrad(network, images, labels, **named), reduction)
 
+    # The last batch of a split is shorter than the others: one graph does for all.
     @tf.function(reduce_retracing=True)
     def explain(images, labels, image_index):
         outputs = network(images, training=False)
