@@ -46,15 +46,24 @@ def made(data_dir):
     return build(data_dir)
 
 
-def run(made, split="test", **changes):
+def evaluator_of(made, split="test", **changes):
     strategy, network, run_config, info = made
     run_config = dataclasses.replace(run_config, **changes)
-    return evaluate_run.RunEvaluator(strategy, network, run_config, info, split).run()
+    return evaluate_run.RunEvaluator(strategy, network, run_config, info, split)
+
+
+def run(made, split="test", **changes):
+    return evaluator_of(made, split, **changes).run()
 
 
 @pytest.fixture(scope="module")
-def predictions(made):
-    return run(made)
+def evaluator(made):
+    return evaluator_of(made)
+
+
+@pytest.fixture(scope="module")
+def predictions(evaluator):
+    return evaluator.run()
 
 
 def decode(feature):
@@ -190,9 +199,8 @@ def test_every_image_once_for_any_batch_size(made, predictions, batch_size):
 
 def test_images_may_come_in_any_order(made, predictions):
     """As they do from several hosts; padding in between."""
-    strategy, network, run_config, info = made
-    run_config = dataclasses.replace(run_config, eval_batch_size=5)
-    evaluator = evaluate_run.RunEvaluator(strategy, network, run_config, info, "test")
+    _, _, run_config, info = made
+    evaluator = evaluator_of(made, eval_batch_size=5)
     ordered = eval_pipeline.make_eval_dataset(
         run_config.data_dir, info, "test", batch_size=5, **evaluator.protocol.geometry
     )
@@ -203,16 +211,13 @@ def test_images_may_come_in_any_order(made, predictions):
     np.testing.assert_allclose(found.cross_entropy, predictions.cross_entropy, rtol=1e-4)
 
 
-def test_again_and_the_picture(made):
+def test_again_and_the_picture(evaluator, predictions):
     """One Evaluator serves every validation of a run."""
-    strategy, network, run_config, info = made
-    run_config = dataclasses.replace(run_config, eval_batch_size=13)
-    evaluator = evaluate_run.RunEvaluator(strategy, network, run_config, info, "test")
-    one, other = evaluator.run(), evaluator.run()
-    np.testing.assert_array_equal(one.cross_entropy, other.cross_entropy)
-    picture = evaluator.picture(one)
+    again = evaluator.run()
+    np.testing.assert_array_equal(again.cross_entropy, predictions.cross_entropy)
+    picture = evaluator.picture(predictions, 2)
     assert picture.dtype == np.uint8 and picture.ndim == 3
-    np.testing.assert_array_equal(picture, evaluator.picture(other))
+    np.testing.assert_array_equal(picture, evaluator.picture(again, 2))
 
 
 @pytest.mark.parametrize(
@@ -224,9 +229,7 @@ def test_batch_of_a_replica(made, monkeypatch, examples, eval_batch, replicas, e
     strategy = types.SimpleNamespace(
         num_replicas_in_sync=replicas, distribute_datasets_from_function=lambda function: None
     )
-    _, network, run_config, info = made
-    run_config = dataclasses.replace(run_config, eval_batch_size=eval_batch)
-    evaluator = evaluate_run.RunEvaluator(strategy, network, run_config, info, "test")
+    evaluator = evaluator_of((strategy, *made[1:]), eval_batch_size=eval_batch)
     assert (evaluator.examples, evaluator.replica_batch) == (examples, expected)
 
 

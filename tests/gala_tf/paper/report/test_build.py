@@ -227,8 +227,9 @@ def test_only_unfinished_runs(tmp_path):
 def test_data_sets_are_never_mixed(tmp_path):
     for i in (0, 1):
         info = fake_runs.data_set(seed=i)
-        fake_runs.write_run(tmp_path / f"{i}" / "a", info=info)
-        fake_runs.write_run(tmp_path / f"{i}" / "b", "gala", info=info)
+        for name, row in (("a", "gala_clickmaps"), ("b", "gala")):
+            place = tmp_path / f"{i}" / name
+            fake_runs.write_run(place, row, info=info, images_file=False)
     sections = sections_of(tmp_path)
     assert len(sections) == 2 and [len(section.chosen) for section in sections] == [2, 2]
     assert len({section.runs[0].data_set for section in sections}) == 2
