@@ -120,6 +120,7 @@ def table(numbers: dict) -> str:
     """The results as text for a screen."""
     softmax = " (softmax left out)" if numbers["softmax_left_out"] else ""
     of = f" of the {numbers['target']} class's {numbers['score']}{softmax}"
+    # Attention and activity are of no class.
     has_gradient = numbers["maps"].partition(":")[0] in ("gradient", "smoothgrad", "gradcam")
     lines = [
         f"{numbers['model']}, {numbers['split']} split of {numbers['data_set']}, "

@@ -95,6 +95,7 @@ def draw(columns: Mapping, title: str) -> Figure:
 
 def _level_with(axes, other) -> None:
     """Gives a plot the height and baseline of another, whose square the layout made smaller."""
+    # Only drawing makes the layout, which would undo what is set here, were it not switched off.
     axes.figure.draw_without_rendering()
     axes.figure.set_layout_engine("none")
     place, square = axes.get_position(), other.get_position()

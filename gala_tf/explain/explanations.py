@@ -30,6 +30,7 @@ def input_gradient(network, images, labels=None):
     float32, signed. The network is called with `training=False`.
     """
     images = tf.cast(images, tf.float32)
+    # Of the weights no gradient is asked for: not watching them saves their activities.
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(images)
         score = _score(network(images, training=False), labels)

@@ -206,6 +206,7 @@ def _signals():
 def tail(path: str, lines: int = TAIL_LINES) -> str:
     """The last lines of a log as a terminal would show them: progress bars overwrite themselves."""
     with open(path, "rb") as file:
+        # A progress bar's line may be long, and all of a log too much.
         file.seek(max(0, os.path.getsize(path) - 50_000))
         text = file.read().decode(errors="replace")
     shown = [line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n")]

@@ -127,6 +127,7 @@ def placeholder_data_set(directory: str, run_config: config.Config, num_classes:
     splits = {}
     for split in {run_config.train_split, _evaluated_split(run_config)}:
         path = os.path.join(directory, dataset_info.shard_name(split, 0, 1))
+        # Input pipelines look for the file; what is in it, they would read only if they ran.
         shard = dataclasses.replace(tfrecord_files.write_shard(path, [b""]), examples=examples)
         splits[split] = dataset_info.Split(examples, examples, 0, num_classes, (shard,))
     return dataset_info.DatasetInfo(

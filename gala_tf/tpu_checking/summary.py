@@ -118,6 +118,7 @@ def _step_lines(name, step):
         )
         lines.append(f"    matrix products: {shares} (of their multiply-adds)")
         for rule, found in step["lint"]["faults"].items():
+            # A rule is often broken by the same operation in every layer.
             lines += [f"    LINT {rule}: {_named(f)}" for f in found[:5]]
             if len(found) > 5:
                 lines.append(f"    LINT {rule}: and {len(found) - 5} more, in the JSON")

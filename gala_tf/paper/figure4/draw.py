@@ -22,6 +22,7 @@ def check_pair(first: directory.OpenRun, second: directory.OpenRun, data_dir: st
 
     `data_dir` is given by the user, or empty: the runs' own data set.
     """
+    # Their order counts, too: an answer is a place in it.
     kinds = [run.info.class_names for run in (first, second)]
     if kinds[0] != kinds[1]:
         here, there = (f"{len(names)}, beginning with {', '.join(names[:3])}" for names in kinds)
