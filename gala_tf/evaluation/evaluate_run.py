@@ -58,7 +58,7 @@ class RunEvaluator(Evaluator):
         places = attention_grid.spread(predictions.has_clickmap, count)
         if count not in self._images:
             self._images[count] = self.protocol.read(places)["image"]
-        titles = attention_grid.paper_titles(predictions.maps, self.run_config)
+        titles = attention_grid.paper_titles(list(predictions.maps), self.run_config)
         info = self.protocol.info
         return attention_grid.predictions_grid(
             self._images[count], predictions, places, info.class_names, layers, titles,
