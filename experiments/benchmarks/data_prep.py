@@ -47,8 +47,6 @@ REPEATS = flags.DEFINE_integer("repeats", 5, "Measurements; medians are shown.")
 ONLY = flags.DEFINE_list("only", [], "Cases to run; default: all.")
 JSON = flags.DEFINE_string("json", "", "Where to write all measurements.")
 
-# --------------------------------------------------------------------------- measurements
-
 
 def measure(case: Case, root: Path, pictures: list[Photo]) -> dict[str, list[float]]:
     """Seconds of CPU time per image: name of the limit, or "build" -> one a repeat."""

@@ -151,15 +151,8 @@ def measure(formulation: str, where, kept) -> dict:
 
     with tempfile.TemporaryDirectory() as directory:
         base = Path(directory) / "step"
-        process = where.run(
-            "experiments.benchmarks.gala_bytes",
-            {
-                "formulation": formulation,
-                "batch": BATCH.value,
-                "whole": WHOLE.value,
-                "base": str(base),
-            },
-        )
+        request = {"formulation": formulation, "batch": BATCH.value, "whole": WHOLE.value}
+        process = where.run("experiments.benchmarks.gala_bytes", {**request, "base": str(base)})
         if process.returncode:
             raise ValueError(f"{formulation}: {process.stderr.strip()[-2000:]}")
         lowered = verdicts.Lowered(

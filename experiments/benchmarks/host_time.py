@@ -85,11 +85,9 @@ def is_kernel(name: str) -> bool:
 
 
 def read_trace(path: str, steps: int) -> dict:
-    """Shares of wall time from the first call of a trace to the last one's start.
+    """Shares of wall time from the first call of a trace, an xplane.pb, to the last one's start.
 
-    Args:
-        path: of an xplane.pb.
-        steps: how many training steps lie between the two.
+    `steps` training steps lie between the two.
     """
     from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
@@ -139,8 +137,8 @@ def measure(data_dir: str, loop: int, steps: int) -> dict:
 def line(loop: int, rows: list[dict]) -> str:
     """A row as text: medians, and least to most."""
     words = []
-    for name, scale in (("wall_ms_a_step", 1), ("host_ms_a_step", 1)):
-        words.append(f"{statistics.median(row[name] for row in rows) * scale:>9.2f}")
+    for name in ("wall_ms_a_step", "host_ms_a_step"):
+        words.append(f"{statistics.median(row[name] for row in rows):>9.2f}")
     for name in ("host_share", "idle_share"):
         values = sorted(100 * row[name] for row in rows)
         words.append(f"{statistics.median(values):>8.1f}  ({values[0]:.1f} to {values[-1]:.1f})")

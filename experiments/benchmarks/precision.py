@@ -44,9 +44,7 @@ STEPS = flags.DEFINE_integer("steps", 300, "Training steps of every run.", lower
 SEEDS = flags.DEFINE_integer("seeds", 20, "Seeds that train in every precision.", lower_bound=2)
 FIRST_SEED = flags.DEFINE_integer("first_seed", 0, "The first of them.", lower_bound=0)
 WINDOW = flags.DEFINE_integer("window", 20, "Steps of the figure's moving mean.", lower_bound=1)
-NETWORK = flags.DEFINE_string(
-    "network_flags", "", "Further flags of training: '--data_dir=DIR ...'"
-)
+NETWORK = flags.DEFINE_string("network_flags", "", "Further flags: '--data_dir=DIR ...'")
 JSON = flags.DEFINE_string("json", "", "Where to keep all losses, and to go on from.")
 FIGURE = flags.DEFINE_string("figure", "", "Where to draw the curves, a PNG.")
 
@@ -100,8 +98,7 @@ def train(run: str, seed: int, steps: int, network_flags: list[str]) -> Curve:
 class Kept:
     """The curves by run and seed, in a file too where one is named.
 
-    Raises:
-        ValueError: the file holds runs of other steps or other flags.
+    ValueError: the file holds runs of other steps or other flags.
     """
 
     def __init__(self, path: str, steps: int, network_flags: str):
@@ -139,10 +136,8 @@ def compare(losses: dict[str, np.ndarray]) -> dict[str, dict]:
     """{run: {"all" and "end"}} of losses [S, T] by run.
 
     The reference's entry holds its mean and the standard deviation between its seeds, the margin;
-    the others' the `comparisons.Interval` of their paired difference from it.
-
-    Raises:
-        ValueError: a loss that is not finite, which has no difference from another.
+    the others' the `Interval` of their paired difference from it. ValueError: a loss that is not
+    finite, which has no difference from another.
     """
     steps = losses[REFERENCE].shape[1]
     stages = {"all": steps, "end": max(1, steps // 10)}

@@ -7,7 +7,7 @@ Batch, optimizer, weight decay and precision are the same, and all have their ba
 reading is not measured here. The peer runs without XLA, which makes it slower on CPUs (`xla.py`
 measures that). Its units have their stride in the first 1x1 convolution, ours in the 3x3, which
 costs 6 % more FLOPs; one row has ours where Keras' are. Our training keeps the memory that it frees
-(`gala_tf.distribution.memory`); one row has Keras do so, too.
+(`gala_tf.distribution.strategy`); one row has Keras do so, too.
 
 Targets: our ResNet-50 at least 1.3 times as fast as keras.applications', and GALA with maps within
 1.15 of our ResNet-50.

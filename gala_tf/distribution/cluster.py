@@ -64,9 +64,11 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Cluster | N
         raise _wrong("task.type", f"one of the cluster's: {', '.join(jobs)}", kind)
     if isinstance(index, str) and index.isdecimal():
         index = int(index)
+    # To isinstance, True would be task 1.
     if type(index) is not int or not 0 <= index < len(jobs[kind]):
         last = len(jobs[kind]) - 1
         raise _wrong("task.index", f"0 to {last}, since cluster.{kind} lists {last + 1}", index)
+    # The chief's place is 0, also where it stands behind the workers.
     tasks = [(name, i) for name in TASK_TYPES for i in range(len(jobs.get(name, ())))]
     addresses = tuple(jobs[name][i] for name, i in tasks)
     twice = {address for address in addresses if addresses.count(address) > 1}

@@ -59,6 +59,7 @@ def agree(strategy, facts: dict[str, Any], remedy: str) -> None:
 
     `facts` is {what: JSON value}; `remedy`, a sentence, says what to do.
     """
+    # Who raised alone would leave the others waiting in their next collective: so all see all.
     everywhere = exchange(strategy, facts)
     if all(theirs == everywhere[0] for theirs in everywhere):
         return

@@ -41,6 +41,7 @@ def make_strategy(
         return _tpu_strategy(tpu, tpu_zone, gcp_project)
     if group:
         return cluster.connect(group)
+    # Listing fixes the process' devices, and logical CPUs must be asked for before.
     gpus = tf.config.list_logical_devices("GPU") if cpu_devices == 1 else []
     if len(gpus) > 1:
         return tf.distribute.MirroredStrategy([gpu.name for gpu in gpus])

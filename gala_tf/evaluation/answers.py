@@ -35,13 +35,10 @@ def max_probability(logits):
 
 
 def on_host(class_scores, label, kind: str = "", dtype: str = "bfloat16") -> dict:
-    """The same, of class scores [B, K] of one network.
+    """The same, of class scores [B, K] of one network, computed in `dtype`.
 
-    Args:
-        kind: `endings.LOGITS`, PROBABILITIES (of one class) or SIGMOIDS (of each class by itself:
-            divided by their sum, as Keras' cross-entropy does); empty: told by all rows together.
-        dtype: in which the scores were computed. A probability that it rounds to 0 counts as the
-            smallest that it can hold.
+    `kind` is `endings.LOGITS`, PROBABILITIES (of one class) or SIGMOIDS (of each class by itself);
+    empty: told by all rows together.
     """
     class_scores = np.asarray(class_scores, np.float64)
     kind = kind or endings.kind_of_numbers(class_scores, dtype)
@@ -49,8 +46,9 @@ def on_host(class_scores, label, kind: str = "", dtype: str = "bfloat16") -> dic
     if kind == endings.LOGITS:
         logs = special.log_softmax(class_scores, axis=1)
     else:
+        # A probability that the dtype rounded to 0 counts as the smallest that it can hold.
         logs = np.log(np.maximum(class_scores, SMALLEST[dtype]))
-    if kind == endings.SIGMOIDS:
+    if kind == endings.SIGMOIDS:  # divided by their sum, as Keras' cross-entropy does
         logs -= special.logsumexp(logs, axis=1, keepdims=True)
     return {
         "prediction": class_scores.argmax(1).astype(np.int32),

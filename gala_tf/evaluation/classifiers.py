@@ -6,7 +6,6 @@ whose numbers are not comparable: each is printed with its grid, its n and its c
 """
 
 import dataclasses
-import json
 import os
 import re
 from typing import Any
@@ -14,11 +13,18 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from gala_tf.data import dataset_info, eval_pipeline, files, places
+from gala_tf.data import dataset_info, eval_pipeline, places
 from gala_tf.evaluation import per_image, protocols, readers, scores
 from gala_tf.evaluation.evaluator import Evaluator
 from gala_tf.evaluation.request import Request
 from gala_tf.explain import endings, explanations, network_parts, saved_models
+
+KINDS = {
+    endings.LOGITS: "logits",
+    endings.PROBABILITIES: "probabilities",
+    endings.SIGMOIDS: "a probability for each class by itself (cross-entropy and confidence: "
+    "divided by their sum)",
+}
 
 
 def evaluate_classifier(request: Request) -> dict:
@@ -29,16 +35,34 @@ def evaluate_classifier(request: Request) -> dict:
     """
     keras.config.set_image_data_format("channels_last")  # whatever this machine's keras.json says
     explanations.parse_kind(request.maps)
-    results, table_path = _output_paths(request)
+    stem = os.path.splitext(os.path.basename(request.model))[0]
+    name = re.sub(r"[^\w.,=-]+", "_", f"{request.split}-{stem}-{request.maps}")
+    directory = request.output_dir or os.path.dirname(request.model)
+    results = os.path.join(directory, f"results-{name}.json")
+    table_path = os.path.join(directory, f"per_image-{name}.csv")
     places.check_file(results, "output_dir", ('"conventions"', '"model"'))
     places.check_file(table_path, "output_dir", per_image.HEADS)
     info = dataset_info.load_info(request.data_dir)
     dataset_info.check_shards(request.data_dir, info, request.split)
-    network = saved_models.load_model(request.model)
+
+    network, softmax_left_out = saved_models.load_model(request.model), False
     size = saved_models.input_size(network, request.image_size)
     saved_models.check_classes(network, size, info, request.data_dir)
-    reader, softmax_left_out = make_reader(network, request)
+    if request.score == "logit":
+        network, softmax_left_out = network_parts.logit_network(network)
+    reader = readers.any_classifier(
+        network,
+        request.maps,
+        request.input_scaling,
+        reduction=request.reduction,
+        target=request.target,
+        samples=request.samples,
+        noise=request.noise,
+        seed=request.seed,
+        at_once=request.samples_at_once,
+    )
     told_by = "its last step" if reader.kind else "the first images' scores"
+
     found: dict[str, dict] = {}
     columns: dict[str, Any] = {}
     ids = eval_pipeline.image_ids(request.data_dir, info, request.split)
@@ -63,31 +87,15 @@ def evaluate_classifier(request: Request) -> dict:
         "conventions": found,
     }
     print(table(numbers))
-    print("wrote", *_write(request, numbers, columns))
+    per_image.write(table_path, columns)
+    scores.write_json(results, numbers)  # last: where there are results, there is all the rest
+    print("wrote", results, table_path)
     return numbers
-
-
-def make_reader(network, request: Request):
-    """(reader, whether a softmax was left out); ValueError: a map that the network lacks."""
-    left_out = False
-    if request.score == "logit":
-        network, left_out = network_parts.logit_network(network)
-    reader = readers.any_classifier(
-        network,
-        request.maps,
-        request.input_scaling,
-        reduction=request.reduction,
-        target=request.target,
-        samples=request.samples,
-        noise=request.noise,
-        seed=request.seed,
-        at_once=request.samples_at_once,
-    )
-    return reader, left_out
 
 
 def make_protocols(request: Request, info, size: int, reader) -> list:
     """The protocols asked for; ValueError: a map that the paper's cannot compare on `--grid`."""
+    # What the maps' sides are, a black image tells.
     nothing = tf.zeros([1], tf.int32)
     _, black = reader.look(tf.zeros([1, size, size, 3]), nothing, nothing)
     sides = protocols.compared_sides(black, request.grid)
@@ -108,49 +116,21 @@ def make_protocols(request: Request, info, size: int, reader) -> list:
     return [made[name] for name in request.conventions]
 
 
-SCORES = {
-    endings.LOGITS: "logits",
-    endings.PROBABILITIES: "probabilities",
-    endings.SIGMOIDS: "a probability for each class by itself (cross-entropy and confidence: "
-    "divided by their sum)",
-}
-
-
-def _write(request, numbers, columns):
-    """Writes both files; returns their paths."""
-    results, table_path = _output_paths(request)
-    per_image.write(table_path, columns)
-    # Last: where there are results, there is all the rest.
-    files.write(results, json.dumps(scores.without_nan(numbers), indent=1, allow_nan=False) + "\n")
-    return results, table_path
-
-
-def _output_paths(request):
-    stem = os.path.splitext(os.path.basename(request.model))[0]
-    name = re.sub(r"[^\w.,=-]+", "_", f"{request.split}-{stem}-{request.maps}")
-    directory = request.output_dir or os.path.dirname(request.model)
-    results, table_path = (
-        os.path.join(directory, file) for file in (f"results-{name}.json", f"per_image-{name}.csv")
-    )
-    return results, table_path
-
-
 def table(numbers: dict) -> str:
     """The results as text for a screen."""
     softmax = " (softmax left out)" if numbers["softmax_left_out"] else ""
     of = f" of the {numbers['target']} class's {numbers['score']}{softmax}"
+    # Attention and activity are of no class.
     has_gradient = numbers["maps"].partition(":")[0] in ("gradient", "smoothgrad", "gradcam")
     lines = [
         f"{numbers['model']}, {numbers['split']} split of {numbers['data_set']}, "
         f"maps: {numbers['maps']}{of if has_gradient else ''}",
-        f"  class scores are {SCORES[numbers['class_scores']]}{softmax}, told by "
+        f"  class scores are {KINDS[numbers['class_scores']]}{softmax}, told by "
         f"{numbers['class_scores_told_by']}",
     ]
     for name, found in numbers["conventions"].items():
-        lines.append(
-            f"  {name}: {found['examples']} images, "
-            + scores.errors(found | {"classes": numbers["classes"]})
-        )
+        errors = scores.errors(found | {"classes": numbers["classes"]})
+        lines.append(f"  {name}: {found['examples']} images, {errors}")
         write = _paper_line if name == "paper" else _harmonization_line
         lines += [f"    {key}: {write(m)}" for key, m in found["maps"].items()]
         if ceiling := found["human_ceiling"]:

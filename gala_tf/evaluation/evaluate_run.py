@@ -37,9 +37,8 @@ def paper_protocol(run_config: config.Config, info, split: str, sides) -> protoc
 class RunEvaluator(Evaluator):
     """The evaluator of one of our networks on a split, as a run's flags say.
 
-    Args:
-        network: from `models.build_model`, its variables in `strategy`.
-        run_config: the run's flags; geometry, batch sizes and the blur of maps count.
+    Of those, geometry, batch sizes and the blur of maps count; `network` is from
+    `models.build_model`, its variables in `strategy`.
     """
 
     def __init__(
@@ -48,43 +47,38 @@ class RunEvaluator(Evaluator):
         self.run_config = run_config
         protocol = paper_protocol(run_config, info, split, network_parts.map_sizes(network))
         super().__init__(strategy, readers.our_network(network), protocol)
-        self._images = None  # of the run's own picture, read once for all its validations
+        self._images: dict[int, np.ndarray] = {}  # {count: images}, read once for all validations
 
-    def picture(self, predictions: Predictions) -> np.ndarray:
-        """Some images of the split with human and attention maps, uint8 [H, W, 3]."""
-        places = attention_grid.spread(predictions.has_clickmap, PICTURED)
-        if self._images is None:
-            self._images = self.protocol.read(places)["image"]
-        return self._grid(predictions, self._images, places)
+    def picture(
+        self, predictions: Predictions, count: int = PICTURED, layers: Sequence[str] | None = None
+    ) -> np.ndarray:
+        """`count` images of the split with human maps and those of layers, uint8 [H, W, 3].
 
-    def large_picture(self, predictions, count: int, layers: Sequence[str] | None) -> np.ndarray:
-        """The same of `count` images and the layers asked for (`attention_grid.choose_layers`)."""
+        Which images, `attention_grid.spread` says, and which layers, `choose_layers`.
+        """
         places = attention_grid.spread(predictions.has_clickmap, count)
-        return self._grid(predictions, self.protocol.read(places)["image"], places, layers)
-
-    def _grid(self, predictions, images, places, layers=None):
+        if count not in self._images:
+            self._images[count] = self.protocol.read(places)["image"]
         names = attention_grid.choose_layers(predictions.maps, layers)
         map_scores = scores.image_scores(predictions, places, names[-1]) if names else None
-        titles = attention_grid.paper_titles(predictions.maps, self.run_config)
+        titles = attention_grid.paper_titles(list(predictions.maps), self.run_config)
         info = self.protocol.info
         return attention_grid.predictions_grid(
-            images, predictions, places, info.class_names, layers, titles,
+            self._images[count], predictions, places, info.class_names, layers, titles,
             human_title=attention_grid.human_title(info), map_scores=map_scores,
         )  # fmt: skip
 
 
 def evaluate_run(model_dir: str, split: str, which: str, overrides=(), strategy=None) -> dict:
-    """Evaluates a run's weights on a split: prints a table, writes results and figures.
+    """Evaluates a run's `best` or `newest` weights on a split: prints a table, writes the files.
 
-    Args:
-        which: `best` or `newest` weights; best are the last ones of a run without validation.
-        overrides: flags that differ from the run's, `--name=value` each.
-        strategy: where to compute; by default this machine, as the flags in `overrides` say.
-
-    Returns what the JSON file holds; {} on workers that are not the chief, which alone writes.
-    ValueError: no run, no such split, damaged data, or data of other classes than the run's.
+    `overrides` are flags that differ from the run's, `--name=value` each; without a `strategy` it
+    is this machine, as those say. Returns what the JSON file holds; {} on workers that are not the
+    chief, which alone writes. ValueError: no run, no such split, damaged data, or data of other
+    classes than the run's.
     """
     run, info = open_with_data(model_dir, split, overrides)
+    # What differs from the run's own flags goes into the files' names.
     changed = config.changed_flags(directory.open_run(model_dir).config, run.config)
     strategy = strategy or make_strategy(
         run.config.tpu, run.config.tpu_zone, run.config.gcp_project, run.config.cpu_devices
@@ -96,7 +90,7 @@ def evaluate_run(model_dir: str, split: str, which: str, overrides=(), strategy=
     evaluator = RunEvaluator(strategy, run.network, run.config, info, split)
     logs.say(f"evaluating: {evaluator.examples} images of split {split}; compiling comes first")
     predictions = evaluator.run(progress=split)
-    if not consensus.is_chief(strategy):
+    if not consensus.is_chief(strategy):  # the others had to take part in every step until here
         return {}
     numbers = {
         "network": naming.network_name(run.config),
@@ -128,11 +122,8 @@ def draw_run(
 ) -> str:
     """Draws the attention of a run's best weights on a split; returns the path of the picture.
 
-    Args:
-        output: path of the PNG; by default `figures/attention-<split>.png` in the run directory.
-        overrides: flags that differ from the run's, `--name=value` each.
-
-    ValueError: no run or weights, no such split or layer, or a damaged data set.
+    By default it is `figures/attention-<split>.png` in the run directory; `overrides` are as for
+    `evaluate_run`. ValueError: no run or weights, no such split or layer, or a damaged data set.
     """
     if num_images < 1:
         raise ValueError(f"--num_images must be positive. Received: {num_images}.")
@@ -144,7 +135,7 @@ def draw_run(
     attention_grid.choose_layers(network_parts.map_sizes(run.network), layers)  # before the work
     evaluator = RunEvaluator(strategy, run.network, run.config, info, split)
     logs.say(f"looking at {evaluator.examples} images of split {split}; compiling comes first")
-    picture = evaluator.large_picture(evaluator.run(progress=split), num_images, layers)
+    picture = evaluator.picture(evaluator.run(progress=split), num_images, layers)
     output = output or os.path.join(model_dir, "figures", f"attention-{split}.png")
     attention_grid.write_png(output, picture)
     return output
@@ -178,16 +169,18 @@ def check_same_classes(trained_on, info, data_dir: str) -> None:
 
 def _write(model_dir, numbers, columns, picture, class_names):
     """All files of an evaluation, whose paths it returns."""
-    split, figures = numbers["split"], os.path.join(model_dir, "figures")
+    split = numbers["split"]
     name = naming.result_name(split, numbers)
-    attention = os.path.join(figures, f"attention-{name}.png")
+    attention, drawn = (
+        os.path.join(model_dir, "figures", f"{kind}-{name}.png")
+        for kind in ("attention", "diagnostics")
+    )
     attention_grid.write_png(attention, picture)
-    drawn = os.path.join(figures, f"diagnostics-{name}.png")
     title = f"{numbers['network']}, {split} split of {numbers['data_set']}"
     plots.write(drawn, columns, title)
     confused = []
     if len(class_names) <= confusion.MOST_CLASSES:
-        confused = [os.path.join(figures, f"confusion-{name}.png")]
+        confused = [os.path.join(model_dir, "figures", f"confusion-{name}.png")]
         confusion.write(confused[0], columns, class_names, title)
     table = per_image.path_of(model_dir, split, numbers)
     per_image.write(table, columns)

@@ -50,27 +50,21 @@ class Evaluator:
         self.reader = reader
         self.score_kind = reader.kind  # of the network; empty until the first batch tells
         self.replica_step = make_replica_step(reader)  # `tpu_check` compiles it
-        step = self._make_step()
-        self.step = step if reader.compiled else tf.function(step)
+        self.step = self._step if reader.compiled else tf.function(self._step)
         self.dataset = strategy.distribute_datasets_from_function(
             lambda context: protocol.batches(self.replica_batch, context)
         )
 
-    def _make_step(self):
-        def step(iterator):
-            per_replica = self.strategy.run(self.replica_step, args=(next(iterator),))
-            return tf.nest.map_structure(lambda x: self.strategy.gather(x, axis=0), per_replica)
-
-        return step
+    def _step(self, iterator):
+        per_replica = self.strategy.run(self.replica_step, args=(next(iterator),))
+        return tf.nest.map_structure(lambda x: self.strategy.gather(x, axis=0), per_replica)
 
     def run(self, poll=lambda: None, progress: str = "") -> Predictions:
         """Every image's predictions, in the split's order.
 
-        Args:
-            poll: called before each batch; may raise, to interrupt.
-            progress: what a bar of progress is of; empty: no bar.
-
-        ValueError: an image was seen not at all or twice, or a record cannot be read.
+        `poll` is called before each batch, and may raise, to interrupt; `progress` is what a bar of
+        progress is of, empty for no bar. ValueError: an image was seen not at all or twice, or a
+        record cannot be read.
         """
         iterator, batches, seen = iter(self.dataset), [], 0
         with tqdm(
@@ -83,7 +77,7 @@ class Evaluator:
                         batch = tf.nest.map_structure(lambda x: x.numpy(), self.step(iterator))
                 except (tf.errors.OutOfRangeError, StopIteration):  # in a graph, or outside of one
                     break
-                batches.append(self._finish(_without_padding(batch)))
+                batches.append(self._finish(batch))
                 seen += len(batches[-1]["label"])
                 bar.update(len(batches[-1]["label"]))
         columns = tf.nest.map_structure(lambda *parts: np.concatenate(parts), *batches)
@@ -91,6 +85,8 @@ class Evaluator:
 
     def _finish(self, batch):
         """What remains to be done of a batch, on the host."""
+        real = batch["image_index"] >= 0  # -1 marks padding
+        batch = tf.nest.map_structure(lambda x: x[real], batch)
         if "class_scores" in batch:
             scores = batch.pop("class_scores")
             self.score_kind = self.score_kind or endings.kind_of_numbers(scores, self.reader.dtype)
@@ -108,11 +104,6 @@ class Evaluator:
                 f"not match {dataset_info.INFO_FILE}; build the data set again."
             )
         return tf.nest.map_structure(lambda x: x[order], columns)
-
-
-def _without_padding(batch):
-    real = batch["image_index"] >= 0  # -1 marks padding
-    return tf.nest.map_structure(lambda x: x[real], batch)
 
 
 def make_replica_step(reader: Reader):

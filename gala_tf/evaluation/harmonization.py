@@ -30,12 +30,8 @@ def dice_top(a, b, percent=10):
     interpolated, in float32. So pixels that tie with the threshold all stay out, and where more
     than `percent` of a map share its maximum, its top is empty. Two empty tops score 0.
 
-    Args:
-        a, b: maps [N, H, W].
-        percent: size of the top, in (0, 100).
-
-    Returns [N] float64 in 0..1; NaN for a map that holds a NaN (Fel et al.: 0). ValueError: shapes
-    that differ, or a `percent` out of its range.
+    Of maps [N, H, W]: [N] float64 in 0..1; NaN for a map that holds a NaN (Fel et al.: 0).
+    ValueError: shapes that differ.
     """
     both, either, undefined = _overlap(a, b, percent)
     # |A| + |B| = |A and B| + |A or B|
@@ -56,8 +52,6 @@ def _overlap(a, b, percent):
             f"Maps must share a shape [N, H, W]; received {list(a.shape)} and {list(b.shape)}. "
             "Resize both to one grid."
         )
-    if not 0 < percent < 100:
-        raise ValueError(f"percent must lie between 0 and 100; received {percent!r}.")
     tops = []
     for maps in (_flat(a), _flat(b)):  # [N, M]
         threshold = np.percentile(maps, 100 - percent, axis=1, keepdims=True)  # [N, 1]
@@ -67,20 +61,17 @@ def _overlap(a, b, percent):
 
 
 def harmonization_agreement(model_maps, human_maps):
-    """That work's three scores of each image.
+    """That work's three scores of each image: {"spearman", "dice", "iou"}, [N] each.
 
-    Args:
-        model_maps: [N, 224, 224].
-        human_maps: [N, 224, 224], from `harmonization_maps`.
-
-    Returns {"spearman", "dice", "iou"}: [N] each; a Spearman is NaN where a map is constant.
+    Maps are [N, 224, 224], people's from `harmonization_maps`; a Spearman is NaN where one is
+    constant.
     """
-    found = {
+    flat = [_flat(np.asarray(maps, np.float32)) for maps in (model_maps, human_maps)]
+    return {
+        "spearman": metrics.spearman(*flat),
         "dice": dice_top(model_maps, human_maps),
         "iou": iou_top(model_maps, human_maps),
     }
-    flat = [_flat(np.asarray(maps, np.float32)) for maps in (model_maps, human_maps)]
-    return {"spearman": metrics.spearman(*flat), **found}
 
 
 def _flat(maps):

@@ -135,7 +135,7 @@ def load(path: str) -> dict[str, np.ndarray]:
             + (f"{', '.join(missing)} missing." if missing else "one is there twice.")
             + " Evaluate again."
         )
-    for number, line in enumerate(lines, 2):
+    for number, line in enumerate(lines, 2):  # as spreadsheets count: the header is row 1
         if len(line) != len(header):
             raise ValueError(
                 f"{path}, row {number}: expected {len(header)} cells, received {len(line)}. The "

@@ -95,6 +95,7 @@ def draw(columns: Mapping, title: str) -> Figure:
 
 def _level_with(axes, other) -> None:
     """Gives a plot the height and baseline of another, whose square the layout made smaller."""
+    # Only drawing makes the layout, which would undo what is set here, were it not switched off.
     axes.figure.draw_without_rendering()
     axes.figure.set_layout_engine("none")
     place, square = axes.get_position(), other.get_position()
@@ -189,9 +190,6 @@ def draw_accuracy_by_map_score(axes, series: Sequence[Series], fifths: Sequence[
     axes.set_xlabel(f"mean Spearman of a fifth of n = {n} images\n{layers[-1] if layers else ''}")
     if not fifths[0]:
         message(axes, f"{'fewer than five images have' if n else 'no image has'} a map score")
-
-
-# --------------------------------------------------------------------------- parts of figures
 
 
 def new_figure(width, height, columns=1, rows=1) -> tuple[Figure, list]:

@@ -15,6 +15,7 @@ import tensorflow as tf
 from PIL import Image
 from tqdm import tqdm
 
+from gala_tf import losses
 from gala_tf.data import files, images, places, preprocessing
 from gala_tf.evaluation import answers
 from gala_tf.explain import endings, explanations, network_parts, saved_models
@@ -195,9 +196,10 @@ def make_look(model: Model, input_scaling: str):
     def run(images):
         outputs = model.network(images, training=False)
         try:
-            maps = explanations.attention_maps(outputs)
+            volumes = explanations.attention_volumes(outputs)
         except ValueError:  # no attention
-            maps = {}
+            volumes = {}
+        maps = {name: losses.column_norm(volume)[..., 0] for name, volume in volumes.items()}
         return network_parts.class_scores(outputs), maps
 
     def look(pixels):

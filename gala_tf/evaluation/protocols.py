@@ -79,9 +79,6 @@ class Data:
         return reading.named_records(self.data_dir, self.info, self.split)
 
 
-# --------------------------------------------------------------------------- the paper's
-
-
 @dataclasses.dataclass(frozen=True)
 class Paper(Data):
     """The paper's protocol; `sides` is {map: side of the grid on which it is compared}."""
@@ -115,7 +112,10 @@ class Paper(Data):
 
     def compare(self, batch: dict) -> dict:
         """Brings each map to its grid: sums over cells, where it is finer."""
-        maps = {name: _on_grid(batch["maps"][name], side) for name, side in self.sides.items()}
+        maps = {name: batch["maps"][name] for name in self.sides}
+        for name, side in self.sides.items():
+            if maps[name].shape[1] != side:
+                maps[name] = scores.block_sum(maps[name], side)
         return {**batch, "maps": maps}
 
     def numbers(self, predictions) -> dict:
@@ -124,20 +124,11 @@ class Paper(Data):
         return scores.results(predictions, ceilings)
 
 
-def _on_grid(maps, side):
-    return maps if maps.shape[1] == side else scores.block_sum(maps, side)
-
-
 def compared_sides(maps, grid: int = 0) -> dict[str, int]:
-    """{map: side of the grid on which the paper's protocol compares it}.
+    """{map: side of the grid on which the paper's protocol compares it}, of {map: [B, h, w]}.
 
     A layer's map is compared on its own grid; gradients, as large as the input, are summed over the
-    cells of 14x14, the grid of the paper's attention.
-
-    Args:
-        maps: {name: [B, h, w]}.
-        grid: 0, or the grid for all of them.
-
+    cells of 14x14, the grid of the paper's attention; with a `grid`, all are over that one's.
     ValueError: a map that is not square, or coarser than `grid`.
     """
     sides = {}
@@ -152,9 +143,6 @@ def compared_sides(maps, grid: int = 0) -> dict[str, int]:
     return sides
 
 
-# --------------------------------------------------------------------------- Harmonization's
-
-
 class Harmonization(Data):
     """The protocol of Fel et al. 2022.
 
@@ -167,11 +155,7 @@ class Harmonization(Data):
     def batches(self, batch_size: int, input_context=None):
         """Batches as that work prepares them: `image` float32, `clickmap` [B, 256, 256, 1].
 
-        Unpadded. The central square is brought to 256x256 (its images and maps are stored so), then
-        the image to the input's size: bilinear, without antialiasing or rounding. The counts are
-        not yet blurred (`harmonization_maps`). JPEGs are decoded as that work's loader does, with
-        TensorFlow's default transform: it is a faster one than that of training and of the paper's
-        protocol, 1.3 grey levels away on average, up to 17.
+        Unpadded; the counts are not yet blurred (`harmonization_maps`).
         """
         del input_context  # on one host alone
         side, size = harmonization.STORED_SIDE, self.image_size
@@ -180,13 +164,17 @@ class Harmonization(Data):
         def prepare(index, serialized):
             record = records.parse_example(serialized, [*names, "clickmap/counts"])
             shape = height, width = reading.image_shape(record)
+            # The central square at 256x256: so its images and maps are stored.
             window = preprocessing.center_window(height, width, 1.0)
+            # By TensorFlow's default transform, as that work's loader does: a faster one than that
+            # of training and of the paper's protocol, 1.3 grey levels away on average, up to 17.
             image = preprocessing.cut_image(record["image/encoded"], window, side, dct_method="")
             counts = records.decode_counts(record["clickmap/counts"], *shape)
             counts = preprocessing.cut_clickmap(
                 counts, window, False, shape, side, "area", dtype="float64"
             )
             return {
+                # Without antialiasing or rounding.
                 "image": tf.image.resize(tf.cast(image, tf.float32), [size, size], "bilinear"),
                 "label": tf.cast(record["image/class/label"], tf.int32),
                 "clickmap": counts,
@@ -259,10 +247,7 @@ def _mean(values, with_map):
     }
 
 
-# --------------------------------------------------------------------------- images in memory
-
-
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class Given:
     """Images that are there already, [N, S, S, 3] uint8; they have no human map here."""
 
@@ -275,10 +260,10 @@ class Given:
     title: str = "the images given"
 
     def __post_init__(self):
-        count = len(self.images)
-        for name, default in (("labels", np.zeros(count, np.int32)), ("places", np.arange(count))):
-            if getattr(self, name) is None:
-                object.__setattr__(self, name, default)  # frozen
+        if self.labels is None:
+            self.labels = np.zeros(len(self.images), np.int32)
+        if self.places is None:
+            self.places = np.arange(len(self.images))
 
     def naming_records(self):
         """Nothing is read, so there is nothing to name."""

@@ -40,15 +40,11 @@ def our_network(network: Network) -> Reader:
 
 
 def any_classifier(network, maps: str, input_scaling: str = "none", **arguments) -> Reader:
-    """Of any Keras classifier, with one of `explanations`' maps.
+    """Of any Keras classifier, with one of `explanations`' maps (`parse_kind`).
 
-    Args:
-        network: its softmax, if it has one, is not removed here.
-        maps: as `explanations.parse_kind` takes it.
-        input_scaling: how pixels become the network's input, `saved_models.scale_input`.
-        arguments: of `explanations.make_explainer`.
-
-    ValueError: an unknown choice, or a map that the network does not have.
+    Its softmax, if it has one, is not removed here. `input_scaling` is that of
+    `saved_models.scale_input`, `arguments` are of `explanations.make_explainer`. ValueError: an
+    unknown choice, or a map that the network does not have.
     """
     explain = explanations.make_explainer(network, maps, **arguments)
 

@@ -28,6 +28,7 @@ def map_numbers(predictions, seed: int = 0) -> dict[str, metrics.Agreement]:
     if not with_map.any():
         return {}
     human = predictions.clickmap[with_map]
+    # As fine as the finest layer: summed over the cells of the coarser ones, exactly.
     return {
         name: metrics.map_agreement(maps[with_map], block_sum(human, maps.shape[1]), seed)
         for name, maps in predictions.maps.items()
@@ -72,11 +73,8 @@ def results(predictions, ceilings: dict) -> dict:
         grid = predictions.maps[name].shape[1]  # maps are compared at grid x grid
         ceiling = ceilings[grid]["value"]
         fraction = agreement.spearman / ceiling if ceiling else None
-        layers[name] = {
-            **dataclasses.asdict(agreement),
-            "grid": grid,
-            "fraction_of_ceiling": fraction,
-        }
+        own = {"grid": grid, "fraction_of_ceiling": fraction}
+        layers[name] = {**dataclasses.asdict(agreement), **own}
     final = list(layers)[-1] if layers else None
     calibration, _ = significance.expected_calibration_error(
         predictions.confidence, predictions.rank < 1
@@ -104,29 +102,21 @@ def is_clickme(info) -> bool:
 
 
 def find_ceilings(data, sides) -> dict[int, dict]:
-    """The human ceiling of a split on the grids that `sides` lists, {side: ceiling}.
+    """The human ceiling of a split on the grids that `sides` lists, {side: {"value", "estimator"}}.
 
-    Estimated from the split's participants where it has their single maps; else what the data
-    set's authors published, if `dataset_info.json` knows it; else there is none: the reliability of
-    other maps of other images is no ceiling of these.
-
-    Args:
-        data: a `protocols.Data`; participants' maps are cut as the split's are.
-
-    Returns {side: {"value", "estimator", ...}}: the estimator's name, which goes wherever the value
-    goes, says what it is and on which grid and blur. `value` is None for no ceiling.
+    Estimated from the split's participants where it has their single maps, which are cut as the
+    split's are; else what the data set's authors published, if `dataset_info.json` knows it; else
+    there is none (None): the reliability of other maps of other images is no ceiling of these. The
+    estimator's name goes wherever the value goes, and says what it is and on which grid and blur.
+    `data` is a `protocols.Data`.
     """
     if data.ceiling == "clickme":
         return dict.fromkeys(sides, CLICKME_CEILING)
     if data.info.require_split(data.split).with_participants:
         ceilings = {}
         for side in sorted(set(sides)):
-            maps = eval_pipeline.participant_maps(
-                data.data_dir,
-                data.info,
-                data.split,
-                **data.clickmap_geometry(side),
-            )
+            seen = data.clickmap_geometry(side)
+            maps = eval_pipeline.participant_maps(data.data_dir, data.info, data.split, **seen)
             ceilings[side] = metrics.human_ceiling(maps, seed=0)
             ceilings[side]["estimator"] += f", {side}x{side}, blur {data.clickmap_blur}"
         return ceilings
@@ -155,6 +145,7 @@ def table(numbers: dict) -> str:
     ceiling = numbers["human_ceiling"]
     final = numbers["maps"][numbers["final_layer"]]
     relative = (lambda rho: rho / ceiling["value"]) if ceiling["value"] else (lambda rho: None)
+    # Layers may differ: of a constant map there is no correlation.
     counts = sorted({m["images"] for m in numbers["maps"].values()})
     n = f"{counts[0]} images" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} images a layer"
     lines += [
@@ -197,13 +188,16 @@ def _cell(value, form):
 def write_results(model_dir: str, split: str, numbers: dict) -> str:
     """Writes `results-<result_name>.json` into the run directory; returns its path."""
     path = os.path.join(model_dir, f"results-{naming.result_name(split, numbers)}.json")
-    text = json.dumps(without_nan(numbers), indent=1, allow_nan=False) + "\n"
-    files.write(path, text)
+    write_json(path, numbers)
     return path
 
 
-def without_nan(numbers):
-    """JSON knows no NaN and no infinity: such a number becomes null."""
-    if isinstance(numbers, dict):
-        return {key: without_nan(value) for key, value in numbers.items()}
-    return None if isinstance(numbers, float) and not math.isfinite(numbers) else numbers
+def write_json(path: str, numbers: dict) -> None:
+    """Writes numbers for anyone to read: JSON knows no NaN and no infinity, they become null."""
+
+    def without_nan(value):
+        if isinstance(value, dict):
+            return {key: without_nan(part) for key, part in value.items()}
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    files.write(path, json.dumps(without_nan(numbers), indent=1, allow_nan=False) + "\n")

@@ -30,6 +30,7 @@ def input_gradient(network, images, labels=None):
     float32, signed. The network is called with `training=False`.
     """
     images = tf.cast(images, tf.float32)
+    # Of the weights no gradient is asked for: not watching them saves their activities.
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(images)
         score = _score(network(images, training=False), labels)
@@ -205,6 +206,7 @@ def make_explainer(network, maps, *, reduction="max", target="true", **smoothgra
         named = {"image_index": image_index, **smoothgrad_arguments}
         return saliency(smoothgrad(network, images, labels, **named), reduction)
 
+    # The last batch of a split is shorter than the others: one graph does for all.
     @tf.function(reduce_retracing=True)
     def explain(images, labels, image_index):
         outputs = network(images, training=False)

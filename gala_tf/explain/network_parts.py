@@ -99,7 +99,7 @@ def layer_network(network, layer):
             returned = volumes[part.name] = part(returned)
     else:
         volumes, returned = {x.name: _output_of(x) for x in network.layers}, network.output
-    if isinstance(returned, dict):
+    if isinstance(returned, dict):  # of ours, whose attention and activity have names of their own
         for part in ("attention", "activity"):
             volumes.update(returned.get(part, {}))
     volumes = {name: v for name, v in volumes.items() if has_map(v)}
@@ -118,6 +118,7 @@ def layer_network(network, layer):
             "use a map of gradients."
         )
     try:
+        # A layer may be the network's and be called beside the path from its inputs.
         return keras.Model(_inputs(network), (volumes[layer], returned)), layer
     except ValueError as error:
         raise ValueError(

@@ -91,7 +91,7 @@ def _slot(device):
                 f"{', '.join(map(str, sorted(allowed)))}."
             )
         prefix = ("taskset", "-c", f"{first}-{last}" if last > first else str(first))
-    return Slot(device, prefix, (("CUDA_VISIBLE_DEVICES", "-1"),))
+    return Slot(device, prefix, (("CUDA_VISIBLE_DEVICES", "-1"),))  # -1: none
 
 
 def run_all(
@@ -124,6 +124,7 @@ def run_all(
     with _signals() as signals:
         try:
             while (waiting or running) and not signals:
+                # A slot whose job has ended takes the next one before others are looked at.
                 for number, slot in enumerate(slots):
                     if number in running and running[number][1].poll() is not None:
                         job, process = running.pop(number)
@@ -205,6 +206,7 @@ def _signals():
 def tail(path: str, lines: int = TAIL_LINES) -> str:
     """The last lines of a log as a terminal would show them: progress bars overwrite themselves."""
     with open(path, "rb") as file:
+        # A progress bar's line may be long, and all of a log too much.
         file.seek(max(0, os.path.getsize(path) - 50_000))
         text = file.read().decode(errors="replace")
     shown = [line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n")]

@@ -212,7 +212,7 @@ def run_here(unfinished: Sequence[PlannedRun], slots: Sequence[job_queue.Slot]) 
             how = f"exit status {status}" if status > 0 else f"signal {-status}"
             return False, f"FAILED with {how}"
         found = results(by_name[job.name])
-        if found is None:
+        if found is None:  # --stop_after_steps ends a run with status 0, too
             return False, "ENDED BEFORE ITS LAST STEP"
         return True, f"{found['split']} top-1 error {100 * (1 - found['top1']):.1f} %"
 

@@ -57,6 +57,7 @@ def keep_trying(
                 ) from error
             remaining = max(0.0, deadline - time.monotonic())
             logging.error("%s Make room; trying again for %.0f s.", reason, remaining)
+        # Not one long sleep: a process that is asked to end must notice.
         pause = min(time.monotonic() + RETRY_SECONDS, deadline)
         while time.monotonic() < pause and not hurried():
             time.sleep(POLL_SECONDS)

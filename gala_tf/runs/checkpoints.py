@@ -181,6 +181,7 @@ def read_weights(model, directory: str) -> dict:
     path, facts = found[-1]
     check_files(path, facts)
     try:
+        # Partial: what is there of an optimizer is not asked for.
         status = _read(tf.train.Checkpoint(model=model), path)
         status.expect_partial().assert_existing_objects_matched()
     except Exception as error:

@@ -139,11 +139,9 @@ class OpenRun:
 def open_run(model_dir: str, overrides: tuple[str, ...] = (), weights: str = "") -> OpenRun:
     """A finished or running run: its flags, its data set and, if asked for, its trained network.
 
-    Args:
-        overrides: flags that differ from the run's, `--name=value` each.
-        weights: `best`, `newest` (`OpenRun.with_weights`), or empty: no network.
-
-    ValueError: there is no run, or no such weights.
+    `overrides` are flags that differ from the run's, `--name=value` each; `weights` are `best`,
+    `newest` (`OpenRun.with_weights`), or empty: no network. ValueError: there is no run, or no such
+    weights.
     """
     path = os.path.join(model_dir, FLAGS_FILE)
     if not tf.io.gfile.exists(path):

@@ -35,6 +35,7 @@ def cut(model_dir: str, step: int, again: str = "") -> None:
                 else:
                     dropped += 1
         except tfrecord_files.DamagedFileError as error:
+            # What lies behind the damage cannot be found: nothing marks where a record begins.
             logging.warning("TensorBoard misses the end of a file: %s", error)
             dropped += 1
         if dropped:

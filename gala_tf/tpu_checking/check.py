@@ -42,25 +42,25 @@ class Check:
         found = {"batch_per_core": batch, "stopped_by": lowered.stopped_by}
         if lowered.stopped_by:
             return found
-        found["lint"] = _lint(lowered)
+        lint = lowered.lint  # also of what the compiler will refuse
+        found["lint"] = {
+            "shares": lint.shares,
+            "multiply_adds": lint.multiply_adds,
+            "faults": {
+                rule: list(map(dataclasses.asdict, broken)) for rule, broken in lint.faults.items()
+            },
+        }
         found["variable_bytes"] = lowered.facts["variable_bytes"]
         found |= verdicts.compile_step(self.where, lowered, topology, self.kept)
         found["hbm_bytes"] = chip["hbm_bytes"]
         if not found["compiles"]:
             found["stopped_by"] = _refusal(found)
             return found
-        floor = summary.floor(
-            found["flops"],
-            found["bytes_accessed"],
-            summary.chip_of(topology),
-            chip["devices_per_chip"],
-        )
+        costs = found["flops"], found["bytes_accessed"]
+        floor = summary.floor(*costs, summary.chip_of(topology), chip["devices_per_chip"])
         rate = batch * replicas / floor.seconds
-        found["floor"] = {
-            **dataclasses.asdict(floor),
-            "seconds": floor.seconds,
-            "images_per_second": rate,
-        }
+        more = {"seconds": floor.seconds, "images_per_second": rate}
+        found["floor"] = {**dataclasses.asdict(floor), **more}
         return found
 
     def largest_batch(self, topology: str, chip: dict, replicas: int, first: dict) -> dict:
@@ -78,9 +78,8 @@ class Check:
                 break
             if not left or too_large == fits + GRAIN:
                 break
-            guess = summary.batch_estimate(
-                used, tried["variable_bytes"], tried["batch_per_core"], chip["hbm_bytes"]
-            )
+            sizes = tried["variable_bytes"], tried["batch_per_core"], chip["hbm_bytes"]
+            guess = summary.batch_estimate(used, *sizes)
             if guess <= fits and not next_tried:  # as foreseen: is it the largest?
                 guess, next_tried = fits + GRAIN, True
             elif too_large and (tried["compiles"] or not fits < guess < too_large):
@@ -89,18 +88,6 @@ class Check:
                 guess = fits * 3 // 2  # the compiler finds ways, again and again
             tried = self.step("train", topology, chip, replicas, max(guess // GRAIN, 1) * GRAIN)
         return {"fits": fits, "too_large": too_large}
-
-
-def _lint(lowered) -> dict:
-    found = lowered.lint
-    return {
-        "shares": found.shares,
-        "multiply_adds": found.multiply_adds,
-        "faults": {
-            rule: [dataclasses.asdict(finding) for finding in findings]
-            for rule, findings in found.faults.items()
-        },
-    }
 
 
 def _refusal(step) -> str:
@@ -160,7 +147,16 @@ def _on_topology(checked, asked, topology):
             name: checked.step(name, topology, chip, replicas, batch) for name in asked.steps
         },
     }
-    found["largest_batch"] = _largest(checked, asked.find_batch, topology, found)
+    # The largest batch, compiled or estimated; None if the training step tells nothing.
+    step, found["largest_batch"] = found["steps"].get("train", {}), None
+    if "compiles" not in step or not found["hbm_bytes"]:
+        return found
+    if asked.find_batch:
+        found["largest_batch"] = checked.largest_batch(topology, found, replicas, step)
+    elif step["compiles"]:
+        used = step["peak_bytes"], step["variable_bytes"], step["batch_per_core"]
+        estimate = summary.batch_estimate(*used, found["hbm_bytes"])
+        found["largest_batch"] = {"estimate": estimate}
     return found
 
 
@@ -172,21 +168,6 @@ def share_of_batch(global_batch: int, replicas: int) -> int:
             "--batch_per_core, or --replicas."
         )
     return global_batch // replicas
-
-
-def _largest(checked, find_batch, topology, found) -> dict | None:
-    """The largest batch, compiled or estimated; None if the training step tells nothing."""
-    step = found["steps"].get("train", {})
-    if "compiles" not in step or not found["hbm_bytes"]:
-        return None
-    if find_batch:
-        return checked.largest_batch(topology, found, found["replicas"], step)
-    if not step["compiles"]:
-        return None
-    estimate = summary.batch_estimate(
-        step["peak_bytes"], step["variable_bytes"], step["batch_per_core"], found["hbm_bytes"]
-    )
-    return {"estimate": estimate}
 
 
 def faults(report: dict) -> list[str]:

@@ -27,9 +27,8 @@ TOO_MUCH = 2**48  # bytes no chip has
 def main(request: dict) -> None:
     """Compiles a module, or describes a topology.
 
-    Args:
-        request: {"topology", "result": JSON to write}, and to compile {"module": file of
-            serialised HLO, "replicas", "variables", "outputs"}.
+    `request` is {"topology", "result": JSON to write}, and to compile {"module": file of serialised
+    HLO, "replicas", "variables", "outputs"}.
     """
     devices = topology_devices(request["topology"])
     if "module" in request:
@@ -84,11 +83,7 @@ def memory_limit(device) -> int | None:
 
 
 def compile_module(serialized: bytes, sizes: dict, devices: list) -> dict:
-    """Compiles for `devices`, one replica each.
-
-    Args:
-        sizes: {"variables", "outputs"}: parameter i up to `variables` gives its memory to result
-            `outputs` + i.
+    """Compiles for `devices`, one replica each; `sizes` are {"variables", "outputs"}.
 
     Returns {"compiles", "seconds", "process_bytes"}, with memory (bytes a core), `flops` and
     `bytes_accessed` (a core and step) where it compiles, else `error`, `needed`, `available`.
@@ -100,11 +95,12 @@ def compile_module(serialized: bytes, sizes: dict, devices: list) -> dict:
     from jax._src.lib.mlir import ir
 
     options = xla_client.CompileOptions()
+    # As TPUStrategy runs it: the same program on every core, each with its part of the batch.
     options.num_replicas, options.num_partitions = len(devices), 1
     assignment = np.array([[device.id] for device in devices])
     options.device_assignment = xla_client.DeviceAssignment.create(assignment)
     text = _jax.mlir.xla_computation_to_mlir_module(xla_client.XlaComputation(serialized))
-    started = time.process_time()
+    started = time.process_time()  # not the wall's: several may compile side by side
     with mlir.make_ir_context():
         module = ir.Module.parse(text)
         _share_memory(module, sizes)
@@ -123,7 +119,10 @@ def compile_module(serialized: bytes, sizes: dict, devices: list) -> dict:
 
 
 def _share_memory(module, sizes):
-    """New values of variables take the memory of the old, as on hardware."""
+    """New values of variables take the memory of the old, as on hardware.
+
+    Parameter i, up to `variables`, gives its memory to result `outputs` + i.
+    """
     from jax._src.lib.mlir import ir
 
     functions = [o for o in module.body.operations if o.operation.name == "func.func"]

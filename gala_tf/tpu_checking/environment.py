@@ -95,6 +95,7 @@ def find(directory: Path) -> Environment | None:
     if not environment.python.exists():
         return None
     names = [*PINNED, *OTHERS]
+    # Asked of its own Python: what this process could import is something else.
     result = subprocess.run(
         [str(environment.python), "-c", _VERSIONS, *names], capture_output=True, text=True
     )

@@ -47,8 +47,7 @@ _CALL = re.compile(r"\s*(?P<opcode>[a-z][\w\-]*)\(")
 def instructions(text: str) -> Iterator[Instruction]:
     """All instructions of all computations of a module.
 
-    Args:
-        text: as XLA prints it, with or without the shapes of operands.
+    `text` is as XLA prints it, with or without the shapes of operands.
     """
     shapes_of: dict[str, tuple[Shape, ...]] = {}
     for line in text.splitlines():
@@ -56,7 +55,10 @@ def instructions(text: str) -> Iterator[Instruction]:
         if not match:
             continue
         rest = re.sub(r"/\*.*?\*/", "", match["rest"])
-        result, rest = _result(rest)
+        if rest.startswith("("):  # the type of a tuple, which holds blanks
+            result, rest = _parenthesised(rest)
+        else:
+            result, _, rest = rest.partition(" ")
         call = _CALL.match(rest)
         if not call:
             continue
@@ -66,14 +68,8 @@ def instructions(text: str) -> Iterator[Instruction]:
         if not operands:  # printed by name alone
             names = re.findall(r"[\w.\-]+", inside)
             operands = tuple(shape for name in names for shape in shapes_of.get(name, ()))
-        yield Instruction(
-            call["opcode"],
-            shapes,
-            operands,
-            attributes,
-            _quoted(attributes, "op_type"),
-            _quoted(attributes, "op_name"),
-        )
+        origin = (_quoted(attributes, name) for name in ("op_type", "op_name"))
+        yield Instruction(call["opcode"], shapes, operands, attributes, *origin)
 
 
 def multiply_adds(instruction: Instruction) -> int:
@@ -94,6 +90,7 @@ def multiply_adds(instruction: Instruction) -> int:
     window = instruction.attribute("window")
     total = right.dims[kernel.index("i")]
     total *= result.dims[output.index("b")] * result.dims[output.index("f")]
+    # Both gradients are convolutions, too: of inputs that are dilated, or by kernels that are.
     for axis in (label for label in kernel if label.isdigit()):
         place = int(axis)
         total *= _pairs(
@@ -126,15 +123,6 @@ def _shapes(text):
         Shape(dtype, tuple(int(d.strip("<= ")) for d in dims.split(",") if d.strip()), "<" in dims)
         for dtype, dims in _SHAPE.findall(text)
     )
-
-
-def _result(text):
-    """The type that begins a line, and the rest."""
-    if text.startswith("("):
-        inside, rest = _parenthesised(text)
-        return inside, rest
-    result, _, rest = text.partition(" ")
-    return result, rest
 
 
 def _parenthesised(text):

@@ -54,13 +54,11 @@ class Lint:
 
 
 def lint(text: str, dynamic_operations: Iterable[dict] = ()) -> Lint:
-    """Reads a step's module.
+    """Reads a step's module, HLO as XLA prints it (`lowering.lower`).
 
-    Args:
-        text: HLO as XLA prints it (`lowering.lower`).
-        dynamic_operations: from `lowering.dynamic_operations`: TensorFlow knows the operation
-            where a shape became dynamic, XLA what became of it.
+    `dynamic_operations` are `lowering.dynamic_operations`'.
     """
+    # TensorFlow knows the operation where a shape became dynamic, XLA what became of it.
     findings = [
         Finding("dynamic", found["operation"], found["node"], f"shape {found['shape']}")
         for found in dynamic_operations
@@ -86,7 +84,10 @@ def _check(instruction) -> list[Finding]:
     shapes = [*instruction.shapes, *instruction.operands]
     types = {shape.dtype for shape in shapes}
     wide = max((s.elements for s in shapes if s.dtype in ("s64", "u64")), default=0)
-    opcode, target = instruction.opcode, _target(instruction)
+    opcode, target = instruction.opcode, ""
+    if opcode == "custom-call":
+        found = re.search(r'custom_call_target="([^"]*)"', instruction.attributes)
+        target = found[1] if found else ""
     active = opcode not in PASSIVE
     broken = {
         "float64": active and bool(types & {"f64", "c128"}),
@@ -106,11 +107,6 @@ def _product(instruction):
     precision = instruction.attribute("operand_precision")
     text = f"{instruction.opcode} of {_text(instruction.operands)}"
     return text + (f" at precision {precision}" if precision else "")
-
-
-def _target(instruction):
-    found = re.search(r'custom_call_target="([^"]*)"', instruction.attributes)
-    return found[1] if found and instruction.opcode == "custom-call" else ""
 
 
 def _text(shapes):

@@ -28,9 +28,8 @@ KERNEL_SHAPED = ("FusedBatchNorm",)
 def main(request: dict) -> None:
     """Lowers a step and writes what is found.
 
-    Args:
-        request: {"flags": of training, "step", "replicas", "num_classes", "platform": "TPU" or
-            "CPU", "directory": where to write}.
+    `request` is {"flags": of training, "step", "replicas", "num_classes", "platform": "TPU" or
+    "CPU", "directory": where to write}.
     """
     base = os.path.join(request["directory"], request["step"])
     facts = {"step": request["step"], "replicas": request["replicas"]}
@@ -42,7 +41,9 @@ def main(request: dict) -> None:
 
     note(stage="tracing")
     try:
-        traced = _trace(request)
+        run_config = config.from_arguments(request["flags"], "the request")
+        sizes = request["replicas"], request["num_classes"]
+        traced = steps.trace(request["step"], run_config, *sizes)
         step = PureStep(traced.function)
         dynamic = dynamic_operations(traced.function.graph, step.operations)
         note(stage="lowering", dynamic=dynamic)
@@ -56,21 +57,8 @@ def main(request: dict) -> None:
     note(stage="done", **sizes)
 
 
-def _trace(request):
-    return steps.trace(
-        request["step"],
-        config.from_arguments(request["flags"], "the request"),
-        request["replicas"],
-        request["num_classes"],
-    )
-
-
 def lower(pure_step, platform: str = "TPU"):
-    """A step as HLO.
-
-    Args:
-        pure_step: a `pure_step.PureStep`.
-        platform: "TPU" (needs the tensorflow-tpu build) or "CPU".
+    """A `PureStep` as HLO, for a "TPU" (needs the tensorflow-tpu build) or a "CPU".
 
     Returns (text, serialised module, {"variables", "outputs", "variable_bytes"}): parameter i of
     the module, up to `variables`, is a variable, and result `outputs` + i its new value.
@@ -104,13 +92,8 @@ def dynamic_operations(graph, names) -> list[dict]:
         shapes = [x.shape for x in operation.outputs]
         unknown = [s for s in shapes if s.rank is not None and not s.is_fully_defined()]
         if unknown:
-            found.append(
-                {
-                    "operation": operation.type,
-                    "node": operation.name,
-                    "shape": str(unknown[0].as_list()),
-                }
-            )
+            shape = str(unknown[0].as_list())
+            found.append({"operation": operation.type, "node": operation.name, "shape": shape})
     return found
 
 

@@ -18,16 +18,8 @@ class NotPureError(ValueError):
 class PureStep:
     """`outputs, new_values = pure_step(values, arguments)`: flat lists of tensors.
 
-    Call it inside a `tf.function`, with tensors of its graph.
-
-    Args:
-        function: the traced step, a `tf.types.experimental.ConcreteFunction`.
-
-    Attributes:
-        variables: the `tf.Variable`s that the step reads or writes; `values` are in their order.
-        arguments: `tf.TensorSpec`s of the step's own arguments, flat.
-        outputs: how many it has.
-        operations: names of the operations of the traced graph that it keeps.
+    Of a traced step, a `tf.types.experimental.ConcreteFunction`. Call it inside a `tf.function`,
+    with tensors of its graph; `values` are in the order of `variables`.
 
     NotPureError: a resource that is no variable (a lookup table, a random generator), or an
     operation on a variable that neither reads nor assigns, such as a loop that takes it in.
@@ -36,11 +28,12 @@ class PureStep:
     def __init__(self, function):
         inputs, captured = list(function.inputs), function.captured_inputs
         own, inner = inputs[: len(inputs) - len(captured)], inputs[len(inputs) - len(captured) :]
-        self.arguments = [tf.TensorSpec(x.shape, x.dtype) for x in own]
+        self.arguments = [tf.TensorSpec(x.shape, x.dtype) for x in own]  # the step's own, flat
         self._argument_names = [x.name for x in own]
         self._output_names = [x.name for x in function.outputs]
         self._constants = {}  # {name of a captured tensor: its value}
-        self.variables, holders = [], []  # holders: names of the nodes that stand for variables
+        # The tf.Variables that it reads or writes, and names of the nodes that stand for them.
+        self.variables, holders = [], []
         by_handle = {id(variable.handle): variable for variable in function.variables}
         for outer, placeholder in zip(captured, inner, strict=True):
             if placeholder.dtype != tf.resource:
@@ -61,38 +54,35 @@ class PureStep:
         effects = [operation.name for operation in function.graph.control_outputs]
         self._graph = _needed(graph, [*self._output_names, *self._successors, *effects])
         self.outputs = len(self._output_names)
-        self.operations = {node.name for node in self._graph.node}
+        self.operations = {node.name for node in self._graph.node}  # those that are kept
 
     def __call__(self, values, arguments):
         given = dict(
             zip([*self._argument_names, *self._holders], [*arguments, *values], strict=True)
         )
         given |= {name: tf.constant(value) for name, value in self._constants.items()}
+        # TensorFlow refuses a map of inputs that the graph does not use, and gives back nothing
+        # that was put in: an output that is an argument, a variable that stays as it was.
         used = {_tensor_name(name) for node in self._graph.node for name in node.input}
-        results = tf.graph_util.import_graph_def(
-            self._graph,
-            input_map={name: tensor for name, tensor in given.items() if name in used},
-            return_elements=[n for n in [*self._output_names, *self._successors] if n not in given],
-            name="",
+        wanted = [*self._output_names, *self._successors]
+        results = iter(
+            tf.graph_util.import_graph_def(
+                self._graph,
+                input_map={name: tensor for name, tensor in given.items() if name in used},
+                return_elements=[name for name in wanted if name not in given],
+                name="",
+            )
         )
-        results = iter(results)
-        everything = [
-            given[name] if name in given else next(results)
-            for name in [*self._output_names, *self._successors]
-        ]
-        return everything[: self.outputs], everything[self.outputs :]
+        found = [given[name] if name in given else next(results) for name in wanted]
+        return found[: self.outputs], found[self.outputs :]
 
 
 def _without_resources(graph, holders, placeholders):
-    """The graph without its placeholders and variables.
+    """The graph without its placeholders and variables, and where the variables' values end up.
 
-    Args:
-        graph: a `tf.Graph`.
-        holders: names of the placeholders that stand for variables.
-        placeholders: names of all of them.
-
-    Returns (GraphDef, names of the tensors that hold the variables' values at the end); it refers
-    to `<holder>:0` for a variable's value at the beginning.
+    `holders` are names of the placeholders that stand for variables, `placeholders` of all. Returns
+    (GraphDef, names of the tensors that hold the values at the end); it refers to `<holder>:0` for
+    a variable's value at the beginning.
     """
     pure = tf.compat.v1.GraphDef()
     pure.library.CopyFrom(graph.as_graph_def().library)
@@ -142,12 +132,12 @@ def _replace(node, resources, variable, value):
     dtype = node.attr["dtype"].type
     if len(resources) > 1 or index is None:
         raise _not_pure(node)
-    if node.op == "Identity":
+    if node.op == "Identity":  # of a resource: another name of the same variable
         variable[node.name] = index
         _become(node, "NoOp", control)
     elif node.op == "ReadVariableOp":
         _become(node, "Identity", [value[index], *control], dtype)
-    elif node.op == "AssignVariableOp":
+    elif node.op == "AssignVariableOp":  # later reads see what was assigned
         value[index] = operands[1]
         _become(node, "NoOp", control)
     elif node.op in UPDATES:

@@ -7,7 +7,7 @@ of a batch are those of their input pipelines.
 import dataclasses
 import os
 import tempfile
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -55,6 +55,7 @@ class _CoreContext(tf.distribute.ReplicaContext):
     """Sums over replicas by the operation that TPUStrategy uses."""
 
     def all_reduce(self, reduce_op, value, options=None):
+        """The sum or mean over replicas of a nest of tensors, each of the shape it has here."""
         replicas = self.strategy.num_replicas_in_sync
         if replicas == 1:  # no operation: TensorFlow's other builds have none
             return value
@@ -69,8 +70,7 @@ class _CoreContext(tf.distribute.ReplicaContext):
         return tf.nest.map_structure(reduce, value)
 
 
-@dataclasses.dataclass(frozen=True)
-class TracedStep:
+class TracedStep(NamedTuple):
     """A step's graph, and what keeps its variables alive."""
 
     function: Any  # tf.types.experimental.ConcreteFunction
@@ -127,6 +127,7 @@ def placeholder_data_set(directory: str, run_config: config.Config, num_classes:
     splits = {}
     for split in {run_config.train_split, _evaluated_split(run_config)}:
         path = os.path.join(directory, dataset_info.shard_name(split, 0, 1))
+        # Input pipelines look for the file; what is in it, they would read only if they ran.
         shard = dataclasses.replace(tfrecord_files.write_shard(path, [b""]), examples=examples)
         splits[split] = dataset_info.Split(examples, examples, 0, num_classes, (shard,))
     return dataset_info.DatasetInfo(

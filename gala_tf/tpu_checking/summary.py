@@ -4,8 +4,6 @@ import dataclasses
 
 GIB = 2**30
 
-# ------------------------------------------------------------------ chips
-
 
 @dataclasses.dataclass(frozen=True)
 class Chip:
@@ -44,9 +42,6 @@ def chip_of(topology: str) -> Chip:
     return CHIPS[generation]
 
 
-# ------------------------------------------------------------------ numbers
-
-
 @dataclasses.dataclass(frozen=True)
 class Floor:
     """The least time of a step, seconds, by arithmetic and by memory traffic.
@@ -77,9 +72,6 @@ def batch_estimate(peak: float, fixed: float, batch: int, limit: float) -> int:
     Bytes: `peak` at `batch` images, `fixed` whatever the batch (the variables), `limit` there are.
     """
     return int((limit - fixed) / ((peak - fixed) / batch)) // 8 * 8
-
-
-# ------------------------------------------------------------------ the table
 
 
 def table(report: dict) -> str:
@@ -126,6 +118,7 @@ def _step_lines(name, step):
         )
         lines.append(f"    matrix products: {shares} (of their multiply-adds)")
         for rule, found in step["lint"]["faults"].items():
+            # A rule is often broken by the same operation in every layer.
             lines += [f"    LINT {rule}: {_named(f)}" for f in found[:5]]
             if len(found) > 5:
                 lines.append(f"    LINT {rule}: and {len(found) - 5} more, in the JSON")

@@ -3,21 +3,19 @@
 import dataclasses
 import hashlib
 import json
-import os
 import re
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from gala_tf import config
+from gala_tf.data import files
 from gala_tf.tpu_checking import lint
 from gala_tf.tpu_checking.environment import PINNED, Environment
 
 STEPS = ("train", "evaluate")
 FORM = 1  # of what is kept: raise it where `compiling` finds something else than before
 LOWERING, COMPILING = "gala_tf.tpu_checking.lowering", "gala_tf.tpu_checking.compiling"
-
-
-# ------------------------------------------------------------------ what is kept
 
 
 def key(text: str, **conditions) -> str:
@@ -51,13 +49,15 @@ class Cache:
 
     def put(self, name: str, verdict: dict) -> None:
         """Keeps a verdict."""
-        self.directory.mkdir(parents=True, exist_ok=True)
-        temporary = self.directory / f"{name}.{os.getpid()}.writing"
-        temporary.write_text(json.dumps(verdict, indent=1))
-        temporary.replace(self.directory / f"{name}.json")
+        files.write(str(self.directory / f"{name}.json"), json.dumps(verdict, indent=1))
 
-
-# ------------------------------------------------------------------ stage 1
+    def of(self, name: str, compute: Callable[[], dict]) -> dict:
+        """The verdict of that name, reached and kept if there is none yet."""
+        found = self.get(name)
+        if found is None:
+            found = compute()
+            self.put(name, found)
+        return found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,13 +132,10 @@ def what_stopped(facts: dict, process) -> str | None:
     return f"the compiler's process ended with status {process.returncode}: {process.stderr[-500:]}"
 
 
-# ------------------------------------------------------------------ stage 2
-
-
 def describe_topology(environment: Environment, topology: str, kept: Cache) -> dict:
     """What `compiling.describe` finds; ValueError: libtpu knows no such topology."""
     name = key("", topology=topology, versions=PINNED, form=FORM)
-    return _kept(kept, name, lambda: _stage2(environment, {"topology": topology}))
+    return kept.of(name, lambda: _stage2(environment, {"topology": topology}))
 
 
 def compile_step(environment: Environment, lowered: Lowered, topology: str, kept: Cache) -> dict:
@@ -157,31 +154,24 @@ def compile_step(environment: Environment, lowered: Lowered, topology: str, kept
             module.write_bytes(lowered.module)
             return _stage2(environment, {"module": str(module), **conditions})
 
-    return {**_kept(kept, name, compute), "key": name}
-
-
-def _kept(kept, name, compute):
-    found = kept.get(name)
-    if found is None:
-        found = compute()
-        kept.put(name, found)
-    return found
+    return {**kept.of(name, compute), "key": name}
 
 
 def _stage2(environment, request):
     with tempfile.TemporaryDirectory() as directory:
         result = Path(directory) / "result.json"
         process = environment.run(COMPILING, {**request, "result": str(result)})
-        if not result.exists():
-            known = [line for line in process.stderr.splitlines() if line.startswith("ValueError")]
-            if known:
-                raise ValueError(known[-1].removeprefix("ValueError: "))
-            raise ValueError(
-                f"the compiling process ended with status {process.returncode} "
-                f"({'killed: is there too little memory?' if process.returncode < 0 else ''}): "
-                f"{process.stderr.strip()[-1500:]}"
-            )
-        return json.loads(result.read_text())
+        if result.exists():
+            return json.loads(result.read_text())
+        status, errors = process.returncode, process.stderr
+    known = [line for line in errors.splitlines() if line.startswith("ValueError")]
+    if known:  # of `compiling`, written for users
+        raise ValueError(known[-1].removeprefix("ValueError: "))
+    raise ValueError(
+        f"the compiling process ended with status {status} "
+        f"({'killed: is there too little memory?' if status < 0 else ''}): "
+        f"{errors.strip()[-1500:]}"
+    )
 
 
 def _first_line(message):

@@ -25,22 +25,31 @@ def prepare_data(run_config: config.Config, hosts: int = 1) -> dataset_info.Data
             "(README, 'Your own images and maps'), or start with "
             "--flagfile=experiments/quickstart.flags, which makes a small one."
         )
-    _check_paths(run_config)
-    _check_blur(run_config)
+    elsewhere = run_config.tpu not in ("", "local")  # on a machine that sees no file of this one
+    for name in ("data_dir", "model_dir"):
+        if elsewhere and not getattr(run_config, name).startswith("gs://"):
+            raise ValueError(
+                f"--{name}={getattr(run_config, name)}: a TPU given by name reads and writes "
+                "on its own machine, so it needs a gs:// path. On the TPU VM itself use "
+                "--tpu=local, which takes local paths, too."
+            )
+    try:
+        clickmaps.parse_blur(run_config.clickmap_blur)
+    except ValueError as error:
+        raise ValueError(f"--clickmap_blur: {error}") from error
     if run_config.build_data_with and not tf.io.gfile.exists(
         os.path.join(data_dir, dataset_info.INFO_FILE)
     ):
         _build(run_config, hosts)
     info = dataset_info.load_info(data_dir)
+    _check_splits(run_config, info)
     splits = {run_config.train_split, run_config.validation_split, run_config.test_split}
     # What a run has found bad, and reads from copies, need not be as it was built.
     known = {file for one in left_out.load(run_config.model_dir) for file in one.copies}
-    _check_splits(run_config, info)
     for split in sorted(splits - {""}):
         dataset_info.check_shards(data_dir, info, split, known)
     plan.examples_by_host(info, run_config.train_split, hosts)
-    _check_maps(run_config, info)
-    _check_image_size(run_config, info)
+    _check_maps_and_size(run_config, info)
     return info
 
 
@@ -66,35 +75,11 @@ def _check_splits(run_config, info):
             raise ValueError(f"--{flag}={split}: that split holds no image. {remedy}")
 
 
-def _check_paths(run_config):
-    """A TPU given by name is another machine, which sees no local file of this one."""
-    if run_config.tpu in ("", "local"):
-        return
-    for name in ("data_dir", "model_dir"):
-        if not getattr(run_config, name).startswith("gs://"):
-            raise ValueError(
-                f"--{name}={getattr(run_config, name)}: a TPU given by name reads and writes "
-                "on its own machine, so it needs a gs:// path. On the TPU VM itself use "
-                "--tpu=local, which takes local paths, too."
-            )
-
-
-def _check_blur(run_config):
-    try:
-        clickmaps.parse_blur(run_config.clickmap_blur)
-    except ValueError as error:
-        raise ValueError(f"--clickmap_blur: {error}") from error
-
-
 def _build(run_config, hosts):
     """Builds the data set as a command: the one place where training reaches for data_prep."""
-    data_dir = run_config.data_dir
-    arguments = [
-        "-m",
-        "data_prep.build_tfrecords",
-        f"--source={run_config.build_data_with}",
-        f"--output_dir={data_dir}",
-    ]
+    source, data_dir = run_config.build_data_with, run_config.data_dir
+    flags = f"--source={source}", f"--output_dir={data_dir}"
+    arguments = ["-m", "data_prep.build_tfrecords", *flags]
     if hosts > 1:
         raise ValueError(
             f"--data_dir={data_dir}: no data set there, and {hosts} machines would build it at "
@@ -103,29 +88,22 @@ def _build(run_config, hosts):
     print(f"no data set in {data_dir} yet: python {' '.join(arguments)}", flush=True)
     if subprocess.run([sys.executable, *arguments]).returncode:
         raise ValueError(
-            f"--build_data_with={run_config.build_data_with}: building {data_dir} failed, for "
-            "the reason above."
+            f"--build_data_with={source}: building {data_dir} failed, for the reason above."
         )
 
 
-def _check_maps(run_config, info):
-    if run_config.map_loss_weight <= 0:
-        return
-    if not info.require_split(run_config.train_split).with_clickmap:
+def _check_maps_and_size(run_config, info):
+    if run_config.map_loss_weight > 0 and not info.splits[run_config.train_split].with_clickmap:
         raise ValueError(
             f"--map_loss_weight={run_config.map_loss_weight}, but no image of split "
             f"{run_config.train_split!r} in {run_config.data_dir} has a click map. Build the data "
             "set with maps, or train without: --map_loss_weight=0."
         )
-
-
-def _check_image_size(run_config, info):
-    sides = dataclasses.asdict(info.image)
-    sides.pop("storage")
+    _, *sides = dataclasses.astuple(info.image)  # after its storage: least and greatest
     cut = info.image.min_height * run_config.crop_fraction
-    one_size = len(set(sides.values())) == 1  # images of many sizes are meant to be resized
-    square = round(run_config.image_size / run_config.crop_fraction)
+    one_size = len(set(sides)) == 1  # images of many sizes are meant to be resized
     if one_size and not cut / 2 <= run_config.image_size <= 2 * cut:
+        square = round(run_config.image_size / run_config.crop_fraction)
         raise ValueError(
             f"--image_size={run_config.image_size} contradicts {run_config.data_dir}, whose images "
             f"give crops of {cut:.0f} px (--crop_fraction={run_config.crop_fraction}): they would "

@@ -57,8 +57,6 @@ class Guards(contextlib.ExitStack):
             state.progress.close()
             self._profile.close()
 
-    # --- around a call to the device
-
     def steps_at_once(self, most: int) -> int:
         """How many steps the next call may take, and still return in time to save."""
         return min(most, self._pace.steps)
@@ -80,14 +78,14 @@ class Guards(contextlib.ExitStack):
         ):
             yield
         self._watch.begin()  # there is something to save
+        # The slowest sets the pace for all, and one that was asked to end is followed by all: a
+        # worker that stopped alone, or took other steps, would leave the others in a collective.
         mine = [time.monotonic() - began, self._watch.asked]
         everywhere = consensus.exchange(self._run.strategy, mine)
         self._pace.took(count, max(seconds for seconds, _ in everywhere))
         self.asked = any(asked for _, asked in everywhere)
         if self.asked:
             self._watch.ask("another machine of this run was asked to end", 128 + signal.SIGTERM)
-
-    # --- around what comes between calls
 
     def validating(self, state: State) -> Callable[[], None]:
         """What a validation calls between batches, so that it can be interrupted."""

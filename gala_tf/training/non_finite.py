@@ -64,6 +64,7 @@ def explain_non_finite(layout: Layout, vector: np.ndarray) -> str:
     which layers the activity broke; if all are finite, the losses themselves tell.
     """
     parts = layout.unpack(vector)
+    # Written so that NaN is broken, too.
     broken = [i for i, ok in enumerate(parts.finite) if not ok > 0.5]
     if broken and broken[0] > 0:
         where = (

@@ -26,6 +26,7 @@ class SummedSGD(keras.optimizers.SGD):
         return grads_and_vars
 
     def update_step(self, gradient, variable, learning_rate):
+        """Moves a variable by a gradient of its shape, and its velocity; `learning_rate` > 0."""
         if variable.path in self.rate_factors:
             learning_rate *= self.rate_factors[variable.path]
         backend = keras.backend.backend()

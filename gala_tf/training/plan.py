@@ -26,9 +26,8 @@ class Plan:
 
     def saves_at(self, step: int) -> bool:
         """Whether a checkpoint is due after this step."""
-        return step in self.validation_steps or bool(
-            self.checkpoint_every and step % self.checkpoint_every == 0
-        )
+        every = self.checkpoint_every
+        return step in self.validation_steps or bool(every and step % every == 0)
 
 
 def make_plan(
@@ -49,23 +48,23 @@ def make_plan(
         )
     examples = info.require_split(run_config.train_split).examples
     if batch > examples:
+        most = examples // replicas * replicas
+        remedy = f"it has too few even for one each of {replicas} replicas: use fewer devices"
+        if most:
+            remedy = f"use at most {most} (--global_batch_size={most})"
         raise ValueError(
             f"--global_batch_size={batch} is more than the {examples} images of split "
-            f"{run_config.train_split!r}; {_smaller(examples, replicas)}."
+            f"{run_config.train_split!r}; {remedy}."
         )
     examples_by_host(info, run_config.train_split, hosts)
     steps_per_epoch = examples / batch
-    total = max(1, round(run_config.epochs * steps_per_epoch))
+    total = max(1, round(run_config.epochs * steps_per_epoch))  # epochs need not be whole
     interval = max(1.0, run_config.eval_every_epochs * steps_per_epoch)
+    # Each counted from the beginning: a rounded interval would drift.
     evals = {round(i * interval) for i in range(1, int(total / interval) + 1)}
     evals = tuple(sorted({step for step in evals if step < total} | {total}))
-    return Plan(
-        steps_per_epoch,
-        total,
-        evals,
-        run_config.checkpoint_every_steps,
-        _profile_cuts(run_config, total),
-    )
+    cuts = _profile_cuts(run_config, total)
+    return Plan(steps_per_epoch, total, evals, run_config.checkpoint_every_steps, cuts)
 
 
 def examples_by_host(info: dataset_info.DatasetInfo, split: str, hosts: int) -> list[int]:
@@ -82,14 +81,6 @@ def examples_by_host(info: dataset_info.DatasetInfo, split: str, hosts: int) -> 
             f"set with --num_shards={hosts} or a multiple of it, or train on fewer hosts."
         )
     return by_host
-
-
-def _smaller(examples, replicas):
-    """What to do where a batch is larger than its split."""
-    most = examples // replicas * replicas
-    if most:
-        return f"use at most {most} (--global_batch_size={most})"
-    return f"it has too few even for one each of {replicas} replicas: use fewer devices"
 
 
 def _profile_cuts(run_config, total_steps):

@@ -11,8 +11,6 @@ from gala_tf.training import checks, plan, session
 from gala_tf.training.guards import Guards
 from gala_tf.training.run import Run, State
 
-SAME_DIRECTORY = "Start again when the file system shows all machines the same --model_dir."
-
 
 def place(run: Run) -> dict:
     """What a run must find the same when it goes on, or it would compute something else."""
@@ -52,11 +50,14 @@ def resume(run: Run, guards: Guards) -> State:
     cfg, facts = run.config, beginning(run)
     found = run.rolling.restore_newest()
     if found:
+        # What an older checkpoint does not say is as at the beginning.
         facts = {name: found.get(name, default) for name, default in facts.items()}
     step = facts["step"]
-    consensus.agree(run.strategy, {"the newest checkpoint": f"step {step}"}, SAME_DIRECTORY)
+    remedy = "Start again when the file system shows all machines the same --model_dir."
+    consensus.agree(run.strategy, {"the newest checkpoint": f"step {step}"}, remedy)
     checks.check_place(cfg, place(run), facts)
 
+    # A validation that is still to be made may have left its line: it will be written again.
     again = cfg.validation_split if facts["validation_due"] else ""
     log = guards.write("metrics.jsonl", logs.MetricLog, cfg.model_dir, step, again)
     log = log or consensus.Silent()

@@ -19,8 +19,6 @@ from gala_tf.runs.checkpoints import Checkpoints
 from gala_tf.training import checks, collapse, fine_tuning
 from gala_tf.training.session import Session, build_session
 
-SAME_COMMAND = "Start the same command, of the same installation, on all machines."
-
 
 @dataclasses.dataclass(frozen=True)
 class Run:
@@ -65,14 +63,17 @@ def begin(run_config: config.Config) -> Run:
     info = checks.prepare_data(run_config, len(group.addresses) if group else 1)
     if run_config.deterministic:
         tf.config.experimental.enable_op_determinism()
+    # The first that touches a device, which several machines and logical CPUs need.
     strategy = make_strategy(
         run_config.tpu, run_config.tpu_zone, run_config.gcp_project, run_config.cpu_devices, group
     )
-    consensus.agree(strategy, run_directory.identity(run_config, info), SAME_COMMAND)
+    same = "Start the same command, of the same installation, on all machines."
+    consensus.agree(strategy, run_directory.identity(run_config, info), same)
     run_directory.check(run_config, info)
     session = build_session(run_config, info, strategy)
     split = run_config.validation_split
     evaluator = RunEvaluator(strategy, session.network, run_config, info, split) if split else None
+    # From here on there is a run: flags that describe no network have left no directory.
     _write_directory(run_config, info, strategy, session.initial)
 
     def checkpoints(folder, keep, **objects):

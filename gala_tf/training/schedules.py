@@ -16,8 +16,13 @@ def _warm_up(step, warmup_steps, rate):
     return ops.where(step < warmup_steps, (step + 1.0) / max(warmup_steps, 1), 1.0) * rate
 
 
+class _Schedule(LearningRateSchedule):
+    def get_config(self):
+        return dict(vars(self))  # the arguments, each kept under its name
+
+
 @keras.saving.register_keras_serializable("gala_tf")
-class PiecewiseConstant(LearningRateSchedule):
+class PiecewiseConstant(_Schedule):
     """The paper's schedule (Appendix): the rate times `factor` after each boundary.
 
     `boundaries` are steps, ascending; `factor` is 1/10 in the paper. The rate rises linearly to
@@ -36,17 +41,9 @@ class PiecewiseConstant(LearningRateSchedule):
         rate = self.base_rate * ops.power(self.factor, ops.cast(passed, "float32"))
         return _warm_up(step, self.warmup_steps, rate)
 
-    def get_config(self):
-        return {
-            "base_rate": self.base_rate,
-            "boundaries": self.boundaries,
-            "factor": self.factor,
-            "warmup_steps": self.warmup_steps,
-        }
-
 
 @keras.saving.register_keras_serializable("gala_tf")
-class Cosine(LearningRateSchedule):
+class Cosine(_Schedule):
     """Half a cosine from `base_rate` at the end of a linear warm-up to 0 at `total_steps`."""
 
     def __init__(self, base_rate: float, total_steps: int, warmup_steps=0):
@@ -61,16 +58,8 @@ class Cosine(LearningRateSchedule):
         step = ops.cast(step, "float32")
         progress = (step - self.warmup_steps) / (self.total_steps - self.warmup_steps)
         rate = self.base_rate * 0.5 * (1.0 + ops.cos(math.pi * ops.clip(progress, 0.0, 1.0)))
-        return ops.where(
-            step < self.warmup_steps, _warm_up(step, self.warmup_steps, self.base_rate), rate
-        )
-
-    def get_config(self):
-        return {
-            "base_rate": self.base_rate,
-            "total_steps": self.total_steps,
-            "warmup_steps": self.warmup_steps,
-        }
+        rising = _warm_up(step, self.warmup_steps, self.base_rate)
+        return ops.where(step < self.warmup_steps, rising, rate)
 
 
 def make_schedule(run_config: config.Config, plan: Plan) -> LearningRateSchedule:

@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import tensorflow as tf
+
 from gala_tf import config
 from gala_tf.data import clickmaps, dataset_info, input_pipeline, map_operators
 from gala_tf.data.contracts import Strategy
@@ -44,21 +46,20 @@ def build_session(
     length = plan.make_plan(run_config, info, replicas, strategies.hosts(strategy))
     schedule = schedules.make_schedule(run_config, length)
     loss_scaling = run_config.precision == "mixed_float16"
+    one_kernel = not (run_config.tpu or run_config.jit_compile)  # XLA fuses the update anyhow
+    momentum = run_config.momentum
+    map_resize = run_config.map_resize
+    if map_resize == "auto":  # as the paper: TPUs have no bicubic kernel
+        map_resize = "bilinear" if run_config.tpu else "bicubic"
     with strategy.scope():
         network = directory.build_network(run_config, info.num_classes)
         sizes = checks.supervised_sizes(network, run_config)
         initial = fine_tuning.initialise(network, run_config)
         fine_tuning.freeze(network, run_config.freeze)
-        # XLA fuses the update anyhow.
-        one_kernel = not (run_config.tpu or run_config.jit_compile)
         optimizer = optimizers.make_optimizer(
-            schedule,
-            run_config.momentum,
-            loss_scaling,
-            one_kernel,
-            run_config.clip_gradient_norm,
+            schedule, momentum, loss_scaling, one_kernel, run_config.clip_gradient_norm,
             fine_tuning.rate_factors(network, initial, run_config.new_layers_rate),
-        )
+        )  # fmt: skip
         optimizer.build(network.trainable_variables)  # lazily it would fail inside strategy.run
     objective = step.Objective(
         map_sizes=sizes,
@@ -66,36 +67,27 @@ def build_session(
         replicas=replicas,
         map_loss_weight=run_config.map_loss_weight,
         map_target=run_config.map_target,
-        map_resize=_map_resize(run_config),
+        map_resize=map_resize,
         weight_decay=run_config.weight_decay,
         label_smoothing=run_config.label_smoothing,
         map_loss_reduction=run_config.map_loss_reduction,
     )
     replica_step, layout = step.make_replica_step(network, optimizer, objective)
     if run_config.jit_compile:
-        replica_step = step.compile_step(replica_step)
+        replica_step = tf.function(replica_step, jit_compile=True)  # of a single replica
     return Session(
         length,
         network,
         schedule,
         optimizer,
         sizes,
-        objective.map_resize,
+        map_resize,
         layout,
         replica_step,
         step.make_train_steps(strategy, replica_step, layout, loss_scaling),
         step.make_average_statistics(strategy, network),
         initial,
     )
-
-
-def _map_resize(run_config):
-    if run_config.map_resize != "auto":
-        return run_config.map_resize
-    return "bilinear" if run_config.tpu else "bicubic"  # the paper: TPUs have no bicubic kernel
-
-
-# ------------------------------------------------------------------ its input
 
 
 def training_batches(strategy, run_config, info, sizes, map_resize, step, left_out=()):
@@ -108,6 +100,7 @@ def training_batches(strategy, run_config, info, sizes, map_resize, step, left_o
     )
 
     def for_host(context):
+        # Of one replica: the strategy takes as many batches a step as the host has replicas.
         batch_size = context.get_per_replica_batch_size(run_config.global_batch_size)
         return host_batches(run_config, info, sizes, map_resize, order, batch_size, context)
 
@@ -119,7 +112,7 @@ def host_batches(run_config, info, sizes, map_resize, order, batch_size, input_c
     side = max(sizes.values(), default=1)
     view = input_pipeline.View(
         image_size=run_config.image_size,
-        clickmap_size=side,
+        clickmap_size=side,  # the step makes coarser ones of these
         clickmap_blur=clickmaps.parse_blur(run_config.clickmap_blur),
         clickmap_resize=map_resize,
         clickmap_shift=map_operators.alignment_shift(

@@ -92,11 +92,13 @@ def make_replica_step(network: Network, optimizer, objective: Objective) -> tupl
         optimizer.apply(gradients, weights)
 
         *whole, map_losses = terms
+        # By a kernel that reads each gradient once.
+        squared_norms = tf.stack([2.0 * losses.half_square_sum(g) for g in gradients])  # [V]
         top1 = _hits(outputs["logits"], batch["label"]) / objective.global_batch_size
         return layout.pack(
             Parts(
                 scalars=[*whole, top1, *map_losses],
-                squared_norms=_squared_norms(gradients) * (tf.square(unscale) / objective.replicas),
+                squared_norms=squared_norms * (tf.square(unscale) / objective.replicas),
                 finite=_finite_statistics(norms) / objective.replicas,
                 unsound=_unsound(batch, outputs["logits"].shape[-1]),
                 collapse=[
@@ -134,11 +136,6 @@ def _summed_gradients(tape, loss, weights):
     return context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
 
 
-def _squared_norms(gradients):
-    """[V], by a kernel that reads each gradient once."""
-    return tf.stack([2.0 * losses.half_square_sum(g) for g in gradients])
-
-
 def _hits(logits, label):
     """How many images are classified rightly, float32."""
     hits = tf.equal(tf.argmax(logits, 1, output_type=tf.int32), label)
@@ -162,11 +159,6 @@ def _unsound(batch, classes):
     bad_labels = (labels < 0) | (labels >= classes)
     bad_maps = ~tf.reduce_all(tf.math.is_finite(maps) & (maps >= 0), axis=[1, 2, 3])
     return tf.stack([tf.reduce_sum(tf.cast(bad, tf.float32)) for bad in (bad_labels, bad_maps)])
-
-
-def compile_step(replica_step):
-    """The same step, compiled by XLA for the device it runs on; for a single replica."""
-    return tf.function(replica_step, jit_compile=True)
 
 
 class Steps(NamedTuple):

@@ -10,8 +10,7 @@ import math
 def count_flops(graph) -> int:
     """FLOPs of one run of a `tf.Graph`; bodies of loops and functions within it are left out.
 
-    Raises:
-        ValueError: an operation whose shapes are not known.
+    ValueError: an operation whose shapes are not known.
     """
     return sum(_COUNTS[op.type](op) for op in graph.get_operations() if op.type in _COUNTS)
 

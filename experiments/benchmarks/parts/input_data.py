@@ -59,13 +59,9 @@ def _encode(number, file, storage):
 
 
 def build(photos: list[bytes], root: Path, storage: str, examples: int) -> Data:
-    """Writes a data set of so many records: the photographs again and again.
+    """Writes a data set of so many records: the photographs, JPEG files, again and again.
 
-    Args:
-        photos: JPEG files.
-        root: the data set's directory is made in it.
-        storage: "original", or "square" for 256x256.
-        examples: of the split.
+    Its directory is made in `root`; `storage` is "original", or "square" for 256x256.
     """
     directory = root / f"{storage}_{examples}"
     directory.mkdir()
@@ -79,9 +75,8 @@ def build(photos: list[bytes], root: Path, storage: str, examples: int) -> Data:
         for shard in range(SHARDS)
     )
     heights, widths = ([getattr(e, side) for e in encoded] for side in ("height", "width"))
-    image = dataset_info.ImageGeometry(
-        storage, min(heights), max(heights), min(widths), max(widths)
-    )
+    sides = min(heights), max(heights), min(widths), max(widths)
+    image = dataset_info.ImageGeometry(storage, *sides)
     split = dataset_info.Split(examples, examples, examples, len(photos), shards)
     info = save_info(directory, "photographs", len(photos), split, image)
     return Data(str(directory), info, min(len(photos), examples))

@@ -151,8 +151,7 @@ def keras_folder(folder: Path) -> dict:
 def grain_folder(python: str, folder: Path, crop: str, warm_up: int, images: int) -> dict:
     """{name with version: function that measures}, in a process of another Python.
 
-    Raises:
-        ValueError: that Python has no Grain.
+    ValueError: that Python has no Grain.
     """
 
     def run(*arguments):

@@ -13,11 +13,7 @@ from data_prep.sources import quickstart
 
 
 def load(folder: str) -> list[bytes]:
-    """JPEG files of a folder; without one, crops of scikit-image's photographs.
-
-    Raises:
-        ValueError: the folder holds none.
-    """
+    """JPEG files of a folder, or crops of scikit-image's photographs; ValueError: it holds none."""
     if folder:
         found = [p for p in sorted(Path(folder).iterdir()) if p.suffix.lower() in (".jpg", ".jpeg")]
         if not found:

@@ -43,12 +43,7 @@ def build(directory: Path, images: int, side: int) -> dataset_info.DatasetInfo:
 def save_info(directory: Path, name: str, classes: int, split, image) -> dataset_info.DatasetInfo:
     """Writes and returns the sidecar of a data set with a `dataset_info.Split` to train on alone.
 
-    Args:
-        directory: of the shards.
-        name: of the data set.
-        classes: their number.
-        split: the split.
-        image: a `dataset_info.ImageGeometry`.
+    `image` is a `dataset_info.ImageGeometry`.
     """
     info = dataset_info.DatasetInfo(
         name=name,

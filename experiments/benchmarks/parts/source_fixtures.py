@@ -59,9 +59,6 @@ def photos(files: list[bytes], count: int) -> list[Photo]:
     return found
 
 
-# --------------------------------------------------------------------------- writers of fixtures
-
-
 def _class_folders(root, pictures, maps):
     for i, photo in enumerate(pictures):
         folder = root / f"class{i % 4}"
@@ -218,9 +215,6 @@ def box_table(root, pictures):
     ]
     boxes.write_boxes(root / "boxes.csv", rows)
     return {"input_dir": root / "images", "annotations": root / "boxes.csv"}
-
-
-# --------------------------------------------------------------------------- decoding maps
 
 
 def png_maps(root):

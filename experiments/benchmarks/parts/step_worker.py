@@ -34,14 +34,10 @@ LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 0.01, 0.9, 1e-4  # of all that are compa
 def make_steps(kind: str, **spec) -> tuple[Callable, int]:
     """(run(count) -> seconds (wall, cpu), FLOPs a step) of a kind of network.
 
-    Args:
-        kind: `ours` is what `gala_tf.train` runs; `fit` keras.applications' ResNet-50 in
-            `model.fit`; `harmonization` our ResNet-50 with the loss of Fel et al. (2022), from
-            their package.
-        spec: batch, image_size; for the kind: flags of training, jit_compile.
-
-    Raises:
-        ValueError: an unknown kind, or flags that contradict each other.
+    `ours` is what `gala_tf.train` runs; `fit` keras.applications' ResNet-50 in `model.fit`;
+    `harmonization` our ResNet-50 with the loss of Fel et al. (2022), from their package. `spec` is
+    batch, image_size; and what the kind takes. ValueError: an unknown kind, or flags that
+    contradict each other.
     """
     kinds = {"ours": _ours, "fit": _fit, "harmonization": _harmonization}
     if kind not in kinds:
@@ -144,16 +140,11 @@ def _fit(batch, image_size, jit_compile, keep_memory=False):
 
 
 def harmonization_loss():
-    """`harmonizer_loss` of the package of Fel et al.
-
-    Of its `training` alone, for the models beside it need packages of Keras 2.
-
-    Raises:
-        ValueError: the package is not installed.
-    """
+    """`harmonizer_loss` of the package of Fel et al.; ValueError: it is not installed."""
     spec = importlib.util.find_spec("harmonization")
     if spec is None:
         raise ValueError("The package `harmonization` is not installed: see supervision.py.")
+    # Of its `training` alone: the models beside it need packages of Keras 2.
     package = types.ModuleType("harmonization")
     package.__path__, package.__spec__ = list(spec.submodule_search_locations), spec
     sys.modules["harmonization"] = package
@@ -255,15 +246,8 @@ def main(spec: dict) -> None:
     run, count = make_steps(**spec)
     first = run(1)
     run(1)  # the second still fills caches
-    say(
-        {
-            "flops": count,
-            "first_step_seconds": first[0],
-            "mib_before": before,
-            "device": _device(),
-            "versions": _versions(),
-        }
-    )
+    facts = {"flops": count, "first_step_seconds": first[0], "mib_before": before}
+    say({**facts, "device": _device(), "versions": _versions()})
     for line in sys.stdin:
         wall, cpu = run(int(line))
         say({"wall": wall / int(line), "cpu": cpu / int(line), "peak_mib": peak_mib()})

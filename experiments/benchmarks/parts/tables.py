@@ -35,15 +35,10 @@ def clock(results: dict[str, dict]) -> str:
 
 
 def rows(results: dict[str, dict], peers: dict[str, str]) -> dict[str, dict]:
-    """The table's numbers.
+    """{network: {"gflop", "wall", "cpu", "first", "mib", "floor", heading: Spread}}.
 
-    Args:
-        results: of `workers.compare`.
-        peers: {heading: the network that others are compared with}; the first one's FLOPs are the
-            floor. Peers that did not run have no column.
-
-    Returns:
-        {network: {"gflop", "wall", "cpu", "first", "mib", "floor", heading: Spread}}.
+    Of `workers.compare`'s results and peers, {heading: the network that others are compared with};
+    the first one's FLOPs are the floor. Peers that did not run have no column.
     """
     by = clock(results)
     ran = {heading: peer for heading, peer in peers.items() if peer in results}
@@ -65,10 +60,10 @@ def rows(results: dict[str, dict], peers: dict[str, str]) -> dict[str, dict]:
 
 def text(table: dict[str, dict]) -> str:
     """The rows as text, under a head."""
-    headings = [key for key, value in next(iter(table.values())).items() if _is_spread(value)]
-    has_floor = "floor" in next(iter(table.values()))
+    first = next(iter(table.values()))
+    headings = [key for key, value in first.items() if isinstance(value, Spread)]
     columns = {"gflop": 1, "wall": 3, "cpu": 3, "first": 0, "mib": 0}
-    columns |= {"floor": 3} if has_floor else {}
+    columns |= {"floor": 3} if "floor" in first else {}
     names = {"gflop": "GFLOP", "wall": "wall s", "cpu": "cpu s", "mib": "MiB"}
     wide = max(map(len, table))
     lines = [
@@ -87,7 +82,3 @@ def verdict(words: str, value: float, target: float, at_least: bool) -> str:
     met = value >= target if at_least else value <= target
     bound = "at least" if at_least else "at most"
     return f"{words}: {value:.3f}, target {bound} {target}: {'met' if met else 'MISSED'}"
-
-
-def _is_spread(value):
-    return isinstance(value, Spread)

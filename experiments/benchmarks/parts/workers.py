@@ -17,22 +17,13 @@ WORKER = Path(__file__).with_name("step_worker.py")
 
 
 class Worker:
-    """A process with one network, ready to run.
+    """A process with one network, ready to run: its first steps are done when it is made.
 
-    Attributes:
-        facts: what it said of itself: `flops` a step, `first_step_seconds`, `device`, `versions`.
+    `spec` are arguments of `step_worker.make_steps`. RuntimeError: the process died; its last words
+    are above the message.
     """
 
     def __init__(self, name: str, **spec):
-        """Starts the process and waits until its first steps have run.
-
-        Args:
-            name: for messages.
-            spec: arguments of `step_worker.make_steps`.
-
-        Raises:
-            RuntimeError: the process died; its last words are above the message.
-        """
         self.name = name
         self._process = subprocess.Popen(
             [sys.executable, str(WORKER), json.dumps(spec)],
@@ -41,6 +32,7 @@ class Worker:
             text=True,
             env={"TF_CPP_MIN_LOG_LEVEL": "2", **os.environ},
         )
+        # What it says of itself: `flops` a step, `first_step_seconds`, `device`, `versions`.
         self.facts = self._answer()
 
     def run(self, steps: int) -> dict:
@@ -60,15 +52,10 @@ class Worker:
 
 
 def compare(specs: dict[str, dict], steps: int, repetitions: int) -> dict[str, dict]:
-    """Runs networks in turn.
+    """Runs networks in turn, `steps` each, for so many rounds over all of them.
 
-    Args:
-        specs: {name: arguments of `step_worker.make_steps`}.
-        steps: that a network runs before the next one does.
-        repetitions: rounds over all of them.
-
-    Returns:
-        {name: its facts, and "rounds": what `Worker.run` said in each}.
+    Of {name: arguments of `step_worker.make_steps`}: {name: its facts, and "rounds": what
+    `Worker.run` said in each}.
     """
     workers = []
     try:
@@ -93,9 +80,7 @@ def define_flags(batch: int = 8, image_size: int = 224) -> None:
     flags.DEFINE_integer("image_size", image_size, "Side of the images, pixels.", lower_bound=16)
     flags.DEFINE_integer("steps", 2, "Steps of a measurement.", lower_bound=1)
     flags.DEFINE_integer("repetitions", 5, "Measurements of every network.", lower_bound=1)
-    flags.DEFINE_string(
-        "network_flags", "", "Further flags of training, for ours: '--depth=18 ...'"
-    )
+    flags.DEFINE_string("network_flags", "", "Further flags of ours: '--depth=18 ...'")
     flags.DEFINE_string("json", "", "Where to write all measurements.")
 
 

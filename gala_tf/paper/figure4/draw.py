@@ -16,15 +16,13 @@ from gala_tf.paper.figure4 import image_folder, networks, pictures
 from gala_tf.pictures import attention_grid
 from gala_tf.runs import directory
 
-# --------------------------------------------------------------------------- 4A
-
 
 def check_pair(first: directory.OpenRun, second: directory.OpenRun, data_dir: str) -> None:
     """ValueError unless two networks can be shown the same images and asked for the same classes.
 
-    Args:
-        data_dir: given by the user, or empty: the runs' own data set.
+    `data_dir` is given by the user, or empty: the runs' own data set.
     """
+    # Their order counts, too: an answer is a place in it.
     kinds = [run.info.class_names for run in (first, second)]
     if kinds[0] != kinds[1]:
         here, there = (f"{len(names)}, beginning with {', '.join(names[:3])}" for names in kinds)
@@ -79,73 +77,61 @@ def draw_4a(
     _check_count(num_images)
     if data_dir:
         overrides = (f"--data_dir={data_dir}", *overrides)
-    first, second = (
-        networks.open_with_attention(run, overrides) for run in (model_dir, reference_dir)
-    )
+    first, second = runs = [
+        networks.open_with_attention(place, overrides) for place in (model_dir, reference_dir)
+    ]
     check_pair(first, second, data_dir)
     first.require_data()
     info = dataset_info.load_info(first.config.data_dir)
     evaluate_run.check_same_classes(first.info, info, first.config.data_dir)
-    protocol = evaluate_run.paper_protocol(
-        first.config, info, split, network_parts.map_sizes(first.network)
-    )
+
+    # One protocol for both: what differs in the picture is the networks alone.
+    protocol = _protocol(first, first.config, info, split)
     places = networks.choose_places(protocol, num_images)
     examples = protocol.read(places)
     images, labels = examples["image"], examples["label"]
-    sides = [
-        _side(run, name, images, info.class_names)
-        for run, name in zip((first, second), _names(first, second), strict=True)
-    ]
     gradients = [
         networks.gradient_maps(
             run.network, images, labels, places, seed=seed, samples=samples, noise=noise
         )
-        for run in (first, second)
+        for run in runs
+    ]
+
+    names = [naming.network_name(run.config) for run in runs]
+    if names[0] == names[1]:  # two of one kind are known by their directories
+        names = [
+            f"{name}, {_last_part(run.model_dir)}" for name, run in zip(names, runs, strict=True)
+        ]
+    sides = []
+    for run, name in zip(runs, names, strict=True):
+        titles, found = _titles(run), networks.look(run.network, images)
+        wrong = found.prediction != labels
+        maps = {title: found.maps[layer] for layer, title in titles.items()}
+        sides.append(pictures.Side(name, maps, _answers(found, info.class_names, wrong)))
+    captions = [
+        f"true: {info.class_names[label]} ({split} image {place})"
+        for label, place in zip(labels, places, strict=True)
     ]
     picture = pictures.picture_a(
         images,
         np.where(examples["has_clickmap"][:, None, None] > 0, examples["clickmap"][..., 0], 0.0),
         pictures.gradient_difference(*gradients),
         *sides,
-        captions=[
-            f"true: {info.class_names[label]} ({split} image {place})"
-            for label, place in zip(labels, places, strict=True)
-        ],
-        notes=_notes_a((first, second), info, split, len(places), seed, samples, noise),
+        captions=captions,
+        notes=_notes_a(runs, info, split, len(places), seed, samples, noise),
         human_title=attention_grid.human_title(info),
     )
-    output = output or os.path.join(model_dir, "figures", f"figure-4a-{split}.png")
-    attention_grid.write_png(output, picture)
-    return output
+    return _write(picture, output or os.path.join(model_dir, "figures", f"figure-4a-{split}.png"))
 
 
-def _names(first, second):
-    """The networks in the paper's words; two of one kind are known by their directories."""
-    names = tuple(naming.network_name(run.config) for run in (first, second))
-    if names[0] == names[1]:
-        return tuple(f"{names[0]}, {_last_part(run.model_dir)}" for run in (first, second))
-    return names
+def _titles(run):
+    """{layer: title} of the layers that are drawn, as the paper numbers them."""
+    layers = networks.paper_layers(list(network_parts.map_sizes(run.network)), run.config)
+    return attention_grid.paper_titles(layers, run.config)
 
 
-def _side(run, name, images, class_names):
-    """A network's columns: its maps under the paper's titles, and its answers."""
-    layers = _drawn_layers(run)
-    titles = attention_grid.paper_titles(layers, run.config)
-    found = networks.look(run.network, images)
-    return pictures.Side(
-        name,
-        {titles[layer]: found.maps[layer] for layer in layers},
-        _answers(found, class_names, True),
-    )
-
-
-def _drawn_layers(run):
-    return networks.paper_layers(list(network_parts.map_sizes(run.network)), run.config)
-
-
-def _answers(predictions, class_names, labelled=False):
-    """What a network said of each image; if their true classes are known, wrong ones are marked."""
-    wrong = (predictions.prediction != predictions.label) & labelled
+def _answers(predictions, class_names, wrong):
+    """What a network said of each image; wrong answers are marked."""
     columns = predictions.prediction, predictions.confidence, wrong
     return [
         f"{'✗ ' if marked else ''}said: {class_names[said]}, {100 * sure:.0f} %"
@@ -154,31 +140,24 @@ def _answers(predictions, class_names, labelled=False):
 
 
 def _notes_a(runs, info, split, shown, seed, samples, noise):
+    """What stands below Fig. 4A: where everything in it is from."""
     entry = info.require_split(split)
     chosen = " over those with a human map" if entry.with_clickmap else ""
-    layers = _drawn_layers(runs[0])
-    titles = attention_grid.paper_titles(layers, runs[0].config)
-    shown_numbers = [titles[layer].split("\n")[0] for layer in layers]
-    paper_numbers = [f"layer {number}" for number in networks.PAPER_LAYERS]
     weights = "; ".join(
         f"{color}: {naming.network_name(run.config)}, best weights, step {run.step}"
         for color, run in zip(("red", "blue"), runs, strict=True)
     )
-    return [
+    notes = [
         f"{info.name}, {split}: {shown} of {entry.examples} images, spread evenly{chosen}; maps "
         f"blurred by {runs[0].config.clickmap_blur}. {weights}.",
         f"gradient Δ: SmoothGrad of the true class ({samples} samples, noise {100 * noise:g} % of "
         f"an image's range, seed {seed}), absolute values summed over colours, each network's "
         f"scaled to its {pictures.CLIP_PERCENTILE}th percentile; their difference from -1 to 1.",
-        *(
-            ["Layers: those that correspond to 27, 33 and 39 of the paper's ResNet-50."]
-            if shown_numbers != paper_numbers
-            else []
-        ),
     ]
-
-
-# --------------------------------------------------------------------------- 4B
+    numbers = [title.split("\n")[0] for title in _titles(runs[0]).values()]
+    if numbers != [f"layer {number}" for number in networks.PAPER_LAYERS]:
+        notes.append("Layers: those that correspond to 27, 33 and 39 of the paper's ResNet-50.")
+    return notes
 
 
 def draw_4b(
@@ -222,12 +201,19 @@ def draw_4b(
         titles, source = [os.path.basename(path) for path in paths], _last_part(images_dir)
         zero_shot = ", zero-shot"
     else:
-        images, titles, info = _examples_of(run, data_dir, split, num_images)
+        info = dataset_info.load_info(data_dir)
+        here = dataclasses.replace(run.config, data_dir=data_dir)
+        protocol = _protocol(run, here, info, split)
+        examples = protocol.read(networks.choose_places(protocol, num_images))
+        images = examples["image"]
+        titles = [f"true: {info.class_names[label]}" for label in examples["label"]]
         source = f"{info.name}, {split}"
         zero_shot = "" if info == run.info else ", zero-shot"
+
     layer, side = list(network_parts.map_sizes(run.network).items())[-1]
     found = networks.look(run.network, images)
-    answers = _answers(found, run.info.class_names)
+    # Their true classes may be none of the network's: no answer is wrong.
+    answers = _answers(found, run.info.class_names, np.zeros(len(images), bool))
     number = attention_grid.paper_titles([layer], run.config)[layer].split("\n")[0]
     size, fraction = run.config.image_size, run.config.crop_fraction
     notes = [
@@ -238,20 +224,17 @@ def draw_4b(
     ]
     captions = [f"{title}; {answer}" for title, answer in zip(titles, answers, strict=True)]
     picture = pictures.picture_b(images, found.maps[layer], captions, notes)
-    output = output or os.path.join(model_dir, "figures", "figure-4b.png")
-    attention_grid.write_png(output, picture)
-    return output
+    return _write(picture, output or os.path.join(model_dir, "figures", "figure-4b.png"))
 
 
-def _examples_of(run, data_dir, split, num_images):
-    """Images [N, S, S, 3] of a data set of any classes, their captions, and its DatasetInfo."""
-    info = dataset_info.load_info(data_dir)
-    run_config = dataclasses.replace(run.config, data_dir=data_dir)
+def _protocol(run, run_config, info, split):
     sizes = network_parts.map_sizes(run.network)
-    protocol = evaluate_run.paper_protocol(run_config, info, split, sizes)
-    examples = protocol.read(networks.choose_places(protocol, num_images))
-    titles = [f"true: {info.class_names[label]}" for label in examples["label"]]
-    return examples["image"], titles, info
+    return evaluate_run.paper_protocol(run_config, info, split, sizes)
+
+
+def _write(picture, path):
+    attention_grid.write_png(path, picture)
+    return path
 
 
 def _check_count(num_images):

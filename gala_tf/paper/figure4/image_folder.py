@@ -13,33 +13,26 @@ from PIL import Image
 from gala_tf.data import files, images, preprocessing
 
 
-def endings() -> tuple[str, ...]:
-    """What names of image files end in, in any case: of the formats that a data set takes."""
-    known = Image.registered_extensions().items()
-    return tuple(sorted(ending for ending, kind in known if kind in images.IMAGE_FORMATS))
-
-
 def image_paths(directory: str) -> list[str]:
     """The image files of a folder (local or gs://), sorted by name; ValueError if there is none."""
     if not tf.io.gfile.isdir(directory):
         raise ValueError(f"--images={directory}: no such folder.")
-    names = sorted(n for n in files.names(directory) if n.lower().endswith(endings()))
+    known = Image.registered_extensions().items()  # of the formats that a data set takes:
+    endings = tuple(sorted(ending for ending, kind in known if kind in images.IMAGE_FORMATS))
+    names = sorted(name for name in files.names(directory) if name.lower().endswith(endings))
     if not names:
         raise ValueError(
-            f"--images={directory}: no file there ends in {', '.join(endings())}. Convert other "
+            f"--images={directory}: no file there ends in {', '.join(endings)}. Convert other "
             "formats to one of these; images in folders below are not looked for."
         )
     return [os.path.join(directory, name) for name in names]
 
 
 def read_images(paths: Sequence[str], run_config) -> np.ndarray:
-    """Image files cut as in evaluation, [N, S, S, 3] uint8.
+    """Image files cut as in evaluation, [N, S, S, 3] uint8; ValueError: a damaged or other file.
 
     As in a data set that is built of them: turned as their EXIF says, and what is no plain JPEG
     becomes one.
-
-    Raises:
-        ValueError: a file that is no image, or a damaged one.
     """
     found = []
     for path in paths:

@@ -25,9 +25,7 @@ def open_with_attention(model_dir: str, overrides: Sequence[str] = ()) -> direct
     ValueError: no run or weights, or a network without attention in space.
     """
     run = directory.open_run(model_dir, ("--tpu=", *overrides), "best")
-    if not any(
-        network_parts.has_map(volume) for volume in run.network.output["attention"].values()
-    ):
+    if not any(map(network_parts.has_map, run.network.output["attention"].values())):
         raise ValueError(
             f"{model_dir}: its network (--attention={run.config.attention}) has no attention map. "
             "Figure 4 needs networks whose attention has an extent in space, as --attention=gala."
@@ -49,9 +47,9 @@ def paper_layers(layers: Sequence[str], run_config: config.Config) -> list[str]:
     return list(dict.fromkeys(layers[end - 1] for end in ends))
 
 
-def look(network, images: np.ndarray, labels: np.ndarray | None = None) -> Predictions:
+def look(network, images: np.ndarray) -> Predictions:
     """What a network says of images [N, S, S, 3] uint8, and where its layers look."""
-    reader, shown = readers.our_network(network), protocols.Given(images, labels)
+    reader, shown = readers.our_network(network), protocols.Given(images)
     return Evaluator(tf.distribute.get_strategy(), reader, shown).run()
 
 

@@ -22,6 +22,8 @@ GAP, GROUP_GAP, MARGIN = 4, 24, 16
 HEADING, TITLES, CAPTION, LINE = 28, 40, 26, 18  # heights: group, columns, row's text, note
 SCALE = 90  # width of a colour scale
 
+EACH_BY_ITSELF = "each map by itself: least", "most"
+
 CLIP_PERCENTILE = 99  # Smilkov et al. 2017: a few extreme pixels would leave the others dark
 
 
@@ -35,15 +37,11 @@ class Side(NamedTuple):
 
 
 def normalised(strengths: np.ndarray) -> np.ndarray:
-    """Smoothed gradients as images from 0 to 1, each by itself, as Smilkov et al. show them.
+    """Absolute gradients summed over colours, [N, S, S] >= 0, from 0 to 1, float64.
 
-    0 stays 0, the 99th percentile over the image's pixels becomes 1, and what lies above it is cut
-    to 1. So a network whose score is steeper everywhere has no advantage.
-
-    Args:
-        strengths: [N, S, S] >= 0, absolute gradients summed over colours.
-
-    Returns [N, S, S] float64; all zero where the 99th percentile is 0.
+    Each image by itself, as Smilkov et al. show them: 0 stays 0, the 99th percentile over its
+    pixels becomes 1 (if it is 0, all is), and what lies above it is cut to 1. So a network whose
+    score is steeper everywhere has no advantage.
     """
     strengths = np.asarray(strengths, np.float64)
     top = np.percentile(strengths, CLIP_PERCENTILE, axis=(1, 2), keepdims=True)
@@ -53,11 +51,8 @@ def normalised(strengths: np.ndarray) -> np.ndarray:
 def gradient_difference(red: np.ndarray, blue: np.ndarray) -> np.ndarray:
     """How much more one network's answer depends on each pixel than the other's, after scale.
 
-    Args:
-        red, blue: smoothed gradients of the two networks on the same images, [N, S, S] >= 0.
-
-    Returns [N, S, S] in -1...1: above 0 where `red`'s network prefers the pixel. ValueError: shapes
-    that differ.
+    Of their smoothed gradients on the same images, [N, S, S] >= 0: [N, S, S] in -1...1, above 0
+    where `red`'s network prefers the pixel. ValueError: shapes that differ.
     """
     if np.shape(red) != np.shape(blue) or np.ndim(red) != 3:
         raise ValueError(
@@ -65,9 +60,6 @@ def gradient_difference(red: np.ndarray, blue: np.ndarray) -> np.ndarray:
             f"{np.shape(red)} and {np.shape(blue)}."
         )
     return normalised(red) - normalised(blue)
-
-
-# --------------------------------------------------------------------------- A
 
 
 def picture_a(
@@ -80,7 +72,7 @@ def picture_a(
     notes: Sequence[str] = (),
     human_title: str = "human map",
 ) -> np.ndarray:
-    """Fig. 4A: one row an image.
+    """Fig. 4A: one row an image; [H, W, 3] uint8.
 
     Args:
         human_maps: [N, h, w] >= 0, any scale; all zero: the image has none.
@@ -89,99 +81,27 @@ def picture_a(
         captions: N lines below image, human map and difference.
         notes: lines at the foot of the picture.
         human_title: above the human maps.
-
-    Returns [H, W, 3] uint8.
     """
-    groups = [3, len(red.maps), len(blue.maps)]
-    lefts, right = _group_lefts(groups)
-    row_height = PANEL + CAPTION + GAP
-    top = HEADING + TITLES
-    height = top + len(images) * row_height + 10 + LINE * (1 + len(notes)) + MARGIN
-    canvas = Image.new("RGB", (right + MARGIN, height), drawing.PAPER)
-    draw, fonts = ImageDraw.Draw(canvas), drawing.fonts()
-
-    sides = [(red, drawing.RED, lefts[1]), (blue, drawing.BLUE, lefts[2])]
-    titles = ["image", human_title, "gradient Δ\nSmoothGrad"]
-    _draw_titles(draw, fonts, lefts[0], top, titles)
-    for side, color, left in sides:
-        _draw_heading(draw, fonts, left, len(side.maps), side.name, color)
-        _draw_titles(draw, fonts, left, top, list(side.maps))
-    for row, image in enumerate(images):
-        y = top + row * row_height
+    rows = []
+    columns = images, human_maps, differences, captions
+    for image, human, difference, caption in zip(*columns, strict=True):
         panels = [
             drawing.enlarge(image, PANEL),
-            attention_grid.human_panel(image, human_maps[row], PANEL),
-            drawing.difference_panel(image, differences[row], PANEL),
+            attention_grid.human_panel(image, human, PANEL),
+            drawing.difference_panel(image, difference, PANEL),
         ]
-        _paste(canvas, lefts[0], y, panels)
-        _draw_caption(draw, fonts, lefts[0], y, 3, captions[row], drawing.INK)
-        for side, color, left in sides:
-            maps = [drawing.tinted(image, maps[row], PANEL, color) for maps in side.maps.values()]
-            _paste(canvas, left, y, maps)
-            _draw_caption(draw, fonts, left, y, len(maps), side.captions[row], color)
-    bottom = top + len(images) * row_height + 10
-    _draw_scales(canvas, bottom + LINE // 2, fonts[1], lefts, groups, red, blue)
-    _draw_notes(draw, fonts[1], bottom + LINE, notes, canvas.width)
-    return np.asarray(canvas)
-
-
-def _group_lefts(groups):
-    """Left edges of groups of so many panels, and the right edge of the last."""
-    lefts, left = [], MARGIN
-    for count in groups:
-        lefts.append(left)
-        left += count * (PANEL + GAP) - GAP + GROUP_GAP
-    return lefts, left - GROUP_GAP
-
-
-def _group_width(count):
-    return count * (PANEL + GAP) - GAP
-
-
-def _paste(canvas, left, top, panels):
-    for column, panel in enumerate(panels):
-        canvas.paste(panel, (left + column * (PANEL + GAP), top))
-
-
-def _draw_titles(draw, fonts, left, bottom, titles):
-    for column, title in enumerate(titles):
-        center = left + column * (PANEL + GAP) + PANEL // 2
-        drawing.draw_title(draw, fonts, center, bottom - 6, PANEL, title)
-
-
-def _draw_heading(draw, fonts, left, count, name, color):
-    """A network's name over its columns, and a rule in its colour."""
-    width = _group_width(count)
-    text = drawing.shorten(name, fonts[0], width)
-    draw.text((left + width // 2, HEADING - 6), text, color, fonts[0], "ms")
-    draw.rectangle((left, HEADING, left + width - 1, HEADING + 1), color)
-
-
-def _draw_caption(draw, fonts, left, top, count, caption, color):
-    text = drawing.shorten(caption, fonts[1], _group_width(count))
-    draw.text((left, top + PANEL + 4), text, color, fonts[1])
-
-
-def _draw_scales(canvas, middle, font, lefts, groups, red, blue):
-    """What the colours mean, below the columns that use them."""
+        rows.append((panels, caption))
     signed = drawing.tint_colors(np.linspace(-1, 1, SCALE))
-    rights = [left + _group_width(count) for left, count in zip(lefts, groups, strict=True)]
-    arguments = [
-        (signed, "preferred by: blue network", "red network"),
-        (drawing.tint_colors(np.linspace(0, 1, SCALE)), "each map by itself: least", "most"),
-        (drawing.tint_colors(np.linspace(0, -1, SCALE)), "each map by itself: least", "most"),
-    ]
-    for right, (colors, low, high) in zip(rights, arguments, strict=True):
-        drawing.draw_scale(canvas, right, middle, font, colors, low, high)
-
-
-def _draw_notes(draw, font, top, notes, width):
-    for place, note in enumerate(notes):
-        text = drawing.shorten(note, font, width - 2 * MARGIN)
-        draw.text((MARGIN, top + place * LINE + 4), text, drawing.FAINT_INK, font)
-
-
-# --------------------------------------------------------------------------- B
+    scale = signed, "preferred by: blue network", "red network"
+    groups = [Group(["image", human_title, "gradient Δ\nSmoothGrad"], rows, scale)]
+    for side, ink, end in ((red, drawing.RED, 1), (blue, drawing.BLUE, -1)):
+        rows = []
+        for row, image in enumerate(images):
+            maps = [drawing.tinted(image, maps[row], PANEL, ink) for maps in side.maps.values()]
+            rows.append((maps, side.captions[row]))
+        tints = drawing.tint_colors(np.linspace(0, end, SCALE))
+        groups.append(Group(list(side.maps), rows, (tints, *EACH_BY_ITSELF), ink, side.name))
+    return _draw(groups, notes)
 
 
 def picture_b(
@@ -191,35 +111,65 @@ def picture_b(
     notes: Sequence[str] = (),
     columns: int = 3,
 ) -> np.ndarray:
-    """Fig. 4B: image, attention, and the image as attention reveals it; `columns` images a row.
+    """Fig. 4B: image, attention, and the image as attention reveals it; [H, W, 3] uint8.
 
-    Args:
-        maps: [N, h, w] reduced attention maps, each drawn on its own scale.
-
-    Returns [H, W, 3] uint8.
+    Maps are [N, h, w] reduced attention maps, each drawn on its own scale; `columns` images a row.
     """
     columns = min(columns, len(images))
-    lefts, right = _group_lefts([3] * columns)
-    row_height = PANEL + CAPTION + GAP
-    rows = -(-len(images) // columns)
-    bottom = TITLES + rows * row_height + 10
-    canvas = Image.new(
-        "RGB", (right + MARGIN, bottom + LINE * (1 + len(notes)) + MARGIN), drawing.PAPER
-    )
-    draw, fonts = ImageDraw.Draw(canvas), drawing.fonts()
-    for left in lefts:
-        _draw_titles(draw, fonts, left, TITLES, ["image", "attention", "overlay"])
+    groups = [Group(["image", "attention", "overlay"], []) for _ in range(columns)]
     for number, (image, attention) in enumerate(zip(images, maps, strict=True)):
-        left, y = lefts[number % columns], TITLES + number // columns * row_height
         panels = [
             drawing.enlarge(image, PANEL),
             drawing.heat_panel(attention, PANEL),
             drawing.revealed(image, attention, PANEL),
         ]
-        _paste(canvas, left, y, panels)
-        _draw_caption(draw, fonts, left, y, 3, captions[number], drawing.INK)
+        groups[number % columns].rows.append((panels, captions[number]))
     colors = drawing.heat_colors(np.linspace(0, 1, SCALE))
-    middle = bottom + LINE // 2
-    drawing.draw_scale(canvas, right, middle, fonts[1], colors, "each map by itself: least", "most")
-    _draw_notes(draw, fonts[1], bottom + LINE, notes, canvas.width)
+    groups[-1] = groups[-1]._replace(scale=(colors, *EACH_BY_ITSELF))
+    return _draw(groups, notes)
+
+
+class Group(NamedTuple):
+    """Columns of panels that belong together."""
+
+    titles: Sequence[str]  # above the columns
+    rows: list  # (panels, one a column; the caption below them), from the top
+    scale: tuple = ()  # (colours, what its ends mean), below the columns
+    ink: tuple = drawing.INK  # of captions and heading
+    heading: str = ""  # over all columns, above a rule
+
+
+def _draw(groups, notes):
+    """The groups beside each other, and the notes below."""
+    widths = [len(group.titles) * (PANEL + GAP) - GAP for group in groups]
+    top = TITLES + (HEADING if any(group.heading for group in groups) else 0)
+    row_height = PANEL + CAPTION + GAP
+    bottom = top + len(groups[0].rows) * row_height + 10
+    width = sum(widths) + GROUP_GAP * (len(groups) - 1) + 2 * MARGIN
+    height = bottom + LINE * (1 + len(notes)) + MARGIN
+    canvas = Image.new("RGB", (width, height), drawing.PAPER)
+    draw, fonts = ImageDraw.Draw(canvas), drawing.fonts()
+    left = MARGIN
+    for group, wide in zip(groups, widths, strict=True):
+        if group.heading:
+            text = drawing.shorten(group.heading, fonts[0], wide)
+            draw.text((left + wide // 2, HEADING - 6), text, group.ink, fonts[0], "ms")
+            draw.rectangle((left, HEADING, left + wide - 1, HEADING + 1), group.ink)
+        lefts = [left + column * (PANEL + GAP) for column in range(len(group.titles))]
+        for x, title in zip(lefts, group.titles, strict=True):
+            drawing.draw_title(draw, fonts, x + PANEL // 2, top - 6, PANEL, title)
+        for row, (panels, caption) in enumerate(group.rows):
+            y = top + row * row_height
+            for x, panel in zip(lefts, panels, strict=True):
+                canvas.paste(panel, (x, y))
+            text = drawing.shorten(caption, fonts[1], wide)
+            draw.text((left, y + PANEL + 4), text, group.ink, fonts[1])
+        if group.scale:
+            middle = bottom + LINE // 2
+            drawing.draw_scale(canvas, left + wide, middle, fonts[1], *group.scale)
+        left += wide + GROUP_GAP
+    for place, note in enumerate(notes):
+        text = drawing.shorten(note, fonts[1], width - 2 * MARGIN)
+        at = MARGIN, bottom + LINE + place * LINE + 4
+        draw.text(at, text, drawing.FAINT_INK, fonts[1])
     return np.asarray(canvas)

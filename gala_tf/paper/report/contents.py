@@ -61,7 +61,7 @@ def section_blocks(section: Section, prefix: str, quoted: bool = False) -> list:
     blocks += _left_out_blocks(section)
     if not lines:
         return [*blocks, Paragraph("No run of this data set is finished.")]
-    relative = numbers.has_ceiling(lines)
+    relative = numbers.has_ceiling(lines)  # one unit for all of a section's map scores
     tested = compare_lines(lines)
     blocks += _table_blocks(section, tested, relative, quoted)
     blocks += _test_blocks(lines, tested)

@@ -76,6 +76,7 @@ def make_lines(runs) -> tuple[list[Line], list[tuple]]:
             row = row_of(run.config)
         except ValueError:
             row = run.results["network"]
+        # By flags, not by directory: a run may have been moved, or begun twice.
         group = groups.setdefault((row, tuple(flags_of(run.config).items())), {})
         standing = group.setdefault(run.config.seed, run)
         if standing is not run:
@@ -143,6 +144,7 @@ def choose_lambdas(lines, table_lambda: float | None):
         listed = ", ".join(f"{value:g}" for value in values)
         if table_lambda is None:
             scores = [_mean_validation(line) for line in sweep]
+            # Of equals the smallest lambda, in whatever order they come.
             best = max(range(len(sweep)), key=lambda i: (scores[i], -values[i]))
             each = (f"{v:g}: {100 * s:.1f} %" for v, s in zip(values, scores, strict=True))
             why = f"the highest mean validation top-1 ({', '.join(each)})"

@@ -142,16 +142,19 @@ def compare(line, reference) -> Paired:
         images=len(top1),
         seeds=(len(line.runs), len(reference.runs)),
         top1=significance.bootstrap_interval(top1, SEED),
-        p_top1=significance.permutation_over_seeds(*wrong[1], SEED),
-        p_top5=significance.permutation_over_seeds(*wrong[5], SEED)
-        if np.any(np.concatenate(wrong[5]))
-        else None,
+        p_top1=_permutation(wrong[1]),
+        p_top5=_permutation(wrong[5]) if np.any(np.concatenate(wrong[5])) else None,
         mcnemar=mcnemar,
         over_seeds=significance.mean_interval_over_seeds(per_seed) if len(per_seed) > 1 else None,
         maps=significance.bootstrap_interval(difference, SEED) if any_maps else None,
-        p_maps=significance.permutation_over_seeds(*maps, SEED) if any_maps else None,
+        p_maps=_permutation(maps) if any_maps else None,
         map_images=int(defined.sum()),
     )
+
+
+def _permutation(pair):
+    """p of [S, N] and [S', N]: each image counts once, by its means over the seeds."""
+    return significance.permutation_paired(*(values.mean(0) for values in pair), SEED)
 
 
 def _stack(line, column):

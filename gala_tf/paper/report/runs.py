@@ -125,6 +125,7 @@ def _read_run(place, name, split):
         logs.FILE,
         f"figures/attention-{split}.png",
     )
+    # The page names what is missing: a copy of a run may have its results alone.
     there = {file: files.exists(os.path.join(place, file)) for file in wanted}
     numbers = _read_json(os.path.join(place, results)) if there[results] else None
     if numbers is not None:

@@ -93,9 +93,6 @@ def test_a_cluster_excludes_other_hardware_flags(flags):
         strategy.make_strategy(**{name: value}, group=group)
 
 
-# --------------------------------------------------------------- what several hosts need
-
-
 def test_every_host_needs_shards_of_its_own(data_dir):
     info = dataset_info.load_info(str(data_dir))  # 40 images in shards of 14, 13 and 13
     assert plan.examples_by_host(info, "train", 1) == [40]

@@ -79,9 +79,6 @@ def data(data_dir, size, **changes):
     )
 
 
-# --------------------------------------------------------------------------- numbers
-
-
 def test_attention_by_the_papers_convention_equals_evaluate(gala, data_dir, tmp_path, capsys):
     network, path = gala
     run_config = small_data.small_config(data_dir, "unused")
@@ -232,9 +229,6 @@ def test_answers_of_logits_and_of_probabilities():
     again = answers.on_host(probabilities, label[:2])
     for key in ("rank", "prediction", "cross_entropy", "confidence"):
         np.testing.assert_allclose(again[key], found[key][:2])
-
-
-# --------------------------------------------------------------------------- models of others
 
 
 def test_input_scaling_by_hand():

@@ -46,18 +46,24 @@ def made(data_dir):
     return build(data_dir)
 
 
-def run(made, split="test", **changes):
+def evaluator_of(made, split="test", **changes):
     strategy, network, run_config, info = made
     run_config = dataclasses.replace(run_config, **changes)
-    return evaluate_run.RunEvaluator(strategy, network, run_config, info, split).run()
+    return evaluate_run.RunEvaluator(strategy, network, run_config, info, split)
+
+
+def run(made, split="test", **changes):
+    return evaluator_of(made, split, **changes).run()
 
 
 @pytest.fixture(scope="module")
-def predictions(made):
-    return run(made)
+def evaluator(made):
+    return evaluator_of(made)
 
 
-# --------------------------------------------------------------------------- by hand
+@pytest.fixture(scope="module")
+def predictions(evaluator):
+    return evaluator.run()
 
 
 def decode(feature):
@@ -180,10 +186,7 @@ def test_validation_numbers_are_the_same_numbers(predictions):
     }
 
 
-# --------------------------------------------------------------------------- each image once
-
-
-@pytest.mark.parametrize("batch_size", [1, 4, 5, 50])  # the fixture's 8 -> also 13 below
+@pytest.mark.parametrize("batch_size", [5, 50])  # the fixture's is 8; also 13 below
 def test_every_image_once_for_any_batch_size(made, predictions, batch_size):
     found = run(made, eval_batch_size=batch_size)
     for name in ("label", "prediction", "rank", "clickmap", "has_clickmap"):
@@ -196,9 +199,8 @@ def test_every_image_once_for_any_batch_size(made, predictions, batch_size):
 
 def test_images_may_come_in_any_order(made, predictions):
     """As they do from several hosts; padding in between."""
-    strategy, network, run_config, info = made
-    run_config = dataclasses.replace(run_config, eval_batch_size=5)
-    evaluator = evaluate_run.RunEvaluator(strategy, network, run_config, info, "test")
+    _, _, run_config, info = made
+    evaluator = evaluator_of(made, eval_batch_size=5)
     ordered = eval_pipeline.make_eval_dataset(
         run_config.data_dir, info, "test", batch_size=5, **evaluator.protocol.geometry
     )
@@ -209,16 +211,13 @@ def test_images_may_come_in_any_order(made, predictions):
     np.testing.assert_allclose(found.cross_entropy, predictions.cross_entropy, rtol=1e-4)
 
 
-def test_again_and_the_picture(made):
+def test_again_and_the_picture(evaluator, predictions):
     """One Evaluator serves every validation of a run."""
-    strategy, network, run_config, info = made
-    run_config = dataclasses.replace(run_config, eval_batch_size=13)
-    evaluator = evaluate_run.RunEvaluator(strategy, network, run_config, info, "test")
-    one, other = evaluator.run(), evaluator.run()
-    np.testing.assert_array_equal(one.cross_entropy, other.cross_entropy)
-    picture = evaluator.picture(one)
+    again = evaluator.run()
+    np.testing.assert_array_equal(again.cross_entropy, predictions.cross_entropy)
+    picture = evaluator.picture(predictions, 2)
     assert picture.dtype == np.uint8 and picture.ndim == 3
-    np.testing.assert_array_equal(picture, evaluator.picture(other))
+    np.testing.assert_array_equal(picture, evaluator.picture(again, 2))
 
 
 @pytest.mark.parametrize(
@@ -230,9 +229,7 @@ def test_batch_of_a_replica(made, monkeypatch, examples, eval_batch, replicas, e
     strategy = types.SimpleNamespace(
         num_replicas_in_sync=replicas, distribute_datasets_from_function=lambda function: None
     )
-    _, network, run_config, info = made
-    run_config = dataclasses.replace(run_config, eval_batch_size=eval_batch)
-    evaluator = evaluate_run.RunEvaluator(strategy, network, run_config, info, "test")
+    evaluator = evaluator_of((strategy, *made[1:]), eval_batch_size=eval_batch)
     assert (evaluator.examples, evaluator.replica_batch) == (examples, expected)
 
 
@@ -256,9 +253,6 @@ def test_unknown_split(made):
         run(made, split="tset")
 
 
-# --------------------------------------------------------------------------- ranks
-
-
 class Constant:
     """A network of given logits [N, K] for images in order, and a map that is the image's."""
 
@@ -271,9 +265,9 @@ class Constant:
         return {"logits": self.logits, "attention": {}, "activity": {"unit": volume}}
 
 
-def test_top_5_and_ties_that_count_against_the_network(made):
+def test_top_5_and_ties_that_count_against_the_network(made, predictions):
     strategy, _, run_config, info = made
-    labels = run(made).label
+    labels = predictions.label
     logits = np.zeros((13, 9), np.float32)
     places = [0, 1, 4, 5, 8, 0, 0, 0, 0, 0, 0, 0, 0]  # how many classes are above the true one
     for row, (label, place) in enumerate(zip(labels, places, strict=True)):
@@ -287,9 +281,9 @@ def test_top_5_and_ties_that_count_against_the_network(made):
     assert numbers["top1"] == pytest.approx(8 / 13) and numbers["top5"] == pytest.approx(10 / 13)
 
 
-def test_nan_counts_against_the_network(made):
+def test_nan_counts_against_the_network(made, predictions):
     strategy, _, run_config, info = made
-    labels, rows = run(made).label, np.arange(13)
+    labels, rows = predictions.label, np.arange(13)
     logits = np.zeros((13, 9), np.float32)
     logits[rows, labels] = 1
     logits[rows[:4], (labels[:4] + 1) % 9] = np.nan  # another class: ranked before the true one
@@ -307,9 +301,6 @@ def test_confidence_of_large_and_of_infinite_logits():
     for function in (answers.max_probability, tf.function(answers.max_probability)):
         found = function(tf.constant(logits, tf.float32)).numpy()
         np.testing.assert_allclose(found, np.array(expected, np.float32))
-
-
-# --------------------------------------------------------------------------- maps
 
 
 def test_block_sum_is_exact():
@@ -363,9 +354,6 @@ def test_a_split_without_maps_has_no_map_numbers(predictions):
     assert len(text.splitlines()) == 2
 
 
-# --------------------------------------------------------------------------- the ceiling
-
-
 def ceilings_of(run_config, info):
     protocol = evaluate_run.paper_protocol(run_config, info, "test", LAYERS)
     return scores.find_ceilings(protocol, LAYERS.values())
@@ -393,9 +381,6 @@ def test_ceiling_of_the_data_set_or_else_none(made):
     published = {"value": 0.7, "estimator": "theirs", "source": "a paper"}
     info = dataclasses.replace(info, human_ceiling=published)
     assert ceilings_of(run_config, info) == dict.fromkeys((14, 7), published)
-
-
-# --------------------------------------------------------------------------- text and files
 
 
 def test_table():
@@ -485,9 +470,6 @@ def test_data_of_other_classes_is_refused(made):
     evaluate_run.check_same_classes(info, info, "data")
     with pytest.raises(ValueError, match="--data_dir=data has other classes, or another order"):
         evaluate_run.check_same_classes(info, other, "data")
-
-
-# --------------------------------------------------------------------------- the command
 
 
 @pytest.fixture

@@ -83,9 +83,6 @@ def check(record_property, name, ours, theirs, tolerance):
     assert difference <= tolerance * scale
 
 
-# --------------------------------------------------------------------------- Xplique
-
-
 def test_gradient_equals_xpliques_saliency(network, images, record_property):
     (attributions,) = peer("xplique", "attributions")
     theirs = attributions.Saliency(network)(images, ONE_HOT)[..., 0]
@@ -146,9 +143,6 @@ def test_gradcam_equals_xpliques(network, images, record_property):
     check(record_property, "Xplique, grad-CAM, enlarged by us", enlarged, theirs, 2e-3)
 
 
-# --------------------------------------------------------------------------- tf-explain
-
-
 def test_gradient_equals_tf_explains(network, images, record_property):
     (vanilla,) = peer("tf_explain", "core.vanilla_gradients")
     for label in range(CLASSES):
@@ -173,9 +167,6 @@ def test_smoothgrad_equals_tf_explains(network, images, record_property):
         )
         name = f"tf-explain, SmoothGrad of class {label}"
         check(record_property, name, -ours.numpy(), theirs, 1e-5)
-
-
-# --------------------------------------------------------------------------- Harmonization
 
 
 @pytest.mark.parametrize("kind", ["continuous", "tied", "flat top", "constant"])

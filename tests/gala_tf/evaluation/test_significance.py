@@ -17,9 +17,6 @@ def outcomes(both, only_a, only_b, neither):
     )
 
 
-# --------------------------------------------------------------------------- McNemar
-
-
 @pytest.mark.parametrize("only_a, only_b", [(0, 1), (1, 5), (3, 3), (9, 2), (40, 63), (300, 420)])
 def test_mcnemar_equals_scipys_binomial(only_a, only_b):
     expected = stats.binomtest(only_a, only_a + only_b, 0.5).pvalue
@@ -52,9 +49,6 @@ def test_mcnemar_refuses():
         significance.mcnemar_exact([], [])
     with pytest.raises(ValueError, match="1 of 2 values are not finite"):
         significance.mcnemar_exact([0, 1], [0, np.nan])
-
-
-# --------------------------------------------------------------------------- permutations
 
 
 def exact_p(a, b):
@@ -134,27 +128,11 @@ def test_a_difference_is_found():
     )
 
 
-def test_over_seeds_is_the_test_of_means():
-    rng = np.random.default_rng(0)
-    a, b = rng.normal(size=(3, 40)) + 0.2, rng.normal(size=(5, 40))
-    expected = significance.permutation_paired(a.mean(0), b.mean(0), seed=2)
-    assert significance.permutation_over_seeds(a, b, seed=2) == expected
-    one = significance.permutation_paired(a[0], b[0], seed=2)
-    assert significance.permutation_over_seeds(a[:1], b[:1], seed=2) == one
-
-
 def test_permutations_refuse():
     with pytest.raises(ValueError, match="2 of 3 values are not finite.*how many remain"):
         significance.permutation_paired([1, 2, 3], [np.nan, np.inf, 3], 0)
-    with pytest.raises(ValueError, match="permutations must be at least 1; received 0"):
-        significance.permutation_paired([1], [2], 0, 0)
-    with pytest.raises(ValueError, match=r"a row a seed; received \[3\] and \[1, 3\]"):
-        significance.permutation_over_seeds(np.ones(3), np.ones((1, 3)), 0)
     with pytest.raises(ValueError, match=r"received shapes \[3\] and \[2\]"):
-        significance.permutation_over_seeds(np.ones((1, 3)), np.ones((1, 2)), 0)
-
-
-# --------------------------------------------------------------------------- intervals
+        significance.permutation_paired(np.ones(3), np.ones(2), 0)
 
 
 def test_interval_over_seeds_by_hand():
@@ -209,19 +187,12 @@ def test_binomial_interval_equals_scipys(successes, n):
 
 def test_intervals_refuse():
     assert np.isnan(significance.binomial_interval(0, 0)[:3]).all()
-    with pytest.raises(ValueError, match="received 3 of 2"):
-        significance.binomial_interval(3, 2)
-    with pytest.raises(ValueError, match="level must be between 0 and 1.*received 95"):
-        significance.mean_interval_over_seeds([1, 2], level=95)
     with pytest.raises(ValueError, match=r"received shape \[0\]"):
         significance.mean_interval_over_seeds([])
     with pytest.raises(ValueError, match=r"received shape \[2, 2\]"):
         significance.bootstrap_interval(np.ones((2, 2)), seed=0)
     with pytest.raises(ValueError, match="1 of 2 values are not finite"):
         significance.bootstrap_interval([1, np.nan], seed=0)
-
-
-# --------------------------------------------------------------------------- calibration
 
 
 def test_calibration_by_hand():
@@ -261,5 +232,3 @@ def test_calibration_refuses():
         significance.expected_calibration_error([0.5, 3], [1, 0])
     with pytest.raises(ValueError, match="correct must be True or False"):
         significance.expected_calibration_error([0.5, 0.3], [1, 2])
-    with pytest.raises(ValueError, match="bins must be at least 1"):
-        significance.expected_calibration_error([0.5], [1], bins=0)

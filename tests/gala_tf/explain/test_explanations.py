@@ -68,9 +68,6 @@ def pixels(count, side):
 LABELS = np.array([0, 2, 1, 2])
 
 
-# --------------------------------------------------------------------------- gradients
-
-
 def test_gradient_equals_finite_differences(images):
     network = dense_network()
     gradients = explanations.input_gradient(network, images, LABELS).numpy()
@@ -114,9 +111,6 @@ def test_saliency_by_hand():
         np.testing.assert_allclose(found, [[[expected]]], rtol=1e-6)
     with pytest.raises(ValueError, match="max, mean, sum, norm; got 'median'"):
         explanations.saliency(gradient, "median")
-
-
-# --------------------------------------------------------------------------- SmoothGrad
 
 
 def test_smoothgrad_is_the_mean_of_gradients_at_noisy_copies(images):
@@ -170,9 +164,6 @@ def test_smoothgrad_without_noise_is_the_gradient(images):
 def test_smoothgrad_refuses(images, wrong):
     with pytest.raises(ValueError, match="needs samples >= 1, at_once >= 1 and noise >= 0"):
         explanations.smoothgrad(dense_network(), images, LABELS, **wrong)
-
-
-# --------------------------------------------------------------------------- layers
 
 
 def test_gradcam_of_a_pooled_convolution_is_its_class_activation_map():
@@ -259,9 +250,6 @@ def test_networks_without_spatial_attention_are_refused(data_dir, attention):
         explanations.make_explainer(network, "attention")
     with pytest.raises(ValueError, match="returns no attention map"):
         explanations.make_explainer(dense_network(), "attention")
-
-
-# --------------------------------------------------------------------------- networks
 
 
 @pytest.mark.parametrize("functional", [False, True])

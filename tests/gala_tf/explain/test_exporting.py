@@ -64,7 +64,7 @@ def build(attention, precision="float32"):
     keras.config.set_dtype_policy(precision)
     network = models.build_model(
         attention=attention,
-        stage_blocks=(1, 1, 2),
+        stage_blocks=(1, 1, 1),
         stage_widths=(4, 4, 8),
         stem="small",
         image_size=SIZE,
@@ -191,7 +191,7 @@ def test_reloaded_network_trains(tmp_path):
     network.save(tmp_path / "model.keras")
     network = keras.saving.load_model(tmp_path / "model.keras")
     with tf.GradientTape() as tape:
-        volume = network(make_images(), training=True)["attention"]["stage3_block2_gala"]
+        volume = network(make_images(), training=True)["attention"]["stage3_block1_gala"]
         loss = tf.reduce_sum(losses.column_norm(volume))
     assert tape.gradient(loss, network.get_layer("stem_conv").kernel.value) is not None
 
@@ -213,9 +213,6 @@ def test_attention_is_the_last_scored_layers(tmp_path):
     volume = network(make_images(2), training=False)["attention"]["stage2_block1_gala"]
     assert outputs["attention"].shape == (2, 8, 8)
     assert_close(outputs["attention"], losses.column_norm(volume)[..., 0])
-
-
-# --------------------------------------------------------------------------- writing
 
 
 def tree(directory):
@@ -281,9 +278,6 @@ def test_names_must_be_as_many_as_classes(tmp_path):
     with pytest.raises(ValueError, match="tells 4 classes apart, but there are 2 names"):
         exporting.export_network(tiny(), ("a", "b"), str(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
-
-
-# --------------------------------------------------------------------------- a run
 
 
 @pytest.fixture(scope="module")

@@ -37,9 +37,6 @@ def is_alive(pid):
         return file.read().rpartition(")")[2].split()[0] != "Z"
 
 
-# --------------------------------------------------------------------------- slots
-
-
 def test_slots():
     (plain,) = job_queue.make_slots([])
     assert (plain.prefix, plain.environment) == ((), ())
@@ -84,9 +81,6 @@ def test_a_job_runs_on_its_core(tmp_path):
     job = python_job(tmp_path, "a", code)
     assert job_queue.run_all([job], job_queue.make_slots([f"cpu:{core}"]), by_status, print) == []
     assert f"on {{{core}}} -1" in open(job.log).read()
-
-
-# --------------------------------------------------------------------------- running
 
 
 def test_jobs_run_in_order_and_a_failure_stops_no_other(tmp_path):

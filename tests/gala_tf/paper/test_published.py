@@ -9,8 +9,6 @@ from gala_tf import config, metrics
 from gala_tf.paper import published
 from gala_tf.paper.published import FIGURE_7_ROW, ROWS
 
-# --------------------------------------------------------------------------- rows
-
 
 @pytest.mark.parametrize("key", ROWS)
 def test_a_run_with_a_rows_flags_is_of_that_row(key):
@@ -39,8 +37,6 @@ def test_names_are_the_papers():
 def test_lambda_zero_of_figure_7_is_a_row_without_maps():
     assert ROWS[FIGURE_7_ROW].overrides(0.0) == ROWS["gala"].overrides(6.0)
 
-
-# --------------------------------------------------------------------------- numbers
 
 TABLES = {number: published.table(number) for number in (1, 2, 3, 4)}
 

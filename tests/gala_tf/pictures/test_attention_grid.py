@@ -40,9 +40,6 @@ def parts():
     return images, rng.random((3, 28, 28)), maps
 
 
-# --------------------------------------------------------------------------- attention_grid
-
-
 def test_grid_has_a_row_an_image_and_a_column_a_layer(parts):
     picture = attention_grid.attention_grid(*parts, captions=["x", "y", "z"])
     assert picture.dtype == np.uint8
@@ -183,9 +180,6 @@ def test_png_holds_the_picture(tmp_path, parts):
     assert os.listdir(path.parent) == ["x.png"]
 
 
-# --------------------------------------------------------------------------- choices
-
-
 def test_default_layers_are_first_third_and_last():
     maps = dict.fromkeys(LAYERS)
     assert attention_grid.choose_layers(maps) == [LAYERS[0], LAYERS[2], LAYERS[5]]
@@ -248,9 +242,6 @@ def test_grid_of_predictions_takes_the_same_rows_of_everything(monkeypatch, rows
     assert captions == ["✗ true: dog / said: cat", "true: cat / said: cat"]
     assert named["wrong"].tolist() == [True, False] and named["human_title"] == "human map"
     assert titles == {"a": "A"}
-
-
-# --------------------------------------------------------------------------- what misleads
 
 
 def test_a_nearly_flat_map_is_marked(parts):

@@ -65,9 +65,6 @@ def names(directory):
     return sorted(os.listdir(directory))
 
 
-# --------------------------------------------------------------------------- there and back
-
-
 def test_restores_weights_momentum_and_step(saved):
     directory, values = saved
     fresh = State(directory)
@@ -102,9 +99,6 @@ def test_read_weights_needs_no_optimizer(saved):
     for variable, value in zip(fresh.network.variables, values[30], strict=False):
         np.testing.assert_array_equal(variable.numpy(), value)
     assert int(fresh.optimizer.iterations) == 0
-
-
-# --------------------------------------------------------------------------- markers and rolling
 
 
 def test_marker_names_every_file_with_its_size(saved):
@@ -227,9 +221,6 @@ def test_interrupted_write_is_as_if_it_had_not_begun(saved, monkeypatch, after):
     assert again.is_at(fresh.values())
 
 
-# --------------------------------------------------------------------------- damage
-
-
 def data_file(folder):
     return folder / "variables.data-00000-of-00001"
 
@@ -349,9 +340,6 @@ def test_storage_out_of_reach_is_no_damage(saved, monkeypatch):
     monkeypatch.setattr(state.checkpoints._checkpoint, "read", unavailable)
     with pytest.raises(tf.errors.UnavailableError):
         state.checkpoints.restore_newest()
-
-
-# --------------------------------------------------------------------------- facts, and full disks
 
 
 def test_facts_can_be_amended(saved):

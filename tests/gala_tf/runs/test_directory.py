@@ -29,9 +29,6 @@ def contents(directory):
     return {name: open(os.path.join(directory, name)).read() for name in os.listdir(directory)}
 
 
-# --------------------------------------------------------------------------- start and load
-
-
 def test_start_writes_and_open_run_reads(run):
     run_config, info = run
     assert set(os.listdir(run_config.model_dir)) == {
@@ -107,9 +104,6 @@ def test_allowing_changes_is_a_wish_of_one_session(run):
     )
 
 
-# --------------------------------------------------------------------------- check
-
-
 def test_check_of_a_new_directory_writes_nothing(data_dir, tmp_path):
     run_config = small_data.small_config(data_dir, tmp_path / "new")
     run_directory.check(run_config, dataset_info.load_info(str(data_dir)))
@@ -149,9 +143,6 @@ def test_check_refuses_another_data_set(run):
     run_directory.check(dataclasses.replace(run_config, allow_flag_changes=True), other)
 
 
-# --------------------------------------------------------------------------- what cannot be loaded
-
-
 def test_no_run(tmp_path):
     with pytest.raises(ValueError, match=f"--model_dir={tmp_path}: no run.flags there, so no run"):
         run_directory.open_run(str(tmp_path))
@@ -171,9 +162,6 @@ def test_run_without_its_data_sets_sidecar(run):
     os.remove(os.path.join(run_config.model_dir, "trained_on.json"))
     with pytest.raises(ValueError, match="trained_on.json' does not exist"):
         run_directory.open_run(run_config.model_dir)
-
-
-# --------------------------------------------------------------------------- networks
 
 
 def weights(network):

@@ -29,8 +29,6 @@ from gala_tf.tpu_checking import (
 )
 from gala_tf.training import session as sessions
 
-# ------------------------------------------------------------------ pure steps
-
 
 def replay(pure, values, arguments):
     """(outputs, new values), computed in a graph."""
@@ -200,9 +198,6 @@ def test_one_core_of_many_sums_over_all():
     assert contexts == 128
 
 
-# ------------------------------------------------------------------ HLO
-
-
 def cpu_hlo(function, *specs):
     """(text, dynamic operations) of a function of tensors."""
     traced = tf.function(function).get_concrete_function(*specs)
@@ -264,8 +259,6 @@ def test_operands_by_name_alone():
     with pytest.raises(ValueError, match="parameter is no matrix product"):
         hlo.multiply_adds(next(hlo.instructions(text)))
 
-
-# ------------------------------------------------------------------ lint
 
 IMAGE = {
     "image": tf.TensorSpec([4, 16, 16, 3], tf.uint8),
@@ -358,9 +351,6 @@ def test_the_cross_entropy_compares_no_64_bit_integers():
     assert lint.lint(text).findings == ()
 
 
-# ------------------------------------------------------------------ verdicts
-
-
 def test_keys_forget_names_and_remember_conditions():
     text = (
         "HloModule a_inference_flat_12__.3, is_scheduled=false\n"
@@ -424,9 +414,6 @@ def test_what_is_not_the_steps_fault_is_an_error():
         verdicts.what_stopped({"stage": "tracing", "error": error}, ended)
 
 
-# ------------------------------------------------------------------ chips, floors
-
-
 def test_floor_by_hand():
     half_of_v3 = summary.floor(2.46e12, 45e9, summary.chip_of("v3:2x2x1"), devices_per_chip=2)
     assert half_of_v3.flops == pytest.approx(0.04)  # of 61.5 TFLOP/s
@@ -452,9 +439,6 @@ def test_sizes_in_the_compilers_refusal():
     )
     assert compiling.sizes_in(message) == {"needed": 8.5 * 2**30, "available": 768 * 2**20}
     assert compiling.sizes_in("else") == {"needed": None, "available": None}
-
-
-# ------------------------------------------------------------------ environment
 
 
 def fake_environment(directory, versions):

@@ -17,8 +17,6 @@ from gala_tf.tpu_checking import check, environment, summary, verdicts
 
 TESTS = Path(__file__).resolve().parents[2]
 
-# ------------------------------------------------------------------ the search for a batch
-
 
 class Compiler(check.Check):
     """Memory as it grows: `fixed`, and so much an image; above `bend` images less, as near the
@@ -66,9 +64,6 @@ def test_nothing_fits():
     compiler = Compiler(fixed=5000, image=10, limit=4000)
     found = compiler.search(64)
     assert found["fits"] == 0 and found["too_large"] is not None
-
-
-# ------------------------------------------------------------------ flags and verdicts
 
 
 def run(*arguments, **variables):
@@ -173,8 +168,6 @@ def test_the_table_says_everything():
         "10240",
     ]
 
-
-# ------------------------------------------------------------------ the whole
 
 NETWORK = [
     "--stage_blocks=1,1,2",

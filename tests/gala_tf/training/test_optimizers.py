@@ -123,6 +123,7 @@ print(json.dumps({
 """
 
 
+@pytest.mark.slow
 def test_summed_gradients_are_not_summed_again():
     """Fails if Keras stops calling the method that SummedSGD overrides."""
     result = subprocess.run([sys.executable, "-c", REPLICAS], capture_output=True, text=True)

@@ -7,7 +7,6 @@ import pytest
 import small_data
 
 from gala_tf.data import dataset_info
-from gala_tf.evaluation import evaluate_run
 from gala_tf.paper.report import runs
 from gala_tf.runs import directory
 from gala_tf.training import checks, loop, resume
@@ -59,7 +58,6 @@ def test_without_validation_the_last_weights_are_the_result(unvalidated):
     names = set(os.listdir(run_config.model_dir))
     assert "best" not in names and {"results-test.json", "per_image-test.csv"} <= names
     assert directory.open_run(run_config.model_dir, weights="best").step == 5
-    assert os.path.exists(evaluate_run.draw_run(run_config.model_dir, "test", 2))
 
 
 def test_a_report_takes_them(unvalidated):
@@ -68,6 +66,7 @@ def test_a_report_takes_them(unvalidated):
     assert run.results["top1"] == results["test"]["top1"] and run.validation_top1 is None
 
 
+@pytest.mark.slow
 def test_such_a_run_resumes(unvalidated):
     run_config, _ = unvalidated
     assert loop.train_and_evaluate(run_config)["test"]["step"] == 5

@@ -61,9 +61,6 @@ def page(campaign):
     return (campaign / "page" / "report.md").read_text()
 
 
-# --------------------------------------------------------------------------- the page
-
-
 def test_table_has_every_row_in_the_papers_order_with_n_and_interval(page, campaign):
     header, _, *rows = tables(page)["Tables 1 and 3: errors and maps"]
     assert header[:4] == ["network", "table", "n", "top-1 error, %"]
@@ -170,9 +167,6 @@ def test_the_same_runs_give_the_same_bytes(campaign, tmp_path):
         assert (tmp_path / file.name).read_bytes() == file.read_bytes(), file.name
 
 
-# --------------------------------------------------------------------------- few runs
-
-
 def test_one_run_without_images_or_ceiling(tmp_path):
     fake_runs.write_run(tmp_path / "a", images_file=False, ceiling=None)
     build.build([str(tmp_path / "a")], str(tmp_path / "page"))
@@ -233,8 +227,9 @@ def test_only_unfinished_runs(tmp_path):
 def test_data_sets_are_never_mixed(tmp_path):
     for i in (0, 1):
         info = fake_runs.data_set(seed=i)
-        fake_runs.write_run(tmp_path / f"{i}" / "a", info=info)
-        fake_runs.write_run(tmp_path / f"{i}" / "b", "gala", info=info)
+        for name, row in (("a", "gala_clickmaps"), ("b", "gala")):
+            place = tmp_path / f"{i}" / name
+            fake_runs.write_run(place, row, info=info, images_file=False)
     sections = sections_of(tmp_path)
     assert len(sections) == 2 and [len(section.chosen) for section in sections] == [2, 2]
     assert len({section.runs[0].data_set for section in sections}) == 2
@@ -260,9 +255,6 @@ def test_which_tables_a_data_set_belongs_in():
     assert lines.paper_tables(clickme) == (1, 3)
     assert lines.same_data(clickme)
     assert not lines.same_data(fake_runs.data_set("clickme"))  # of four classes
-
-
-# --------------------------------------------------------------------------- reading
 
 
 def test_names_are_as_short_as_they_may_be():
@@ -338,9 +330,6 @@ def test_split_is_test_where_there_is_one(tmp_path):
     assert run.results is None and "results-validation.json" in run.missing
     with pytest.raises(ValueError, match="--split=none: .* has test, train, validation"):
         runs.read_runs(directories, "none")
-
-
-# --------------------------------------------------------------------------- cells, the command
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,8 @@ def test_compare_against_numpy():
     wrong = [np.stack([one.images["rank"] > 0 for one in part.runs]) for part in (a, b)]
     assert found.images == 200 and found.seeds == (3, 3)
     assert found.top1.mean == pytest.approx(100 * (wrong[0].mean() - wrong[1].mean()))
-    assert found.p_top1 == significance.permutation_over_seeds(*wrong, numbers.SEED)
+    means = [part.mean(0) for part in wrong]
+    assert found.p_top1 == significance.permutation_paired(*means, numbers.SEED)
     assert list(found.mcnemar) == [1, 2]
     expected = significance.mcnemar_exact(~wrong[0][1], ~wrong[1][0])  # seed 1 of both
     assert found.mcnemar[1] == expected
