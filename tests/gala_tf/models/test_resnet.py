@@ -337,7 +337,10 @@ def test_saves_and_loads_whole(tmp_path):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (dict(attention="gelu"), "attention must be one of none, se, gala. Received: 'gelu'"),
+        (
+            dict(attention="gelu"),
+            "attention must be one of none, se, gala, gala_residual. Received: 'gelu'",
+        ),
         (dict(depth=51), r"depth must be one of \[18, 34, .*Received: 51"),
         (dict(attention_units="stage9"), "'stage9' is neither .* stage1_block1"),
         (dict(version="v3"), "version must be 'v1' or 'v2'. Received: 'v3'"),

@@ -226,7 +226,10 @@ def refused(message, run_config):
             "--map_loss_weight=1.0 with --attention=none: .* --map_loss_weight=0",
         ),
         (dict(attention="se"), "--attention=se: there is no attention with an extent in space"),
-        (dict(attention="gema"), "attention must be one of none, se, gala. Received: 'gema'"),
+        (
+            dict(attention="gema"),
+            "attention must be one of none, se, gala, gala_residual. Received: 'gema'",
+        ),
         (dict(attention_units="stage4"), "'stage4' is neither .* stage2_block1"),
         (dict(depth=51, stage_blocks=()), "depth must be one of .* Received: 51"),
         (dict(clickmap_blur="box:4"), "odd, positive size"),
