@@ -130,7 +130,7 @@ def test_metrics_have_the_evaluations_numbers():
     assert float(metric.result()) == pytest.approx(expected.mean(), abs=1e-6)
 
 
-TINY = dict(stage_blocks=(1, 1), stage_widths=(4, 8), stem="tiny", attention_units="stage2")
+TINY = dict(stage_blocks=(1, 1), stage_widths=(4, 8), stem="tiny", attention_units="all")
 
 
 def compiled(network, learning_rate=0.1):
@@ -175,10 +175,10 @@ def small_network():
 
 def test_add_attention_keeps_the_network_and_trains(tmp_path):
     base = small_network()
-    network = models.add_attention(base, ["conv2"], "gala_residual")
+    network = models.add_attention(base, ["conv1", "conv2"], "gala_residual")
     images = RNG.uniform(0, 255, (4, 16, 16, 3)).astype("float32")
     outputs = network(images, training=False)
-    assert list(outputs["attention"]) == ["conv2_gala_residual"]
+    assert list(outputs["attention"]) == ["conv1_gala_residual", "conv2_gala_residual"]
     exponentials = np.exp(numpy_of(outputs["logits"]))  # the softmax is left out
     np.testing.assert_allclose(
         numpy_of(base(images, training=False)),

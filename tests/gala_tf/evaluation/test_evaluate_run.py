@@ -177,7 +177,7 @@ def test_validation_numbers_are_the_same_numbers(predictions):
         "top5": numbers["top5"],
         "cross_entropy": numbers["cross_entropy"],
         **{f"spearman/{name}": numbers["maps"][name]["spearman"] for name in LAYERS},
-        "center_prior": numbers["maps"][LAYERS[-1]]["center_prior"],
+        "center_prior": numbers["maps"][list(LAYERS)[-1]]["center_prior"],
     }
 
 

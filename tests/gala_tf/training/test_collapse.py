@@ -25,7 +25,7 @@ def test_measures_by_hand(attention, middle):
         f"variation/{second}",
     )
     flat = np.full((2, 2, 2, 1), middle + 0.999, "float32")
-    half = np.array([1.0, 3.0], "float32").reshape(1, 1, 2, 1)  # deviation 1, mean 2
+    half = np.array([1.0, 3.0], "float32").reshape(1, 2, 1, 1)  # deviation 1, mean 2
     found = collapse.measure(built, {first: keras.ops.array(flat), second: keras.ops.array(half)})
     np.testing.assert_allclose(found[:2], [1.0, 0.0], atol=1e-6)
     assert float(found[3]) == pytest.approx(0.5)
