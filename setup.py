@@ -31,10 +31,12 @@ WEB = [
     "uvloop>=0.19; platform_system != 'Windows'",
 ]
 POSTGRES = ["psycopg[binary]>=3.2"]
+PRETRAINED = ["huggingface-hub>=0.25", "safetensors>=0.4.3"]
 TEST = [
     *DEMO,
     *WEB,
     *POSTGRES,
+    "safetensors>=0.4.3",
     "pytest>=8",
     "pytest-cov>=5",
     "pytest-xdist>=3.5",
@@ -86,10 +88,15 @@ setup(
         # For data sets that TFDS has prepared. Not required: it needs a package without a wheel.
         # It imports importlib_resources without saying so.
         "tfds": ["tensorflow-datasets>=4.9.10", "importlib-resources"],
+        # weights="imagenet" and other people's weights: the hub's files, and their format.
+        "pretrained": PRETRAINED,
         "quickstart": ["scikit-image>=0.24"],  # whose wheel holds the photographs
         "demo": DEMO,
         "web": WEB,
         "postgres": POSTGRES,
+        # Keras' other backends, for the library: with one of them no build of TensorFlow is needed.
+        "jax": ["jax>=0.6"],
+        "torch": ["torch>=2.6"],
         "browser_tests": ["playwright>=1.48"],  # Debian's chromium beside it
         # Building data sets on many machines (--runner).
         "beam": ["apache-beam>=2.60"],

@@ -25,6 +25,7 @@ _OF_A_RUN = (
     "figures",
     "plugins",
     "bad_records.json",
+    "initial_weights.json",
     "good_records",
     "train.log",  # of a sweep, which opens it before the run begins
 )

@@ -27,8 +27,9 @@ class SummedSGD(keras.optimizers.SGD):
 
     def update_step(self, gradient, variable, learning_rate):
         """Moves a variable by a gradient of its shape, and its velocity; `learning_rate` > 0."""
-        if variable.path in self.rate_factors:
-            learning_rate *= self.rate_factors[variable.path]
+        if self.rate_factors:
+            path = self._trainable_variables[self._get_variable_index(variable)].path
+            learning_rate *= self.rate_factors.get(path, 1.0)
         backend = keras.backend.backend()
         if not self.one_kernel or not self.momentum or backend != "tensorflow":
             super().update_step(gradient, variable, learning_rate)

@@ -226,13 +226,32 @@ def test_the_readmes_network_trains():
     exec(code, names)
     maps = np.zeros([4, 16, 16, 1], np.float32)
     maps[0, 3:6, 3:6] = 1.0  # the other images have no map
-    history = names["network"].fit(
-        np.random.default_rng(0).random([4, 64, 64, 3], np.float32),
-        {"logits": np.arange(4), "attention": maps},
-        verbose=0,
-    )
+    targets = {"logits": np.arange(4), "attention": dict.fromkeys(names["layers"], maps)}
+    images = np.random.default_rng(0).random([4, 64, 64, 3], np.float32)
+    history = names["network"].fit(images, targets, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+    assert history["block_12_project_BN_gala_residual_loss"][0] > 0
+
+
+def test_the_layers_readme_trains():
+    """The layer by itself, as its room's README has it, for one batch."""
+    import numpy as np
+
+    first, second, third = blocks("gala_tf/layers/README.md", "python")
+    names = {}
+    exec(first, names)
+    maps = np.zeros([4, 8, 8, 1], np.float32)
+    maps[0, 3:6, 3:6] = 1.0
+    images = np.random.default_rng(0).random([4, 64, 64, 3], np.float32)
+    history = names["network"].fit(images, {"logits": np.arange(4), "attention": maps}, verbose=0)
     assert history.history["attention_loss"][0] > 0
-    assert np.isfinite(history.history["loss"]).all()
+    assert np.isfinite(history.history["attention_map_agreement"]).all()
+    exec(second, names)
+    assert set(names["network"].output["attention"]) == {
+        f"block_{i}_project_BN_gala_residual" for i in range(10, 17)
+    }
+    exec(third, names)
+    assert names["network"].get_layer("logits").class_names == ("cat", "dog")
 
 
 def anchors(page):

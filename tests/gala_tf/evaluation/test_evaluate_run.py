@@ -183,6 +183,7 @@ def test_validation_numbers_are_the_same_numbers(predictions):
         "top5": numbers["top5"],
         "cross_entropy": numbers["cross_entropy"],
         **{f"spearman/{name}": numbers["maps"][name]["spearman"] for name in LAYERS},
+        "center_prior": numbers["maps"][list(LAYERS)[-1]]["center_prior"],
     }
 
 
@@ -491,7 +492,7 @@ def test_evaluate_run(untrained, made, predictions, capsys):
     )
     assert found["cross_entropy"] == pytest.approx(predictions.cross_entropy.mean(), rel=1e-4)
     assert json.loads((untrained / "results-test.json").read_text()) == found
-    for name in ("attention", "diagnostics"):
+    for name in ("attention", "diagnostics", "confusion"):
         assert (untrained / "figures" / f"{name}-test.png").read_bytes()[1:4] == b"PNG"
     printed = capsys.readouterr().out
     assert scores.table(found) in printed and f"{untrained}/results-test.json" in printed
@@ -499,6 +500,7 @@ def test_evaluate_run(untrained, made, predictions, capsys):
         "per_image-test.csv",
         "figures/attention-test.png",
         "figures/diagnostics-test.png",
+        "figures/confusion-test.png",
     ):
         assert f"{untrained}/{name}" in printed
     check_rows(str(untrained / "per_image-test.csv"), found, made, predictions)
@@ -567,6 +569,7 @@ def test_command(untrained):
     assert numbers["examples"] == 12
     assert sorted(os.listdir(untrained / "figures")) == [
         "attention-validation-clickmap_blur=none.png",
+        "confusion-validation-clickmap_blur=none.png",
         "diagnostics-validation-clickmap_blur=none.png",
     ]
     assert (untrained / "per_image-validation-clickmap_blur=none.csv").exists()

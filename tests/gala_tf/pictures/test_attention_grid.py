@@ -244,6 +244,21 @@ def test_grid_of_predictions_takes_the_same_rows_of_everything(monkeypatch, rows
     assert titles == {"a": "A"}
 
 
+def test_captions_tell_confidence_and_map_score(monkeypatch):
+    monkeypatch.setattr(attention_grid, "attention_grid", lambda *a, **named: a[3])
+    given = predictions([1, 1, 1])
+    given.confidence = np.array([0.5, 0.995, 0.7])
+    captions = attention_grid.predictions_grid(
+        np.zeros((3, 8, 8, 3), np.uint8), given, slice(3), ("cat", "dog"),
+        map_scores=np.array([0.456, np.nan, -0.1]),
+    )  # fmt: skip
+    assert [text.partition("said: ")[2] for text in captions] == [
+        "cat (50 %), map score 0.46",
+        "cat (100 %)",
+        "cat (70 %), map score -0.10",
+    ]
+
+
 def test_a_nearly_flat_map_is_marked(parts):
     images, human, layer_maps = parts
     rng = np.random.default_rng(0)

@@ -1,0 +1,136 @@
+"""Trains a run's network by `keras.Model.fit`, on any backend of Keras, with maps from our shards.
+
+    KERAS_BACKEND=jax python experiments/keras_fit.py --flagfile=experiments/quickstart.flags \\
+        --data_dir=data/quickstart --model_dir=runs/quickstart_jax --seed=1
+
+The same flags, data, schedule and objective as `gala_tf.train`, which is TensorFlow's. What the
+loop has beyond Keras' is not here: resuming, several machines, reports of faults. tf.data feeds
+either. Writes `results.json`: the backend, top-1 error in % and the last layer's map score on
+--test_split, by the weights that were best on --validation_split.
+"""
+
+import json
+import os
+
+import keras
+import numpy as np
+from absl import app
+
+from gala_tf import config, losses, metrics, models
+from gala_tf.data import clickmaps, dataset_info, eval_pipeline, preprocessing
+from gala_tf.evaluation import scores
+from gala_tf.runs import directory
+from gala_tf.training import checks, plan, schedules, session
+
+
+def main(_):
+    """Trains as the flags say."""
+    cfg = config.from_flags()
+    info = dataset_info.load_info(cfg.data_dir)
+    length = plan.make_plan(cfg, info, replicas=1)
+    network = directory.build_network(cfg, info.num_classes)
+    for kernel in models.decayed_kernels(network):
+        kernel.regularizer = keras.regularizers.L2(cfg.weight_decay / 2)
+    sizes = checks.supervised_sizes(network, cfg)
+    outputs = {"logits": network.output["logits"], "attention": network.output["attention"]}
+    trained = keras.Model(network.inputs[0], outputs)
+    trained.compile(
+        keras.optimizers.SGD(
+            schedules.make_schedule(cfg, length), momentum=cfg.momentum, nesterov=True
+        ),
+        loss={
+            "logits": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            "attention": {name: losses.ClickmapLoss() for name in sizes},
+        },
+        loss_weights={"logits": 1.0, "attention": dict.fromkeys(sizes, cfg.map_loss_weight)},
+        metrics={"logits": ["accuracy"], "attention": {name: [] for name in sizes}},
+    )
+    best = Best(trained, cfg, info, sizes)
+    trained.fit(
+        training_batches(cfg, info, sizes),
+        epochs=len(length.validation_steps),
+        steps_per_epoch=length.total_steps // len(length.validation_steps),
+        callbacks=[best],
+        verbose=2,
+    )
+    trained.set_weights(best.weights)
+    found = evaluate(trained, cfg, info, cfg.test_split, sizes)
+    found = {"backend": keras.backend.backend(), "seed": cfg.seed, **found}
+    os.makedirs(cfg.model_dir, exist_ok=True)
+    with open(os.path.join(cfg.model_dir, "results.json"), "w") as file:
+        json.dump(found, file, indent=1)
+    print(found)
+
+
+def training_batches(cfg, info, sizes):
+    """Batches for fit: (images, targets by output, weights of images by output)."""
+    order = session.input_pipeline.Order(seed=cfg.seed, shuffle_buffer=cfg.shuffle_buffer)
+    batches = session.host_batches(cfg, info, sizes, "bicubic", order, cfg.global_batch_size)
+
+    def for_fit(batch):
+        images = preprocessing.mirror(batch["image"], batch["mirrored"])
+        targets = {
+            "logits": batch["label"],
+            "attention": dict.fromkeys(sizes, batch["clickmap"]),
+        }
+        has = batch["has_clickmap"]
+        weights = {"logits": has * 0.0 + 1.0, "attention": dict.fromkeys(sizes, has)}
+        return images, targets, weights
+
+    return batches.map(for_fit)
+
+
+class Best(keras.callbacks.Callback):
+    """Keeps the weights with the best validation top-1, ties to the lower cross-entropy."""
+
+    def __init__(self, trained, cfg, info, sizes):
+        super().__init__()
+        self.evaluate = lambda: evaluate(trained, cfg, info, cfg.validation_split, sizes)
+        self.score, self.weights = None, None
+
+    def on_epoch_end(self, epoch, logs=None):
+        found = self.evaluate()
+        score = (-found["error"], -found["cross_entropy"])
+        if self.score is None or score > self.score:
+            self.score, self.weights = score, self.model.get_weights()
+        print(f"validation: {found}", flush=True)
+
+
+def evaluate(trained, cfg, info, split, sizes) -> dict:
+    """Top-1 error in %, cross-entropy, and the last layer's map score, as `gala_tf.evaluate`."""
+    last = list(sizes)[-1]
+    batches = eval_pipeline.make_eval_dataset(
+        cfg.data_dir,
+        info,
+        split,
+        batch_size=cfg.global_batch_size,
+        image_size=cfg.image_size,
+        clickmap_size=max(sizes.values()),
+        clickmap_blur=clickmaps.parse_blur(cfg.clickmap_blur),
+        crop_fraction=cfg.crop_fraction,
+    )
+    logits, maps, labels, humans = [], [], [], []
+    for batch in batches.as_numpy_iterator():
+        real = batch["image_index"] >= 0
+        outputs = trained.predict_on_batch(batch["image"])
+        logits.append(outputs["logits"][real])
+        columns = keras.ops.convert_to_numpy(losses.column_norm(outputs["attention"][last]))
+        maps.append(columns[real, ..., 0])
+        labels.append(batch["label"][real])
+        human = np.where(batch["has_clickmap"][:, None, None, None] > 0, batch["clickmap"], np.nan)
+        humans.append(human[real, ..., 0])
+    logits, maps, labels, humans = map(np.concatenate, (logits, maps, labels, humans))
+    has = np.isfinite(humans).all((1, 2))
+    agreement = metrics.map_agreement(maps[has], scores.block_sum(humans[has], sizes[last]), 0)
+    logs = logits - np.log(np.exp(logits - logits.max(1, keepdims=True)).sum(1, keepdims=True))
+    logs -= logits.max(1, keepdims=True)
+    return {
+        "error": 100 * float((logits.argmax(1) != labels).mean()),
+        "cross_entropy": -float(np.take_along_axis(logs, labels[:, None], 1).mean()),
+        "spearman": agreement.spearman,
+    }
+
+
+if __name__ == "__main__":
+    config.define_flags()
+    app.run(main)
