@@ -356,7 +356,7 @@ def test_geometry(made):
 
 def test_maps_of_an_aligned_run_are_scored_where_its_layers_look(made, data_dir):
     """A quarter of a cell of 2 pixels: the window of 28 begins half a pixel up and left."""
-    run_config, info = made[2], dataset_info.load_info(data_dir)
+    run_config, info = made[2], dataset_info.load_info(str(data_dir))
     aligned = dataclasses.replace(run_config, map_alignment="receptive_field")
     plain = evaluate_run.paper_protocol(run_config, info, "test", LAYERS)
     shifted = evaluate_run.paper_protocol(aligned, info, "test", LAYERS)
