@@ -223,10 +223,7 @@ def find_sweeps(lines) -> list[tuple]:
     groups = {}
     for line in lines:
         if line.row in ("gala", grouping.REFERENCE):
-            idle = (
-                "map_loss_weight", "map_source", "map_target", "map_units", "map_alignment",
-                "map_resize",
-            )  # fmt: skip
+            idle = ("map_loss_weight", "map_source", "map_target", "map_resize")
             key = tuple((name, value) for name, value in line.flags.items() if name not in idle)
             groups.setdefault(key, []).append(line)
     sweeps = [sorted(group, key=lambda line: line.map_loss_weight) for group in groups.values()]

@@ -31,7 +31,7 @@ def without_idle_flags(run_config: config.Config) -> config.Config:
     default = config.Config()
     idle = []
     if run_config.map_loss_weight == 0:
-        idle += ["map_source", "map_target", "map_units", "map_alignment", "map_resize"]
+        idle += ["map_source", "map_target", "map_units", "map_resize"]
     if run_config.attention == "none":
         idle += ["reduction_ratio", "saliency_bias"]
     if run_config.attention == "se":
