@@ -11,9 +11,13 @@ maps, people's gaze, are the same in all data sets of a split; what differs is t
     center      the same map for all: where people looked in the training images
     images-P    P % of the training images, each smaller set within the larger ones
     maps-P      all training images, P % of them with gaze, the same images as of images-P
+
+With --list_test_images it builds `gaze` alone, and writes which images each split tests, by the
+number that ends their names in CUB-200-2011: rows of results are in the order of their names.
 """
 
 import csv
+import json
 import os
 import subprocess
 import sys
@@ -130,7 +134,20 @@ def _write(path, clicks):
             writer.writerows([name, *row] for row in rows)
 
 
+def list_test_images(input_dir: str, data: str, path: str) -> None:
+    """Writes {split: numbers of its test images, in the order of their names}."""
+    found = {}
+    for split in range(SPLITS):
+        names = _members(ensure(input_dir, data, split, "gaze"))["test"]
+        found[split] = [int(Path(name).stem.rpartition("_")[2]) for name in names]
+    lines = ",\n".join(f'"{s}":{json.dumps(n, separators=(",", ":"))}' for s, n in found.items())
+    Path(path).write_text(f"{{{lines}}}\n", encoding="utf-8")
+
+
 def main(_):
+    if flags.FLAGS.list_test_images:
+        list_test_images(flags.FLAGS.input_dir, flags.FLAGS.data, flags.FLAGS.list_test_images)
+        return
     for split in range(SPLITS):
         for kind in KINDS:
             print(ensure(flags.FLAGS.input_dir, flags.FLAGS.data, split, kind))
@@ -139,5 +156,6 @@ def main(_):
 if __name__ == "__main__":
     flags.DEFINE_string("input_dir", None, "Folder with images/, clicks.csv and clicks_parts.csv.")
     flags.DEFINE_string("data", "data/cub_gha", "Where the data sets go.")
+    flags.DEFINE_string("list_test_images", "", "Write which images are tested to this file.")
     flags.mark_flag_as_required("input_dir")
     app.run(main)

@@ -10,8 +10,8 @@ gaze, people looked, or where they did not, or all over:
     contrast        half of the contrast, about the image's own mean
     noise           Gaussian noise of 20 grey levels, the same for all networks
 
-Beside them: the map scores against human maps that lie cell on cell and against those that lie where
-the layer looks; and the mean of |A| of each layer, of networks with attention.
+Beside them: the map scores against human maps that lie cell on cell, and against those that lie
+where the layer looks; and the mean of |A| of each layer, of networks with attention.
 """
 
 import dataclasses

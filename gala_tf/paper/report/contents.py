@@ -202,9 +202,7 @@ def _map_blocks(lines, relative, prefix):
 
 def find_sweeps(lines) -> list[tuple]:
     """Lines of GALA that differ in lambda alone, two values or more, ascending, a tuple a sweep."""
-    idle = (
-        "map_loss_weight", "map_source", "map_target", "map_units", "map_alignment", "map_resize",
-    )  # fmt: skip
+    idle = ("map_loss_weight", "map_source", "map_target", "map_resize")  # the last of lambda 0
     groups = {}
     for line in lines:
         if line.row in ("gala", grouping.REFERENCE):

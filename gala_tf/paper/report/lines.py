@@ -33,7 +33,7 @@ def flags_of(run_config: config.Config) -> dict:
     """{flag: value} of all that decides a run's result, except its seed."""
     idle = []  # without effect in this network: counted as if they were at their defaults
     if run_config.map_loss_weight == 0:
-        idle += ["map_source", "map_target", "map_units", "map_alignment", "map_resize"]
+        idle += ["map_source", "map_target", "map_units", "map_resize"]
     if run_config.attention == "none":
         idle += ["reduction_ratio"]
     if run_config.attention in ("none", "se"):

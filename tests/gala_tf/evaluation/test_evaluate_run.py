@@ -346,6 +346,25 @@ def test_geometry(made):
     )  # as in training
 
 
+def test_maps_of_an_aligned_run_are_scored_where_its_layers_look(made, data_dir):
+    """A quarter of a cell of 2 pixels: the window of 28 begins half a pixel up and left."""
+    run_config, info = made[2], dataset_info.load_info(str(data_dir))
+    aligned = dataclasses.replace(run_config, map_alignment="receptive_field")
+    plain = evaluate_run.paper_protocol(run_config, info, "test", LAYERS)
+    shifted = evaluate_run.paper_protocol(aligned, info, "test", LAYERS)
+    assert plain.geometry["clickmap_shift"] == 0 and shifted.geometry["clickmap_shift"] == 0.25
+    ones, others = (p.read([1, 2, 3]) for p in (plain, shifted))
+    np.testing.assert_array_equal(ones["image"], others["image"])
+    # Sums over cells of two pixels that begin half a pixel before those of the plain cut.
+    fine = dataclasses.replace(plain, sides={"fine": 28}).read([1, 2, 3])["clickmap"]
+    left = np.roll(fine, (1, 1), (1, 2)), np.roll(fine, 1, 1), np.roll(fine, 1, 2), fine
+    half = sum(w * part for w, part in zip((0.25, 0.25, 0.25, 0.25), left, strict=True))
+    expected = half.reshape(3, 14, 2, 14, 2, 1).sum((2, 4))
+    np.testing.assert_allclose(
+        others["clickmap"][:, 1:, 1:], expected[:, 1:, 1:], rtol=1e-5, atol=1e-5
+    )
+
+
 def test_a_split_without_maps_has_no_map_numbers(predictions):
     bare = dataclasses.replace(predictions, has_clickmap=np.zeros(13, bool))
     assert scores.map_numbers(bare) == {}
