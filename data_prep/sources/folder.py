@@ -107,8 +107,7 @@ def _walk(root, top=""):
         relative = os.path.relpath(folder, root).replace(os.sep, "/")
         names = file_names.readable(folder, [name for name in names if not name.startswith(".")])
         broken = [name for name in names if not os.path.exists(os.path.join(folder, name))]
-        files = [name for name in names if os.path.isfile(os.path.join(folder, name))]
-        yield "" if relative == "." else relative, files, broken
+        yield "" if relative == "." else relative, sorted({*names} - {*broken}), broken
 
 
 def _stem(path):
@@ -132,7 +131,7 @@ class _Found:
                 self._broken += [os.path.join(self._maps_dir, folder, name) for name in broken]
                 for name in names:
                     path = os.path.join(self._maps_dir, folder, name)
-                    if suffix(name) in MAP_SUFFIXES:
+                    if suffix(name) in MAP_SUFFIXES and os.path.isfile(path):
                         self._maps.setdefault(_stem(f"{folder}/{name}"), []).append(path)
                     else:
                         self._other.append(path)
@@ -160,7 +159,7 @@ class _Found:
             self._broken += [os.path.join(path, name) for name in broken]
             stems: dict[str, list[str]] = {}
             for name in names:
-                if suffix(name) in MAP_SUFFIXES:
+                if suffix(name) in MAP_SUFFIXES and os.path.isfile(os.path.join(path, name)):
                     stems.setdefault(_stem(name), []).append(name)
                 else:
                     self._other.append(os.path.join(path, name))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 from PIL import Image
 
 from gala_tf.data import files, images, preprocessing
@@ -24,6 +25,8 @@ def image_paths(directory: str) -> list[str]:
     if not tf.io.gfile.isdir(directory):
         raise ValueError(f"--images={directory}: no such folder.")
     names = sorted(n for n in files.names(directory) if n.lower().endswith(endings()))
+    if wrong := files.unreadable(directory):
+        logging.warning("%s: names that are no UTF-8 are left out: %s", directory, wrong)
     if not names:
         raise ValueError(
             f"--images={directory}: no file there ends in {', '.join(endings())}. Convert other "
