@@ -167,7 +167,7 @@ def _json(content, place, file):
     if content is None:
         return None
     try:
-        return json.loads(content)
+        return json.loads(content) or {}  # null would stand for no file
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(
             f"{os.path.join(place, file)} is not JSON ({error}). Evaluate the run again, or leave "
