@@ -125,6 +125,7 @@ class _Found:
         self._broken: list[str] = []
         self._other: list[str] = []  # neither image nor map
         self._lone: list[str] = []  # maps beside no image
+        self._disputed: set[str] = set()  # of one image with several maps
         self._inner: dict[str, int] = {}  # folder in a class folder -> images
         if self._maps_dir:
             for folder, names, broken in _walk(self._maps_dir):
@@ -192,14 +193,16 @@ class _Found:
                 f"{path!r}: stem {stem!r} has images {images} and maps {maps}; expected one image "
                 "and at most one map. Rename or remove the others."
             )
-            return None
+            self._disputed.update(maps)
+            maps = []
         return _File(f"{folder}/{images[0]}", maps[0] if maps else None, class_name, split)
 
     def say(self, items) -> None:
         """Names what was left out; ValueError if there are maps, and not one fits an image."""
         used = {item.map_path for item in items} - {None}
-        lone = self._lone + [p for paths in self._maps.values() for p in paths if p not in used]
-        if lone and not used:
+        taken = used | self._disputed
+        lone = self._lone + [p for paths in self._maps.values() for p in paths if p not in taken]
+        if lone and not taken:
             raise ValueError(
                 f"Of {len(lone)} map files under {self._maps_dir or self._root!r} none belongs to "
                 f"an image, for example {lone[0]!r}. Expected for example "

@@ -36,13 +36,15 @@ def test_everything_wrong_is_named_at_once_and_nothing_is_written(tree, tmp_path
     (tree / "ant" / "notes.txt").write_text("x")
     (tree / "ant" / "gone.jpg").symlink_to("/nowhere/x.jpg")
     (tree / "empty").mkdir()
+    write_map(tree / "bee" / "3.npy", np.ones((24, 32)))  # beside 3.png
     kwargs = {"source": "folder", "input_dir": tree, "split_proportions": "1,1,1"}
     assert not look(tmp_path / "out", "--dry_run", **kwargs)
     assert not (tmp_path / "out").exists()
     said = capsys.readouterr().out
     for words in (
-        "1 faults of the raw material end the build",
+        "2 faults of the raw material end the build",
         "empty' holds no",
+        "stem '3' has images ['3.jpg'] and maps ",
         "2 images are damaged; --on_bad_image=skip",
         "ant/0.jpg",
         "bee/0.jpg",
@@ -54,8 +56,9 @@ def test_everything_wrong_is_named_at_once_and_nothing_is_written(tree, tmp_path
         "nothing was written. The build would fail.",
     ):
         assert words in said, words
-    assert " at 0x" not in said and "null" not in said
+    assert " at 0x" not in said and "null" not in said and "belong to no image" not in said
     (tree / "empty").rmdir()
+    (tree / "bee" / "3.npy").unlink()
     skipping = {"on_bad_image": "skip", "on_bad_map": "skip"} | kwargs
     assert look(tmp_path / "out", "--dry_run", **skipping)
     assert "would succeed" in capsys.readouterr().out
