@@ -79,7 +79,10 @@ def load(
     images = sources.load_source(name, base)
     try:
         maps = sources.load_source(options.maps_source, base.replace(input_dir=options.maps_dir))
-    except ValueError as error:  # which knows its folder by another flag
+    except ValueError as error:
+        if "--input_dir" not in str(error):
+            raise
+        # It knows its folder by another flag.
         raise ValueError(str(error).replace("--input_dir", "--maps_dir")) from error
     return merge(
         images,
