@@ -17,7 +17,7 @@ from data_prep.building import plan as build_plan
 from data_prep.merging import match_report, merge
 from data_prep.readers import listing
 from data_prep.sources.splits import SPLITS
-from gala_tf.data import dataset_info, places
+from gala_tf.data import dataset_info, files, places
 
 
 def build(flag_values: flags.FlagValues, command: str) -> dataset_info.DatasetInfo:
@@ -73,6 +73,8 @@ def load_source(flag_values: flags.FlagValues, directory: str | None) -> sources
         source = sources.load_source(flag_values.source, options)
     if len(set(source.class_names)) < len(source.class_names):
         raise ValueError(f"Class names must be unique, got {list(source.class_names)}.")
+    if wrong := [name for name in source.class_names if not files.is_utf8(name)]:
+        raise ValueError(f"Class names must be text, got {wrong}, which is no UTF-8. Rename them.")
     return source
 
 

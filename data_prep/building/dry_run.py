@@ -79,6 +79,8 @@ def _report(flag_values, listed, source, plan, job, seconds):
     for why, lines in left_out_report.by_reason(listed.left_out, said, found).items():
         if lines not in ends.values():
             _print(f"{len(lines):,} {why}; left out", lines)
+    if found.repeated:
+        print(f"{found.repeated:,} images repeat another of their split; they are kept")
     if said.remarks:
         _print(f"{len(said.remarks):,} images are not stored in all that they are", said.remarks)
     _print_splits(source, plan, job, {name for name, *_ in found.across})

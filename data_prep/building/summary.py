@@ -71,7 +71,7 @@ def say_missing_splits(flag_values: flags.FlagValues, source: Source, planned: B
         share_words = ",".join(f"{share:g}" for share in shares.values())
         _say_missing(
             [split for split in missing if not shares[split]],
-            f"--split_proportions={share_words} leaves it out",
+            f"--split_proportions={share_words} leaves it empty",
             _TRAINING_WITHOUT,
         )
         thirds = "--split_proportions=1,1,1 gives each a third"

@@ -76,9 +76,17 @@ def load(
     if not options.maps_dir:
         raise ValueError(f"--maps_source={options.maps_source} reads files: give their --maps_dir.")
     base = options.replace(maps_source="", maps_dir="")
+    images = sources.load_source(name, base)
+    try:
+        maps = sources.load_source(options.maps_source, base.replace(input_dir=options.maps_dir))
+    except ValueError as error:
+        if "--input_dir" not in str(error):
+            raise
+        # It knows its folder by another flag.
+        raise ValueError(str(error).replace("--input_dir", "--maps_dir")) from error
     return merge(
-        sources.load_source(name, base),
-        sources.load_source(options.maps_source, base.replace(input_dir=options.maps_dir)),
+        images,
+        maps,
         join=options.join,
         report_path=options.match_report,
         num_workers=num_workers,

@@ -28,25 +28,19 @@ def rows(
         reader = csv.reader((line.decode("utf-8", "surrogateescape") for line in file), strict=True)
         header = _header(reader, path, columns, what)
         while True:
-            where = f"{what}{path!r}, line {reader.line_num + 1}"
+            line = reader.line_num + 1
+            where = f"{what}{path!r}, line {line}"
             try:
                 cells = next(reader, None)
             except csv.Error as error:
-                yield (
-                    reader.line_num,
-                    BadRowError(
-                        f"{where}: not CSV: {error}. Quote fields that hold commas or quotes, and "
-                        "double the quotes in them."
-                    ),
+                cells = BadRowError(
+                    f"{where}: not CSV: {error}. Quote fields that hold commas or quotes, and "
+                    "double the quotes in them."
                 )
-                continue
             if cells is None:
                 return
             if cells:
-                yield (
-                    reader.line_num,
-                    _row(header, cells, f"{what}{path!r}, line {reader.line_num}"),
-                )
+                yield line, cells if isinstance(cells, BadRowError) else _row(header, cells, where)
 
 
 def _header(reader, path, columns, what):

@@ -10,11 +10,11 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
-from absl import logging
 
+from data_prep.readers import listing
 from gala_tf.data import files
 
-_NAMED = 10
+NO_UTF8 = "names are no UTF-8 (rename them)"
 
 
 def composed(name: str) -> str:
@@ -48,15 +48,7 @@ def walk(root: str) -> Iterator[tuple[str, list[str]]]:
 def readable(folder: str, names: Sequence[str]) -> list[str]:
     """Those names that are UTF-8, sorted; the others are said."""
     wrong = sorted(name for name in names if not files.is_utf8(name))
-    if wrong:
-        more = f" and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
-        logging.warning(
-            "%s: %d names are no UTF-8 and are left out; rename them: %s%s",
-            folder,
-            len(wrong),
-            ", ".join(map(shown, wrong[:_NAMED])),
-            more,
-        )
+    listing.leave_out(NO_UTF8, [os.path.join(folder, shown(name)) for name in wrong])
     return sorted(filter(files.is_utf8, names))
 
 

@@ -52,6 +52,8 @@ def load(options: SourceOptions) -> Source:
     ValueError: no such file, columns missing, a row malformed, units that contradict --box_units,
     no class, or splits for some images only.
     """
+    if not tf.io.gfile.isdir(options.input_dir):
+        raise ValueError(f"--input_dir={options.input_dir!r} is not a folder; give the images'.")
     path = options.annotations or os.path.join(options.input_dir, "boxes.csv")
     database = _store(path, options.box_units)
     class_names = tuple(
@@ -84,10 +86,10 @@ def load(options: SourceOptions) -> Source:
 
 def _store(path, units):
     """A database of the file's boxes, and of its images with their labels and splits."""
-    if not tf.io.gfile.exists(path):
+    if not tf.io.gfile.exists(path) or tf.io.gfile.isdir(path):
         raise ValueError(
-            f"{path!r} does not exist. Expected a CSV file with the columns {', '.join(_COLUMNS)}; "
-            "--annotations names it."
+            f"{path!r} does not exist, or is a folder. Expected a CSV file with the columns "
+            f"{', '.join(_COLUMNS)}; --annotations names it."
         )
     # An empty name: a file of sqlite's that nobody else sees, and that vanishes when closed.
     database = sqlite3.connect("", check_same_thread=False, isolation_level=None)

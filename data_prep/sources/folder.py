@@ -107,8 +107,7 @@ def _walk(root, top=""):
         relative = os.path.relpath(folder, root).replace(os.sep, "/")
         names = file_names.readable(folder, [name for name in names if not name.startswith(".")])
         broken = [name for name in names if not os.path.exists(os.path.join(folder, name))]
-        files = [name for name in names if os.path.isfile(os.path.join(folder, name))]
-        yield "" if relative == "." else relative, files, broken
+        yield "" if relative == "." else relative, sorted({*names} - {*broken}), broken
 
 
 def _stem(path):
@@ -126,13 +125,14 @@ class _Found:
         self._broken: list[str] = []
         self._other: list[str] = []  # neither image nor map
         self._lone: list[str] = []  # maps beside no image
+        self._disputed: set[str] = set()  # of one image with several maps
         self._inner: dict[str, int] = {}  # folder in a class folder -> images
         if self._maps_dir:
             for folder, names, broken in _walk(self._maps_dir):
                 self._broken += [os.path.join(self._maps_dir, folder, name) for name in broken]
                 for name in names:
                     path = os.path.join(self._maps_dir, folder, name)
-                    if suffix(name) in MAP_SUFFIXES:
+                    if suffix(name) in MAP_SUFFIXES and os.path.isfile(path):
                         self._maps.setdefault(_stem(f"{folder}/{name}"), []).append(path)
                     else:
                         self._other.append(path)
@@ -160,7 +160,7 @@ class _Found:
             self._broken += [os.path.join(path, name) for name in broken]
             stems: dict[str, list[str]] = {}
             for name in names:
-                if suffix(name) in MAP_SUFFIXES:
+                if suffix(name) in MAP_SUFFIXES and os.path.isfile(os.path.join(path, name)):
                     stems.setdefault(_stem(name), []).append(name)
                 else:
                     self._other.append(os.path.join(path, name))
@@ -193,14 +193,16 @@ class _Found:
                 f"{path!r}: stem {stem!r} has images {images} and maps {maps}; expected one image "
                 "and at most one map. Rename or remove the others."
             )
-            return None
+            self._disputed.update(maps)
+            maps = []
         return _File(f"{folder}/{images[0]}", maps[0] if maps else None, class_name, split)
 
     def say(self, items) -> None:
         """Names what was left out; ValueError if there are maps, and not one fits an image."""
         used = {item.map_path for item in items} - {None}
-        lone = self._lone + [p for paths in self._maps.values() for p in paths if p not in used]
-        if lone and not used:
+        taken = used | self._disputed
+        lone = self._lone + [p for paths in self._maps.values() for p in paths if p not in taken]
+        if lone and not taken:
             raise ValueError(
                 f"Of {len(lone)} map files under {self._maps_dir or self._root!r} none belongs to "
                 f"an image, for example {lone[0]!r}. Expected for example "

@@ -27,6 +27,8 @@ import json
 import os
 from collections.abc import Iterator
 
+import tensorflow as tf
+
 from data_prep.maps import count_maps
 from data_prep.readers import listing
 from data_prep.readers.archives import tar_index
@@ -78,6 +80,8 @@ def _ground_truth(options, layouts):
             f"--ground_truth={path!r} is for validation images, and {options.input_dir!r} has none."
         )
     unsorted = bool(validation) and validation[0].kind in ("flat folder", "tar")
+    if path and (not tf.io.gfile.exists(path) or tf.io.gfile.isdir(path)):
+        raise ValueError(f"--ground_truth={path!r} does not exist, or is a folder. Give the list.")
     path = path or (ground_truth.find_usual(options.input_dir) if unsorted else None)
     if path:
         return ground_truth.read_ground_truth(path, options.ground_truth_order)

@@ -56,6 +56,8 @@ def verify(
 
 def _check_places(data_dir, output_dir):
     """ValueError for a directory that holds no data set at all, or files of others in the way."""
+    if os.path.isfile(data_dir):
+        raise ValueError(f"{data_dir!r} is a file. Give the directory of the data set.")
     there = places.contents(data_dir)
     if places.is_run(data_dir, there):
         dataset_info.load_info(data_dir)  # says what it is

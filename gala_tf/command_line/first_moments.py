@@ -4,10 +4,9 @@ Python would print where the import was, 30 lines of other people's files. Only 
 `python -m gala_tf...` or `python -m data_prep...` is changed, and `command.run` takes over.
 """
 
+import _signal as signal  # without the names of `signal`, whose import takes as long as the rest
 import os
-import signal
 import sys
-from types import FrameType
 
 
 def guard() -> None:
@@ -23,7 +22,7 @@ def guard() -> None:
         signal.signal(signal.SIGINT, leave)
 
 
-def leave(number: int, frame: FrameType | None) -> None:
+def leave(number, frame) -> None:
     """Ends the process at once: nothing has begun that would need an end of its own."""
     os.write(2, b"\ninterrupted.\n")
     os._exit(128 + number)

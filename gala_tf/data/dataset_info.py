@@ -8,6 +8,8 @@ import dataclasses
 import json
 import os
 import re
+import types
+import typing
 from collections.abc import Iterable
 from typing import Any
 
@@ -158,7 +160,7 @@ def load_info(data_dir: str, file: str = INFO_FILE) -> DatasetInfo:
             )
         splits[name] = dataclasses.replace(split, shards=shards)
     image = _from_fields(ImageGeometry, info.image, path)
-    class_names = tuple(info.class_names)
+    class_names = tuple(map(str, info.class_names))
     return dataclasses.replace(info, splits=splits, image=image, class_names=class_names)
 
 
@@ -170,6 +172,17 @@ def _from_fields(cls, fields, path):
             f"{path!r}: {cls.__name__} must have exactly the fields {sorted(expected)}, got {got}. "
             "Build the data set again."
         )
+    for name, kind in typing.get_type_hints(cls).items():
+        of = typing.get_origin(kind) or kind
+        if of is types.UnionType:
+            of = dict | None
+        elif of is tuple or dataclasses.is_dataclass(of):  # as JSON has them
+            of = list if of is tuple else dict
+        if not isinstance(fields[name], of):
+            raise ValueError(
+                f"{path!r}: {cls.__name__}.{name} is {fields[name]!r:.80}, expected "
+                f"{getattr(of, '__name__', of)}. The file was edited; build the data set again."
+            )
     return cls(**fields)
 
 

@@ -51,6 +51,12 @@ def names(directory: str) -> list[str]:
     return [name for name in os.listdir(directory) if is_utf8(name)]
 
 
+def unreadable(directory: str) -> str:
+    """The names that `names` leaves out, as a screen can hold them; empty where there is none."""
+    there = os.listdir(directory) if is_local(directory) else []
+    return ", ".join(sorted(ascii(name)[1:-1] for name in there if not is_utf8(name)))
+
+
 def is_utf8(name: str) -> bool:
     """Whether a name, as Python lists it, can be written down."""
     try:

@@ -80,6 +80,7 @@ def evaluate_classifier(request: Request) -> dict:
         "model": os.path.basename(request.model),
         "data_set": info.name,
         "classes": info.num_classes,
+        "simulated_maps": info.simulated,
         "image_size": size,
         "softmax_left_out": softmax_left_out,
         "class_scores": reader.kind,
@@ -137,9 +138,10 @@ def table(numbers: dict) -> str:
             value = "none" if ceiling["value"] is None else f"{ceiling['value']:.4f}"
             n = f", n = {ceiling['images']}" if "images" in ceiling else ""
             words = ceiling["estimator"].removeprefix("none: ")
-            lines.append(f"    human ceiling {value}: {words}{n}")
+            human = "" if numbers["simulated_maps"] else "human "
+            lines.append(f"    {human}ceiling {value}: {words}{n}")
         else:
-            lines.append("    no image of this split has a human map")
+            lines.append("    no image of this split has a map")
     return "\n".join(lines)
 
 

@@ -97,6 +97,7 @@ def evaluate_run(model_dir: str, split: str, which: str, overrides=(), strategy=
         "data_set": info.name,
         "split": split,
         "classes": info.num_classes,
+        "simulated_maps": info.simulated,
         "weights": which,
         "step": run.step,
         "clickmap_blur": run.config.clickmap_blur,

@@ -126,8 +126,11 @@ def load(path: str) -> dict[str, np.ndarray]:
             f"No file {path}. `python -m gala_tf.evaluate --model_dir=... --split=...` writes it."
         )
     with tf.io.gfile.GFile(path, "rb") as file:
-        reader = csv.reader(io.StringIO(file.read().decode("utf-8"), newline=""))
-        header, *lines = list(reader) or [[]]
+        content = file.read()
+    try:
+        header, *lines = list(csv.reader(io.StringIO(content.decode(), newline=""))) or [[]]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path} is damaged: {error}. Evaluate again.") from error
     missing = [name for name in REQUIRED if name not in header]
     if missing or len(set(header)) < len(header):
         raise ValueError(

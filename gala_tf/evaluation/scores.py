@@ -12,6 +12,8 @@ from gala_tf import metrics
 from gala_tf.data import eval_pipeline, files, map_operators
 from gala_tf.evaluation import naming, significance
 
+TOP5_CLASSES = 5  # of so many, or fewer, the five best hold the true one anyhow
+
 
 def accuracy_numbers(predictions) -> dict[str, float]:
     """Top-1 and top-5 accuracy in 0..1, and mean cross-entropy in nats."""
@@ -47,10 +49,14 @@ def block_sum(maps, size: int):
     return vertical @ maps.astype("float64") @ horizontal.T
 
 
-def validation_numbers(predictions) -> dict[str, float]:
-    """Flat numbers for the log: accuracy, each layer's Spearman, the centre prior's."""
-    maps = map_numbers(predictions)
-    numbers = accuracy_numbers(predictions)
+def validation_numbers(predictions, classes: int) -> dict[str, float]:
+    """Flat numbers for the log: accuracy, each layer's Spearman, the centre prior's.
+
+    Without top-5 where it says nothing of so few `classes`.
+    """
+    maps, numbers = map_numbers(predictions), accuracy_numbers(predictions)
+    if classes <= TOP5_CLASSES:
+        del numbers["top5"]
     for name, agreement in maps.items():
         numbers[f"spearman/{name}"] = agreement.spearman
         numbers["center_prior"] = agreement.center_prior  # of the last layer
@@ -142,6 +148,8 @@ def table(numbers: dict) -> str:
         columns = [_cell(rho, "8.3f"), _cell(standard_error, "7.3f")]
         return f"    {name:<25}{''.join(columns)}{_cell(ceiling and 100 * ceiling, '10.1f')}"
 
+    people = not numbers.get("simulated_maps")  # results of before do not say
+    origin = "human" if people else "simulated"
     ceiling = numbers["human_ceiling"]
     final = numbers["maps"][numbers["final_layer"]]
     relative = (lambda rho: rho / ceiling["value"]) if ceiling["value"] else (lambda rho: None)
@@ -149,7 +157,7 @@ def table(numbers: dict) -> str:
     counts = sorted({m["images"] for m in numbers["maps"].values()})
     n = f"{counts[0]} images" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} images a layer"
     lines += [
-        f"  agreement with human maps: Spearman on {final['grid']}x{final['grid']}, blur "
+        f"  agreement with {origin} maps: Spearman on {final['grid']}x{final['grid']}, blur "
         f"{numbers['clickmap_blur']}, mean over {n}",
         "    layer                         rho   s.e.  % of ceiling",
         *(
@@ -158,13 +166,10 @@ def table(numbers: dict) -> str:
         ),
         line("centre prior", final["center_prior"], None, relative(final["center_prior"])),
         line("shuffled (final layer)", final["shuffled"], None, relative(final["shuffled"])),
-        f"    human ceiling {_cell(ceiling['value'], '.3f')}: {ceiling['estimator']}"
+        f"    {'human ' * people}ceiling {_cell(ceiling['value'], '.3f')}: {ceiling['estimator']}"
         + (f", n = {ceiling['images']}" if "images" in ceiling else ""),
     ]
     return "\n".join(lines)
-
-
-TOP5_CLASSES = 5  # of so many, or fewer, the five best hold the true one anyhow
 
 
 def errors(numbers: dict, width: int = 0) -> str:

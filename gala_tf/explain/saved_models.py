@@ -1,5 +1,7 @@
 """Saved Keras classifiers of anyone's: loading them, and giving them images in their own range."""
 
+import zipfile
+
 import keras
 import tensorflow as tf
 
@@ -19,6 +21,10 @@ def load_model(path: str):
         raise ValueError(
             f"--model={path}: expected an existing file in Keras 3's format, whose name ends in "
             ".keras. Save the network with network.save('NAME.keras')."
+        )
+    if tf.io.gfile.isdir(path) or not zipfile.is_zipfile(path):
+        raise ValueError(
+            f"--model={path} is no file in Keras 3's format, or cut off. Save it again."
         )
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)

@@ -125,7 +125,7 @@ def _check_grid(images, human_maps, layer_maps, captions):
 
 def human_panel(image, clickmap, side):
     """The human map [h, w] over the image; all zero: the image has none. A Pillow image P x P."""
-    return drawing.overlay(image, clickmap, side, "" if clickmap.any() else "no human map")
+    return drawing.overlay(image, clickmap, side, "" if clickmap.any() else "no map")
 
 
 def _draw_legend(canvas, font):

@@ -83,18 +83,26 @@ def _first_line(error):
 
 
 def read_metrics(model_dir: str) -> list[dict]:
-    """The lines of a run's `metrics.jsonl`; a last line that a kill cut short is left out."""
+    """The lines of a run's `metrics.jsonl`; a last line that a kill cut short is left out.
+
+    ValueError: another line is damaged.
+    """
     path = os.path.join(model_dir, FILE)
     if not tf.io.gfile.exists(path):
         return []
-    lines = []
-    with tf.io.gfile.GFile(path) as file:
-        for line in file.read().splitlines():
-            try:
-                lines.append(json.loads(line))
-            except json.JSONDecodeError:
-                break
-    return lines
+    found = []
+    with tf.io.gfile.GFile(path, "rb") as file:
+        lines = file.read().splitlines()
+    for number, line in enumerate(lines, 1):
+        try:
+            found.append({**json.loads(line)})
+        except (ValueError, TypeError) as error:  # not JSON, or no object
+            if number < len(lines):
+                raise ValueError(
+                    f"{path}, line {number}, is damaged ({error}). Restore the file, or remove "
+                    "that line."
+                ) from error
+    return found
 
 
 def say(text: str) -> None:

@@ -1,14 +1,16 @@
 """What is checked before anything costly: the data set, the hardware, what maps supervise."""
 
 import dataclasses
+import difflib
 import os
+import shlex
 import subprocess
 import sys
 
 import tensorflow as tf
 
 from gala_tf import config
-from gala_tf.data import clickmaps, dataset_info, left_out
+from gala_tf.data import clickmaps, dataset_info, files, left_out, places
 from gala_tf.training import plan
 
 
@@ -83,17 +85,45 @@ def _build(run_config, hosts):
     if hosts > 1:
         raise ValueError(
             f"--data_dir={data_dir}: no data set there, and {hosts} machines would build it at "
-            f"once. Build it first, on one: python {' '.join(arguments)}"
+            f"once. Build it first, on one: python {shlex.join(arguments)}"
         )
-    print(f"no data set in {data_dir} yet: python {' '.join(arguments)}", flush=True)
+    command = shlex.join(["python", *arguments])
+    _check_meant(data_dir, command)
+    what = {"quickstart": "the built-in images with simulated maps"}
+    print(
+        f"--data_dir={data_dir}: no data set is there, so --build_data_with builds "
+        f"{what.get(run_config.build_data_with, run_config.build_data_with)}: {command}",
+        flush=True,
+    )
     if subprocess.run([sys.executable, *arguments]).returncode:
         raise ValueError(
             f"--build_data_with={source}: building {data_dir} failed, for the reason above."
         )
 
 
+def _check_meant(data_dir, command):
+    """ValueError where a data set is probably not wanted, but one that the name was mistyped of."""
+    if not files.is_local(data_dir):
+        return
+    parent, name = os.path.split(os.path.abspath(data_dir))
+    there = os.listdir(parent) if os.path.isdir(parent) else []
+    near = [n for n in difflib.get_close_matches(name, there, 3, 0.8) if n != name]
+    near = [n for n in near if places.is_data_set(os.path.join(parent, n))]
+    if near:
+        why = f"{os.path.join(os.path.dirname(data_dir), near[0])} beside it is one: is it meant?"
+    elif not os.path.isdir(os.path.dirname(parent) if not os.path.isabs(data_dir) else parent):
+        why = f"nor is the folder {parent}. Is the name mistyped?"
+    else:
+        return
+    raise ValueError(
+        f"--data_dir={data_dir}: no data set is there, and {why} A built-in one is made there by: "
+        f"{command}"
+    )
+
+
 def _check_maps_and_size(run_config, info):
-    if run_config.map_loss_weight > 0 and not info.splits[run_config.train_split].with_clickmap:
+    split = info.require_split(run_config.train_split)
+    if run_config.map_loss_weight > 0 and not split.with_clickmap:
         raise ValueError(
             f"--map_loss_weight={run_config.map_loss_weight}, but no image of split "
             f"{run_config.train_split!r} in {run_config.data_dir} has a click map. Build the data "

@@ -101,7 +101,7 @@ def validate(run: Run, guards: Guards, state: State) -> None:
     """Validates, and keeps the weights if they are the best so far."""
     step, facts = state.step, dict(state.facts)
     predictions = run.evaluator.run(guards.validating(state))
-    numbers = scores.validation_numbers(predictions)
+    numbers = scores.validation_numbers(predictions, run.info.num_classes)
     guards.write("metrics.jsonl", state.log.write, step, run.config.validation_split, numbers)
     if consensus.is_chief(run.strategy):
         state.log.write_image(step, "attention", run.evaluator.picture(predictions))

@@ -61,7 +61,8 @@ LEFT = re.compile(
     r"left out|leaves? out|belong to no|not (read|taken|searched)|is no |ignored", re.I
 )
 LINES = 12  # that Ctrl-C may print
-STAGING = re.compile(r"^[\w/]*out(/\.building(/.*)?)?$")
+# What a refusal may leave: finished shards, and verify's list of what is wrong.
+STAGING = re.compile(r"^[\w/]*out(/\.building(/.*)?|/faults\.csv)?$")
 
 
 class Verdict(NamedTuple):

@@ -13,8 +13,8 @@ import tarfile
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from data_prep.readers import listing
-from gala_tf.data.files import file_size, open_binary
+from data_prep.readers import file_names, listing
+from gala_tf.data.files import file_size, is_utf8, open_binary
 from gala_tf.data.images import BadImageError
 
 BLOCK = 512
@@ -44,6 +44,7 @@ def entries(path: str, inside: TarEntry | None = None) -> Iterator[TarEntry]:
     """
     tar = f"{path!r}" if inside is None else f"{path!r}, its entry {inside.name!r}"
     with open_binary(path, buffering=0) as file:
+        unreadable: list[str] = []
         start = 0 if inside is None else inside.offset
         end = file_size(path) if inside is None else start + inside.size
         position, long_name = start, None
@@ -55,6 +56,7 @@ def entries(path: str, inside: TarEntry | None = None) -> Iterator[TarEntry]:
                     "a tar. Copy or download it again."
                 )
             if header.count(0) == BLOCK:
+                listing.leave_out(file_names.NO_UTF8, unreadable)
                 return
             info = _parse_header(header, tar, position - start, first=position == start)
             data, size = position + BLOCK, info.size
@@ -69,6 +71,9 @@ def entries(path: str, inside: TarEntry | None = None) -> Iterator[TarEntry]:
                 long_name = found if info.type != _GLOBAL_PAX and found else long_name
                 continue
             name, long_name = long_name or info.name, None
+            if not is_utf8(name):
+                unreadable.append(f"{tar}: {file_names.shown(name)}")
+                continue
             sound = False
             with listing.one_row():
                 _check_entry(info, name, tar)
@@ -137,6 +142,8 @@ def _attributes(file, data, info, tar):
         key = key.decode("utf-8", "replace")
         if key == "path" and info.type == _PAX:
             name = value.decode("utf-8", "surrogateescape")
+        elif (key, value) == ("hdrcharset", b"BINARY"):  # names are no UTF-8
+            continue
         elif key not in _HARMLESS_PAX and not key.startswith(("SCHILY.", "LIBARCHIVE.")):
             raise refuse(f"set {key!r}, which would change where or what the entry is")
     return name
@@ -164,7 +171,7 @@ def _check_entry(info, name, tar):
         or ".." in parts
         or "\\" in name
         or parts[0].endswith(":")
-        or not name.isprintable()  # control characters, and bytes that are not UTF-8
+        or not name.isprintable()
     ):
         raise ValueError(
             f"Tar {tar}: entry {name[:MAX_NAME]!r} has a name that is absolute, leads out of the "

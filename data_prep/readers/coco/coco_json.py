@@ -38,6 +38,8 @@ def find_files(patterns: str, what: str) -> list[str]:
         found = files.matching(pattern)
         if not found:
             raise ValueError(f"{pattern!r} does not exist. Expected {what}.")
+        if folders := [path for path in found if tf.io.gfile.isdir(path)]:
+            raise ValueError(f"{folders[0]!r} is a folder. Expected {what}.")
         paths.update(found)
     return sorted(paths)
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 from PIL import Image
 
 from gala_tf.data import files, images, preprocessing
@@ -20,6 +21,8 @@ def image_paths(directory: str) -> list[str]:
     known = Image.registered_extensions().items()  # of the formats that a data set takes:
     endings = tuple(sorted(ending for ending, kind in known if kind in images.IMAGE_FORMATS))
     names = sorted(name for name in files.names(directory) if name.lower().endswith(endings))
+    if wrong := files.unreadable(directory):
+        logging.warning("%s: names that are no UTF-8 are left out: %s", directory, wrong)
     if not names:
         raise ValueError(
             f"--images={directory}: no file there ends in {', '.join(endings)}. Convert other "

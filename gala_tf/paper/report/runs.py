@@ -154,7 +154,7 @@ def _read(path):
 
 def _read_json(path):
     try:
-        return json.loads(_read(path))
+        return json.loads(_read(path)) or {}  # null would stand for no file
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(
             f"{path} is not JSON ({error}). Evaluate the run again, or leave it out of --runs."

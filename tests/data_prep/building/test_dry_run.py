@@ -36,13 +36,15 @@ def test_everything_wrong_is_named_at_once_and_nothing_is_written(tree, tmp_path
     (tree / "ant" / "notes.txt").write_text("x")
     (tree / "ant" / "gone.jpg").symlink_to("/nowhere/x.jpg")
     (tree / "empty").mkdir()
+    write_map(tree / "bee" / "3.npy", np.ones((24, 32)))  # beside 3.png
     kwargs = {"source": "folder", "input_dir": tree, "split_proportions": "1,1,1"}
     assert not look(tmp_path / "out", "--dry_run", **kwargs)
     assert not (tmp_path / "out").exists()
     said = capsys.readouterr().out
     for words in (
-        "1 faults of the raw material end the build",
+        "2 faults of the raw material end the build",
         "empty' holds no",
+        "stem '3' has images ['3.jpg'] and maps ",
         "2 images are damaged; --on_bad_image=skip",
         "ant/0.jpg",
         "bee/0.jpg",
@@ -54,8 +56,9 @@ def test_everything_wrong_is_named_at_once_and_nothing_is_written(tree, tmp_path
         "nothing was written. The build would fail.",
     ):
         assert words in said, words
-    assert " at 0x" not in said and "null" not in said
+    assert " at 0x" not in said and "null" not in said and "belong to no image" not in said
     (tree / "empty").rmdir()
+    (tree / "bee" / "3.npy").unlink()
     skipping = {"on_bad_image": "skip", "on_bad_map": "skip"} | kwargs
     assert look(tmp_path / "out", "--dry_run", **skipping)
     assert "would succeed" in capsys.readouterr().out
@@ -234,6 +237,28 @@ def test_an_empty_outline_leaves_out_its_image_or_its_map(tmp_path):
         build(tmp_path / "out", **kwargs)
 
 
+def test_a_class_name_that_is_no_text_is_refused_before_the_build(tmp_path):
+    (tmp_path / "in").mkdir()
+    _coco(tmp_path / "in")
+    path = tmp_path / "in/annotations/instances_train2017.json"
+    listed = json.loads(path.read_text())
+    listed |= {"annotations": listed["annotations"][:3]}
+    listed["categories"][0]["name"] = "caf\udce9"
+    path.write_text(json.dumps(listed))
+    with pytest.raises(ValueError, match=r"Class names must be text, got \['caf\\udce9'\]"):
+        build(tmp_path / "out", source="coco", input_dir=tmp_path / "in")
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_neither_file_nor_folder_is_named(tree, tmp_path, caplog):
+    os.mkfifo(tree / "ant" / "pipe.jpg")
+    (tree / os.fsdecode(b"ant/caf\xe9.jpg")).write_bytes((tree / "ant/0.jpg").read_bytes())
+    with caplog.at_level("WARNING", logger="absl"):
+        build(tmp_path / "out", source="folder", input_dir=tree)
+    listed = (tmp_path / "out" / "left_out.txt").read_text()
+    assert "ant/pipe.jpg" in listed and "ant/caf\\xe9.jpg" in listed
+
+
 def test_too_few_images_for_a_validation_split_are_said_before_the_build(tree, tmp_path, caplog):
     with caplog.at_level("WARNING", logger="absl"):
         build(tmp_path / "out", source="folder", input_dir=tree)
@@ -243,6 +268,10 @@ def test_too_few_images_for_a_validation_split_are_said_before_the_build(tree, t
     with caplog.at_level("WARNING", logger="absl"):
         build(tmp_path / "two", source="folder", input_dir=tree, split_proportions="8,1,1")
     assert "No image falls" not in caplog.text
+    with caplog.at_level("WARNING", logger="absl"):
+        build(tmp_path / "one", source="folder", input_dir=tree, split_proportions="1,0,0")
+    assert "validation or test: --split_proportions=1,0,0 leaves it empty" in caplog.text
+    assert "Training then needs --validation_split=" in caplog.text
 
 
 def test_maps_of_every_format_are_read_and_lossy_ones_said(tmp_path, caplog):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from faults.formats import imagenet as fake
 
+from data_prep.readers import listing
 from data_prep.readers.archives import tar_index
 from gala_tf.data.images import BadImageError
 
@@ -130,6 +131,19 @@ def test_attributes_that_deceive(tmp_path):
     malformed = fake.tar_bytes({"x": b"999 path=a\n"}, type=b"x")
     with pytest.raises(ValueError, match="are malformed"):
         list(tar_index.entries(save(tmp_path / "evil.tar", malformed)))
+
+
+@pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_names_that_are_no_utf8_are_left_out_and_named(tmp_path, form):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=form) as tar:
+        for name in ("a.JPEG", "caf\udce9.JPEG", "caf\udce9" * 40, "b.JPEG"):
+            tar.addfile(tarfile.TarInfo(name))
+    with listing.recorded() as record:
+        path = save(tmp_path / "a.tar", buffer.getvalue())
+        assert [entry.name for entry in tar_index.entries(path)] == ["a.JPEG", "b.JPEG"]
+    ((why, names),) = record.left_out.items()
+    assert "no UTF-8" in why and len(names) == 2 and names[0] == f"'{path}': caf\\xe9.JPEG"
 
 
 def test_every_truncation_is_noticed(tmp_path):

@@ -29,7 +29,8 @@ class Case(NamedTuple):
         lost: what is wrong with what was done ("" if nothing is).
         writes: paths below the folder, where new files may appear.
         replaces: paths whose files may change, as they are the command's own.
-        interrupt: text in the output at which the command is sent Ctrl-C; it is then a process.
+        interrupt: text in the output at which the command is sent Ctrl-C, or `@` and seconds; it
+            is then a process.
         process: whether the command is started as one, rather than called.
     """
 

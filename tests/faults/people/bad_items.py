@@ -1,5 +1,7 @@
 """One bad item among sound ones: by every policy, and told beforehand by --dry_run."""
 
+import json
+
 import numpy as np
 from faults.people import DONE, LEFT_OUT, REFUSED, Case, material
 from PIL import Image
@@ -154,4 +156,66 @@ CASES["nothing wrong, dry run"] = _case(
 )
 CASES["both policies, nothing wrong"] = _case(
     lambda folder: None, (DONE,), "--on_bad_image=skip", "--on_bad_map=skip"
+)
+
+
+def _edited(command, path, change, named):
+    """A file of a data set or a run that somebody edited: named, with what is wrong in it."""
+
+    def make(folder, rng):
+        material.data_set(folder / "data")
+        material.run(folder / "run")
+        (folder / path).write_bytes(change((folder / path).read_bytes()))
+        return {
+            "train": lambda: material.training(folder / "data", folder / "out"),
+            "verify": lambda: [material.VERIFY, f"{folder}/data", f"--output_dir={folder}/out"],
+            "reliability": lambda: [material.RELIABILITY, f"{folder}/data"],
+            "report": lambda: [
+                material.REPORT,
+                f"--runs={folder}/run",
+                f"--output_dir={folder}/out",
+            ],
+            "evaluate": lambda: [material.EVALUATE, f"--model_dir={folder}/run"],
+            "visualize": lambda: [material.VISUALIZE, f"--model_dir={folder}/run"],
+            "export": lambda: [
+                material.EXPORT,
+                f"--model_dir={folder}/run",
+                f"--output_dir={folder}/out",
+            ],
+        }[command]()
+
+    return Case(make, (REFUSED,), named, writes=("out",))
+
+
+def _field(name, value):
+    def change(content):
+        return json.dumps(json.loads(content) | {name: value}).encode()
+
+    return change
+
+
+EDITS = {
+    "no text": lambda content: b"\xff\xfe" + content,
+    "null": lambda content: b"null",
+    "a list": lambda content: b"[1, 2]",
+    "cut": lambda content: content[: len(content) // 2],
+    "empty": lambda content: b"",
+}
+SIDECAR = EDITS | {
+    f"{name} of another type": _field(name, value)
+    for name, value in {"class_names": 5, "splits": [], "image": 0, "human_ceiling": 1}.items()
+}
+for name, change in SIDECAR.items():
+    for command in ("train", "verify", "reliability"):
+        CASES[f"dataset_info.json, {name}, {command}"] = _edited(
+            command, "data/dataset_info.json", change, "dataset_info.json"
+        )
+for name, change in EDITS.items():
+    for command in ("evaluate", "visualize", "export", "report"):
+        for file in ("run.flags", "trained_on.json"):
+            CASES[f"{file}, {name}, {command}"] = _edited(command, f"run/{file}", change, file)
+    for file in ("results-test.json", "per_image-test.csv"):
+        CASES[f"{file}, {name}, report"] = _edited("report", f"run/{file}", change, file)
+CASES["metrics.jsonl, no text, report"] = _edited(
+    "report", "run/metrics.jsonl", EDITS["no text"], "metrics.jsonl, line 1"
 )

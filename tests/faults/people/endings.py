@@ -1,12 +1,14 @@
 """Places that cannot be written, flags that make no sense, and Ctrl-C: one line, no traceback."""
 
-from faults.people import ENDED, REFUSED, Case, material
+from faults.people import DONE, ENDED, REFUSED, Case, material
 from faults.people.material import (
     BUILD,
     EVALUATE,
     EXPORT,
+    FIGURES,
     RELIABILITY,
     REPORT,
+    SWEEP,
     TRAIN,
     VERIFY,
     VISUALIZE,
@@ -120,8 +122,8 @@ for module in (EVALUATE, VISUALIZE):
     )
 
 
-def _stopped(text, command, writes, **more):
-    """Ctrl-C once `text` was printed."""
+def _stopped(text, command, writes, allowed=(ENDED,), **more):
+    """Ctrl-C once `text` was printed, or so many seconds after `@`."""
 
     def make(folder, rng):
         material.photographs(folder)
@@ -129,13 +131,36 @@ def _stopped(text, command, writes, **more):
         return command(folder)
 
     # The newest sign of life may come after the signal: a command that was done is done.
-    return Case(make, (ENDED,), "", writes=writes, interrupt=text, **more)
+    return Case(make, allowed, "", writes=writes, interrupt=text, **more)
 
 
 def _long_training(folder):
     return material.training(folder / "data", folder / "out", "--epochs=500")
 
 
+SECONDS = ("@1", "@5")  # while modules are imported, and later
+OF_A_RUN = {
+    EVALUATE: lambda f: [EVALUATE, f"--model_dir={f}/run"],
+    VISUALIZE: lambda f: [VISUALIZE, f"--model_dir={f}/run"],
+    EXPORT: lambda f: [EXPORT, f"--model_dir={f}/run", f"--output_dir={f}/out"],
+    REPORT: lambda f: [REPORT, f"--runs={f}/run", f"--output_dir={f}/out"],
+    FIGURES: lambda f: material.drawing(f, f / "images/ant"),
+    SWEEP: lambda f: [w for w in material.sweep(f / "data", f / "out") if w != "--commands=-"],
+    VERIFY: lambda f: [VERIFY, f"{f}/data", f"--output_dir={f}/out"],
+    RELIABILITY: lambda f: [RELIABILITY, f"{f}/data", f"--output_dir={f}/out"],
+    BUILD: lambda f: [BUILD, "--source=quickstart", f"--output_dir={f}/out"],
+    TRAIN: lambda f: _long_training(f),
+}
+for module, command in OF_A_RUN.items():
+    for seconds in SECONDS:
+
+        def with_run(folder, command=command):
+            material.run(folder / "run")
+            return command(folder)
+
+        CASES[f"Ctrl-C in {module} after {seconds[1:]} s"] = _stopped(
+            seconds, with_run, ("out", "run"), allowed=(ENDED, DONE, REFUSED)
+        )
 CASES["Ctrl-C while training"] = _stopped("step", _long_training, ("out",))
 CASES["Ctrl-C while compiling"] = _stopped("compiling", _long_training, ("out",))
 CASES["Ctrl-C after the first steps"] = _stopped("images/s", _long_training, ("out",))

@@ -1,10 +1,12 @@
 """Input that could be lost without a word: other formats, strange places, hidden colours."""
 
 import os
+import re
 
 import numpy as np
-from fake_trees import write_map
+from fake_trees import write_image, write_map
 from faults.people import DONE, LEFT_OUT, REFUSED, Case, material
+from faults.trees import TREES
 from PIL import Image
 
 FORMATS = {".webp": "WEBP", ".bmp": "BMP", ".gif": "GIF", ".tif": "TIFF", ".tiff": "TIFF"}
@@ -221,3 +223,40 @@ for proportions in ("0.9,0.05,0.05", "8,1,1", "98,1,1"):
     CASES[f"ten images in {proportions}"] = _case(
         change, both_evaluations, named="validation|split_proportions"
     )
+
+
+def _unlisted(tree, name):
+    """One more image beside those that a list names, or one whose name nothing can hold."""
+
+    def make(folder, rng):
+        kind, root = TREES[tree], folder / "in"
+        root.mkdir()
+        kind.write(root)
+        path = root / "9.jpg"
+        write_image(path, 999, 64, 64)
+        os.makedirs(os.path.dirname(os.path.join(root, name)), exist_ok=True)
+        os.rename(path, os.path.join(root, name))
+        options = {"input_dir": "{root}"} | kind.options
+        words = [f"--{key}={str(text).format(root=root)}" for key, text in options.items()]
+        quick = [word for word in material.QUICK if word.split("=")[0][2:] not in options]
+        output = f"--output_dir={folder}/out"
+        return [material.BUILD, f"--source={kind.source}", output, *quick, *words]
+
+    shown = (
+        os.path.basename(name).encode(errors="surrogateescape").decode(errors="backslashreplace")
+    )
+    return Case(make, (LEFT_OUT,), re.escape(shown), lambda folder: "")
+
+
+NO_UTF8 = os.fsdecode(b"caf\xe9.jpg")
+for tree, place in (("boxes", "cat"), ("coco", "train2017"), ("tiny_imagenet", "val/images")):
+    for name in ("cr\u00e8me.jpg", "deep/9.png", NO_UTF8):
+        shown = ascii(name)[1:-1]
+        CASES[f"{tree}, an image on no list: {shown}"] = _unlisted(tree, f"{place}/{name}")
+
+
+def _pipe(folder):
+    os.mkfifo(folder / "images/ant/9.jpg")
+
+
+CASES["a pipe among images"] = _case(_pipe, lambda folder: "", (LEFT_OUT,), r"9\.jpg")

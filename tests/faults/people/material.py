@@ -16,8 +16,12 @@ from gala_tf.data import dataset_info
 BUILD, VERIFY, RELIABILITY = (
     f"data_prep.{name}" for name in ("build_tfrecords", "verify", "reliability")
 )
-TRAIN, EVALUATE, VISUALIZE, EXPORT, REPORT, FIGURES = (
-    f"gala_tf.{name}" for name in ("train", "evaluate", "visualize", "export", "report", "figures")
+TRAIN, EVALUATE, VISUALIZE, EXPORT, REPORT, FIGURES, SWEEP, TPU_CHECK = (
+    f"gala_tf.{name}"
+    for name in (
+        *("train", "evaluate", "visualize", "export"),
+        *("report", "figures", "sweep", "tpu_check"),
+    )
 )
 CLASSES, EACH = ("ant", "bee"), 5
 QUICK = ["--num_shards=1", "--num_eval_shards=1", "--clickmap_grid=8", "--clickmap_blur=none"]
@@ -80,6 +84,18 @@ def training(data_dir: Path, model_dir, *more: str) -> list[str]:
     words = config.to_flagfile(config.Config(**flags)).splitlines()
     named = [word for word in words if word[2:].split("=")[0] in flags]
     return [TRAIN, *named, f"--data_dir={data_dir}", f"--model_dir={model_dir}", *more]
+
+
+def sweep(data_dir: Path, runs, *more: str) -> list[str]:
+    """The command that lists what a sweep of one run would start."""
+    _, *words = training(data_dir, "")
+    words = [word for word in words if not word.startswith("--model_dir=")]
+    return [SWEEP, *words, "--rows=gala", "--seeds=0", f"--runs={runs}", "--commands=-", *more]
+
+
+def drawing(folder: Path, images, *more: str) -> list[str]:
+    """The command that draws Fig. 4B of the run in `folder` on a folder of images."""
+    return [FIGURES, "--figure=4b", f"--model_dir={folder}/run", f"--images={images}", *more]
 
 
 @functools.cache

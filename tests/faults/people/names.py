@@ -1,11 +1,21 @@
 """Names that look like patterns, or are hard to write, at every path of every command."""
 
+import json
 import os
 import shutil
 import unicodedata
 
-from faults.people import DONE, LEFT_OUT, REFUSED, Case, material
-from faults.people.material import EVALUATE, EXPORT, RELIABILITY, REPORT, VERIFY, VISUALIZE
+from faults.people import DONE, LEFT_OUT, REFUSED, Case, material, running
+from faults.people.material import (
+    EVALUATE,
+    EXPORT,
+    FIGURES,
+    RELIABILITY,
+    REPORT,
+    SWEEP,
+    VERIFY,
+    VISUALIZE,
+)
 from faults.trees import FINISHED, TREES
 
 ACCENT = "cr\u00e8me br\u00fbl\u00e9e"
@@ -165,6 +175,48 @@ def _two_forms(outer, inner):
     return Case(make, (DONE,), "", material.all_there())
 
 
+def _later(command, name):
+    """Commands that read a run, a folder of images or a network of that name."""
+
+    def make(folder, rng):
+        material.run(folder / "run")
+        if command == FIGURES:
+            material.photographs(folder, maps=False)
+            shutil.move(folder / "images/ant", folder / name)
+            return material.drawing(folder, folder / name, f"--output={folder}/{name}.png")
+        data = material.data_set(folder / "data")
+        return material.sweep(data, folder / name)
+
+    def lost(folder):
+        made = command != FIGURES or (folder / f"{name}.png").exists()
+        return "" if made else "no picture"
+
+    return Case(make, BOTH, TELLING, lost, writes=(f"{name}.png",))
+
+
+def _life_of_a_run(name):
+    """Trained in two sessions, evaluated, exported: each finds what the one before has left."""
+
+    def make(folder, rng):
+        model_dir = name if name.startswith("~/") else folder / name
+        train = material.training(material.data_set(folder / "data"), model_dir)
+        steps = [[*train, "--stop_after_steps=1"], train, [EVALUATE, f"--model_dir={model_dir}"]]
+        for words in steps:
+            said = running.called(folder, words)
+            if said.status:
+                raise AssertionError(said.text)
+        return [EXPORT, f"--model_dir={model_dir}", f"--output_dir={folder}/out"]
+
+    def lost(folder):
+        run = folder / name.removeprefix("~/")
+        log = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+        again = [line["step"] for line in log if line["kind"] == "train"]
+        exported = (folder / "out/model.keras").exists()
+        return "" if exported and again == sorted(set(again)) and 1 in again else "not all of it"
+
+    return Case(make, (DONE,), "", lost, writes=("out",))
+
+
 CASES = {f"{tree} in {name}": _tree(tree, NAMES[name]) for tree in TREES for name in FEW}
 CASES |= {
     f"folder, {role} of {name}": _build(text, role)
@@ -179,7 +231,16 @@ CASES |= {
 CASES |= {
     f"{module} of {name}": _of_run(module, NAMES[name])
     for module in (EVALUATE, VISUALIZE, EXPORT, REPORT)
-    for name in FEW[:4]
+    for name in FEW
+}
+CASES |= {
+    f"{command} of {name}": _later(command, NAMES[name])
+    for command in (FIGURES, SWEEP)
+    for name in FEW
+}
+CASES |= {
+    f"the life of {name}": _life_of_a_run(name)
+    for name in ("run[1]", "run, two", "~/run", NAMES["NFD"])
 }
 CASES |= {
     f"train, {role} of {name}": _training(NAMES[name], role)

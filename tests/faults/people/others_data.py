@@ -1,7 +1,24 @@
 """Another's data: outputs that point at what somebody has already."""
 
 from faults.people import DONE, REFUSED, Case, material
-from faults.people.material import EVALUATE, EXPORT, RELIABILITY, REPORT, TRAIN, VERIFY, VISUALIZE
+from faults.people.material import (
+    EVALUATE,
+    EXPORT,
+    RELIABILITY,
+    REPORT,
+    TPU_CHECK,
+    TRAIN,
+    VERIFY,
+    VISUALIZE,
+)
+
+
+def _shards():
+    return [
+        f"{split}-{index:05d}-of-00003.tfrecord"
+        for split in ("train", "validation", "test")
+        for index in range(3)
+    ]
 
 
 def _places(folder):
@@ -136,6 +153,59 @@ CASES["a picture over a photograph"] = _case(
     ],
     named="--output",
     with_run=True,
+)
+PICTURE = "{folder}/images/ant/0.jpg"
+NOTES = "{folder}/notes/notes.txt"
+OVER = {
+    "figures over a photograph": (lambda f: material.drawing(f, f / "images/ant"), "output"),
+    "figures over notes": (lambda f: material.drawing(f, f / "images/ant"), "output", NOTES),
+    "tpu_check over notes": (lambda f: [TPU_CHECK], "output", NOTES),
+    "sweep, commands over notes": (
+        lambda f: material.sweep(f / "data", f / "new"),
+        "commands",
+        NOTES,
+    ),
+    "match report over notes": (
+        lambda f: material.build(f, "--maps_source=folder"),
+        "match_report",
+        NOTES,
+    ),
+}
+for name, (command, flag, *place) in OVER.items():
+    CASES[name] = _case(
+        lambda folder, command=command, flag=flag, place=place: [
+            *command(folder),
+            f"--{flag}=" + (place or [PICTURE])[0].format(folder=folder),
+        ],
+        named=f"--{flag}",
+        with_run=True,
+    )
+for place in ("data", "images", "notes"):
+    CASES[f"sweep into {place}"] = _case(
+        lambda folder, place=place: material.sweep(folder / "data", folder / place),
+        DONE,
+        REFUSED,
+        named="--runs",
+    )
+for file, module in (("reliability.json", RELIABILITY), ("faults.csv", VERIFY)):
+
+    def beside(folder, file=file, module=module):
+        (folder / "notes" / file).write_text("not of this program\n")
+        return [module, f"{folder}/data", f"--output_dir={folder}/notes", "--num_workers=1"]
+
+    CASES[f"{module} where another's {file} is"] = _case(beside, named="--output_dir")
+
+
+def _notes_in_data(folder):
+    (folder / "data/notes.txt").write_text("three years of work\n")
+    return material.build(folder, "--overwrite", output="data")
+
+
+CASES["build over a data set with notes in it"] = _case(
+    _notes_in_data,
+    DONE,
+    writes=("data",),
+    replaces=("data/dataset_info.json", *(f"data/{name}" for name in _shards())),
 )
 CASES["train twice, the same command"] = _case(
     lambda folder: [TRAIN, f"--flagfile={folder}/run/run.flags", f"--model_dir={folder}/run"],

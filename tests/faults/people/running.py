@@ -8,6 +8,7 @@ import runpy
 import signal
 import subprocess
 import sys
+import time
 import traceback
 from pathlib import Path
 from typing import NamedTuple
@@ -82,7 +83,10 @@ def _own_flags():
 
 
 def started(folder: Path, words: list[str], interrupt: str = "") -> Said:
-    """Starts `python -m` in a process; sends it Ctrl-C once it has printed `interrupt`."""
+    """Starts `python -m` in a process; sends it Ctrl-C once it has printed `interrupt`.
+
+    `@3` stands for three seconds after the start.
+    """
     paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
     environment = {**os.environ, "HOME": str(folder), "PYTHONPATH": paths}
     environment.pop("TF_CPP_MIN_LOG_LEVEL", None)
@@ -97,7 +101,10 @@ def started(folder: Path, words: list[str], interrupt: str = "") -> Said:
     )
     text = b""
     try:
-        if interrupt:
+        if interrupt.startswith("@"):
+            time.sleep(float(interrupt[1:]))
+            os.killpg(process.pid, signal.SIGINT)
+        elif interrupt:
             while interrupt.encode() not in text and (
                 more := os.read(process.stdout.fileno(), 9999)
             ):

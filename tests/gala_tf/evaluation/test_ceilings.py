@@ -98,3 +98,10 @@ def test_the_table_says_n_of_maps_and_of_the_ceiling():
 def test_top5_is_shown_where_it_says_something():
     assert "top-5" not in printed() and "top-5" not in printed(classes=5)
     assert "top-5 error   0.00 %" in printed(classes=6)
+
+
+def test_simulated_maps_are_not_called_peoples():
+    said = printed(simulated_maps=True)
+    assert "agreement with simulated maps" in said and "human" not in said
+    assert "agreement with human maps" in printed(simulated_maps=False)
+    assert "    human ceiling 1.000" in printed(simulated_maps=False)

@@ -213,7 +213,7 @@ def test_a_split_without_human_maps_has_accuracy_alone(tmp_path, capsys):
     found = numbers["conventions"]["harmonization"]["maps"]["gradcam:conv"]
     assert found["spearman"]["images"] == 0 and np.isnan(found["spearman"]["mean"])
     assert not columns["has_clickmap"].any()
-    assert "no image of this split has a human map" in capsys.readouterr().out
+    assert "no image of this split has a map" in capsys.readouterr().out
 
 
 def test_answers_of_logits_and_of_probabilities():

@@ -283,6 +283,9 @@ def test_wrong_answers_are_red(parts):
 def test_simulated_maps_are_called_so(data_dir):
     info = dataset_info.load_info(str(data_dir))
     assert attention_grid.human_title(info) == "human map"
-    for changes in ({"name": "quickstart"}, {"command": "x --source=quickstart"}):
+    built = {"command": "x --source quickstart", "name": "mine"}
+    for changes in ({"name": "quickstart", "command": "x"}, built):
         changed = dataclasses.replace(info, **changes)
         assert attention_grid.human_title(changed) == "simulated map"
+    mine = dataclasses.replace(info, name="quickstart", command="x --source=folder")
+    assert attention_grid.human_title(mine) == "human map"  # a name says nothing

@@ -161,3 +161,13 @@ def test_progress_shows_the_newest_numbers(capsys):
     output = capsys.readouterr()
     assert "20/30" in output.err and "80 images/s, val. top-1 0.500" in output.err
     assert "half way" in output.out + output.err and "other" not in output.err
+
+
+@pytest.mark.parametrize("line", [b"\xff", b"[1]", b"{", b"7"])
+def test_a_damaged_line_of_the_log_is_named(tmp_path, line):
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(b'{"step": 1}\n' + line)  # the last one a kill may have cut short
+    assert logs.read_metrics(str(tmp_path)) == [{"step": 1}]
+    path.write_bytes(b'{"step": 1}\n' + line + b'\n{"step": 3}\n')
+    with pytest.raises(ValueError, match="metrics.jsonl, line 2, is damaged"):
+        logs.read_metrics(str(tmp_path))
