@@ -1,47 +1,16 @@
 """Rounds in a real browser, from the first page to how each ends."""
 
-import sqlite3
 import time
 
 import pytest
 
 pytest.importorskip("playwright", reason="no playwright: pip install -e '.[browser_tests]'")
 
+from browser_world import newest_round, round_in_state
 from playwright.sync_api import expect
 from steps import CORNER, MIDDLE, agree, at, next_picture, paint, ready, says
 
 pytestmark = pytest.mark.slow
-
-
-def last_round(server) -> dict:
-    connection = sqlite3.connect(server.folder / "game.db")
-    connection.row_factory = sqlite3.Row
-    row = connection.execute("SELECT * FROM rounds ORDER BY moved_at DESC LIMIT 1").fetchone()
-    batches = connection.execute(
-        "SELECT first, count, phase FROM bubble_batches WHERE round_id = ? ORDER BY first",
-        (row["id"],),
-    ).fetchall()
-    connection.close()
-    return {**dict(row), "batches": [tuple(batch) for batch in batches]}
-
-
-def round_in_state(server, state, stored=0, seconds=20.0) -> dict:
-    """The newest round of a state; waits for it in the database."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        connection = sqlite3.connect(server.folder / "game.db")
-        connection.row_factory = sqlite3.Row
-        row = connection.execute(
-            "SELECT *, (SELECT coalesce(sum(count), 0) FROM bubble_batches b WHERE b.round_id ="
-            " rounds.id) AS stored FROM rounds WHERE state = ? AND offered_at >= ?"
-            " ORDER BY closed_at DESC LIMIT 1",
-            (state, server.since_ms),
-        ).fetchone()
-        connection.close()
-        if row is not None and row["stored"] >= stored:
-            return dict(row)
-        time.sleep(0.1)
-    pytest.fail(f"no round became {state}; the last is {last_round(server)}")
 
 
 def test_recognised(page, server):
@@ -86,11 +55,10 @@ def test_hidden(page, server):
 def test_a_reload_in_the_middle_of_a_round(page, server):
     agree(page, server)
     paint(page, CORNER, seconds=0.7)
-    before = page.evaluate("document.querySelector('#label').textContent")
     page.reload()
     ready(page)
-    row = round_in_state(server, "hidden")
-    assert row["stored"] > 0 and before
+    row, now = round_in_state(server, "hidden", stored=1), newest_round(server)
+    assert now["state"] == "offered" and now["image_id"] != row["image_id"]
 
 
 def test_offline_for_five_seconds(page, server, new_page):
@@ -181,4 +149,4 @@ def test_the_server_is_gone_and_comes_back(page, server, new_page):
     server.start(port)
     says(page, "I did not get it") if page.locator("#trouble").is_hidden() else None
     expect(page.locator("#line")).to_be_hidden(timeout=20_000)
-    assert last_round(server)["state"] in ("timed_out", "abandoned", "playing")
+    assert newest_round(server)["state"] in ("timed_out", "abandoned", "playing")

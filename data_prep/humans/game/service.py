@@ -28,11 +28,15 @@ from data_prep.humans.studies.database import Database
 from data_prep.humans.studies.errors import Unavailable
 from data_prep.humans.studies.rate_limits import RateLimit
 
-BOARD_MS = 3000  # a leaderboard is computed at most so often
+BOARD_MS = 3000
 
 
 class Service:
-    """One process's game: settings, database, partner, and what is kept in memory only."""
+    """One process's game: settings, database, partner, and what is kept in memory only.
+
+    Attributes:
+        board_ms: how old a leaderboard may be; to make one reads all rounds of a contest.
+    """
 
     def __init__(
         self,
@@ -54,6 +58,7 @@ class Service:
             self._answered,
             self._failed,
         )
+        self.board_ms = BOARD_MS
         salt = new_token()
         self._rounds_limit = RateLimit(10, 5_000, salt)  # 2 a second, ten at once
         self._messages_limit = RateLimit(24, 3_000, salt)  # 8 a second, 24 at once
@@ -207,7 +212,7 @@ class Service:
         """The order of players, a few seconds old at most: it reads all rounds of a contest."""
         with self._board_lock:
             made, rows = self._boards.get(contest_id, (None, None))
-            if made is None or not 0 <= now_ms - made < BOARD_MS:
+            if made is None or not 0 <= now_ms - made < self.board_ms:
                 unranked = tuple(filter(None, self.settings.unranked_flags.split(",")))
                 with self.database.read() as connection:
                     rows = contests.totals(connection, contest_id, unranked)
