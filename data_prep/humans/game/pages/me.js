@@ -5,7 +5,11 @@ import { beginPage } from "./frame.js";
 
 const session = await beginPage(false);
 element("who", HTMLElement).textContent = session.display_name;
-const mine = await askMe();
+const mine = await askMe().catch((error) => {
+  if (!(error instanceof Problem)) throw error;
+  element("card", HTMLElement).textContent = `${error.message} ${error.remedy}`;
+  return new Promise(() => {}); // nothing else of this page makes sense then
+});
 element("all", HTMLElement).textContent = JSON.stringify(mine, null, 2);
 const painted = mine.rounds.reduce((/** @type {number} */ sum, /** @type {any} */ one) => sum + one.painted.length, 0);
 element("facts", HTMLElement).textContent = `${mine.rounds.length} ${mine.rounds.length === 1 ? "round" : "rounds"}, ${painted} bubbles.`;
