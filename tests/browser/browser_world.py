@@ -72,7 +72,7 @@ class Server:
 def newest_round(server) -> dict:
     connection = sqlite3.connect(server.folder / "game.db")
     connection.row_factory = sqlite3.Row
-    row = connection.execute("SELECT * FROM rounds ORDER BY moved_at DESC LIMIT 1").fetchone()
+    row = connection.execute("SELECT * FROM rounds ORDER BY offered_at DESC LIMIT 1").fetchone()
     batches = connection.execute(
         "SELECT first, count, phase FROM bubble_batches WHERE round_id = ? ORDER BY first",
         (row["id"],),
@@ -82,16 +82,18 @@ def newest_round(server) -> dict:
 
 
 def round_in_state(server, state, stored=0, seconds=20.0) -> dict:
-    """The newest round of a state; waits for it in the database."""
+    """The newest round of a state, or of several; waits for it in the database."""
+    states = (state,) if isinstance(state, str) else state
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         connection = sqlite3.connect(server.folder / "game.db")
         connection.row_factory = sqlite3.Row
         row = connection.execute(
             "SELECT *, (SELECT coalesce(sum(count), 0) FROM bubble_batches b WHERE b.round_id ="
-            " rounds.id) AS stored FROM rounds WHERE state = ? AND offered_at >= ?"
+            f" rounds.id) AS stored FROM rounds WHERE state IN ({', '.join('?' * len(states))})"
+            " AND offered_at >= ?"
             " ORDER BY closed_at DESC LIMIT 1",
-            (state, server.since_ms),
+            (*states, server.since_ms),
         ).fetchone()
         connection.close()
         if row is not None and row["stored"] >= stored:

@@ -38,12 +38,13 @@ def test_a_server_that_fails_loses_nothing(page, server, new_page):
     failed = []
     page.on("response", lambda answer: answer.status == 500 and failed.append(answer.url))
     agree(page, server)
-    page.mouse.move(*at(page, *CORNER[0]))
+    path = [at(page, *place) for place in TO_AND_FRO]  # the canvas may be gone before the hand
+    page.mouse.move(*path[0])
     page.mouse.down()
     round_in_state(server, "playing")
     with no_writes(server, 8):
-        for place in TO_AND_FRO:
-            page.mouse.move(*at(page, *place))
+        for place in path:
+            page.mouse.move(*place)
             time.sleep(0.06)
         expect(page.get_by_text("Your connection is down")).to_be_visible(timeout=15_000)
         expect(page.locator("#trouble")).to_contain_text("may not count", timeout=15_000)
@@ -96,7 +97,10 @@ def slow_server(tmp_path):
         shutil.copytree(tmp_path / "drawn" / drawn, tmp_path / "pictures" / name)
     with served_model.running() as (url, model):
         made = Server(
-            tmp_path, f"--partner=serving:{url}", "--partner_patience_ms=1000", "--top_k=1"
+            tmp_path,
+            f"--partner=serving:{url}",
+            "--partner_patience_ms=1000",
+            "--minimum_probability=0.9",  # never recognised
         )
         model.slow_s = 1.5
         yield made
@@ -107,23 +111,24 @@ def test_a_slow_partner_is_told_and_costs_no_bubble(chromium, slow_server):
     context = chromium.new_context()
     page = context.new_page()
     agree(page, slow_server)
-    page.mouse.move(*at(page, *CORNER[0]))
+    page.evaluate(
+        "window.said = []; const says = document.querySelector('#says');"
+        "new MutationObserver(() => said.push(says.textContent)).observe(says, {childList: true})"
+    )
+    path = [at(page, *place) for place in TO_AND_FRO]
+    page.mouse.move(*path[0])
     page.mouse.down()
-    until = time.monotonic() + 20
-    told, slow = page.get_by_text("Your partner is slow today"), False
-    for place in TO_AND_FRO * 4:
-        page.mouse.move(*at(page, *place))
+    for place in path * 10:
+        page.mouse.move(*place)
         time.sleep(0.06)
         if page.locator("#main").get_attribute("data-phase") != "playing":
             break
-        if told.is_visible():
-            slow = True
-        assert time.monotonic() < until
     expect(page.locator("#main")).to_have_attribute("data-phase", "ended", timeout=20_000)
+    assert any("slow today" in text for text in page.evaluate("window.said"))
     with sqlite3.connect(slow_server.folder / "game.db") as connection:
         first = "SELECT state, bubbles FROM rounds ORDER BY offered_at LIMIT 1"
         state, bubbles = connection.execute(first).fetchone()
-        assert slow and state in ("timed_out", "recognised") and bubbles > 60
+        assert state in ("timed_out", "recognised") and bubbles > 20
         asked = connection.execute("SELECT count(*) FROM queries").fetchone()[0]
     assert 1 <= asked <= 6, "a slow partner is asked less often"
     context.close()
