@@ -1,73 +1,12 @@
 """A real server, started by its command, and a real browser; any console error fails the test."""
 
-import os
-import re
 import shutil
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
+import game_world
 import pytest
+from browser_world import CHROMIUM, FLAGS, Server
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).resolve().parents[2]
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = [
-    "--no-sandbox",  # tests may run as root
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
-START_S = 60
-
-
-class Server:
-    """The command, on a free port, with a database of its own."""
-
-    def __init__(self, folder: Path, *flags: str):
-        self.folder, self.flags, self.process = folder, flags, None
-        self.start()
-
-    def start(self, port: int = 0) -> None:
-        command = [
-            *(sys.executable, "-m", "data_prep.clickme_game"),
-            f"--database={self.folder / 'game.db'}",
-            f"--images={self.folder / 'pictures'}",
-            f"--port={port}",
-            "--partner=reference",
-            *self.flags,
-        ]
-        self.log = open(self.folder / "server.log", "w+")  # noqa: SIM115 closed by stop
-        self.process = subprocess.Popen(
-            command, stdout=self.log, stderr=subprocess.STDOUT, cwd=ROOT, env={**os.environ}
-        )
-        self.url = self._address()
-
-    @property
-    def port(self) -> int:
-        return int(self.url.rstrip("/").rpartition(":")[2])
-
-    def _address(self):
-        until = time.monotonic() + START_S
-        while time.monotonic() < until:
-            text = (self.folder / "server.log").read_text()
-            if found := re.search(r"^open (\S+)$", text, re.M):
-                return found[1]
-            if self.process.poll() is not None:
-                break
-            time.sleep(0.05)
-        self.stop()
-        pytest.fail(f"the server did not start:\n{text}")
-
-    def stop(self, how: int = signal.SIGTERM) -> None:
-        if self.process.poll() is None:
-            self.process.send_signal(how)
-            self.process.wait(20)
-        self.log.close()
 
 
 @pytest.fixture(scope="session")
@@ -85,8 +24,6 @@ def chromium():
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """A game with rounds of three seconds, so that the tests are not mostly waiting."""
-    import game_world
-
     folder = tmp_path_factory.mktemp("game")
     game_world.draw_pictures(folder / "pictures", each=40)
     made = Server(folder, "--limit_ms=3000", "--allocation=coverage")

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from data_prep.humans.game.bubbles import from_json
 from data_prep.humans.game.rounds import flagged
-from data_prep.humans.game.tables import bubble_batches, images, queries, raw_batches, rounds
+from data_prep.humans.game.tables import OPEN, bubble_batches, images, queries, raw_batches, rounds
 from data_prep.humans.studies.tables import sessions
 from data_prep.humans.studies.withdrawal import Room
 
@@ -30,9 +30,15 @@ def rows_about(connection: sa.Connection, participant_id: str) -> dict[str, Any]
         painted.setdefault(row.round_id, []).extend(from_json(row.points))
     asked = connection.execute(queries.select().where(queries.c.round_id.in_(mine)))
     return {
-        "rounds": [{**row._mapping, "painted": painted.get(row.id, [])} for row in played],
+        "rounds": [{**_shown(row), "painted": painted.get(row.id, [])} for row in played],
         "queries": [dict(row._mapping) for row in asked],
     }
+
+
+def _shown(row):
+    """A round as its player may see it: whether it is a catch round is told when it is over."""
+    hidden = ("image_id", "is_catch") if row.state in OPEN else ()
+    return {name: value for name, value in row._mapping.items() if name not in hidden}
 
 
 def forget(connection: sa.Connection, participant_id: str, delete_maps: bool) -> None:

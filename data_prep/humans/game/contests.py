@@ -21,9 +21,14 @@ def current(connection: sa.Connection, now_ms: int) -> sa.Row | None:
 
 
 def totals(
-    connection: sa.Connection, contest_id: str | None, unranked: tuple[str, ...]
+    connection: sa.Connection,
+    contest_id: str | None,
+    unranked: tuple[str, ...],
+    participant_id: str | None = None,
 ) -> list[tuple[str, str, float, int]]:
     """[(participant, name, points, recognised)], best first; a contest's, or of all time.
+
+    Of everybody, or of one person alone, which is one look into an index.
 
     Rounds with a flag of `unranked` and people who are excluded or have withdrawn do not count.
     """
@@ -40,9 +45,20 @@ def totals(
         .group_by(participants.c.id, participants.c.display_name)
         .order_by(points.desc(), participants.c.display_name)
     )
+    if participant_id is not None:
+        query = query.where(rounds.c.participant_id == participant_id)
     if contest_id is not None:
         query = query.where(rounds.c.contest_id == contest_id)
     return [tuple(row) for row in connection.execute(query)]
+
+
+def with_own(
+    rows: list[tuple[str, str, float, int]], own: list[tuple[str, str, float, int]]
+) -> list[tuple[str, str, float, int]]:
+    """`totals` of everybody, a few seconds old, with one person's of now in place of theirs."""
+    people = {row[0] for row in own}
+    others = [row for row in rows if row[0] not in people]
+    return sorted([*others, *own], key=lambda row: (-row[2], row[1]))
 
 
 def board(rows: list[tuple[str, str, float, int]], participant_id: str) -> dict[str, Any]:

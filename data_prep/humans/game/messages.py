@@ -141,7 +141,8 @@ class RoundEnded(BaseModel):
 class Report(Message):
     """POST /api/report."""
 
-    text: Annotated[str, Field(min_length=1, max_length=2000)]
+    # PostgreSQL stores no NUL.
+    text: Annotated[str, Field(min_length=1, max_length=2000, pattern=r"^[^\x00]*$")]
 
 
 _WORD = r"[^\s@<>,;\"]+"

@@ -39,7 +39,7 @@ class People:
         self._consent_text, self._new_token = consent_text, new_token
         salt = new_token()
         self._new_sessions = RateLimit(settings.study.sessions_per_hour, 3_600_000, salt)
-        self._writes = RateLimit(10, 5_000, salt)
+        self._requests = RateLimit(10, 5_000, salt)
         with database.write() as connection:
             self._consent = consent.publish(connection, consent_text, now_ms)
 
@@ -55,6 +55,11 @@ class People:
         session = sessions.find(connection, cookie, now_ms)
         if agreed:
             consent.require(connection, session.participant_id, self._consent)
+        return session
+
+    def _first_session(self, connection, cookie, now_ms):
+        session = self.who(connection, cookie, now_ms)
+        sessions.require_first(connection, session)
         return session
 
     def begin_session(
@@ -116,6 +121,7 @@ class People:
 
     def give_consent(self, cookie: str | None, asked: m.ConsentGiven, now_ms: int) -> None:
         """Stores the answer; ConsentChanged if another text is current."""
+        self._requests.take(str(cookie), now_ms)
         with self.database.write() as connection:
             session = self.who(connection, cookie, now_ms)
             consent.answer(
@@ -129,7 +135,7 @@ class People:
 
     def report(self, cookie: str | None, text: str, now_ms: int) -> None:
         """Keeps a few words for whoever runs the study."""
-        self._writes.take(str(cookie), now_ms)
+        self._requests.take(str(cookie), now_ms)
         with self.database.write() as connection:
             session = self.who(connection, cookie, now_ms)
             connection.execute(
@@ -143,19 +149,21 @@ class People:
 
     def put_contact(self, cookie: str | None, email: str, now_ms: int) -> None:
         """Stores the address somebody wants to be written to; an empty one takes it away."""
-        self._writes.take(str(cookie), now_ms)
+        self._requests.take(str(cookie), now_ms)
         with self.database.write() as connection:
-            contacts.put(connection, self.who(connection, cookie, now_ms).participant_id, email)
+            session = self._first_session(connection, cookie, now_ms)
+            contacts.put(connection, session.participant_id, email)
 
     def about_me(self, cookie: str | None, now_ms: int) -> dict[str, Any]:
         """Everything stored about who asks."""
+        self._requests.take(str(cookie), now_ms)
         with self.database.read() as connection:
-            session = self.who(connection, cookie, now_ms)
+            session = self._first_session(connection, cookie, now_ms)
             return withdrawal.about(connection, session.participant_id, [ROOM])
 
     def withdraw(self, cookie: str | None, now_ms: int) -> None:
         """Withdraws who asks."""
         delete = self.settings.study.withdrawn_maps == "delete"
         with self.database.write() as connection:
-            session = self.who(connection, cookie, now_ms)
+            session = self._first_session(connection, cookie, now_ms)
             withdrawal.withdraw(connection, session.participant_id, [ROOM], delete, now_ms)

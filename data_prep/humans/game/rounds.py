@@ -13,6 +13,8 @@ states that the event may leave, so of two that come at once one finds no row: s
 and the round is answered as it is. That makes messages safe to repeat, to lose and to reorder.
 """
 
+import re
+
 import sqlalchemy as sa
 
 from data_prep.humans.game.errors import RoundUnknown
@@ -28,6 +30,7 @@ MOVES = {  # event: (states it may leave, state it leads to)
     "release": (("offered",), "released"),
     "void": (tuple(state for state in STATES if state not in (*OPEN, "voided")), "voided"),
 }
+_ID = re.compile("[0-9a-f]{32}")
 CLOSED = tuple(state for state in STATES if state not in OPEN)
 # A picture that was given to a person counts as taken in these; else it returns to the pool.
 HOLDING = (*OPEN, "recognised", "timed_out")
@@ -83,6 +86,8 @@ def own(
     connection: sa.Connection, round_id: str, participant_id: str, lock: bool = False
 ) -> sa.Row | None:
     """The round, if it is this person's; another's is as good as none, so that none is revealed."""
+    if not _ID.fullmatch(round_id):  # PostgreSQL would take offence at a NUL
+        return None
     row = get(connection, round_id, lock)
     return row if row is not None and row.participant_id == participant_id else None
 

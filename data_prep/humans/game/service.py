@@ -28,11 +28,16 @@ from data_prep.humans.studies.database import Database
 from data_prep.humans.studies.errors import Unavailable
 from data_prep.humans.studies.rate_limits import RateLimit
 
-BOARD_MS = 3000  # a leaderboard is computed at most so often
+BOARD_MS = 3000
+READY_MS = 1000
 
 
 class Service:
-    """One process's game: settings, database, partner, and what is kept in memory only."""
+    """One process's game: settings, database, partner, and what is kept in memory only.
+
+    Attributes:
+        board_ms: how old a leaderboard may be; to make one reads all rounds of a contest.
+    """
 
     def __init__(
         self,
@@ -54,9 +59,11 @@ class Service:
             self._answered,
             self._failed,
         )
+        self.board_ms, self._ready_at = BOARD_MS, -READY_MS
         salt = new_token()
         self._rounds_limit = RateLimit(10, 5_000, salt)  # 2 a second, ten at once
         self._messages_limit = RateLimit(24, 3_000, salt)  # 8 a second, 24 at once
+        self._unranked = tuple(filter(None, settings.unranked_flags.split(",")))
         self._board_lock, self._boards = threading.Lock(), {}
         self.people = People(settings, database, consent_text, new_token, now())
         with database.write() as connection:
@@ -176,8 +183,7 @@ class Service:
                 now_ms,
             )
             found = ending.summary(connection, row, self.class_names)
-        rows = self._totals(row.contest_id, now_ms)
-        own = contests.board(rows, session.participant_id)["own"]
+        own = self._board(row.contest_id, session.participant_id, now_ms)["own"]
         return m.RoundEnded(**found, rank=own and own["rank"])
 
     def _answered(self, snapshot: Snapshot, look: Look) -> tuple[int, str, float | None]:
@@ -207,23 +213,27 @@ class Service:
         """The order of players, a few seconds old at most: it reads all rounds of a contest."""
         with self._board_lock:
             made, rows = self._boards.get(contest_id, (None, None))
-            if made is None or not 0 <= now_ms - made < BOARD_MS:
-                unranked = tuple(filter(None, self.settings.unranked_flags.split(",")))
+            if made is None or not 0 <= now_ms - made < self.board_ms:
                 with self.database.read() as connection:
-                    rows = contests.totals(connection, contest_id, unranked)
+                    rows = contests.totals(connection, contest_id, self._unranked)
                 self._boards = {contest_id: (now_ms, rows)} | {
                     key: value for key, value in self._boards.items() if key != contest_id
                 }
         return rows
+
+    def _board(self, contest_id, participant_id, now_ms):
+        """Others a few seconds old; oneself as of now, since a win must be seen at once."""
+        rows = self._totals(contest_id, now_ms)
+        with self.database.read() as connection:
+            own = contests.totals(connection, contest_id, self._unranked, participant_id)
+        return contests.board(contests.with_own(rows, own), participant_id)
 
     def leaderboard(self, cookie: str | None, all_time: bool, now_ms: int) -> dict[str, Any]:
         """The ten best and one's own row."""
         with self.database.read() as connection:
             session = self.people.who(connection, cookie, now_ms)
             contest = None if all_time else contests.current(connection, now_ms)
-        board = contests.board(
-            self._totals(contest.id if contest else None, now_ms), session.participant_id
-        )
+        board = self._board(contest.id if contest else None, session.participant_id, now_ms)
         span = contest and {
             "name": contest.name,
             "begins_at": contest.begins_at,
@@ -258,10 +268,16 @@ class Service:
         }
 
     def check_ready(self, now_ms: int) -> None:
-        """Unavailable unless the database takes a write and the partner answers in 5 s."""
+        """Unavailable unless the database takes a write and the partner answers in 5 s.
+
+        Anybody may ask, so one look is good for a second.
+        """
+        if 0 <= now_ms - self._ready_at < READY_MS:
+            return
         try:
             with self.database.write():
                 pass
             self.asker.check(5.0)
         except Exception as error:  # whatever is wrong, the answer to a load balancer is no
             raise Unavailable(why=type(error).__name__) from error
+        self._ready_at = now_ms

@@ -2,8 +2,11 @@
 
 import dataclasses
 import multiprocessing
+import multiprocessing.connection
 import os
 import secrets
+import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -93,10 +96,17 @@ def serve(settings: GameSettings) -> None:
     ]
     for process in others:
         process.start()
+    # uvicorn raises the signal that ended it once more: without a handler that would end this
+    # process before it has ended the others.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     app = make_app(settings, database, partner, now_ms, new_token)
     if settings.study.admin_port >= 0:
         _serve_admin(app, settings)
-    serving.serve(app, settings.study, listener)
+    try:
+        serving.serve(app, settings.study, listener)
+    finally:
+        for process in others:
+            process.terminate()
 
 
 def _serve_admin(app, settings):
@@ -121,4 +131,11 @@ def _work(settings_json, listener):
     settings = GameSettings.from_json(settings_json)
     database = open_database(settings.study.database)
     app = make_app(settings, database, load_partner(settings, database), now_ms, new_token)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     serving.serve(app, settings.study, listener)
+
+
+def _end_with_parent():
+    """Ends this worker when the first process is gone, however it went: else it keeps the port."""
+    multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
+    os.kill(os.getpid(), signal.SIGTERM)

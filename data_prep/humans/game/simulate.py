@@ -90,6 +90,8 @@ def simulate(
     settings = dataclasses.replace(settings, study=study)
     clock = SimulatedClock()
     app = make_app(settings, database, partner, clock.now_ms, new_token)
+    # Rounds follow each other in no time, so one of three seconds would be made for each.
+    app.state.service.board_ms = DAY_MS
     with served(app, settings) as (host, port):
         players, wanted = _people(plan, sees, lambda: Browser(host, port))
         try:

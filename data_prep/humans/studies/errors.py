@@ -35,6 +35,13 @@ class NoConsent(StudyError):
     status = 403
 
 
+class OtherDevice(StudyError):
+    """These data can be seen and deleted only where you began. Open this page on the device you
+    first came with, or write to the people who run the study."""
+
+    status = 403
+
+
 class ConsentChanged(StudyError):
     """The consent text has changed since it was shown. Load the page again and read the new one."""
 
@@ -57,6 +64,12 @@ class TooLarge(StudyError):
     """The message is larger than 64 kB. Send less at once."""
 
     status = 413
+
+
+class HeadTooLarge(StudyError):
+    """The headers of the request exceed 32 kB. Delete this site's cookies and try again."""
+
+    status = 431
 
 
 class Malformed(StudyError):

@@ -18,6 +18,7 @@ class RateLimit:
 
     def __init__(self, count: int, window_ms: int, salt: str):
         self._count, self._per_ms, self._salt = count, count / window_ms, salt
+        self._window_ms = window_ms
         self._left: OrderedDict[bytes, tuple[float, int]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -29,7 +30,14 @@ class RateLimit:
             left = min(self._count, left + max(0, now_ms - since) * self._per_ms)
             allowed = left >= 1
             self._left[hashed] = (left - allowed, now_ms)
-            if len(self._left) > MOST_KEYS:
-                self._left.popitem(last=False)
+            self._forget(now_ms)
         if not allowed:
             raise TooMany(retry_after_ms=round((1 - left) / self._per_ms))
+
+    def _forget(self, now_ms):
+        """Drops keys that have all their events again, the longest unused first."""
+        while self._left:
+            key, (_, since) = next(iter(self._left.items()))
+            if len(self._left) <= MOST_KEYS and since > now_ms - self._window_ms:
+                break
+            del self._left[key]

@@ -14,9 +14,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from data_prep.humans.studies.errors import Forbidden, StudyError, TooLarge
+from data_prep.humans.studies.errors import Forbidden, HeadTooLarge, StudyError, TooLarge
 
 MOST_BYTES = 64 * 1024
+MOST_HEAD_BYTES = 32 * 1024  # one that came in a single piece; http_limits.py ends longer ones
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 # Each exception from 'self' has its reason.
@@ -62,6 +63,8 @@ class Security:
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
         try:
+            if sum(len(name) + len(value) for name, value in scope["headers"]) > MOST_HEAD_BYTES:
+                raise HeadTooLarge()
             if scope["method"] not in SAFE_METHODS and not self._is_same_origin(headers):
                 raise Forbidden()
             body = await _whole_body(receive) if scope["method"] not in SAFE_METHODS else None

@@ -17,6 +17,7 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException
 
 from data_prep.humans.studies.errors import Malformed, NotFound, StudyError
+from data_prep.humans.studies.http_limits import LimitedHttp
 from data_prep.humans.studies.security import Security
 from data_prep.humans.studies.settings import StudySettings
 
@@ -97,7 +98,7 @@ def _http_error(request: Request, error: HTTPException) -> Response:
 def _unexpected(request: Request, error: Exception) -> Response:
     """The text goes to the log alone; the person gets a number to tell us."""
     number = secrets.token_hex(4)
-    logging.getLogger(__name__).error("error %s at %s", number, request.url.path, exc_info=error)
+    logging.getLogger(__name__).error("error %s at %r", number, request.url.path, exc_info=error)
     body = {
         "error": f"Something went wrong on our side (number {number}).",
         "remedy": "Try again; what you painted is kept in your browser until it is stored.",
@@ -196,5 +197,5 @@ def uvicorn_config(app: Callable, settings: StudySettings) -> uvicorn.Config:
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=settings.trusted_proxies or None,
         timeout_graceful_shutdown=10,
-        h11_max_incomplete_event_size=32 * 1024,
+        http=LimitedHttp,
     )

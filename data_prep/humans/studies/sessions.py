@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from data_prep.humans.studies.errors import NoSession
+from data_prep.humans.studies.errors import NoSession, OtherDevice
 from data_prep.humans.studies.tables import participants, sessions
 
 COOKIE = "study_session"
@@ -71,6 +71,18 @@ def find(connection: sa.Connection, token: str | None, now_ms: int) -> Session:
     if row is None:
         raise NoSession()
     return Session(*row)
+
+
+def require_first(connection: sa.Connection, session: Session) -> None:
+    """OtherDevice unless the session is the person's first.
+
+    Later ones come by a recruitment's link. Who knows somebody's outside id can make such a link:
+    enough to play on another device, too little to be shown that person's data.
+    """
+    mine = sa.select(sessions.c.id).where(sessions.c.participant_id == session.participant_id)
+    first = connection.execute(mine.order_by(sessions.c.begun_at, sessions.c.id).limit(1)).scalar()
+    if first != session.id:
+        raise OtherDevice()
 
 
 _FIND = (  # built once: asked with every message

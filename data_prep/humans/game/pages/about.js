@@ -24,6 +24,11 @@ function list(id, facts) {
   }
 }
 
+const { limit_ms, bubble_side, partner_bubble_side, query_every, top_k } = about.rules;
+element("in-short", HTMLElement).textContent =
+  `A round lasts ${limit_ms / 1000} s from the first click. You paint squares of ${bubble_side} px of the picture's 256; ` +
+  `your partner sees squares of ${partner_bubble_side} px there, and is asked after every ${query_every}. It has ` +
+  `recognised the picture when the word is ${top_k === 1 ? "its best guess" : `among its ${top_k} best guesses`}.`;
 list("rules", Object.entries(about.rules));
 list("partner", Object.entries(about.partner));
 const kept = about.retention_date ? `Data are kept until ${about.retention_date}. ` : "";

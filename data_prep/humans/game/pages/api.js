@@ -61,6 +61,11 @@ export async function withdraw() {
   await request("DELETE", "/api/me");
 }
 
+/** @param {string} email "" takes the stored one away */
+export async function putContact(email) {
+  await request("POST", "/api/contact", { email });
+}
+
 /** @param {string} text */
 export async function report(text) {
   await request("POST", "/api/report", { text });

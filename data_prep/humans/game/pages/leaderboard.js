@@ -35,6 +35,7 @@ async function show() {
   const contest = board.contest;
   element("title", HTMLElement).textContent = contest ? contest.name : "Leaderboard";
   const until = contest && `Until ${date.format(new Date(contest.ends_at))}. ${contest.prizes}`;
+  element("reach", HTMLElement).hidden = !contest?.prizes;
   element("span", HTMLElement).textContent = until || `Of all time, ${board.players} ${board.players === 1 ? "player" : "players"}.`;
   const which = element("which", HTMLButtonElement);
   which.hidden = !contest && !allTime;

@@ -1,13 +1,32 @@
 import { element } from "../../studies/pages/element.js";
-import { askMe, withdraw } from "./api.js";
+import { Problem } from "../../studies/pages/request.js";
+import { askMe, putContact, withdraw } from "./api.js";
 import { beginPage } from "./frame.js";
 
 const session = await beginPage(false);
 element("who", HTMLElement).textContent = session.display_name;
-const mine = await askMe();
+const mine = await askMe().catch((error) => {
+  if (!(error instanceof Problem)) throw error;
+  element("card", HTMLElement).textContent = `${error.message} ${error.remedy}`;
+  return new Promise(() => {}); // nothing else of this page makes sense then
+});
 element("all", HTMLElement).textContent = JSON.stringify(mine, null, 2);
 const painted = mine.rounds.reduce((/** @type {number} */ sum, /** @type {any} */ one) => sum + one.painted.length, 0);
-element("facts", HTMLElement).textContent = `${mine.rounds.length} rounds, ${painted} bubbles.`;
+element("facts", HTMLElement).textContent = `${mine.rounds.length} ${mine.rounds.length === 1 ? "round" : "rounds"}, ${painted} bubbles.`;
+
+const email = element("email", HTMLInputElement);
+email.value = mine.contacts[0]?.email ?? "";
+element("contact", HTMLFormElement).addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const saved = element("contact-saved", HTMLElement);
+  try {
+    await putContact(email.value.trim());
+    saved.textContent = email.value.trim() ? "Saved." : "No address is stored.";
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    saved.textContent = error.status === 422 ? "This is no e-mail address." : `${error.message} ${error.remedy}`;
+  }
+});
 
 const sure = element("sure", HTMLDialogElement);
 element("withdraw", HTMLButtonElement).addEventListener("click", () => sure.showModal());

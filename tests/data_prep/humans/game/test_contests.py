@@ -33,6 +33,16 @@ def test_ranks_and_ties(world):
     assert found["own"]["points"] == 50 and found["own"]["own"]
 
 
+def test_a_win_is_on_the_board_at_once(world, alice, charlie):
+    """Others may be a few seconds old; oneself not."""
+    give_points(world, charlie, 40)
+    assert board(charlie)["own"]["rank"] == 1
+    give_points(world, alice, 10)
+    world.clock.advance(-4000)  # as if no time had passed since the board was made
+    assert [row["points"] for row in board(alice)["best"]] == [40, 10]
+    assert board(alice)["own"]["rank"] == 2
+
+
 def test_flagged_rounds_and_excluded_people_do_not_count(world, alice, charlie):
     give_points(world, alice, 90, flags=",clock,")
     give_points(world, charlie, 10)

@@ -8,10 +8,15 @@ import zipfile
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 from game_world import TAB, World, line, winning
 
 from data_prep.humans.game import exports
 from data_prep.humans.game.exports import Choice
+from data_prep.humans.game.tables import rounds
+from data_prep.humans.studies.sessions import token_hash
+from data_prep.humans.studies.settings import StudySettings
+from data_prep.humans.studies.tables import sessions
 from data_prep.readers.clicks.click_files import parse_clicks
 
 NOW = 1_800_000_000_000
@@ -126,6 +131,37 @@ def test_keyboard_rounds_only_when_asked(world, alice, export):
     alice.end(round_id)
     assert "1 painted by keyboard" in export(world, "clicks_csv", "a")[1]
     assert ": 1 rows" in export(world, "clicks_csv", "b", include_keyboard=True)[1]
+
+
+def test_catch_scores_are_a_persons(tmp_path, export):
+    """Readers leave out people by it, so all rows of one person say the same."""
+    with World(tmp_path, catch_every=1) as world:
+        alice = play(world)
+        with world.database.write() as connection:
+            mine = sa.select(rounds.c.id).where(rounds.c.state.in_(("recognised", "timed_out")))
+            first, second, third = connection.execute(mine.order_by(rounds.c.closed_at)).scalars()
+            for round_id, score in ((first, 1.0), (second, 0.0)):
+                here = rounds.update().where(rounds.c.id == round_id)
+                connection.execute(here.values(is_catch=True, catch_score=score))
+        path, _ = export(world, "clicks_csv", "a.csv")
+        scores = [row["user_catch_trial"] for row in csv.DictReader(path.open())]
+        assert scores == ["0.5", "0.5", "1"]  # Alice passed one of two; Charlie met none
+        with np.load(export(world, "clicks_npz", "b.npz")[0], allow_pickle=False) as arrays:
+            assert arrays["user_catch_trial"].tolist() == [0.5, 0.5, 1]
+        assert alice.session and third
+
+
+def test_a_phone_stays_one_when_its_owner_withdraws(tmp_path, export):
+    with World(tmp_path, study=StudySettings(withdrawn_maps="anonymise")) as world:
+        alice = play(world)
+        with world.database.write() as connection:
+            mine = sessions.c.token_hash == token_hash(alice.http.cookies["study_session"])
+            connection.execute(sessions.update().where(mine).values(device_class="phone"))
+        before = [row["is_mobile"] for row in csv.DictReader(export(world, "clicks_csv")[0].open())]
+        assert alice.http.delete("/api/me").status_code == 204
+        path, _ = export(world, "clicks_csv", "after")
+        assert [row["is_mobile"] for row in csv.DictReader(path.open())] == before
+        assert before == ["true", "true", "false"]
 
 
 @pytest.mark.slow

@@ -75,6 +75,28 @@ def test_names_are_unique(world):
     assert len(set(names)) == 30
 
 
+def test_an_address_is_kept_apart_and_taken_back(world, alice):
+    assert alice.post("/api/contact", {"email": "alice@example.org"}).status_code == 204
+    assert alice.post("/api/contact", {"email": "a.b@example.org"}).status_code == 204
+    (stored,) = alice.http.get("/api/me").json()["contacts"]
+    assert stored["email"] == "a.b@example.org" and count(world, tables.contacts) == 1
+    for wrong in ("nobody", "a@b", "a@b.c\nBcc: d@e.f", "<a@b.c>", "a@b.c,d@e.f", "x" * 255):
+        assert alice.post("/api/contact", {"email": wrong}).status_code == 422
+        world.clock.advance(1000)
+    assert alice.post("/api/contact", {"email": ""}).status_code == 204
+    assert count(world, tables.contacts) == 0
+
+
+def test_a_text_that_changes_during_a_round_lets_it_end(world, alice):
+    """Consent is asked before the next round; what is being painted is taken."""
+    round_id = alice.round()
+    world.service.people._consent += 1
+    world.clock.advance(600)
+    assert alice.bubbles(round_id, line(10)).status_code == 200
+    assert alice.end(round_id).status_code == 200
+    assert alice.ask().status_code == 403
+
+
 def test_a_report_is_kept_and_bounded(world, alice):
     assert alice.post("/api/report", {"text": "<script>alert(1)</script>"}).status_code == 204
     assert alice.post("/api/report", {"text": "x" * 2001}).status_code == 422

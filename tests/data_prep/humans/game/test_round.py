@@ -110,6 +110,17 @@ def test_late_messages_change_nothing(world, alice):
     assert alice.bubbles(round_id, line(10), first=20).status_code == 410
 
 
+def test_questions_are_at_least_a_quarter_second_apart(world, alice):
+    """A script that sends ten bubbles every 100 ms is not asked about more often than people."""
+    round_id = alice.round()
+    for first in range(0, 60, 10):
+        world.clock.advance(100)
+        alice.bubbles(round_id, line(10, (9.0, 9.0), 0.1, first * 10.0, 10.0), first)
+    with world.database.read() as connection:
+        asked = [row.upto for row in connection.execute(queries.select().order_by(queries.c.upto))]
+    assert asked == [10, 40]
+
+
 def test_overlap_is_dropped_and_a_gap_refused(world, alice):
     round_id = alice.round()
     world.clock.advance(1000)

@@ -1,22 +1,15 @@
 """Partners from files and services: an ONNX file, TensorFlow Serving's protocol, a SavedModel."""
 
-import importlib.util
 import json
-import pathlib
 
 import numpy as np
 import pytest
+import served_model
 
 from data_prep.humans.game import partners, rules
 from data_prep.humans.game.rules import Rules
 
 BLACK = Rules(background="black")
-# Beside this file; tests are imported one by one, not as packages.
-_SPEC = importlib.util.spec_from_file_location(
-    "served_model", pathlib.Path(__file__).with_name("served_model.py")
-)
-served_model = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(served_model)
 
 
 def blue_question():

@@ -74,6 +74,8 @@ def test_a_rate_limit_forgets_the_oldest_and_knows_no_key(monkeypatch):
     for number in range(50):
         limit.take(f"192.0.2.{number}", 0)
     assert len(limit._left) == 10
+    limit.take("192.0.2.200", 1000)  # the others have all their events again: not worth keeping
+    assert len(limit._left) == 1
     assert not any(b"192.0.2" in key for key in limit._left)
 
 

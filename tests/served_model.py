@@ -9,6 +9,7 @@ import contextlib
 import http.server
 import json
 import threading
+import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -64,6 +65,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return self._say(
                 400, {"error": f"input must have shape [-1,32,32,3], got {images.shape}"}
             )
+        time.sleep(self.server.slow_s)
         self.server.sizes.append(len(images))
         mean = images.mean((1, 2)) + 1
         outputs = {
@@ -86,9 +88,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def running() -> Iterator[tuple[str, http.server.HTTPServer]]:
-    """(URL of the model, server); `server.broken` = (status, body) makes predict fail so."""
+    """(URL of the model, server).
+
+    `server.broken` = (status, body) makes predict fail so, `server.slow_s` makes it late.
+    """
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    server.broken, server.sizes = None, []
+    server.broken, server.sizes, server.slow_s = None, [], 0.0
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
