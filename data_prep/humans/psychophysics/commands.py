@@ -6,6 +6,7 @@ import statistics
 import tqdm
 from absl import flags
 
+from data_prep.humans.psychophysics import serving
 from data_prep.humans.psychophysics.settings import Input, Making, Settings
 from gala_tf import command
 
@@ -20,6 +21,10 @@ def run(words: list[str], settings: Settings, flag_values: flags.FlagValues) -> 
 
 def _progress(works):
     return tqdm.tqdm(works, unit="image", disable=None)
+
+
+def _serve(settings, flag_values):
+    serving.serve(settings)
 
 
 def _stimuli(settings, flag_values):
@@ -53,5 +58,6 @@ def _print_shapes(rows):
 
 
 COMMANDS = {
+    "serve": _serve,
     "stimuli": _stimuli,
 }
