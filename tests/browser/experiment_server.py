@@ -63,56 +63,7 @@ class ExperimentServer:
         return found
 
 
-# Notes the frame in which each picture is drawn, and presses keys so long after it: a person who
-# follows `script`, one entry a picture: {code, at, ...}; `done` is what was really done.
-PERSON = """
-(() => {
-  const person = (window.person = { script: [], done: [], frame: 0 });
-  const ask = window.requestAnimationFrame.bind(window);
-  window.requestAnimationFrame = (call) => ask((stamp) => { person.frame = stamp; call(stamp); });
-  const press = (type, code, repeat) => {
-    const event = new KeyboardEvent(type, { code, repeat, bubbles: true });
-    window.dispatchEvent(event);
-    return event.timeStamp;
-  };
-  const pens = CanvasRenderingContext2D.prototype;
-  const fill = pens.fillRect;
-  let cross = 0;
-  const held = new Set();
-  pens.fillRect = function (...box) {
-    if (this.fillStyle === "#000000" && this.canvas.id === "stage" && performance.now() - cross > 100) {
-      cross = performance.now();
-      const step = person.script[person.done.length] ?? {};
-      if (step.early) setTimeout(() => { press("keydown", step.early); press("keyup", step.early); }, 60);
-      if (step.hold) setTimeout(() => press("keydown", step.hold), 60);
-    }
-    return fill.apply(this, box);
-  };
-  const draw = pens.drawImage;
-  pens.drawImage = function (...words) {
-    const step = person.script[person.done.length] ?? {};
-    const done = { onset: person.frame, key: null };
-    person.done.push(done);
-    if (step.block) { const end = performance.now() + step.block; setTimeout(() => {
-      const until = performance.now() + step.block; while (performance.now() < until); }, 30); }
-    if (step.hold) for (let n = 0; n < 5; n += 1) setTimeout(() => press("keydown", step.hold, true), 50 * n);
-    if (step.hold) setTimeout(() => press("keyup", step.hold), 300);
-    for (const [code, at] of step.keys ?? []) {
-      setTimeout(() => {
-        const stamp = press("keydown", code);
-        done.key ??= stamp;
-        setTimeout(() => press("keyup", code), 30);
-      }, at);
-    }
-    return draw.apply(this, words);
-  };
-  // Whatever a message asks for, so that the session goes on.
-  setInterval(() => {
-    const message = document.getElementById("message");
-    if (message && /Press a key/.test(message.textContent)) { press("keydown", "Space"); press("keyup", "Space"); }
-  }, 200);
-})();
-"""
+PERSON = (Path(__file__).parent / "person.js").read_text()  # follows a script
 
 
 def consent(page: Page, server, address: str = "") -> None:

@@ -11,6 +11,7 @@ from scipy import stats
 
 MOST_STEPS = 100
 TOLERANCE = 1e-10
+SEPARATED = "the regression does not converge: the answers are separated by a column"
 
 
 class Fit(NamedTuple):
@@ -32,12 +33,15 @@ def fit(design: np.ndarray, answers: np.ndarray, cluster: np.ndarray) -> Fit:
     for _ in range(MOST_STEPS):
         chance = 1 / (1 + np.exp(-design @ estimate))
         bread = (design * (chance * (1 - chance))[:, None]).T @ design
-        step = np.linalg.solve(bread, design.T @ (answers - chance))
+        try:
+            step = np.linalg.solve(bread, design.T @ (answers - chance))
+        except np.linalg.LinAlgError:
+            raise ValueError(SEPARATED) from None
         estimate = estimate + step
         if np.abs(step).max() < TOLERANCE:
             break
         if not np.isfinite(estimate).all() or np.abs(estimate).max() > 100:
-            raise ValueError("the regression does not converge: answers are separated")
+            raise ValueError(SEPARATED)
     chance = 1 / (1 + np.exp(-design @ estimate))
     bread = np.linalg.inv((design * (chance * (1 - chance))[:, None]).T @ design)
     scores = np.zeros((cluster.max() + 1, design.shape[1]))

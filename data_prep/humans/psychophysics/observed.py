@@ -90,7 +90,7 @@ def read_csv(path: Path, groups: tuple[str, str] | None = None) -> Observed:
         raise ValueError(f"{path}: {columns['participant'][both][0]} is in both groups.")
     images, image = np.unique(columns["image"], return_inverse=True)
     labels, label = np.unique(columns["label"], return_inverse=True)
-    unknown = sorted(set(columns["level"]) - set(LEVEL_NAMES))
+    unknown = sorted(set(columns["level"].tolist()) - set(LEVEL_NAMES))
     if unknown:
         raise ValueError(f"{path}: levels {unknown} are none of {', '.join(LEVEL_NAMES)}.")
     place = {name: index for index, name in enumerate(LEVEL_NAMES)}

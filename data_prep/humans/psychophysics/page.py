@@ -191,7 +191,8 @@ def _beside_paper(found) -> Table:
         at = f"{one['level']} %".replace("full %", "full image")
         share = f", {share:.1%} of all pixels" if share is not None else ""
         ceilings.append((f"ceiling of {name}", paper["ceiling"][index], at + share))
-    p = [row["p"] for row in found["levels"] if row["level"] in ("39.8", "63.1", "100")]
+    tested = [row for row in found["levels"] if row["level"] in ("39.8", "63.1", "100")]
+    p = [_p(row["p"], row["p_floor"]) for row in tested]
     return (
         "Beside the paper",
         "The paper's words (section 2.2, Fig. 2B). Its curves are not printed as numbers. Ceiling: "
@@ -204,7 +205,7 @@ def _beside_paper(found) -> Table:
                 " and ".join(map(str, found["people"])),
             ),
             *ceilings,
-            ("difference at 40, 63, 100 %", paper["stars"], ", ".join(map(_p, p))),
+            ("difference at 40, 63, 100 %", paper["stars"], ", ".join(p)),
             ("1 to 10 %", paper["lowest_levels"], ", ".join(_lowest(found))),
         ],
     )
