@@ -57,6 +57,7 @@ setup(
     package_data={
         "data_prep": ["py.typed"],
         "data_prep.humans.game": ["pages/*"],
+        "data_prep.humans.psychophysics": ["pages/*", "pages/vendor/*"],
         "data_prep.humans.studies": ["pages/*"],
         "data_prep.readers.imagenet": ["*.tsv"],
         "data_prep.verification": ["*.jinja"],

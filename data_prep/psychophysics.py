@@ -16,7 +16,16 @@ import sys
 
 from absl import flags
 
-from data_prep.humans.psychophysics.settings import Input, Making, Settings, Trials
+from data_prep.humans.psychophysics.settings import (
+    Choices,
+    Exclusions,
+    Input,
+    Making,
+    Page,
+    Planted,
+    Settings,
+    Trials,
+)
 from data_prep.humans.studies import settings as study_settings
 from data_prep.humans.studies.settings import StudySettings
 from gala_tf import command
@@ -26,7 +35,7 @@ NO_FLAGS = ("study", "trials", "stand_in")  # of Settings: have flags of their o
 
 def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
     """Flags of the study, its trials and its stimuli."""
-    for kind in (StudySettings, Trials, Input, Making):
+    for kind in (StudySettings, Trials, Input, Making, Exclusions, Choices, Page, Planted):
         command.define_flags(kind, flag_values)
     command.define_flags(Settings, flag_values, but=NO_FLAGS)
     for name in ("study", "database"):

@@ -104,7 +104,9 @@ def empty_database() -> str:
 class World:
     """An application and its people."""
 
-    def __init__(self, folder: Path, database: str = "", stimuli_dir: Path | None = None, salt="", **trials):
+    def __init__(
+        self, folder: Path, database: str = "", stimuli_dir: Path | None = None, salt="", **trials
+    ):
         if not database:
             database = str(folder / "study.db")
             shutil.copy(empty_database(), database)

@@ -10,8 +10,10 @@ import wire_types
 HERE = Path(__file__).parent
 
 
-def test_wire_types_are_those_of_the_server():
-    assert wire_types.TARGET.read_text() == wire_types.text(), "run tests/browser/wire_types.py"
+@pytest.mark.parametrize("room", wire_types.ROOMS, ids=lambda room: room.__package__)
+def test_wire_types_are_those_of_the_server(room):
+    found = wire_types.target(room).read_text()
+    assert found == wire_types.text(room), "run tests/browser/wire_types.py"
 
 
 @pytest.mark.slow

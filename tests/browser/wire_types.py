@@ -1,23 +1,35 @@
-"""The pages' types, written from the server's models: `python tests/browser/wire_types.py`."""
+"""The pages' types, written from the servers' models: `python tests/browser/wire_types.py`."""
 
 from pathlib import Path
 
-from data_prep.humans.game import messages
+from data_prep.humans.game import messages as of_game
+from data_prep.humans.psychophysics import messages as of_experiment
 
-TARGET = Path(messages.__file__).parent / "pages" / "wire.js"
+ROOMS = {  # messages: the models that pages read
+    of_game: ("SessionGiven", "RoundGiven", "Limits", "Started", "BubblesStored", "RoundEnded"),
+    of_experiment: (
+        *("GateValues", "GatePassed", "Item", "Rules", "ListGiven"),
+        *("TrainingJudged", "Feedback", "TrialsStored", "Finished"),
+    ),
+}
 HEAD = """\
-// Written from data_prep/humans/game/messages.py by tests/browser/wire_types.py; a test compares.
+// Written from data_prep/humans/{room}/messages.py by tests/browser/wire_types.py; a test compares.
 """
-MODELS = ("SessionGiven", "RoundGiven", "Limits", "Started", "BubblesStored", "RoundEnded")
 NAMES = {"string": "string", "integer": "number", "number": "number", "boolean": "boolean"}
 
 
-def text() -> str:
+def target(messages) -> Path:
+    """The room's file of types."""
+    return Path(messages.__file__).parent / "pages" / "wire.js"
+
+
+def text(messages) -> str:
     """The whole file."""
-    return HEAD + "".join(_typedef(name) for name in MODELS) + "\nexport {};\n"
+    head = HEAD.format(room=Path(messages.__file__).parent.name)
+    return head + "".join(_typedef(messages, n) for n in ROOMS[messages]) + "\nexport {};\n"
 
 
-def _typedef(name):
+def _typedef(messages, name):
     schema = getattr(messages, name).model_json_schema()
     lines = [
         f" * @property {{{_type(field)}}} {key}\n" for key, field in schema["properties"].items()
@@ -36,4 +48,5 @@ def _type(field):
 
 
 if __name__ == "__main__":
-    TARGET.write_text(text())
+    for room in ROOMS:
+        target(room).write_text(text(room))

@@ -17,7 +17,7 @@ from gala_tf.runs import directory
 from gala_tf.training import checks, plan, schedules
 
 ROOT = Path(__file__).resolve().parents[2]
-GAMES = "clickme_game"  # what these begin with are flags of another command
+GAMES = ("clickme_game", "psychophysics")  # what these begin with are flags of other commands
 FLAGFILES = sorted(
     path.name for path in (ROOT / "experiments").glob("*.flags") if not path.name.startswith(GAMES)
 )

@@ -1,12 +1,24 @@
 """What the subcommands of `data_prep.psychophysics` do."""
 
+import dataclasses
 import os
 import statistics
+from pathlib import Path
 
 import tqdm
 from absl import flags
 
-from data_prep.humans.psychophysics.settings import Input, Making, Settings
+from data_prep.humans.psychophysics import export, manifest, observers, serving, simulate
+from data_prep.humans.psychophysics.settings import (
+    Choices,
+    Exclusions,
+    Input,
+    Making,
+    Planted,
+    Settings,
+)
+from data_prep.humans.studies import participants as people
+from data_prep.humans.studies.database import open_database
 from gala_tf import command
 
 
@@ -20,6 +32,10 @@ def run(words: list[str], settings: Settings, flag_values: flags.FlagValues) -> 
 
 def _progress(works):
     return tqdm.tqdm(works, unit="image", disable=None)
+
+
+def _serve(settings, flag_values):
+    serving.serve(settings)
 
 
 def _stimuli(settings, flag_values):
@@ -52,6 +68,86 @@ def _print_shapes(rows):
     )
 
 
+def _simulate(settings, flag_values):
+    planted = command.from_flags(Planted, flag_values)
+    settings, database = serving.prepare(settings)
+    ends = simulate.simulate(
+        planted, settings, database, lambda works: tqdm.tqdm(works, unit="observer", disable=None)
+    )
+    points = [
+        observers.population_point(planted, threshold)
+        for threshold in (planted.threshold_a, planted.threshold_b)
+    ]
+    print(f"{ends['finished']} finished, {ends['left']} left, in {settings.study.database}")
+    print(f"planted: accuracy is 75 % at {points[0]:.1f} % in group a, {points[1]:.1f} % in b")
+
+
+def _export(settings, flag_values):
+    folder = _output(flag_values)
+    with _existing(settings).read() as connection:
+        about = export.write(connection, settings.study.study, folder)
+    with _existing(settings).write() as connection:
+        # So that whoever withdraws later can be told which files still hold what they answered.
+        people.log(connection, "export", str(folder.resolve()), "psychophysics", serving.now_ms())
+    print(f"{about['trials']} trials of {about['people']} people in {folder}")
+
+
+def _output(flag_values):
+    if not flag_values.output_dir:
+        raise ValueError("--output_dir is missing: the folder to write.")
+    return Path(flag_values.output_dir)
+
+
+def _existing(settings):
+    address = settings.study.database
+    if "://" not in address and not os.path.exists(address):
+        raise ValueError(f"--database={address!r}: there is no such file.")
+    return open_database(address)
+
+
+def _analysis(settings, flag_values):
+    # Late: matplotlib, for this alone.
+    from data_prep.humans.psychophysics import analysis, observed, page, power
+
+    rules = command.from_flags(Exclusions, flag_values)
+    choices = command.from_flags(Choices, flag_values)
+    folder, groups, note = _output(flag_values), None, ""
+    trials = flag_values.trials
+    if not trials:
+        with _existing(settings).read() as connection:
+            about = export.write(connection, settings.study.study, folder / "tables")
+        groups, note = tuple(about["stimuli"]["sources"]), about["stimuli"]["stand_in"]
+        trials = folder / "tables" / "trials.csv"
+    found = analysis.analyse(
+        observed.read_csv(Path(trials), groups), rules, choices, settings.study.seed
+    )
+    sizes = [int(word) for word in flag_values.power_people.split(",") if word]
+    planted = command.from_flags(Planted, flag_values)
+    powers = [
+        power.run(
+            dataclasses.replace(planted, observers=size),
+            flag_values.power_experiments,
+            999,
+            settings.study.seed,
+            lambda works, size=size: tqdm.tqdm(works, desc=f"power, {size} people", disable=None),
+        )
+        for size in sizes
+    ]
+    text = command.to_flagfile(rules) + command.to_flagfile(choices)
+    about = {
+        "study": settings.study.study,
+        "choices": " ".join(text.split()),
+        "their hash": manifest.digest(text)[:16],
+        "trials": manifest.digest(Path(trials).read_bytes())[:16],
+    }
+    for path in page.write(found, powers, about, note, folder):
+        print(path)
+
+
 COMMANDS = {
+    "serve": _serve,
     "stimuli": _stimuli,
+    "simulate": _simulate,
+    "export": _export,
+    "analysis": _analysis,
 }

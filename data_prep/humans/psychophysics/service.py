@@ -155,6 +155,8 @@ class Service:
             "stand_in": self.settings.stand_in,
             "stimulus_ms": rules.stimulus_ms,
             "blank_ms": rules.blank_ms,
+            "blocks": rules.blocks,
+            "degrees": rules.degrees,
             "target_name": rules.target_name,
             "distractor_name": rules.distractor_name,
         }

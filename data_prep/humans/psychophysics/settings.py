@@ -130,3 +130,71 @@ class Settings:
         study, trials = StudySettings(**values.pop("study")), values.pop("trials")
         trials["fixation_ms"] = tuple(trials["fixation_ms"])
         return cls(study=study, trials=Trials(**trials), **values)
+
+
+# --------------------------------------------------------------------------- afterwards
+
+
+@dataclasses.dataclass(frozen=True)
+class Exclusions:
+    """Who and what is left out; never by the outcome of the groups' comparison. Flags."""
+
+    keep_bad_timing: bool = command.flag(False, "analysis: trials whose timing was off, too")
+    keep_interrupted: bool = command.flag(False, "analysis: trials before a reload, too")
+    fastest_ms: float = command.flag(100.0, "analysis: faster answers are left out, ms")
+    least_full: float = command.flag(0.5, "analysis: people must exceed this on full images")
+    most_timeouts_sd: float = command.flag(
+        3.0, "analysis: people with more time-outs than mean + so many SD are left out"
+    )
+    least_trials: float = command.flag(0.9, "analysis: people must have this share of their trials")
+
+
+@dataclasses.dataclass(frozen=True)
+class Choices:
+    """How it is analysed. Fields are flags."""
+
+    permutations: int = command.flag(10_000, "analysis: permutations of people's groups")
+    resamples: int = command.flag(2_000, "analysis: bootstrap resamples of people")
+    margin: float = command.flag(
+        0.05, "analysis: accuracy within this of the full image's counts as its ceiling"
+    )
+
+    def __post_init__(self):
+        if self.permutations < 100 or self.resamples < 100 or not 0 < self.margin < 0.5:
+            raise ValueError("--permutations, --resamples: at least 100; --margin in 0...0.5.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Planted:
+    """What is simulated. Fields are flags."""
+
+    observers: int = command.flag(120, "simulate: people, in both groups together")
+    threshold_a: float = command.flag(25.0, "simulate: middle of group a's curve, per cent")
+    threshold_b: float = command.flag(55.0, "simulate: middle of group b's curve, per cent")
+    slope: float = command.flag(0.12, "simulate: spread of a person's curve, in log10")
+    person_spread: float = command.flag(0.15, "simulate: SD of people's thresholds, in log10")
+    image_spread: float = command.flag(0.15, "simulate: SD of images' thresholds, in log10")
+    lapses: float = command.flag(0.03, "simulate: share of answers beside the point")
+    key_bias: float = command.flag(0.05, "simulate: SD of people's liking for one key")
+    rt_ms: float = command.flag(330.0, "simulate: mean of the Gaussian part of response times")
+    rt_sd_ms: float = command.flag(40.0, "simulate: its SD")
+    rt_tail_ms: float = command.flag(60.0, "simulate: mean of the exponential part")
+    leave: float = command.flag(0.04, "simulate: share of the people who leave before the end")
+    cheat: float = command.flag(0.02, "simulate: share who press one key")
+    slow_screen: float = command.flag(0.02, "simulate: share whose screen drops frames")
+
+    def __post_init__(self):
+        for name in ("lapses", "leave", "cheat", "slow_screen"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"--{name} must be in 0...1, got {getattr(self, name)}.")
+        if self.observers < 4 or min(self.threshold_a, self.threshold_b, self.slope) <= 0:
+            raise ValueError("--observers must be at least 4; thresholds and slope positive.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Page:
+    """What the analysis reads and adds. Fields are flags."""
+
+    trials: str = command.flag("", "analysis: trials.csv of an export, in place of --database")
+    power_people: str = command.flag("", "analysis: numbers of people for a power table, by commas")
+    power_experiments: int = command.flag(60, "analysis: simulated experiments a line of it")

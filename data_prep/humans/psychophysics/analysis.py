@@ -1,0 +1,281 @@
+"""The statistics of an experiment: from trials to numbers, each with its n, error and test.
+
+All choices are in the settings; groups are called a and b, in the order of the study.
+"""
+
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from data_prep.humans.psychophysics import logistic_gee, thresholds
+from data_prep.humans.psychophysics.levels import FULL, LEVEL_NAMES, LEVELS
+from data_prep.humans.psychophysics.observed import (
+    POLICIES,
+    Observed,
+    accuracy,
+    exclude,
+    scored,
+)
+from data_prep.humans.psychophysics.resampling import (
+    draw_people,
+    holm,
+    interval,
+    permute,
+    weighted_means,
+)
+from data_prep.humans.psychophysics.settings import Choices, Exclusions
+
+MASKED = len(LEVELS)  # levels but full
+SHARE_EDGES = (0.0, 0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.5, 1.0)  # of the image shown
+
+
+def analyse(seen: Observed, rules: Exclusions, choices: Choices, seed: int) -> dict[str, Any]:
+    """Everything that the page says, as plain numbers.
+
+    ValueError: a group has fewer than two people left.
+    """
+    kept, counts = exclude(seen, rules)
+    sizes = [int((~kept.in_b).sum()), int(kept.in_b.sum())]
+    if min(sizes) < 2:
+        raise ValueError(
+            f"After exclusions the groups have {sizes[0]} and {sizes[1]} people; two each are "
+            f"needed. Left out: {counts}."
+        )
+    chance = np.random.default_rng([seed, 0])
+    levels = by_level(kept, choices, chance)
+    return {
+        "groups": list(kept.groups),
+        "people": sizes,
+        "exclusions": counts,
+        "levels": levels,
+        "policies": {policy: _means(kept, policy) for policy in POLICIES},
+        "ceiling": ceiling(kept, choices, chance),
+        "gee": _regressions(kept),
+        "thresholds": group_thresholds(kept, choices, chance),
+        "image_thresholds": image_thresholds(kept),
+        "sensitivity": _sensitivity(kept),
+        "response_times": _response_times(kept),
+        "classes": _classes(kept),
+        "shares": _shares(kept),
+        "share_at_level": _share_at_level(kept),
+    }
+
+
+# --------------------------------------------------------------------------- levels
+
+
+def by_level(seen: Observed, choices: Choices, chance: np.random.Generator) -> list[dict]:
+    """Fig. 2B: mean over people +- S.E.M., the difference with interval, p and Holm's p."""
+    values = accuracy(seen, "dropped")
+    tested = permute(values, seen.in_b, chance, choices.permutations)
+    adjusted = holm(tested.p)
+    draws = [
+        weighted_means(of, draw_people(len(of), chance, choices.resamples))
+        for of in (values[~seen.in_b], values[seen.in_b])
+    ]
+    low, high = interval(draws[0] - draws[1])
+    rows = []
+    for place, level in enumerate(LEVEL_NAMES):
+        groups = [values[which, place] for which in (~seen.in_b, seen.in_b)]
+        groups = [of[~np.isnan(of)] for of in groups]
+        rows.append(
+            {
+                "level": level,
+                "mean": [float(of.mean()) for of in groups],
+                "sem": [float(of.std(ddof=1) / np.sqrt(len(of))) for of in groups],
+                "people": [len(of) for of in groups],
+                "above_chance_p": [_above_chance(of) for of in groups],
+                "difference": float(tested.difference[place]),
+                "interval": [float(low[place]), float(high[place])],
+                "p": float(tested.p[place]),
+                "p_holm": float(adjusted[place]),
+                "p_floor": 1 / (tested.count + (not tested.exact)),
+            }
+        )
+    return rows
+
+
+def _above_chance(values):
+    """One-sided t test against one half; people who all score alike have no spread to test by."""
+    if len(values) < 2 or values.std() == 0:
+        return float("nan")
+    return float(stats.ttest_1samp(values, 0.5, alternative="greater").pvalue)
+
+
+def _means(seen, policy):
+    values = accuracy(seen, policy)
+    with np.errstate(invalid="ignore"):
+        return [np.nanmean(values[which], 0).tolist() for which in (~seen.in_b, seen.in_b)]
+
+
+def ceiling(seen: Observed, choices: Choices, chance: np.random.Generator) -> list[dict]:
+    """The lowest level from which on accuracy is the full image's within the margin, a group.
+
+    One-sided equivalence: the 5 % quantile of the bootstrapped difference is above -margin, there
+    and at every level above.
+    """
+    values, found = accuracy(seen, "dropped"), []
+    full = LEVEL_NAMES.index(FULL)
+    for which in (~seen.in_b, seen.in_b):
+        of = values[which] - values[which, full, None]
+        draws = weighted_means(of, draw_people(len(of), chance, choices.resamples))
+        bound = np.nanquantile(draws, 0.05, axis=0)
+        within = bound > -choices.margin
+        within[full] = True  # equal to itself
+        from_here = np.logical_and.accumulate(within[::-1])[::-1]
+        place = int(np.flatnonzero(from_here)[0])
+        share = seen.share_of_image[(seen.level == place) & which[seen.person]]
+        found.append(
+            {
+                "level": LEVEL_NAMES[place],
+                "share_of_image": float(share.mean()) if len(share) else None,
+                "bounds": bound.tolist(),
+            }
+        )
+    return found
+
+
+# --------------------------------------------------------------------------- regression
+
+
+def _regressions(seen):
+    """Group x log10 level, of masked images, clustered by person and by image."""
+    score = scored(seen, "dropped")
+    used = seen.stored & ~np.isnan(score) & (seen.level < MASKED)
+    log_level = np.log10(np.array(LEVELS))[seen.level[used]]
+    in_a = (~seen.in_b)[seen.person[used]].astype(float)
+    design = np.stack([np.ones(used.sum()), in_a, log_level, in_a * log_level], 1)
+    names = ("constant", f"group {seen.groups[0]}", "log10 level", "group x log10 level")
+    found = {}
+    for cluster in ("person", "image"):
+        try:
+            fit = logistic_gee.fit(design, score[used], getattr(seen, cluster)[used])
+        except ValueError as error:
+            found[cluster] = {"failed": str(error)}
+            continue
+        found[cluster] = {
+            "clusters": fit.clusters,
+            "coefficients": [
+                {"name": name, "estimate": float(b), "error": float(se), "p": float(p)}
+                for name, b, se, p in zip(names, fit.estimate, fit.error, fit.p, strict=True)
+            ],
+        }
+    return found
+
+
+# --------------------------------------------------------------------------- thresholds
+
+
+def _right_and_total(seen, by, size):
+    """Right answers and answers at each masked level, of each person or image [size, 11]."""
+    used = seen.stored & ~np.isnan(seen.correct) & (seen.level < MASKED)
+    cell = by[used] * MASKED + seen.level[used]
+    shape = (size, MASKED)
+    total = np.bincount(cell, minlength=size * MASKED).reshape(shape)
+    right = np.bincount(cell, seen.correct[used], size * MASKED).reshape(shape)
+    return right, total.astype(float)
+
+
+def group_thresholds(
+    seen: Observed, choices: Choices, chance: np.random.Generator
+) -> dict[str, Any]:
+    """75 % points of both groups and their ratio, with intervals by resampling people."""
+    right, total = _right_and_total(seen, seen.person, len(seen.people))
+    found, draws = [], []
+    for which in (~seen.in_b, seen.in_b):
+        weights = draw_people(int(which.sum()), chance, choices.resamples)
+        parameters, points = thresholds.fit(
+            right[which].sum(0, keepdims=True), total[which].sum(0, keepdims=True)
+        )
+        _, drawn = thresholds.fit(weights @ right[which], weights @ total[which])
+        low, high = interval(drawn)
+        draws.append(drawn)
+        names = ("a", "b", "lapse")
+        found.append(
+            {"threshold": float(points[0]), "interval": [float(low), float(high)]}
+            | {name: float(value) for name, value in zip(names, parameters[0], strict=True)}
+        )
+    low, high = interval(draws[1] / draws[0])
+    ratio = found[1]["threshold"] / found[0]["threshold"]
+    return {"groups": found, "ratio_b_to_a": ratio, "ratio_interval": [float(low), float(high)]}
+
+
+def image_thresholds(seen: Observed) -> list[dict]:
+    """75 % points of single images, a group: their median and quartiles."""
+    found = []
+    for which in (~seen.in_b, seen.in_b):
+        part = seen.only(which[seen.person])
+        right, total = _right_and_total(part, part.image, len(part.images))
+        _, points = thresholds.fit(right, total)
+        low, middle, high = np.quantile(points, [0.25, 0.5, 0.75])
+        found.append(
+            {"images": len(points), "median": float(middle), "quartiles": [float(low), float(high)]}
+        )
+    return found
+
+
+# --------------------------------------------------------------------------- further tables
+
+
+def _of_groups(seen, function):
+    return [function(seen.only(which[seen.person])) for which in (~seen.in_b, seen.in_b)]
+
+
+def _sensitivity(seen):
+    """d' and criterion at each level, over all people, log-linear (Hautus 1995)."""
+
+    def of(part):
+        rows = []
+        answered = part.stored & ~np.isnan(part.correct)
+        said_target = np.where(part.correct == 1, part.target, ~part.target)
+        for place in range(len(LEVEL_NAMES)):
+            here = answered & (part.level == place)
+            z = []
+            for side in (True, False):
+                chosen = said_target[here & (part.target == side)]
+                z.append(stats.norm.ppf((chosen.sum() + 0.5) / (len(chosen) + 1)))
+            rows.append({"d_prime": float(z[0] - z[1]), "criterion": float(-(z[0] + z[1]) / 2)})
+        return rows
+
+    return _of_groups(seen, of)
+
+
+def _response_times(seen):
+    def of(part):
+        right = part.stored & (part.correct == 1)
+        times = (part.rt_ms[right & (part.level == place)] for place in range(len(LEVEL_NAMES)))
+        return [float(np.median(one)) if len(one) else None for one in times]
+
+    return _of_groups(seen, of)
+
+
+def _classes(seen):
+    def of(part):
+        answered = part.stored & ~np.isnan(part.correct)
+        shown = ((part.label == place) & answered for place in range(len(seen.labels)))
+        return [float(part.correct[one].mean()) if one.any() else None for one in shown]
+
+    a, b = _of_groups(seen, of)
+    return {str(label): pair for label, *pair in zip(seen.labels, a, b, strict=True)}
+
+
+def _shares(seen):
+    """Accuracy by the share of the image shown, in place of the share of its map."""
+
+    def of(part):
+        answered = part.stored & ~np.isnan(part.correct)
+        place = np.digitize(part.share_of_image, SHARE_EDGES[1:-1])
+        found = []
+        for index in range(len(SHARE_EDGES) - 1):
+            here = answered & (place == index)
+            mean = float(part.correct[here].mean()) if here.any() else None
+            found.append({"accuracy": mean, "answers": int(here.sum())})
+        return found
+
+    return {"edges": list(SHARE_EDGES), "groups": _of_groups(seen, of)}
+
+
+def _share_at_level(seen):
+    shown = (seen.share_of_image[seen.level == place] for place in range(len(LEVEL_NAMES)))
+    return [float(one.mean()) if len(one) else None for one in shown]

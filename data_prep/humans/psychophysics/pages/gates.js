@@ -1,0 +1,64 @@
+/** @typedef {import("./wire.js").GateValues} GateValues */
+
+const FRAMES = 60;
+
+/** What the browser is, as far as the experiment depends on it. Stays here until consent is given.
+ * @returns {Promise<GateValues>} */
+export async function measure() {
+  const gaps = await frameGaps(FRAMES);
+  return {
+    desktop: !/Mobi|Android|iPad/.test(navigator.userAgent) && matchMedia("(any-pointer: fine), (any-pointer: none)").matches,
+    width: innerWidth,
+    height: innerHeight,
+    period_ms: quantile(gaps, 0.5),
+    period_p95_ms: quantile(gaps, 0.95),
+    canvas: typeof createImageBitmap === "function" && document.createElement("canvas").getContext("2d") !== null,
+    storage: (await canStore()) && "locks" in navigator && typeof crypto.subtle === "object",
+    device_pixel_ratio: devicePixelRatio,
+    comprehension: null,
+    px_per_mm: null,
+    layout: "",
+    browser: family(),
+    system: ["Windows", "Mac", "Android", "Linux", "CrOS"].find((name) => navigator.userAgent.includes(name)) ?? "other",
+  };
+}
+
+/** @param {number} count @returns {Promise<number[]>} ms between frames */
+export function frameGaps(count) {
+  return new Promise((resolve) => {
+    /** @type {number[]} */
+    const stamps = [];
+    /** @param {number} stamp */
+    function frame(stamp) {
+      stamps.push(stamp);
+      if (stamps.length <= count) requestAnimationFrame(frame);
+      else resolve(stamps.slice(1).map((later, index) => later - /** @type {number} */ (stamps[index])));
+    }
+    requestAnimationFrame(frame);
+  });
+}
+
+/** @param {number[]} values @param {number} share */
+export function quantile(values, share) {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.round(share * (sorted.length - 1)))] ?? 0;
+}
+
+function canStore() {
+  return new Promise((resolve) => {
+    try {
+      const opening = indexedDB.open("gate", 1);
+      opening.onsuccess = () => { opening.result.close(); resolve(true); };
+      opening.onerror = () => resolve(false);
+      localStorage.setItem("gate", "1");
+    } catch {
+      resolve(false); // some private windows throw at the mere word
+    }
+  });
+}
+
+/** Family and major version, no more: the whole text would tell people apart. */
+function family() {
+  const found = /(Firefox|Edg|Chrome|Version)\/(\d+)/.exec(navigator.userAgent.replace(/Chrome(?=.*Edg)/, ""));
+  return found ? `${found[1]?.replace("Version", "Safari")} ${found[2]}` : "other";
+}

@@ -1,0 +1,151 @@
+import { element } from "../../studies/pages/element.js";
+import { Problem, request } from "../../studies/pages/request.js";
+import { loadImages } from "./images.js";
+import { remember } from "./memory.js";
+import { RapidTrial } from "./rapid_trial.js";
+import { show, until } from "./screens.js";
+import { initJsPsych } from "./vendor/jspsych.js";
+import { wait } from "./before.js";
+
+/** @typedef {import("./wire.js").Item} Item
+ * @typedef {import("./wire.js").Feedback} Feedback
+ *
+ * @typedef {object} Visit
+ * @property {import("./wire.js").ListGiven} given
+ * @property {number} period_ms
+ * @property {import("./stage.js").Stage} stage
+ * @property {import("./watching.js").Watcher} watcher
+ * @property {import("./outgoing.js").Outgoing} outgoing
+ * @property {import("./memory.js").Memory} memory
+ * @property {Map<number, Feedback>} feedback of blocks, as the server tells it
+ * @property {"visual" | "data-only" | null} simulate */
+
+const SEND_MS = 500; // between two trials, at most
+const MESSAGE_MS = 700; // a message stays so long, whatever is pressed
+const KEYS = ["KeyS", "KeyL"];
+
+/** Runs items one after the other on jsPsych's timeline.
+ * @param {Visit} visit @param {Item[]} items @param {() => void} begin once all pictures are there
+ * @param {(item: Item, row: Record<string, any>) => Promise<boolean>} after each; false ends */
+async function run(visit, items, begin, after) {
+  wait("Fetching pictures \u2026");
+  const progress = element("progress", HTMLElement);
+  const images = await loadImages(items, (done) => { progress.textContent = `Fetching pictures: ${done} of ${items.length}`; });
+  show("run");
+  begin();
+  const jsPsych = initJsPsych({ display_element: element("jspsych", HTMLElement) });
+  const { rules } = visit.given;
+  let goesOn = true;
+  const timeline = items.map((item) => ({
+    timeline: [{
+      type: RapidTrial,
+      image: () => images.get(item.sha256),
+      stage: () => visit.stage,
+      watch: () => visit.watcher,
+      fixation_ms: item.fixation_ms,
+      stimulus_ms: rules.stimulus_ms,
+      blank_ms: rules.blank_ms,
+      keys: KEYS,
+      key_ends_trial: rules.key_ends_trial,
+      period_ms: visit.period_ms,
+      on_finish: async (/** @type {Record<string, any>} */ row) => { goesOn = await after(item, row); },
+    }],
+    conditional_function: () => goesOn,
+  }));
+  await (visit.simulate ? jsPsych.simulate(timeline, visit.simulate) : jsPsych.run(timeline));
+  element("jspsych", HTMLElement).replaceChildren();
+  for (const image of images.values()) image.close();
+}
+
+/** Practice until the server says that it is enough.
+ * @param {Visit} visit */
+export async function train(visit) {
+  const { given } = visit;
+  const items = given.training.slice(given.training_at);
+  await run(visit, items, () => {}, async (item, row) => {
+    const body = { list: given.list, index: item.index, response: row.response, rt_ms: row.rt_ms };
+    const { correct, done } = await judged(body);
+    await tell(visit, row, correct === null ? "" : correct ? "Right." : "Wrong.");
+    return !done;
+  });
+}
+
+/** @param {object} body @returns {Promise<import("./wire.js").TrainingJudged>} */
+async function judged(body) {
+  for (let pause = 250; ; pause = Math.min(2 * pause, 4000)) {
+    try {
+      return await (await request("POST", "/api/training", body)).json();
+    } catch (error) {
+      if (!(error instanceof Problem) || (error.status !== 0 && error.status < 500)) throw error;
+      element("message", HTMLElement).textContent = "The line is down; the training goes on when it is back.";
+      await new Promise((resolve) => setTimeout(resolve, pause));
+    }
+  }
+}
+
+/** All blocks from where the list stands.
+ * @param {Visit} visit */
+export async function runBlocks(visit) {
+  const { given } = visit;
+  const size = given.rules.block;
+  const blocks = given.trials.length / size;
+  for (let block = Math.floor(given.resume_at / size); block < blocks; block += 1) {
+    element("block-title", HTMLElement).textContent = `Block ${block + 1} of ${blocks}`;
+    await until("block", "start");
+    const first = Math.max(block * size, given.resume_at);
+    const items = given.trials.slice(first, (block + 1) * size);
+    await run(visit, items, () => begins(visit, first), (item, row) => keep(visit, item, row));
+    await tellBlock(visit, block);
+  }
+}
+
+/** @param {Visit} visit @param {Item} item @param {Record<string, any>} row */
+async function keep(visit, item, row) {
+  await tell(visit, row, "");
+  const { trial_type, trial_index, plugin_version, time_elapsed, save_trial_parameters, ...columns } = row;
+  const trial = { ...columns, index: item.index, sha256: item.sha256, time_elapsed_ms: performance.now() };
+  const body = { list: visit.given.list, trials: [trial] };
+  await visit.outgoing.put({ key: visit.given.list, kind: "trial", address: "/api/trials", body });
+  const next = item.index + 1;
+  begins(visit, next % visit.given.rules.block ? next : -1); // a block's first one waits for a button
+  await visit.outgoing.sendFor(SEND_MS);
+  visit.outgoing.close();
+  return true;
+}
+
+/** Notes which trial begins next: a reload in it must not show its picture again. -1: none.
+ * @param {Visit} visit @param {number} index */
+export function begins(visit, index) {
+  visit.memory.begun = index;
+  remember(visit.memory);
+}
+
+/** Says what was wrong with a trial, until a key is pressed; a late key is noted.
+ * @param {Visit} visit @param {Record<string, any>} row @param {string} judgement */
+async function tell(visit, row, judgement) {
+  const early = row.early_keys ? "Wait for the picture. " : "";
+  const slow = row.response === null ? "Too slow! " : "";
+  const said = `${early}${slow}${judgement}`.trim();
+  if (!said || visit.simulate) return;
+  const message = element("message", HTMLElement);
+  message.textContent = `${said} Press a key to go on.`;
+  await visit.watcher.anyKey(MESSAGE_MS, (key) => {
+    if (slow && KEYS.includes(key.code)) row.late_key_ms ??= key.stamp - row.onset_ms;
+  });
+  message.textContent = "";
+}
+
+/** How the block went, once everything has arrived.
+ * @param {Visit} visit @param {number} block */
+async function tellBlock(visit, block) {
+  await visit.outgoing.sendFor(0);
+  const said = element("feedback", HTMLElement);
+  show("block");
+  element("start", HTMLButtonElement).hidden = true;
+  said.textContent = "Storing your answers. If your line is down, they wait here and nothing is lost.";
+  while (!visit.feedback.has(block)) await new Promise((resolve) => setTimeout(resolve, 50));
+  const { accuracy, rt_ms, too_slow } = /** @type {Feedback} */ (visit.feedback.get(block));
+  const right = accuracy === null ? "No answer was in time." : `${Math.round(100 * accuracy)} % right, after ${Math.round(rt_ms ?? 0)} ms on average.`;
+  said.textContent = `${right} ${too_slow ? `Too slow: ${too_slow}.` : ""}`;
+  element("start", HTMLButtonElement).hidden = false;
+}

@@ -1,0 +1,167 @@
+"""A whole study of simulated observers through the real interface, in simulated time."""
+
+import http.client
+import json
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from data_prep.humans.psychophysics import observers, serving
+from data_prep.humans.psychophysics.lists import KEYS
+from data_prep.humans.psychophysics.observers import Person
+from data_prep.humans.psychophysics.settings import Planted, Settings
+from data_prep.humans.psychophysics.tables import lists, stimuli
+from data_prep.humans.studies.database import Database
+
+PERIOD_MS = 1000 / 60
+BETWEEN_PEOPLE_MS = 20 * 60_000
+BETWEEN_TRIALS_MS = 2_500
+AT_ONCE = 8  # trials a message
+
+
+class Clock:
+    """UTC in ms; moves when somebody takes time."""
+
+    def __init__(self, now_ms: int):
+        self.now_ms = now_ms
+
+    def __call__(self) -> int:
+        return self.now_ms
+
+
+class Browser:
+    """Sends messages as a page does, on one connection, with the session's cookie."""
+
+    def __init__(self, host: str, port: int):
+        self._line, self._cookie = http.client.HTTPConnection(host, port, timeout=60), ""
+
+    def post(self, address: str, body: dict) -> Any:
+        """The answer; RuntimeError if it is an error."""
+        headers = {"Content-Type": "application/json", "Cookie": self._cookie}
+        self._line.request("POST", f"/api/{address}", json.dumps(body), headers)
+        answer = self._line.getresponse()
+        text = answer.read()
+        if answer.status >= 300:
+            raise RuntimeError(f"/api/{address}: {answer.status} {text[:300]!r}")
+        if given := answer.getheader("Set-Cookie"):
+            self._cookie = given.partition(";")[0]
+        return json.loads(text) if text else None
+
+    def close(self) -> None:
+        self._line.close()
+
+
+def simulate(
+    planted: Planted,
+    settings: Settings,
+    database: Database,
+    progress: Callable[[Iterable], Iterator] = iter,
+) -> dict[str, int]:
+    """Lets everybody take part, one after the other; how many finished, and how many left."""
+    clock = Clock(serving.now_ms())
+    images = _ImageEffects(planted, settings.study.seed)
+    ends = {"finished": 0, "left": 0}
+    with serving.on_a_thread(settings, database, clock) as (host, port):
+        for number in progress(range(planted.observers)):
+            chance = np.random.default_rng([settings.study.seed, 2, number])
+            person, browser = observers.draw_person(planted, chance), Browser(host, port)
+            visit = _Visit(planted, settings, database, person, browser, chance, clock, images)
+            ends["finished" if visit.take_part(f"observer-{number}") else "left"] += 1
+            browser.close()
+            clock.now_ms += BETWEEN_PEOPLE_MS
+    return ends
+
+
+class _ImageEffects:
+    """What each image and source add to log10 of the threshold."""
+
+    def __init__(self, planted, seed):
+        self._spread, self._seed, self._known = planted.image_spread, seed, {}
+
+    def of(self, source, image):
+        key = (source, image)
+        if key not in self._known:
+            chance = np.random.default_rng([self._seed, *f"{source}/{image}".encode()])
+            self._known[key] = chance.normal(0, self._spread)
+        return self._known[key]
+
+
+class _Visit:
+    def __init__(self, planted, settings, database, person: Person, browser, chance, clock, images):
+        self._planted, self._settings, self._database = planted, settings, database
+        self._person, self._browser, self._chance = person, browser, chance
+        self._clock, self._images = clock, images
+
+    def take_part(self, name: str) -> bool:
+        """Whether the person stayed to the end."""
+        post = self._browser.post
+        given = post("session", {"recruitment": {"pid": name}})
+        post("consent", {"version": given["consent_version"], "accepted": True})
+        values = {"desktop": True, "canvas": True, "storage": True, "comprehension": True}
+        values |= {"width": 1440, "height": 900, "device_pixel_ratio": 1.0}
+        post("gates", values | {"period_ms": PERIOD_MS, "period_p95_ms": PERIOD_MS})
+        self._given = given = post("list", {"device": f"simulated-{name}"})
+        self._look_up()
+        for index, item in enumerate(given["training"]):
+            if given["trained"]:
+                break
+            said = self._answer(item)
+            body = {"list": given["list"], "index": index, "response": said.response}
+            given["trained"] = post("training", body | {"rt_ms": said.rt_ms})["done"]
+        stays = round(self._person.leaves_at * len(given["trials"]))
+        for first in range(0, stays, AT_ONCE):
+            sent = [
+                self._trial(item) for item in given["trials"][first : min(first + AT_ONCE, stays)]
+            ]
+            post("trials", {"list": given["list"], "trials": sent})
+            self._clock.now_ms += BETWEEN_TRIALS_MS * len(sent)
+        if stays < len(given["trials"]):
+            return False
+        return post("finish", {"list": given["list"]})["complete"]
+
+    def _look_up(self):
+        """What the browser is not told, and eyes would see: read from the database."""
+        with self._database.read() as connection:
+            query = lists.select().where(lists.c.id == self._given["list"])
+            row = connection.execute(query).one()
+            query = stimuli.select().where(
+                stimuli.c.study == row.study, stimuli.c.source == row.group
+            )
+            self._shown = {one.id: one for one in connection.execute(query)}
+            known = connection.execute(
+                stimuli.select().where(stimuli.c.study == row.study).order_by(stimuli.c.position)
+            )
+            groups = list(dict.fromkeys(one.source for one in known))
+        in_b = row.group == groups[1]
+        self._threshold = self._planted.threshold_b if in_b else self._planted.threshold_a
+
+    def _answer(self, item):
+        shown = self._shown[item["url"].rpartition("/")[2]]
+        target = self._given["target_key"]
+        key = target if shown.side == "target" else KEYS[1 - KEYS.index(target)]
+        effect = self._images.of(shown.source, shown.image)
+        known = observers.knows(self._planted, self._person, self._threshold, effect, shown.level)
+        rules = self._given["rules"]
+        limit = rules["stimulus_ms"] + rules["blank_ms"]
+        return observers.answer(self._planted, self._person, known, key, limit, self._chance)
+
+    def _trial(self, item):
+        said, rules = self._answer(item), self._given["rules"]
+        late = self._person.slow_screen and self._chance.random() < 0.7
+        return {
+            "index": item["index"],
+            "response": said.response,
+            "rt_ms": said.rt_ms if said.response else None,
+            "late_key_ms": None if said.response else said.rt_ms,
+            "fixation_ms": float(item["fixation_ms"]),
+            "stimulus_ms": rules["stimulus_ms"] + (3 * PERIOD_MS if late else 0.0),
+            "blank_ms": float(rules["blank_ms"]),
+            "frames": 110,
+            "dropped": 3 if late else 0,
+            "longest_gap_ms": PERIOD_MS * (4 if late else 1),
+            "period_ms": PERIOD_MS,
+            "onset_ms": float(item["index"]) * BETWEEN_TRIALS_MS,
+            "time_elapsed_ms": float(item["index"] + 1) * BETWEEN_TRIALS_MS,
+            "sha256": item["sha256"],
+        }
