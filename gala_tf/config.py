@@ -153,14 +153,6 @@ class Config:
     saliency_bias: float = _network(
         1.0, "Initial bias of GALA's local saliency (ours).", shown=False
     )
-    init_from: str = _network(
-        "",
-        "Weights to start from: a run directory, imagenet, a .safetensors file of torchvision's or "
-        "timm's, .keras or .weights.h5 of ours. Empty: random ones.",
-    )
-    freeze: tuple[str, ...] = _network(
-        (), "Parts that are not trained: stem, stage1, a unit or a layer, as in stem,stage1."
-    )
     zero_init_residual: bool = _network(
         False, "Start v1 units without attention as the identity (last gamma = 0).", shown=False
     )
@@ -179,6 +171,14 @@ class Config:
         0.1,
         "Base learning rate for a global batch of 256; scales with the batch (TPU ResNet).",
         within=POSITIVE,
+    )
+    init_from: str = _optimisation(
+        "",
+        "Weights to start from: a run directory, imagenet, a .safetensors file of torchvision's or "
+        "timm's, .keras or .weights.h5 of ours. Empty: random ones.",
+    )
+    freeze: tuple[str, ...] = _optimisation(
+        (), "Parts that are not trained: stem, stage1, a unit or a layer, as in stem,stage1."
     )
     new_layers_rate: float = _optimisation(
         1.0,
