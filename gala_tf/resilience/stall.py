@@ -82,19 +82,19 @@ class Watchdog:
 
 
 def report(
-    data_dir: str, files: Sequence[str], saved: int, first: bool, what: str, seconds: float
+    data_dir: str, shards: Sequence[str], saved: int, first: bool, what: str, seconds: float
 ) -> None:
     """Says that `what` has gone on for so many `seconds`, and which files do not answer.
 
     `saved` is the step of the newest checkpoint; `first` says that no step of this session has
     ended yet.
     """
-    silent = silent_files([os.path.join(data_dir, file) for file in files], PROBE_SECONDS)
+    silent = silent_files([os.path.join(data_dir, shard) for shard in shards], PROBE_SECONDS)
     if silent:
         more = ", ..." if len(silent) > LISTED else ""
         why = f"reading: no answer from {', '.join(silent[:LISTED])}{more}"
     else:
-        why = f"behind the files, for all {len(files)} shards answer: decoding, or the device"
+        why = f"behind the files, for all {len(shards)} shards answer: decoding, or the device"
         if first:
             why += "; or the shuffle buffer is still being filled, or the network compiled"
     logs.say(
