@@ -17,6 +17,7 @@ import numpy as np
 from absl import app
 
 from gala_tf import config, losses, metrics, models
+from gala_tf.command_line import parsing
 from gala_tf.data import clickmaps, dataset_info, eval_pipeline, preprocessing
 from gala_tf.evaluation import scores
 from gala_tf.runs import directory
@@ -133,4 +134,5 @@ def evaluate(trained, cfg, info, split, sizes) -> dict:
 
 if __name__ == "__main__":
     config.define_flags()
-    app.run(main)
+    # Not command.run, which insists on TensorFlow.
+    app.run(main, flags_parser=lambda words: parsing.parse(words, __doc__, "", ""))

@@ -19,6 +19,7 @@ from gala_tf import losses
 from gala_tf.data import files, images, places, preprocessing
 from gala_tf.evaluation import answers
 from gala_tf.explain import endings, explanations, network_parts, saved_models
+from gala_tf.layers import ClassLogits
 from gala_tf.pictures import attention_grid
 from gala_tf.runs import directory
 
@@ -168,7 +169,8 @@ def open_model(
         crop_fraction = crop_fraction or run.config.crop_fraction
     else:
         network = saved_models.load_model(model)
-        own = next((n for x in network.layers if (n := getattr(x, "class_names", ()))), ())
+        heads = [layer for layer in network.layers if isinstance(layer, ClassLogits)]
+        own = heads[0].class_names if heads else ()
     size = saved_models.input_size(network, image_size)
     outputs = network(tf.zeros([1, size, size, 3]), training=False)
     classes = network_parts.class_scores(outputs).shape[1]

@@ -12,6 +12,7 @@ import tensorflow as tf
 from gala_tf import losses
 from gala_tf.data import files, places
 from gala_tf.explain import network_parts
+from gala_tf.layers import ClassLogits
 
 KERAS_FILE, SAVED_MODEL = "model.keras", "saved_model"
 PATTERN_SIGNS = "*?[]\\"
@@ -33,6 +34,9 @@ def export_network(
             f"The network tells {classes} classes apart, but there are {len(class_names)} names. "
             "Give the names of the data set that it was trained on."
         )
+    for layer in network.layers:
+        if isinstance(layer, ClassLogits):
+            layer.class_names = class_names  # kept in the .keras file
     tf.io.gfile.makedirs(output_dir)
     writers = {
         KERAS_FILE: network.save,

@@ -82,8 +82,10 @@ def log(run: Run, guards: Guards, state: State, before: int, began: float, sums)
     numbers["epoch"] = state.step / session.length.steps_per_epoch
     shown = {**numbers, "validation_top1": state.facts["validation"].get("top1")}
     state.progress.advance(count, shown)
-    for sentence in state.alarm.look(state.step, numbers):
-        state.progress.say(sentence)
+    # A gate that starts as the identity is flat until it has learnt something.
+    if session.sizes and before >= session.schedule.warmup_steps:
+        for sentence in state.alarm.look(state.step, numbers):
+            state.progress.say(sentence)
     guards.write("metrics.jsonl", state.log.write, state.step, "train", numbers)
 
 

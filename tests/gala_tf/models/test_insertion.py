@@ -16,10 +16,10 @@ SMALL = {"MobileNetV2": (7, 96)}
 LARGE = {
     "ResNet50": (6, 1024),
     "ResNet101": (23, 1024),
-    "ResNet50V2": (5, 1024),
+    "ResNet50V2": (6, 1024),
     "MobileNetV3Small": (5, 48),
     "EfficientNetB0": (6, 112),
-    "EfficientNetV2B0": (13, 112),
+    "EfficientNetV2B0": (8, 112),
     "ConvNeXtTiny": (9, 384),
     "DenseNet121": (24, 32),
 }
