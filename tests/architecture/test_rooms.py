@@ -19,6 +19,7 @@ TEXTS = [
     for top in ("gala_tf", "data_prep", "experiments", "tests", ".ci", ".github")
     for path in sorted((ROOT / top).rglob("*"))
     if path.suffix in (".py", ".flags", ".md", ".sbatch", ".yml", "") and path.is_file()
+    if "node_modules" not in path.parts  # what npm installed is not ours
 ]
 TEXTS += [path for path in ROOT.iterdir() if path.suffix in (".md", ".py", ".toml", ".yaml")]
 

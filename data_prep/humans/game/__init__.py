@@ -8,7 +8,10 @@ allocation.py    who gets which picture next
 questions.py     from a path to a stored answer: asks the partner without blocking anybody
 images.py        folders of pictures -> rows; frames.py a picture -> 256x256 pixels
 partners/        who looks: a file, a service, or a rule for tests
-play.py          what a request does, from session to answer; api.py its routes, app.py the wiring
+offering.py      a round from offer to end, a file each: offering, painting.py, answers.py (the
+                 partner's), ending.py
+service.py       what the routes call about rounds, people.py about people
+api.py           the routes; app.py the wiring
 contests.py      spans of time and their order of players
 painters.py      simulated painters; calibrate.py how hard a game is for them
 simulate.py      whole simulated players, through the real interface

@@ -1,5 +1,6 @@
 """Folders of pictures -> rows; and how rows leave play."""
 
+import csv
 import hashlib
 import json
 import os
@@ -36,11 +37,18 @@ class Added(NamedTuple):
     broken: list[str]  # one sentence each
 
 
-def in_folder(folder: str) -> Iterator[Picture]:
-    """The pictures of `<class>/<picture>`, at any depth; ValueError if there are none.
+def in_folder(folder: str, labels: str = "") -> Iterator[Picture]:
+    """The pictures of `<class>/<picture>`, at any depth; a class that is a WordNet id of ImageNet
+    is shown by that class's name.
 
-    A class folder that is a WordNet id of ImageNet is shown by that class's name.
+    Args:
+      labels: a CSV with the columns image (path in the folder) and class, in place of class
+        folders; pictures that it does not name are left out.
+
+    Raises:
+      ValueError: there are none, or the CSV is at fault.
     """
+    class_of = read_labels(labels) if labels else None
     if not os.path.isdir(folder):
         raise ValueError(f"--images={folder!r} is not a folder.")
     names = dict(zip(imagenet_classes.wnids(), imagenet_classes.class_names(), strict=True))
@@ -50,12 +58,32 @@ def in_folder(folder: str) -> Iterator[Picture]:
         for file in sorted(files):
             if not file.lower().endswith(SUFFIXES) or file.startswith("."):
                 continue
-            found = True
             name = os.path.basename(parent)
+            if class_of is not None:
+                inside = os.path.relpath(os.path.join(parent, file), folder)
+                name = class_of.get(inside.replace(os.sep, "/"), "")
+                if not name:
+                    continue
+            found = True
             label = names.get(name) or name.replace("_", " ")
             yield Picture(os.path.join(parent, file), name if name in names else "", label)
     if not found:
-        raise ValueError(f"--images={folder!r} holds no .jpg or .png file in a class folder.")
+        where = f"that --labels={labels!r} names" if labels else "in a class folder"
+        raise ValueError(f"--images={folder!r} holds no .jpg or .png file {where}.")
+
+
+def read_labels(path: str) -> dict[str, str]:
+    """{picture: class} of a CSV; ValueError names the line that is at fault."""
+    found = {}
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            for number, row in enumerate(csv.DictReader(file), 2):
+                if not row.get("image") or not row.get("class"):
+                    raise ValueError(f"--labels={path!r}, line {number}: expected image,class.")
+                found[row["image"]] = row["class"]
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"--labels={path!r} cannot be read: {error}.") from None
+    return found
 
 
 def add(

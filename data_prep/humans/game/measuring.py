@@ -27,6 +27,7 @@ from data_prep.humans.game.frames import Frames
 from data_prep.humans.game.plan import Measuring, Plan, numbers
 from data_prep.humans.game.settings import GameSettings
 from data_prep.humans.game.tables import contests, images, rounds
+from data_prep.humans.studies import study
 from data_prep.humans.studies.database import Database, open_database
 from data_prep.humans.studies.tables import participants
 from gala_tf import command
@@ -148,6 +149,8 @@ def _statistics(settings, flag_values):
         hashes = connection.execute(
             sa.select(rounds.c.rules_hash, rounds.c.partner_hash).distinct()
         ).all()
+        stored = study.settings_of(connection, settings.study.study)
+    served = GameSettings.from_json(stored) if stored else settings
     rng = np.random.default_rng(settings.study.seed)
     found = statistics.measure(rows, count, latencies, rng)
     page = statistics_page.Page(
@@ -155,8 +158,8 @@ def _statistics(settings, flag_values):
         {
             "rules": ", ".join(sorted({one[0][:12] for one in hashes})),
             "partner": ", ".join(sorted({one[1][:12] for one in hashes})),
-            "limit": f"{settings.rules.limit_ms / 1000:g} s",
-            "demonstration": "yes" if settings.demo else "no",
+            "limit": f"{served.rules.limit_ms / 1000:g} s",
+            "demonstration": "yes" if served.demo else "no",
         },
     )
     print(statistics_page.markdown(found, page))

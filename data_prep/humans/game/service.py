@@ -61,8 +61,9 @@ class Service:
         )
         self.board_ms, self._ready_at = BOARD_MS, -READY_MS
         salt = new_token()
-        self._rounds_limit = RateLimit(10, 5_000, salt)  # 2 a second, ten at once
-        self._messages_limit = RateLimit(24, 3_000, salt)  # 8 a second, 24 at once
+        # What is saved up in some seconds may come at once: pages begin, and lines come back.
+        self._rounds_limit = RateLimit(round(5 * settings.rounds_per_s), 5_000, salt)
+        self._messages_limit = RateLimit(round(3 * settings.messages_per_s), 3_000, salt)
         self._unranked = tuple(filter(None, settings.unranked_flags.split(",")))
         self._board_lock, self._boards = threading.Lock(), {}
         self.people = People(settings, database, consent_text, new_token, now())

@@ -38,7 +38,7 @@ def prepare(settings: GameSettings) -> tuple[Database, partners.Partner]:
     """
     database = open_database(settings.study.database)
     image_set = settings.images or "demo"
-    found = _demo() if settings.demo else images.in_folder(settings.images)
+    found = _demo() if settings.demo else images.in_folder(settings.images, settings.labels)
     added = images.add(database, found, image_set, settings.study.seed, new_token)
     for sentence in added.broken:
         print(f"left out: {sentence}")

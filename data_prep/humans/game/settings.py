@@ -18,6 +18,9 @@ class GameSettings:
     images: str = command.flag(
         "", "folder of pictures in class folders; the built-in ones if empty"
     )
+    labels: str = command.flag(
+        "", "CSV with the columns image,class for a folder without class folders"
+    )
     partner: str = command.flag(
         "", "demo, onnx:FILE, savedmodel:DIR, serving:URL or reference[:SHARE]; demo if empty"
     )
@@ -40,14 +43,22 @@ class GameSettings:
         "", "folder of a calibration for these pictures, partner and rules"
     )
     accept_uncalibrated: bool = command.flag(False, "serve a public address without a calibration")
+    rounds_per_s: float = command.flag(2.0, "rounds a second that one session may ask for")
+    messages_per_s: float = command.flag(8.0, "messages a second that one round may send")
     keep_raw: bool = command.flag(False, "store pointer events, too")
     demo: bool = False  # built-in pictures: said on every page and in every export
 
     def __post_init__(self):
         allocation.parse(self.allocation)
-        for name in ("catch_every", "skip_quorum", "lease_ms"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"--{name} must be at least 1, got {getattr(self, name)}.")
+        for name, least in (
+            ("catch_every", 1),
+            ("skip_quorum", 1),
+            ("lease_ms", 1),
+            ("rounds_per_s", 0.2),
+            ("messages_per_s", 0.4),
+        ):
+            if not getattr(self, name) >= least:
+                raise ValueError(f"--{name} must be at least {least}, got {getattr(self, name)}.")
 
     def as_json(self) -> str:
         """All of it, as exports and other workers read it."""

@@ -4,11 +4,13 @@ settings.py        what a study is: frozen, from flags; secrets from files or th
 tables.py          tables about people; each room above has tables of its own
 database.py        write() and read(), the only two ways to the rows; versions and migrations
 participants.py    people and their given names; sessions.py their cookies; consent.py their word
+contacts.py        addresses to write to, by choice
 recruitment.py     Prolific, Mechanical Turk, ?pid=: one shape for all
 withdrawal.py      what is stored about a person, and how it goes away
 visits.py          all of that for a server: who visits; api.py its routes, messages.py its words
 errors.py          what can go wrong, each with its remedy and its HTTP status
-security.py        headers, same-origin writes, limit of size; rate_limits.py of rate
+security.py        headers, same-origin writes, limit of size; rate_limits.py of rate;
+                   http_limits.py of a request's head
 serving.py         the shape of an application, its pages, and uvicorn
 backup.py          copies that are verified; invariants.py what must always hold
 commands.py        what the subcommands of `data_prep.studies` do

@@ -14,14 +14,15 @@ element("all", HTMLElement).textContent = JSON.stringify(mine, null, 2);
 const painted = mine.rounds.reduce((/** @type {number} */ sum, /** @type {any} */ one) => sum + one.painted.length, 0);
 element("facts", HTMLElement).textContent = `${mine.rounds.length} ${mine.rounds.length === 1 ? "round" : "rounds"}, ${painted} bubbles.`;
 
-const email = element("email", HTMLInputElement);
+const [email, save] = [element("email", HTMLInputElement), element("save", HTMLButtonElement)];
 email.value = mine.contacts[0]?.email ?? "";
+email.disabled = save.disabled = false; // not before, or what is typed would be overwritten
 element("contact", HTMLFormElement).addEventListener("submit", async (event) => {
   event.preventDefault();
-  const saved = element("contact-saved", HTMLElement);
+  const [address, saved] = [email.value.trim(), element("contact-saved", HTMLElement)];
   try {
-    await putContact(email.value.trim());
-    saved.textContent = email.value.trim() ? "Saved." : "No address is stored.";
+    await putContact(address);
+    saved.textContent = address ? "Saved." : "No address is stored.";
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     saved.textContent = error.status === 422 ? "This is no e-mail address." : `${error.message} ${error.remedy}`;

@@ -13,6 +13,8 @@ from game_world import TAB, World, line, winning
 
 from data_prep.humans.game import exports
 from data_prep.humans.game.exports import Choice
+from data_prep.humans.game.rules import Rules
+from data_prep.humans.game.settings import GameSettings
 from data_prep.humans.game.tables import rounds
 from data_prep.humans.studies.sessions import token_hash
 from data_prep.humans.studies.settings import StudySettings
@@ -68,14 +70,40 @@ def test_clicks_csv(played, export, tmp_path):
     assert len(rows) == 3 and len({row["user_id"] for row in rows}) == 2
     assert parse_clicks(rows[1]["clicks"])[0] == (9.5, 9.25)
     about = json.loads((tmp_path / "out.about.json").read_text())
-    assert about["left_out"] == {"skipped": 1} and about["demo"] is False
+    assert about["left_out"] == {"skipped": 1}
+
+
+def test_the_metadata_tell_how_the_game_was_served(played, export, tmp_path):
+    """Not what the flags of the export say: whoever exports may give none."""
+    forgotten = GameSettings(demo=True, rules=Rules(limit_ms=1))
+    written = exports.write(
+        played.database, forgotten, "clicks_csv", str(tmp_path / "out"), Choice(NOW)
+    )
+    about = json.loads((tmp_path / "out.about.json").read_text())
+    assert written and about["demo"] is False and about["rules"]["limit_ms"] == 7000
+    assert about["rules_hash"] == [Rules().hash()] and len(about["partner_hash"]) == 1
+
+
+def test_pictures_lie_in_class_folders(played, export):
+    path, said = export(played, "images")
+    found = sorted(one.relative_to(path).as_posix() for one in path.rglob("*.png"))
+    assert f": {len(found)} rows" in said and 1 <= len(found) <= 3
+    for name in found:
+        assert (path / name).read_bytes() == (played.pictures / name).read_bytes()
+
+
+def contents(path):
+    """Bytes of a file, or of all files in a folder."""
+    if path.is_dir():
+        return {one.relative_to(path): one.read_bytes() for one in path.rglob("*") if one.is_file()}
+    return path.read_bytes()
 
 
 @pytest.mark.parametrize("format", list(exports.FORMATS))
 def test_the_same_bytes_twice(played, export, format):
     first, _ = export(played, format, "first")
     second, _ = export(played, format, "second")
-    assert first.read_bytes() == second.read_bytes()
+    assert contents(first) == contents(second)
     with pytest.raises(ValueError, match="exists"):
         export(played, format, "first")
 
