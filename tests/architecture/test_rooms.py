@@ -18,7 +18,9 @@ TEXTS = [
     path
     for top in ("gala_tf", "data_prep", "experiments", "tests", ".ci", ".github")
     for path in sorted((ROOT / top).rglob("*"))
-    if path.suffix in (".py", ".flags", ".md", ".sbatch", ".yml", "") and path.is_file()
+    if path.suffix in (".py", ".flags", ".md", ".sbatch", ".yml", "")
+    and path.is_file()
+    and "node_modules" not in path.parts  # others' files, where npm has been run
 ]
 TEXTS += [path for path in ROOT.iterdir() if path.suffix in (".md", ".py", ".toml", ".yaml")]
 
