@@ -42,6 +42,7 @@ TEST = [
     "pytest-xdist>=3.5",
     "httpx>=0.27",  # of FastAPI's test client
     "hypothesis>=6.100",
+    "statsmodels>=0.14",  # an independent reference for the experiment's regression
     "ruff>=0.6",
 ]
 

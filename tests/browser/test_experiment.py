@@ -106,14 +106,18 @@ def test_a_whole_session_equals_its_script(new_page, server, tmp_path):
 def test_what_is_shown_is_the_stimulus_pixel_by_pixel(new_page, server, stimuli, tmp_path):
     page = new_page(device_scale_factor=1)
     begin(page, server, [{"keys": [["KeyS", 300]]}] * 4)
-    frozen = "person.script = [{keys: [], block: 0}]; window.drawn = null;"
     page.evaluate(
-        frozen + "const draw = CanvasRenderingContext2D.prototype.drawImage;"
-        "CanvasRenderingContext2D.prototype.drawImage = function (...words) {"
-        " draw.apply(this, words); window.drawn ??= this.canvas.toDataURL(); };"
+        """() => {
+            const pens = CanvasRenderingContext2D.prototype;
+            const draw = pens.drawImage;
+            pens.drawImage = function (...words) {
+                draw.apply(this, words);
+                window.drawn ??= this.canvas.toDataURL();
+            };
+        }"""
     )
     start(page)
-    page.wait_for_timeout(2500)
+    block(page, 2)
     data = base64.b64decode(page.evaluate("window.drawn").partition(",")[2])
     drawn = Image.open(io.BytesIO(data)).convert("RGB")
     shown = trials_of(server, page)[0]["stimulus_id"]
@@ -139,8 +143,9 @@ def test_a_reload_in_a_block_goes_on_without_showing_a_picture_again(new_page, s
     page = new_page()
     begin(page, server, [{"keys": [["KeyS", 300]]}] * 60)
     start(page)
-    expect(page.locator("#main")).to_have_attribute("data-screen", "run")
-    page.wait_for_timeout(2600)  # in the middle of a trial
+    while not trials_of(server, page):
+        page.wait_for_timeout(50)
+    page.wait_for_timeout(600)  # in the middle of the second trial, or of the third
     page.reload()
     block(page, 1)
     before = trials_of(server, page)

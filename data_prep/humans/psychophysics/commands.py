@@ -70,10 +70,12 @@ def _print_shapes(rows):
 
 def _simulate(settings, flag_values):
     planted = command.from_flags(Planted, flag_values)
-    settings, database = serving.prepare(settings)
-    ends = simulate.simulate(
-        planted, settings, database, lambda works: tqdm.tqdm(works, unit="observer", disable=None)
-    )
+
+    def progress(works):
+        return tqdm.tqdm(works, unit="observer", disable=None)
+
+    with serving.prepared(settings) as (settings, database):
+        ends = simulate.simulate(planted, settings, database, progress)
     points = [
         observers.population_point(planted, threshold)
         for threshold in (planted.threshold_a, planted.threshold_b)

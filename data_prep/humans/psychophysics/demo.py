@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import platformdirs
+import tqdm
 from PIL import Image
 from scipy import ndimage
 
@@ -37,10 +38,11 @@ def prepare(settings: Settings, folder: Path) -> Settings:
         found = [one for one in pictures() if one.in_play]
     except DemoMissing as error:
         raise ValueError(f"{error} Or give stimuli of your own by --stimuli=DIR.") from error
-    print("making the stimuli of 23 built-in photographs, once; half a minute")
+    print("making the stimuli of 23 built-in photographs; a minute at the first time", flush=True)
     cache = Path(platformdirs.user_cache_dir("gala_tf")) / "rapid-categorisation-demo"
-    works = [_work(picture, *one, settings.study.seed, cache) for picture, one in _chosen(found)]
-    sets.write(works, folder / "stimuli", 1, stand_in=STAND_IN)
+    chosen = tqdm.tqdm(list(_chosen(found)), unit="map", disable=None)
+    works = [_work(picture, *one, settings.study.seed, cache) for picture, one in chosen]
+    sets.write(works, folder / "stimuli", 1, _progress, STAND_IN)
     trials = dataclasses.replace(settings.trials, blocks=2)
     database = settings.study.database
     if database == Settings().study.database:  # a demonstration leaves nothing behind
@@ -49,6 +51,10 @@ def prepare(settings: Settings, folder: Path) -> Settings:
     return dataclasses.replace(
         settings, study=study, trials=trials, stimuli=str(folder / "stimuli")
     )
+
+
+def _progress(works):
+    return tqdm.tqdm(works, unit="image", disable=None)
 
 
 def _chosen(found: list[DemoPicture]):

@@ -99,14 +99,20 @@ def _add(connection, settings, rows, about, digest):
     )
 
 
-def serve(settings: Settings) -> None:
-    """Prepares and serves until interrupted."""
-    serving.check_address(settings.study)
+@contextlib.contextmanager
+def prepared(settings: Settings) -> Iterator[tuple[Settings, Database]]:
+    """`prepare`, of the built-in photographs too: what they make lives as long as this."""
     with contextlib.ExitStack() as stack:
         if settings.demo:
             folder = stack.enter_context(tempfile.TemporaryDirectory())
             settings = demo.prepare(settings, Path(folder))
-        settings, _ = prepare(settings)
+        yield prepare(settings)
+
+
+def serve(settings: Settings) -> None:
+    """Prepares and serves until interrupted."""
+    serving.check_address(settings.study)
+    with prepared(settings) as (settings, _):
         if settings.allow_simulation:
             print("--allow_simulation: whoever asks can answer by program; not for real studies")
         _run(settings)

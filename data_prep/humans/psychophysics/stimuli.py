@@ -39,6 +39,7 @@ from data_prep.humans.psychophysics.settings import Making
 from data_prep.parallel import workers
 from gala_tf import __version__
 
+MOST_FAULTS = 20  # named in one message
 LEAST_PIXELS = 100  # at 100 %, so that 1 % is one
 
 
@@ -227,14 +228,28 @@ def make_all(
 ) -> list[Row]:
     """Stimuli of all images, `num_workers` at a time; the manifest comes last.
 
-    ValueError: of any image; those made before it stay, and are not made again.
+    ValueError: names all images at fault; the others are made, and not made again.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    attempt = functools.partial(_attempt, folder=folder)
     if num_workers > 1 and len(works) > 1:
         with workers.pool(num_workers) as pool:
-            made = pool.map(functools.partial(make_image, folder=folder), works)
-            rows = [row for one in progress(made) for row in one]
+            futures = [pool.submit(attempt, work) for work in works]
+            made = [future.result() for future in progress(futures)]
     else:
-        rows = [row for work in progress(works) for row in make_image(work, folder)]
+        made = [attempt(work) for work in progress(works)]
+    faults = [one for one in made if isinstance(one, str)]
+    if faults:
+        shown = "\n".join(faults[:MOST_FAULTS])
+        raise ValueError(f"{len(faults)} of {len(works)} images cannot be used:\n{shown}")
+    rows = [row for one in made for row in one]
     write_atomically(folder / MANIFEST, as_csv(rows).encode())
     return rows
+
+
+def _attempt(work, folder):
+    """The rows of an image, or what is wrong with it."""
+    try:
+        return make_image(work, folder)
+    except ValueError as error:
+        return str(error)

@@ -19,7 +19,7 @@ export async function measure() {
     px_per_mm: null,
     layout: "",
     browser: family(),
-    system: ["Windows", "Mac", "Android", "Linux", "CrOS"].find((name) => navigator.userAgent.includes(name)) ?? "other",
+    system: ["Windows", "Mac", "Android", "Linux"].find((name) => navigator.userAgent.includes(name)) ?? "other",
   };
 }
 

@@ -50,6 +50,8 @@ ADVERSARIAL = {
     "at the border": blob(0, 128),
 }
 
+OTHERS = [name for name in ADVERSARIAL if name != "two far blobs"]
+
 
 def work(tmp_path, a, b, making=None, seed=0, name="one/zebra.png"):
     path = tmp_path / "images" / name
@@ -169,7 +171,10 @@ def test_the_bounding_box_comes_to_the_middle(place):
 # --------------------------------------------------------------------------- one image
 
 
-@pytest.mark.parametrize("name", ADVERSARIAL)
+@pytest.mark.parametrize(
+    "name",
+    ["two far blobs", *(pytest.param(n, marks=pytest.mark.slow) for n in OTHERS)],
+)
 def test_stimuli_of_an_adversarial_map_hold_what_they_must(tmp_path, name):
     """`make_image` verifies every level itself; here, what it has told the manifest."""
     making = Making(min_capture=0)
@@ -238,6 +243,14 @@ def test_an_all_zero_map_and_a_poor_fill_are_refused_by_name(tmp_path):
         stimuli.make_image(small, tmp_path)
 
 
+def test_all_images_at_fault_are_named_at_once(tmp_path):
+    nothing = np.zeros((256, 256), int)
+    works = [work(tmp_path, nothing, nothing, name=f"zebra{number}.png") for number in (1, 2)]
+    with pytest.raises(ValueError, match=r"(?s)2 of 2 images .*zebra1.png.*zebra2.png"):
+        make_all(works, tmp_path / "set", 1)
+    assert not (tmp_path / "set" / "manifest.csv").exists()
+
+
 @pytest.mark.parametrize(
     "wrong", [{"blur": "box:4"}, {"blur": "gaussian:3,1"}, {"support": "fixed:2"}, {"alpha": 2}]
 )
@@ -249,6 +262,7 @@ def test_settings_that_make_no_sense_are_refused(wrong):
 # --------------------------------------------------------------------------- a whole set
 
 
+@pytest.mark.slow
 def test_a_set_is_resumed_and_a_changed_stimulus_is_seen(tmp_path):
     works = [
         work(tmp_path, blob(90, 90), blob(99, 60), name=f"zebra{number}.png") for number in (1, 2)
