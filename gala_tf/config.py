@@ -309,11 +309,6 @@ class Config:
                 "--profile_steps must be the first and the last step to trace, counted from 1, as "
                 f"in 100,110. Received: {','.join(map(str, self.profile_steps))}."
             )
-        if self.new_layers_rate != 1 and not self.init_from:
-            raise ValueError(
-                f"--new_layers_rate={self.new_layers_rate} is of layers that --init_from leaves "
-                "new. Give --init_from, too, or leave the flag away."
-            )
         if self.warmup_epochs >= self.epochs:
             raise ValueError(
                 f"--warmup_epochs={self.warmup_epochs} must be shorter than --epochs={self.epochs}."

@@ -71,8 +71,16 @@ def freeze(network, parts) -> None:
 
 
 def rate_factors(network, loaded: Loaded | None, new_layers_rate: float) -> dict[str, float]:
-    """{variable's path: factor on the learning rate} of what `--init_from` left new."""
-    if loaded is None or new_layers_rate == 1:
+    """{variable's path: factor on the learning rate} of what `--init_from` left new.
+
+    ValueError: there is no `--init_from`, but another rate.
+    """
+    if new_layers_rate == 1:
         return {}
+    if loaded is None:
+        raise ValueError(
+            f"--new_layers_rate={new_layers_rate} is of layers that --init_from leaves new. Give "
+            "--init_from, too, or leave the flag away."
+        )
     new = set(loaded.new)
     return {v.path: new_layers_rate for v in network.trainable_variables if v.path in new}

@@ -15,6 +15,13 @@ def parsed(*arguments):
     return config.from_arguments(arguments, "here")
 
 
+TUPLES = {
+    "tuple[int, ...]": (1, 20),
+    "tuple[float, ...]": (1.5, 20.0),
+    "tuple[str, ...]": ("stem", "stage1"),
+}
+
+
 def another(name):
     """A legal value of a field that is not its default."""
     default = getattr(config.Config(), name)
@@ -26,7 +33,7 @@ def another(name):
         int: lambda: default + 1,
         float: lambda: default / 2 + 0.1234567890123,
         str: lambda: "a/b c#d=e:--f",
-        tuple: lambda: (1.5, 20.0) if "float" in str(FIELDS[name].type) else (1, 20),
+        tuple: lambda: TUPLES[str(FIELDS[name].type)],
     }
     return by_type[type(default)]()
 
@@ -46,8 +53,7 @@ def test_defaults_are_valid_and_the_papers():
 def test_every_field_is_documented_and_typed(name):
     field, default = FIELDS[name], getattr(config.Config(), name)
     assert len(field.metadata["help"]) > 4
-    kinds = {"tuple[int, ...]": tuple, "tuple[float, ...]": tuple}
-    assert type(default) is kinds.get(str(field.type), field.type)
+    assert type(default) is (tuple if str(field.type) in TUPLES else field.type)
     assert not field.metadata["choices"] or default in field.metadata["choices"]
 
 
