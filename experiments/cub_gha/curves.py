@@ -59,8 +59,8 @@ def draw(results: Results, networks: dict[str, str], path: Path) -> None:
                 bars = [(i.mean - i.low, i.high - i.mean) for _, i in points]
                 axis.errorbar(
                     [s for s, _ in points], [i.mean for _, i in points],
-                    yerr=np.nan_to_num(np.array(bars).T), fmt="o-", color=COLORS[label], label=label,
-                    capsize=3,
+                    yerr=np.nan_to_num(np.array(bars).T), fmt="o-", color=COLORS[label],
+                    label=label, capsize=3,
                 )  # fmt: skip
                 axis.legend(frameon=False)
         axis.set_xlabel(title)
