@@ -8,6 +8,8 @@ from comparisons import Results, errors
 
 from gala_tf.evaluation import significance
 
+COLORS = {"no maps": "#56B4E9", "gaze on U'": "#D55E00"}
+
 
 def curve(results: Results, full: str, part: str, shares) -> list[tuple]:
     """[(share in %, errors)] of five seeds each; the last is the ten-seed row's first five."""
@@ -51,14 +53,14 @@ def draw(results: Results, networks: dict[str, str], path: Path) -> None:
     axes[0].set_yticks(range(len(networks)), list(reversed(networks.values())))
     axes[0].set_xlabel("test error, %")
     for axis, (title, group) in zip(axes[1:], curves(results).items(), strict=True):
-        for (label, points), color in zip(group.items(), ("#56B4E9", "#D55E00"), strict=False):
+        for label, points in group.items():
             points = [(s, significance.mean_interval_over_seeds(e)) for s, e in points if e]
             if points:
                 bars = [(i.mean - i.low, i.high - i.mean) for _, i in points]
                 axis.errorbar(
                     [s for s, _ in points], [i.mean for _, i in points],
-                    yerr=np.nan_to_num(np.array(bars).T), fmt="o-", color=color, label=label,
-                    capsize=3,
+                    yerr=np.nan_to_num(np.array(bars).T), fmt="o-", color=COLORS[label],
+                    label=label, capsize=3,
                 )  # fmt: skip
                 axis.legend(frameon=False)
         axis.set_xlabel(title)
