@@ -24,7 +24,7 @@ from data_prep.humans.studies.security import Security
 from data_prep.humans.studies.settings import StudySettings
 
 LABELS = {"zebra": "target", "cat": "target", "couch": "distractor", "table": "distractor"}
-SOURCES = ("clickme", "salicon")
+SOURCES = ("salicon", "clickme")  # not by name: whose order counts is the study's
 GATES = {
     "desktop": True,
     "width": 1280,

@@ -12,7 +12,7 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 ROOT = Path(__file__).resolve().parents[2]
-START_S = 300  # the demonstration computes its maps once
+START_S = 900  # the demonstration computes its maps once
 
 
 class ExperimentServer:

@@ -44,7 +44,7 @@ def images_of(connection: sa.Connection, study: str) -> Images:
     query = (
         sa.select(stimuli.c.image, stimuli.c.side, stimuli.c.training, stimuli.c.source)
         .where(stimuli.c.study == study, stimuli.c.level == "full")
-        .order_by(stimuli.c.position)
+        .order_by(stimuli.c.position, stimuli.c.source)
     )
     rows = connection.execute(query).all()
     shown = [

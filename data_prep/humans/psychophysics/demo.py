@@ -71,9 +71,9 @@ def _work(picture, side, training, seed, cache):
     pixels = picture.pixels()
     counts = (importance(picture, pixels, cache), contrast(pixels))
     listed = Picture(picture.name, picture.label, side, training, (picture.name, picture.name))
-    return Work(
-        listed, picture.path, counts, SOURCES, seed, Making(blur="none", support="fixed:0.15")
-    )
+    # What a network needs, and contrast, lie in many places; people's maps are held to more.
+    making = Making(blur="none", support="fixed:0.15", min_capture=0)
+    return Work(listed, picture.path, counts, SOURCES, seed, making)
 
 
 def contrast(pixels: np.ndarray) -> np.ndarray:

@@ -172,8 +172,7 @@ def _tables(found, power) -> Iterator[Table]:
     if power:
         yield (
             "Power",
-            f"Share of {power[0].experiments} simulated experiments with p < .05. At the paper's n "
-            "effects of this size are seen from some 16 % on, and hardly at 1 to 6 %.",
+            _seen_words(power),
             ("people", *LEVEL_NAMES, "any, Holm"),
             [
                 (str(one.people), *(f"{x:.2f}" for x in one.by_level), f"{one.any_holm:.2f}")
@@ -208,6 +207,17 @@ def _beside_paper(found) -> Table:
             ("difference at 40, 63, 100 %", paper["stars"], ", ".join(p)),
             ("1 to 10 %", paper["lowest_levels"], ", ".join(_lowest(found))),
         ],
+    )
+
+
+def _seen_words(power):
+    most = power[-1]
+    seen = [name for name, share in zip(LEVEL_NAMES, most.by_level, strict=True) if share >= 0.8]
+    unseen = [name for name, share in zip(LEVEL_NAMES, most.by_level, strict=True) if share < 0.2]
+    return (
+        f"Share of {most.experiments} simulated experiments with p < .05. With {most.people} "
+        f"people effects of this size are seen in four of five at {', '.join(seen) or 'no level'}; "
+        f"in fewer than one of five at {', '.join(unseen) or 'none'}."
     )
 
 

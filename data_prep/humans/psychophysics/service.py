@@ -20,6 +20,7 @@ from data_prep.humans.studies.visits import Visits
 LEAST_WINDOW = (640, 560)  # px
 LONGEST_PERIOD_MS = 1000 / 50 * 1.02  # 50 Hz, and what a clock of whole 0.1 ms makes of it
 MOST_P95 = 1.5  # of the period
+FAILED_CHECK = "the questions about the task were not answered right"
 
 
 class Service:
@@ -39,6 +40,8 @@ class Service:
         reason = why_not(sent)
         with self.database.write() as connection:
             session = self.visits.session(connection, cookie, now_ms)
+            if not reason and _has_failed_check(connection, session.participant_id):
+                reason = FAILED_CHECK  # a reload is no third try
             connection.execute(
                 gates.insert().values(
                     id=self.visits.new_token()[:32],
@@ -170,6 +173,11 @@ class Service:
             raise Unavailable(why=type(error).__name__) from error
 
 
+def _has_failed_check(connection, participant_id):
+    failed = sa.and_(gates.c.participant_id == participant_id, gates.c.reason == FAILED_CHECK)
+    return connection.execute(sa.select(gates.c.id).where(failed).limit(1)).scalar() is not None
+
+
 def why_not(sent: m.GateValues) -> str:
     """Why the experiment cannot run in a browser, in words for its person; "" if it can."""
     width, height = LEAST_WINDOW
@@ -184,5 +192,5 @@ def why_not(sent: m.GateValues) -> str:
     if not sent.canvas or not sent.storage:
         return "its browser does not allow drawing or storage, as in some private windows"
     if sent.comprehension is False:
-        return "the questions about the task were not answered right"
+        return FAILED_CHECK
     return ""

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
+import sqlalchemy as sa
 
 from data_prep.humans.psychophysics import observers, serving
 from data_prep.humans.psychophysics.lists import KEYS
 from data_prep.humans.psychophysics.observers import Person
 from data_prep.humans.psychophysics.settings import Planted, Settings
-from data_prep.humans.psychophysics.tables import lists, stimuli
+from data_prep.humans.psychophysics.tables import lists, stimuli, stimulus_sets
 from data_prep.humans.studies.database import Database
 
 PERIOD_MS = 1000 / 60
@@ -129,10 +130,9 @@ class _Visit:
                 stimuli.c.study == row.study, stimuli.c.source == row.group
             )
             self._shown = {one.id: one for one in connection.execute(query)}
-            known = connection.execute(
-                stimuli.select().where(stimuli.c.study == row.study).order_by(stimuli.c.position)
-            )
-            groups = list(dict.fromkeys(one.source for one in known))
+            of_study = stimulus_sets.c.study == row.study
+            about = connection.execute(sa.select(stimulus_sets.c.settings).where(of_study)).scalar()
+        groups = json.loads(about)["sources"]  # a, b: in the order of the study
         in_b = row.group == groups[1]
         self._threshold = self._planted.threshold_b if in_b else self._planted.threshold_a
 

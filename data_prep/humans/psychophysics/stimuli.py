@@ -155,7 +155,8 @@ def _make_source(work, folder, image, scrambled, count, image_sha256, source, co
         raise ValueError(
             f"{picture.name}, {source}: the fill holds {shape.capture:.1%} of the importance that "
             f"{count} pixels can, less than --min_capture={making.min_capture}. Its important "
-            "parts lie far apart: lower --alpha, or leave the image out."
+            "parts lie far apart, and what is shown is one region: blur the maps more, leave the "
+            "image out, or lower --min_capture."
         )
     shift = centring(order < count)
     here = folder / source / picture.folder

@@ -335,6 +335,7 @@ def test_simulated_people_are_as_planted():
     assert len(leaving.person) < 0.95 * 6 * 80
 
 
+@pytest.mark.slow
 def test_the_page_has_every_number_and_loads_nothing(found, tmp_path):
     powers = [power.run(dataclasses.replace(CLEAN, observers=20), 2, 99, 0)]
     about = {"study": "rapid <1>"}
