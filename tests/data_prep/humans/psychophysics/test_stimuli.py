@@ -217,6 +217,7 @@ def test_what_is_wrong_in_a_file_is_seen(tmp_path):
         check("x", image, scrambled, np.minimum(order, 7), shift, shown_at, good)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("color", ["rgb", "gray"])
 def test_the_same_seed_gives_the_same_bytes(tmp_path, color):
     hashes = []
