@@ -67,11 +67,13 @@ SHOWN = {
     "gala_tf.figures": ["--samples=50", "--figure=4a|4b"],
     "gala_tf.sweep": ["--seeds=0,1,2", "--runs"],
     "gala_tf.report": ["--split", "--output_dir (required)"],
+    "gala_tf.predict": ["--model (required)", "--batch_size=32"],
     "gala_tf.tpu_check": ["--topology=v3:2x2x1", "--find_batch=false"],
     "data_prep.build_tfrecords": ["--source", "--num_shards=8", "--coco_maps=masks|boxes"],
     "data_prep.verify": ["--blur_sample=16", "--sheets=true"],
     "data_prep.reliability": ["--bootstrap=2000", "--match=id|stem"],
     "data_prep.clickme_game": ["--port=8000", "--limit_ms=7000"],
+    "data_prep.psychophysics": ["--port=8000", "--stimulus_ms=400"],
     "data_prep.studies": ["--who", "--withdrawn_maps=delete|anonymise"],
 }
 
