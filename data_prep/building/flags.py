@@ -48,11 +48,7 @@ class BuildOptions:
         ("error", "drop"),
     )
 
-    output_dir: str | None = _write(
-        None,
-        "Where the data set goes (local or gs://).",
-        path=True,
-    )
+    output_dir: str | None = _write(None, "Where the data set goes (local or gs://).", path=True)
     name: str = _write("", "Name of the data set; default: the source's.")
     overwrite: bool = _write(False, "Replace a data set in --output_dir.")
     num_shards: int = _write(

@@ -97,8 +97,7 @@ def _report(pair, result, verdicts, report_path, accept_doubtful):
     if report_path:
         others = np.flatnonzero((verdicts != MATCHED) & (verdicts != WITHOUT_MAP))
         match_report.write_table(
-            report_path,
-            (_row(pair, result, verdicts, p, correlations, accepted) for p in others),
+            report_path, (_row(pair, result, verdicts, p, correlations, accepted) for p in others)
         )
     if pairs:
         match_report.write_sheet(report_path, pairs, result.frame)

@@ -34,11 +34,7 @@ from data_prep.readers import listing
 from data_prep.readers.archives import tar_index
 from data_prep.readers.imagenet import imagenet_boxes, imagenet_classes, imagenet_files
 from data_prep.readers.imagenet import imagenet_ground_truth as ground_truth
-from data_prep.readers.imagenet.imagenet_files import (
-    Ignored,
-    find_layouts,
-    places,
-)
+from data_prep.readers.imagenet.imagenet_files import Ignored, find_layouts, places
 from data_prep.sources import Item, Source, SourceOptions
 from gala_tf.data.files import file_size
 from gala_tf.data.images import BadImageError

@@ -28,13 +28,7 @@ from data_prep.readers.examples import example_features, tfds_files
 from data_prep.readers.examples.example_features import Fields
 from data_prep.readers.imagenet import imagenet_boxes, imagenet_classes
 from data_prep.readers.imagenet.imagenet_ground_truth import checked_label
-from data_prep.readers.imagenet.imagenet_shards import (
-    CLASSIC,
-    SPLITS,
-    WHOLE,
-    check_even,
-    find,
-)
+from data_prep.readers.imagenet.imagenet_shards import CLASSIC, SPLITS, WHOLE, check_even, find
 from data_prep.sources import Item, Source, SourceOptions
 from gala_tf.data import tfrecord_files
 from gala_tf.data.files import file_size, open_binary

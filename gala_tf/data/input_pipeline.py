@@ -265,10 +265,7 @@ def _shuffled_epochs(shards, seed, first_epoch, shuffle_buffer, length):
         # Drawn, because the first of the folded seed's two numbers is the same for all epochs.
         shuffle_seed = tf.random.stateless_uniform([], epoch_seed, 0, 2**31 - 1, tf.int64)
         dataset = tf.data.Dataset.from_tensor_slices(order).interleave(
-            read_shard,
-            cycle_length=at_once,
-            num_parallel_calls=at_once,
-            deterministic=True,
+            read_shard, cycle_length=at_once, num_parallel_calls=at_once, deterministic=True
         )
         if length < total:  # not the last ones: the shuffle buffer would always leave out the same
             ranks = tf.random.experimental.stateless_shuffle(

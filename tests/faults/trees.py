@@ -14,14 +14,7 @@ import clickme_trees
 import numpy as np
 import photographs
 from fake_trees import build, counts, write_image, write_map
-from faults.formats import (
-    boxes,
-    clickme_release,
-    coco,
-    imagenet,
-    imagenet_tfrecords,
-    salicon,
-)
+from faults.formats import boxes, clickme_release, coco, imagenet, imagenet_tfrecords, salicon
 
 from data_prep.readers.imagenet import imagenet_classes
 
@@ -273,11 +266,7 @@ TREES = {
     "imagenet with maps of ClickMe": Tree(
         "imagenet",
         _merged,
-        {
-            "input_dir": "{root}/in",
-            "maps_source": "clickme_release",
-            "maps_dir": "{root}/maps",
-        },
+        {"input_dir": "{root}/in", "maps_source": "clickme_release", "maps_dir": "{root}/maps"},
     ),
     "finished shards": Tree(FINISHED, _finished, {"data_dir": "{root}/data"}),
 }

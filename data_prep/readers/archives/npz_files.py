@@ -35,13 +35,7 @@ def read_arrays(data: bytes, limits: dict[str, int], name: str) -> dict[str, np.
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return {key: _array(archive, key, limit) for key, limit in limits.items()}
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        EOFError,
-        NotImplementedError,
-        *HEADER_ERRORS,
-    ) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, *HEADER_ERRORS) as error:
         raise BadImageError(
             f"{name}: not the NPZ file expected, with arrays {', '.join(limits)}: {error}. Fetch "
             "it again, or leave it out."

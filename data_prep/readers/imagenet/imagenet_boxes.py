@@ -22,13 +22,7 @@ from absl import logging
 
 from data_prep.maps import rasterise
 from data_prep.readers import file_names, listing
-from gala_tf.data.images import (
-    PILLOW_ERRORS,
-    BadImageError,
-    open_header,
-    orientation,
-    stored_size,
-)
+from gala_tf.data.images import PILLOW_ERRORS, BadImageError, open_header, orientation, stored_size
 
 MAX_XML_BYTES = 2**20  # of one image's; the largest have some 30 kB
 _NAME_BYTES = 64

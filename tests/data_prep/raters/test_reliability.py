@@ -20,14 +20,7 @@ from data_prep.raters import results as reliability_results
 from data_prep.raters.estimators import BETWEEN_DATA_SETS, ESTIMATORS
 from data_prep.sources import quickstart
 from gala_tf import metrics
-from gala_tf.data import (
-    clickmaps,
-    dataset_info,
-    eval_pipeline,
-    records,
-    schema,
-    tfrecord_files,
-)
+from gala_tf.data import clickmaps, dataset_info, eval_pipeline, records, schema, tfrecord_files
 from gala_tf.evaluation import protocols, scores
 
 PIXELS = 200  # of simulated maps
@@ -387,10 +380,7 @@ def test_a_sample_depends_on_seed_and_names_alone(tmp_path):
     rng = np.random.default_rng(0)
     images = {f"{i}.png": clicked(rng, 2) for i in range(30)}
     chosen = {}
-    for name, content, shards in (
-        ("two", images, 2),
-        ("seven", dict(reversed(images.items())), 7),
-    ):
+    for name, content, shards in (("two", images, 2), ("seven", dict(reversed(images.items())), 7)):
         info = write(tmp_path / name, content, shards=shards)
         for seed in (0, 1):
             tasks = reliability_maps.shard_tasks(

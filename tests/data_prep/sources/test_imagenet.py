@@ -178,10 +178,7 @@ def test_a_data_set_is_the_same_from_folders_and_tars(tmp_path):
             "Folders named by numbers must be named by WordNet ids",
         ),
         (
-            lambda root: [
-                fake.write_train_folders(root, TRAIN),
-                fake.write_train_tar(root, TRAIN),
-            ],
+            lambda root: [fake.write_train_folders(root, TRAIN), fake.write_train_tar(root, TRAIN)],
             r"holds the train images more than once: \['train', 'ILSVRC2012_img_train.tar'\]",
         ),
         (lambda root: fake.write_val_flat(root, VAL), "lie unsorted.*pass --ground_truth=FILE"),

@@ -247,11 +247,7 @@ def test_labels_in_another_order(tmp_path, label, message):
 
 def test_one_wrong_label_behind_the_first(tmp_path):
     rows = fmt.rows(SYNSETS, each=3)
-    classic(
-        tmp_path,
-        rows,
-        label=lambda row: 5 if row == rows[7] else WNIDS.index(row.synset) + 1,
-    )
+    classic(tmp_path, rows, label=lambda row: 5 if row == rows[7] else WNIDS.index(row.synset) + 1)
     loaded = source.load(options(tmp_path))
     items = {item.image_id: item for item in loaded.items}
     with pytest.raises(ValueError, match="record 1 .*label 5, expected 1000 for n15075141"):

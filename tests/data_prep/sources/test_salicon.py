@@ -68,8 +68,7 @@ def test_pairs_are_row_and_column_from_1_and_workers_are_kept_apart(tmp_path):
     assert list(items) == [f"images/{written.file_name(n)}" for n in (9, 25)]
     first, second = (source.read(item) for item in items.values())
     np.testing.assert_array_equal(
-        first.participant_maps,
-        [points((0, 0), (23, 31), (2, 3)), points((4, 29), (4, 29), (5, 1))],
+        first.participant_maps, [points((0, 0), (23, 31), (2, 3)), points((4, 29), (4, 29), (5, 1))]
     )
     np.testing.assert_array_equal(second.participant_maps, [points((1, 2))])
     assert (first.clicks, second.clicks, first.split, first.label) == (6, 1, "train", 0)

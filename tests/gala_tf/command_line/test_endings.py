@@ -53,10 +53,7 @@ def test_a_librarys_user_keeps_his_handler():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "module",
-    ["gala_tf", "gala_tf.train", "data_prep.build_tfrecords"],
-)
+@pytest.mark.parametrize("module", ["gala_tf", "gala_tf.train", "data_prep.build_tfrecords"])
 def test_ctrl_c_while_modules_are_imported_is_one_line(module):
     words = [sys.executable, "-m", module, *(["--source=quickstart"] if "build" in module else [])]
     ended = 0
