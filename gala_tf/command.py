@@ -28,8 +28,6 @@ from absl import app, flags, logging
 
 from gala_tf.command_line import endings, flagfiles, help_page, installation, parsing, quiet
 
-# ------------------------------------------------------------------ flags of a dataclass
-
 
 class Range(NamedTuple):
     """The numbers that a flag may take; infinity and NaN are in none."""
@@ -209,9 +207,6 @@ def _items(field, words):
         ) from error
 
 
-# ------------------------------------------------------------------ starting and failing
-
-
 def run(
     main: Callable[[], Any],
     errors: tuple[type[Exception], ...] = (ValueError,),
@@ -256,9 +251,6 @@ def run(
 def _fill_in(kept):
     """A sentence with `{flag}` replaced by the flag's value."""
     return re.sub(r"\{(\w+)\}", lambda match: str(flags.FLAGS[match[1]].value), kept)
-
-
-# ------------------------------------------------------------------ several commands
 
 
 class Subcommand(NamedTuple):

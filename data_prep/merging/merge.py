@@ -172,9 +172,6 @@ def _check(join, maps_splits):
         )
 
 
-# --------------------------------------------------------------------------- summary
-
-
 def _print_summary(pair, join, frame, notes):
     tables = pair.tables
     lines = [
@@ -196,9 +193,6 @@ def _print_summary(pair, join, frame, notes):
             "rule, so no image is in two; --maps_splits leaves maps out by their own"
         )
     print("\n".join(lines))
-
-
-# --------------------------------------------------------------------------- items
 
 
 def _items(tables) -> Iterator[Item]:

@@ -140,9 +140,6 @@ def _batches(items, size):
         yield batch
 
 
-# --------------------------------------------------------------------------- cache
-
-
 def _block_path(cache_dir, read, block):
     digest = hashlib.sha256(f"{perceptual_hash.VERSION}\n{_describe(read)}\n".encode())
     for item in block:

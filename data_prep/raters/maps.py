@@ -195,9 +195,6 @@ def _by_key(images):
     return table
 
 
-# --------------------------------------------------------------------------- pixels
-
-
 def look(stored: StoredMap, view: View, image_id: str) -> np.ndarray:
     """One map, decoded, blurred and cut: [M], as evaluation sees it where the view is the same.
 

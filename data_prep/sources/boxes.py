@@ -81,9 +81,6 @@ def load(options: SourceOptions) -> Source:
     )
 
 
-# --------------------------------------------------------------------------- listing
-
-
 def _store(path, units):
     """A database of the file's boxes, and of its images with their labels and splits."""
     if not tf.io.gfile.exists(path) or tf.io.gfile.isdir(path):
@@ -206,9 +203,6 @@ def _item(database, image, name, labels, split):
     )
     boxes = [(line, participant, json.loads(edges)) for line, participant, edges in boxes]
     return Item(image, split, json.dumps({"label": labels[name], "boxes": boxes}))
-
-
-# --------------------------------------------------------------------------- reading
 
 
 def _read(root, csv_name, relative, item: Item) -> Example:

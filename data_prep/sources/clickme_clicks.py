@@ -123,9 +123,6 @@ def _filters(options):
     )
 
 
-# --------------------------------------------------------------------------- listing
-
-
 def _suffix(path):
     return posixpath.splitext(path)[1].lower()
 
@@ -238,9 +235,6 @@ def _list(images, labels) -> Iterator[Item]:
         head = json.dumps({"path": image.path, "label": label})
         # The clicks are JSON already: a million of them need not be read to be written again.
         yield Item(image.path, split, f'{head[:-1]}, "clicks": {image.clicks}}}')
-
-
-# --------------------------------------------------------------------------- reading
 
 
 def read_item(item: Item, root: str, frame: str, bubble_side: int) -> Example:

@@ -92,9 +92,6 @@ def load(options: SourceOptions) -> Source:
     )
 
 
-# --------------------------------------------------------------------------- listing
-
-
 def _find(root: str) -> list[_File]:
     if not tf.io.gfile.isdir(root):
         raise ValueError(f"--input_dir={root!r} is not a folder; give the one of ClickMe's files.")
@@ -257,9 +254,6 @@ def _stored_name(place):
         return ""
     base = "".join(c for c in re.split(r"[/\\]", file_path)[-1] if c.isprintable())
     return f"/{base}" if base else ""
-
-
-# --------------------------------------------------------------------------- reading
 
 
 def _read(reading: _Reading, item: Item) -> Example:

@@ -86,9 +86,6 @@ def load(options: SourceOptions) -> Source:
     )
 
 
-# --------------------------------------------------------------------------- listing
-
-
 def _folders(path):
     there = (name for name in file_names.listed(path) if not name.startswith("."))
     return [name for name in there if os.path.isdir(os.path.join(path, name))]
@@ -246,9 +243,6 @@ def _deal(items, options):
         by_class.setdefault(item.class_name, []).append(item.image)
     assigned = splits.assign_splits(by_class, options.split_proportions, options.seed)
     return [item._replace(split=assigned[item.image]) for item in items]
-
-
-# --------------------------------------------------------------------------- reading
 
 
 def _listed(items) -> Iterator[Item]:

@@ -100,9 +100,6 @@ def _wnid_in_name(name):
     return imagenet_classes.wnid_in_name(os.path.splitext(name)[0])
 
 
-# --------------------------------------------------------------------------- listing
-
-
 def _items(root, layouts, truth, boxes, boxes_path) -> Iterator[Item]:
     labels = {wnid: label for label, wnid in enumerate(imagenet_classes.wnids())}
     boxed = 0
@@ -184,9 +181,6 @@ def _report(layout, per_class, with_boxes, ignored, boxes):
     listing.leave_out(
         f"files of {layout.path} are no images", [f"{layout.path}/{name}" for name in ignored]
     )
-
-
-# --------------------------------------------------------------------------- reading
 
 
 def _read(root: str, boxes_path: str, item: Item) -> Example:

@@ -63,9 +63,6 @@ def load(options: SourceOptions) -> Source:
     )
 
 
-# --------------------------------------------------------------------------- finding files
-
-
 def _try_first_record(root, layout, shards, read):
     """So that what is wrong with all records is known before a million is listed."""
     if not shards:
@@ -90,9 +87,6 @@ def _try_first_record(root, layout, shards, read):
         read(next(_items(root, layout, [shard._replace(records=None)])))
     except DamagedFileError as error:
         logging.warning("%s", error)  # one record tells nothing about the others
-
-
-# --------------------------------------------------------------------------- listing
 
 
 def _items(root, layout, shards) -> Iterator[Item]:
@@ -138,9 +132,6 @@ def _check_records(root, shard, count):
             f"{os.path.join(root, shard.file)!r} holds {count} records, expected {shard.records} "
             f"({tfds_files.INFO_FILE}). It was cut off, or exchanged; copy it again."
         )
-
-
-# --------------------------------------------------------------------------- reading
 
 
 def _read(root, layout, boxes, item) -> Example:

@@ -145,9 +145,6 @@ def examples(
             yield example(seed, split, number)
 
 
-# --- photographs -----------------------------------------------------------------------------
-
-
 def load_photograph(name: str) -> np.ndarray:
     """One photograph of the scikit-image wheel: uint8 [H, W, 3]."""
     path = importlib.resources.files("skimage") / "data" / name
@@ -195,9 +192,6 @@ def _paint(picture: np.ndarray, shape: np.ndarray, texture: np.ndarray) -> None:
     rows, columns = np.nonzero(shape)
     corner = np.minimum([rows.min(), columns.min()], IMAGE_SIZE - len(texture))
     picture[shape] = texture[rows - corner[0], columns - corner[1]]
-
-
-# --- pictures --------------------------------------------------------------------------------
 
 
 def _blob(rng: np.random.Generator, center: np.ndarray, radius: float) -> np.ndarray:
@@ -248,9 +242,6 @@ def _jpeg(picture: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "JPEG", quality=95)
     return buffer.getvalue()
-
-
-# --- participants ----------------------------------------------------------------------------
 
 
 def _participant(rng: np.random.Generator, figure: np.ndarray) -> np.ndarray:

@@ -110,9 +110,6 @@ def _find(options):
     return form, found[form]
 
 
-# --------------------------------------------------------------------------- JSON
-
-
 def _json_items(root, files, labels) -> Iterator[Item]:
     store = AnnotationStore()
     for path in files:
@@ -201,9 +198,6 @@ def _read_json(root, side, field, item: Item) -> Example:
     return _example(item, data, key["label"], tuple(_paint(points, side, *size)), points)
 
 
-# --------------------------------------------------------------------------- MAT and PNG
-
-
 def _file_items(root, files, labels) -> Iterator[Item]:
     first: dict[str, str] = {}  # split -> its first file
     for path in files:
@@ -286,9 +280,6 @@ def _read_maps(root, side, field, item: Item) -> Example:
 
 
 _READERS = {"json": _read_json, "mat": _read_mat, "maps": _read_maps}
-
-
-# --------------------------------------------------------------------------- painting
 
 
 def _paint(points, side, height, width):

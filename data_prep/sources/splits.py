@@ -62,9 +62,6 @@ def _deal(keys, share):
         yield key, SPLITS[split]
 
 
-# --------------------------------------------------------------------------- on disk
-
-
 def in_proportion(options) -> str:
     """The rule of `assign_splits` and `Dealer`, for dataset_info.json."""
     return (

@@ -81,9 +81,6 @@ def check_names(info: dataset_info.DatasetInfo) -> None:
         raise ValueError(f"{dataset_info.INFO_FILE} names a shard twice: {sorted(names)[:10]} ...")
 
 
-# --------------------------------------------------------------------------- shards
-
-
 def _check_shards(data_dir, info, store, scratch, num_workers, blur_sample):
     """Fills `store`; split -> mean map."""
 

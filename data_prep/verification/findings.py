@@ -69,9 +69,6 @@ def count(store: sqlite3.Connection, table: str, where: str = "1", *values) -> i
     return store.execute(f"SELECT COUNT(*) FROM {table} WHERE {where}", values).fetchone()[0]
 
 
-# --------------------------------------------------------------------------- across records
-
-
 def repeated_ids(store: sqlite3.Connection) -> Iterator[Fault]:
     """Every record whose image/id an earlier one has."""
     query = """

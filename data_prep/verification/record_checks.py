@@ -132,9 +132,6 @@ def _check_numbers(values, expected):
     return reasons
 
 
-# --------------------------------------------------------------------------- facts
-
-
 def _grid(values, expected):
     """The stored grid, float32 [G, G], or None where it is missing or of another size."""
     raw, side = values["clickmap/blurred"], expected.clickmap_grid

@@ -124,9 +124,6 @@ def _write_near(output_dir, store, near):
     _write_csv(output_dir, "near_duplicates.csv", head, rows)
 
 
-# --------------------------------------------------------------------------- pictures
-
-
 def _sheets(data_dir, info, store, near, class_pages) -> Iterator[tuple]:
     """(file name, Pillow image) of every sheet; one is in memory at a time."""
 
@@ -158,9 +155,6 @@ def _exemplars(data_dir, info, store):
         chosen = sheet_choice.most_seen(store, where, rows * columns // len(kinds))
         groups.append((words, [sheet_choice.read_triplet(data_dir, info, one) for one in chosen]))
     return contact_sheet.draw_revealed(f"{info.name}: exemplars, as in Fig. 2A", groups, columns)
-
-
-# --------------------------------------------------------------------------- words
 
 
 def _warnings(store, numbers, near):

@@ -80,9 +80,6 @@ def read_triplet(data_dir: str, info: dataset_info.DatasetInfo, chosen: Chosen) 
     return Triplet(image, counts, (caption[0], reason or caption[1]))
 
 
-# --------------------------------------------------------------------------- what is shown
-
-
 def by_class(
     store: sqlite3.Connection, info: dataset_info.DatasetInfo, pages: int
 ) -> Iterator[list]:

@@ -68,9 +68,6 @@ def nearest(word: str, known: Collection[str], prefix: str = "") -> str:
     return f"; did you mean {prefix}{close[0]}?" if close else ""
 
 
-# ------------------------------------------------------------------ what it does
-
-
 def description(doc: str, full: bool = False) -> str:
     """The docstring's first line and first examples, or all of it, at most 80 columns wide."""
     paragraphs = re.split(r"\n\s*\n", textwrap.dedent(_first_line_aside(doc)).strip("\n"))
@@ -105,9 +102,6 @@ def _command(line):
     return " \\\n".join(
         textwrap.wrap(line, WIDTH - 2, break_long_words=False, break_on_hyphens=False, **indent)
     )
-
-
-# ------------------------------------------------------------------ its flags
 
 
 def own_flags(flag_values: flags.FlagValues) -> list[flags.Flag]:

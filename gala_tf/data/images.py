@@ -55,8 +55,6 @@ def reason(error: BaseException) -> str:
     return text or type(error).__name__
 
 
-# --------------------------------------------------------------------------- which way is up
-
 _Turn = Image.Transpose
 _TURNS = {  # orientation -> what makes the picture upright
     2: _Turn.FLIP_LEFT_RIGHT,
@@ -117,9 +115,6 @@ def _without_warnings() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
-
-
-# --------------------------------------------------------------------------- decoding
 
 
 def open_image(source: str | io.BytesIO) -> Image.Image:

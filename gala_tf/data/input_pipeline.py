@@ -35,9 +35,6 @@ ORDER_STREAM, AUGMENTATION_STREAM = 0, 1  # folded into the seed: an own source 
 CROPS = ("paper", "inception", "center")
 
 
-# --------------------------------------------------------------------------- training
-
-
 @dataclasses.dataclass(frozen=True)
 class View:
     """What a training example shows of a stored image, and of its click map."""

@@ -37,9 +37,6 @@ _LISTED = 4  # names in a message
 _PICTURES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".npy")
 
 
-# ------------------------------------------------------------------ what may be written
-
-
 def check_run(model_dir: str, data_dir: str = "", flag: str = "model_dir") -> None:
     """ValueError unless a run may write into `model_dir`: it is empty, or a run's own.
 
@@ -174,9 +171,6 @@ def _is_read_only(place):
     return bool(os.statvfs(place).f_flag & getattr(os, "ST_RDONLY", 1))
 
 
-# ------------------------------------------------------------------ what is there
-
-
 def is_run(directory: str, there: Iterable[str] | None = None) -> bool:
     """Whether a directory is a run's."""
     return RUN_FLAGS in (contents(directory) if there is None else there)
@@ -251,9 +245,6 @@ def _begins_with(path, text):
         return file.read(len(text.encode())) == text.encode()
 
 
-# ------------------------------------------------------------------ where
-
-
 def _check_apart(model_dir, data_dir, flag):
     run, data = _real(model_dir), _real(data_dir)
     if run == data:
@@ -275,9 +266,6 @@ def _real(path):
 
 def _is_in(path, other):
     return path == other or path.startswith(other.rstrip("/") + "/")
-
-
-# ------------------------------------------------------------------ paths as they are
 
 
 def absolute(path: str) -> str:

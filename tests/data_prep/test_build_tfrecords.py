@@ -26,9 +26,6 @@ def tree(tmp_path):
     return write_classes(tmp_path / "images", 8)
 
 
-# --- what it writes
-
-
 def test_folder_builds_what_the_tree_holds(tree, tmp_path):
     info = build(tmp_path / "out", source="folder", input_dir=tree, split_proportions="2,1,1")
     assert dataset_info.load_info(str(tmp_path / "out")) == info
@@ -126,9 +123,6 @@ def test_square_storage(tree, tmp_path):
     for row in read(tmp_path / "out")["train"]:
         assert records.decode_counts(row["clickmap/counts"] or b"", 16, 16).shape == (16, 16)
         assert tf.io.decode_jpeg(row["image/encoded"]).shape == (16, 16, 3)
-
-
-# --- what it refuses
 
 
 @pytest.mark.parametrize(

@@ -37,9 +37,6 @@ class Tree(NamedTuple):
     options: dict[str, str]
 
 
-# --------------------------------------------------------------------------- folders and lists
-
-
 def _folder(root):
     for seed, name in enumerate(("ant/0", "ant/1", "ant/2", "ant/3", "bee/0", "bee/1", "bee/2")):
         write_image(root / f"{name}.jpg", seed)
@@ -80,8 +77,6 @@ def _boxes(root):
     columns = ("image", "xmin", "ymin", "xmax", "ymax", "label", "participant")
     boxes.write_boxes(root / "boxes.csv", rows, columns)
 
-
-# --------------------------------------------------------------------------- ImageNet
 
 _TRAIN = {
     "n01440764": {f"n01440764_{i}.JPEG": imagenet.picture(i) for i in (9, 10026)},
@@ -144,8 +139,6 @@ def _tfds(root):
     imagenet_tfrecords.tfds_imagenet2012(root, splits, WNIDS)
 
 
-# --------------------------------------------------------------------------- SALICON, COCO
-
 _WORKERS = [
     (9, 128, [[1, 1], [24, 32]]),
     (9, 7, [[5, 30], [5, 30], [6, 2]]),
@@ -200,9 +193,6 @@ def _coco(root):
     coco.write_instances(path, images, annotations, categories)
 
 
-# --------------------------------------------------------------------------- merged
-
-
 def _merged(root):
     """Photographs in ImageNet's folders, and ClickMe records of their central squares."""
     records = []
@@ -215,9 +205,6 @@ def _merged(root):
         square = np.asarray(photographs.central_square(picture), np.float32)
         records.append(clickme_trees.raw(seed, 255, image=square, label=seed))
     clickme_release.write_records(str(root / "maps" / "clickme_train.tfrecords"), records[:3])
-
-
-# --------------------------------------------------------------------------- finished shards
 
 
 def _finished(root):

@@ -52,8 +52,6 @@ def test_another_backend_is_refused(monkeypatch):
         installation.check()
 
 
-# --------------------------------------------------------------------------- help
-
 MODULES = [
     *(f"gala_tf.{name}" for name in importlib.import_module("gala_tf.__main__").COMMANDS),
     *(f"data_prep.{name}" for name in importlib.import_module("data_prep.__main__").COMMANDS),
@@ -148,9 +146,6 @@ def test_a_long_help_text_is_cut_between_sentences():
     assert "without end" in help_page.entry(values["kind"], full=True)
 
 
-# --------------------------------------------------------------------------- mistakes
-
-
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
@@ -167,8 +162,6 @@ def test_a_mistake_gets_one_line(arguments, line):
     assert result.returncode == 1 and result.stdout == ""
     assert result.stderr.startswith(line) and result.stderr.count("\n") == 1
 
-
-# --------------------------------------------------------------------------- a command of one's own
 
 SCRIPT = """
 import dataclasses
@@ -236,9 +229,6 @@ def test_a_subcommand_reads_its_flags_and_ends_with_its_status(game):
     result = game("calibrate")
     assert result.returncode == 1
     assert result.stderr == "error: no screen (--verbosity=1 shows where)\n"
-
-
-# --------------------------------------------------------------------------- quiet start
 
 
 def test_importing_changes_no_setting():

@@ -204,9 +204,6 @@ def find_usual(root: str) -> str | None:
     return next((path for path in paths if tf.io.gfile.exists(path)), None)
 
 
-# --------------------------------------------------------------------------- one record
-
-
 def checked_label(number: int, order: str, evidence: Mapping[str, str], where: str) -> int:
     """The 0-based label by sorted WordNet id, once everything agrees.
 

@@ -33,9 +33,6 @@ def no_figure(monkeypatch):
     monkeypatch.setattr(reliability_results, "draw", lambda found: b"")
 
 
-# --------------------------------------------------------------------------- known answers
-
-
 def expected_spearman(pearson, pixels=PIXELS):
     """Mean of Spearman's rho of `pixels` pairs of normal numbers; exact (Moran 1948)."""
     slope, half = np.arcsin(pearson), np.arcsin(pearson / 2)
@@ -159,9 +156,6 @@ def test_what_all_images_share_shows_in_the_null_not_in_p():
     assert found.value == pytest.approx(found.null, abs=0.02) and found.p > 0.01
 
 
-# --------------------------------------------------------------------------- pieces
-
-
 def test_pairs():
     rng = np.random.default_rng(0)
     halves, every = estimators.split_halves, ESTIMATORS["leave_one_out"].pairs(3, rng, 1)
@@ -230,9 +224,6 @@ def test_blocks_cover_all_images_and_mix_equals_only():
     large = estimators.blocks([40] * 60, ESTIMATORS["leave_one_out"], 256**2)
     assert {len(block) for block in large} == {6}
     assert all(len(b) >= 2 for b in estimators.blocks([9] * 60, ESTIMATORS["split_half"], 10**8))
-
-
-# --------------------------------------------------------------------------- data sets
 
 
 def write(directory, images, shards=2, sizes=(24, 24), blur="box:5", **changes):
@@ -418,9 +409,6 @@ def test_quickstart_participants(tmp_path):
     assert abs(one["null"]) < 0.1 and one["p"] == 0.05
 
 
-# --------------------------------------------------------------------------- two data sets
-
-
 def test_two_data_sets(tmp_path):
     rng = np.random.default_rng(0)
     here = {f"train/{i}.JPEG": clicked(rng, 3) for i in range(20)}
@@ -470,9 +458,6 @@ def test_two_data_sets_by_stem(tmp_path):
     assert one["images"] == 1 and one["p"] is None and one["interval"] == [None, None]
 
 
-# --------------------------------------------------------------------------- the ceiling
-
-
 def test_stored_ceiling_is_what_evaluation_takes(tmp_path, capsys):
     rng = np.random.default_rng(0)
     info = write(tmp_path, {f"{i}.png": clicked(rng, 3) for i in range(12)})
@@ -505,9 +490,6 @@ def test_an_undefined_ceiling_is_not_stored(tmp_path):
     assert dataset_info.load_info(str(tmp_path)).human_ceiling is None
     text = (tmp_path / "reliability" / "reliability.json").read_text()
     assert json.loads(text)["estimators"]["split_half"]["value"] is None
-
-
-# --------------------------------------------------------------------------- errors
 
 
 @pytest.mark.parametrize(

@@ -86,9 +86,6 @@ def test_splits_by_name(name, split):
     assert coco_json.split_of_name(name) == split
 
 
-# --- the store
-
-
 def keep(annotation, where):
     assert where.endswith(f"a.json', annotation id {annotation['id']}")
     if annotation.get("skip"):
@@ -157,9 +154,6 @@ def test_annotations_are_grouped(tmp_path):
 def test_contradictions_are_named(tmp_path, images, annotations, categories, message):
     with pytest.raises(ValueError, match=rf"a\.json'.*{message}"):
         store(tmp_path, images, annotations, categories)
-
-
-# --- names and splits
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a/b c.jpg", "a\\b.jpg", "./a.jpg", "a/../b.jpg", "..a"])

@@ -72,9 +72,6 @@ def expected():
     return train | validation
 
 
-# --- layouts
-
-
 @pytest.mark.parametrize("train", ["folders", "tar", "class tars"])
 @pytest.mark.parametrize("validation", ["flat", "sorted", "tar"])
 def test_all_layouts_give_the_same_examples(tmp_path, truth, train, validation):
@@ -260,9 +257,6 @@ def test_images_that_are_too_large_to_be_images(tmp_path, monkeypatch):
         examples(tmp_path / "b")
 
 
-# --- ground truth
-
-
 def test_every_form_gives_the_same_labels(tmp_path, truth):
     wanted = numbers(truth, "sorted")
     fake.write_lines(tmp_path / "devkit.txt", numbers(truth, "devkit"))
@@ -375,9 +369,6 @@ def test_the_real_list(tmp_path):
     by_number = imagenet_ground_truth.read_ground_truth(str(tmp_path / "devkit.txt"))
     np.testing.assert_array_equal(by_id.labels, by_number.labels)
     assert by_id.labels[1] == 65
-
-
-# --- boxes
 
 
 def test_boxes_of_the_csv(tmp_path, capsys):

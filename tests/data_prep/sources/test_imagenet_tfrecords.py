@@ -47,9 +47,6 @@ def check(examples, rows):
         assert example.image_id == row.filename
 
 
-# --- classic
-
-
 @pytest.mark.parametrize("threads", [1, 2])
 def test_build_imagenet_data(tmp_path, threads, capsys):
     rows = classic(tmp_path, shards=4, threads=threads)
@@ -111,9 +108,6 @@ def test_through_the_builder(tmp_path):
         )
         for row in rows
     }
-
-
-# --- files
 
 
 def test_missing_files_are_listed(tmp_path):
@@ -212,9 +206,6 @@ def test_a_damaged_record_leaves_the_others(tmp_path):
     assert len([loaded.read(item) for item in good]) == len(rows) - 1
 
 
-# --- records and labels
-
-
 def one(root, features):
     """A train file of one record with these features."""
     fmt.write_records(root / "train-00000-of-00001", [fmt.example(features)])
@@ -290,9 +281,6 @@ def test_a_name_that_is_no_line_of_text_does_not_pass(tmp_path):
     assert item.image_id == "train-00000-of-00001#0"
 
 
-# --- boxes
-
-
 def test_boxes_become_maps_if_wanted(tmp_path):
     """Of 24 x 32 pixels: columns 8...15 and rows 6...11; and all of it."""
     boxes = ((0.25, 0.25, 0.5, 0.5), (0.0, 0.0, 1.0, 1.0))
@@ -348,9 +336,6 @@ def test_boxes_where_there_can_be_none(tmp_path):
         source.load(options(tmp_path, boxes="in_records"))
     with pytest.raises(ValueError, match="--boxes='boxes.csv': .*--source=imagenet"):
         source.load(options(tmp_path, boxes="boxes.csv"))
-
-
-# --- TFDS
 
 
 def tfds_splits():

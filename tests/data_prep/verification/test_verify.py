@@ -64,9 +64,6 @@ def change(directory, number, edit):
     return rewrite(directory, serialized)
 
 
-# --- a data set as it should be -------------------------------------------------------------
-
-
 def test_a_sound_data_set_has_no_faults_and_a_table(data_dir, tmp_path):
     report = dataset_checks.verify(str(data_dir), str(tmp_path / "out"), blur_sample=1)
     assert (report.faults, report.first) == (0, [])
@@ -104,9 +101,6 @@ def test_the_command_exits_with_1_and_prints_file_record_and_reason(copy):
     assert result.returncode == 1, result.stderr[-2000:]
     assert f"{SHARD}, record 12: {dataset_info.ALTERED}" in result.stdout
     assert "2 faults" in result.stdout and "faults.csv" in result.stdout
-
-
-# --- files ----------------------------------------------------------------------------------
 
 
 def refused(directory, split="train"):
@@ -282,9 +276,6 @@ def test_counts_that_the_records_do_not_bear_out(copy):
         "image (least and greatest height, width) is (32, 33, 32, 32), its records hold "
         "(32, 32, 32, 32)",
     ]
-
-
-# --- records --------------------------------------------------------------------------------
 
 
 def set_bytes(name, value, place=0):

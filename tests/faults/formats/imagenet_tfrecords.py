@@ -152,8 +152,6 @@ def imagenet_to_gcs(
             )
 
 
-# --------------------------------------------------------------------------- TFDS
-
 TFDS_FEATURES = {
     "pythonClassName": "tensorflow_datasets.core.features.features_dict.FeaturesDict",
     "featuresDict": {

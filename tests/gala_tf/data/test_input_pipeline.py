@@ -54,9 +54,6 @@ def train_dataset(data, batch_size=4, **changes):
     )
 
 
-# --- training --------------------------------------------------------------------------------
-
-
 def test_train_batches_keep_the_contract(data):
     spec = {
         "image": tf.TensorSpec([4, 32, 32, 3], tf.uint8),
@@ -234,9 +231,6 @@ def test_a_remote_file_system_is_read_as_a_local_one(data):
     assert_equal(take(eval_dataset(remote), -1), take(eval_dataset(data), -1))
     reading.check_records(*remote, "train")
     assert eval_pipeline.image_ids(*remote, "train") == eval_pipeline.image_ids(*data, "train")
-
-
-# --- errors ----------------------------------------------------------------------------------
 
 
 def test_fewer_shards_than_pipelines_is_an_error_with_a_remedy(data):

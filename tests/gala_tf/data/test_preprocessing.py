@@ -39,9 +39,6 @@ def in_dataset(function, elements):
     return np.array(list(dataset.as_numpy_iterator()))
 
 
-# --- windows ---------------------------------------------------------------------------------
-
-
 def test_paper_window_of_a_256_record_reaches_every_offset_from_0_to_32():
     windows = in_dataset(lambda s: preprocessing.paper_window(s, 256, 256, 0.875), seeds(2000))
     assert (windows[:, 2:] == 224).all()
@@ -130,9 +127,6 @@ def test_windows_and_flips_depend_on_the_seed_alone_and_not_on_each_other():
     assert abs(np.corrcoef(flip, left)[0, 1]) < 0.08
 
 
-# --- image and map together ------------------------------------------------------------------
-
-
 def covering_fraction(window, size, flip):
     """How much of each target cell the rectangle BOX covers, from its definition: [size, size]."""
     (height, width), (top, left, extent_y, extent_x) = window
@@ -192,9 +186,6 @@ def test_pattern_is_found_again_in_image_and_map(shape, crop):
     assert flips == {True, False}
 
 
-# --- image -----------------------------------------------------------------------------------
-
-
 @pytest.fixture(scope="module")
 def photograph():
     y, x = np.mgrid[:96, :128]
@@ -240,9 +231,6 @@ def test_cut_image_gives_grey_images_three_channels_and_bicubic_does_not_wrap_ar
     assert cut.shape == (200, 200, 3)
     middles = cut.numpy()[12::25, 12::25, 0]  # the centres of the checker's squares
     np.testing.assert_array_equal(middles > 127, checker[4::8, 4::8] > 127)
-
-
-# --- map -------------------------------------------------------------------------------------
 
 
 def test_cut_clickmap_of_counts_is_blur_then_crop_then_block_sums_exactly():

@@ -127,9 +127,6 @@ def test_files_are_sorted_by_name(tmp_path):
     assert names == ["b-00000", "b-00001"]
 
 
-# --- example_features
-
-
 def example(**features):
     def feature(value):
         if isinstance(value, list):
