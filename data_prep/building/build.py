@@ -4,6 +4,7 @@ Nothing appears in --output_dir under its final name before all of it is made. W
 waits in the staging directory, where the same command, started again, goes on.
 """
 
+import dataclasses
 import json
 import os
 
@@ -11,13 +12,14 @@ import tensorflow as tf
 from absl import flags, logging
 
 from data_prep import sources
-from data_prep.building import checks, encoding, finish, runners, shards, staging, summary
+from data_prep.building import encoding, finish, runners, shards, staging, summary
 from data_prep.building import flags as build_flags
 from data_prep.building import plan as build_plan
 from data_prep.merging import match_report, merge
 from data_prep.readers import listing
+from data_prep.sources import SOURCES, SourceOptions
 from data_prep.sources.splits import SPLITS
-from gala_tf.data import dataset_info, files, places
+from gala_tf.data import clickmaps, dataset_info, files, places
 
 
 def build(flag_values: flags.FlagValues, command: str) -> dataset_info.DatasetInfo:
@@ -26,7 +28,7 @@ def build(flag_values: flags.FlagValues, command: str) -> dataset_info.DatasetIn
     ValueError: a flag is wrong, the output is taken, or the material is at fault (see the source in
     question). Finished shards are kept for the next start.
     """
-    checks.check(flag_values)
+    check(flag_values)
     directory = os.path.join(flag_values.output_dir, staging.NAME)
     staging.check_output(flag_values.output_dir, flag_values.overwrite)
     # This source takes every folder there for a class, its own output's, too.
@@ -38,6 +40,35 @@ def build(flag_values: flags.FlagValues, command: str) -> dataset_info.DatasetIn
         source = load_source(flag_values, directory)
         with staging.held(directory):
             return _build(flag_values, command, directory, source, listed)
+
+
+def check(flag_values: flags.FlagValues) -> None:
+    """ValueError if a flag is wrong; names flag, expectation, value and remedy."""
+    name = flag_values.source
+    if name not in SOURCES:
+        raise ValueError(f"--source={name!r} is unknown; known sources: {', '.join(SOURCES)}.")
+    if not flag_values.output_dir:
+        raise ValueError("--output_dir is missing: say where the data set goes.")
+    reads = merge.options_read(name, flag_values.maps_source)
+    if "input_dir" in reads and not flag_values.input_dir:
+        raise ValueError(f"--source={name} reads files: give their --input_dir.")
+    for field in dataclasses.fields(SourceOptions):
+        flag = field.name
+        if flag_values[flag].present and flag not in reads and flag != "seed":
+            users = [n for n in SOURCES if flag in merge.options_read(n, flag_values.maps_source)]
+            raise ValueError(
+                f"--{flag} means nothing to --source={name}; it is read by {', '.join(users)}. "
+                "Leave it out."
+            )
+    for flag in ("num_shards", "num_eval_shards", "square_size", "clickmap_grid", "num_workers"):
+        if flag_values[flag].value < 1:
+            raise ValueError(f"--{flag} must be at least 1, got {flag_values[flag].value}.")
+    if flag_values.beam_options and flag_values.runner == "local":
+        raise ValueError("--beam_options means nothing to --runner=local. Name a Beam runner.")
+    try:
+        clickmaps.parse_blur(build_flags.blur(flag_values))
+    except ValueError as error:
+        raise ValueError(f"--clickmap_blur: {error}") from error
 
 
 def _build(flag_values, command, directory, source, listed):

@@ -18,6 +18,11 @@ class Duplicates(NamedTuple):
     across: list[tuple[str, str, str, str]]
     repeated: int  # images that repeat another of their own split
 
+    @property
+    def lines(self) -> list[str]:
+        """`across` in words."""
+        return [f"{one} ({split}) = {other} ({there})" for one, split, other, there in self.across]
+
 
 def find(rows: Callable[[str], Iterable[Row]], images: dict[str, int]) -> Duplicates:
     """Looks for equal pictures.

@@ -11,7 +11,7 @@ import tensorflow as tf
 from fake_trees import build, digests, read, write_classes, write_image, write_map
 from PIL import Image
 
-from data_prep.building import encoding, publishing, shards, summary
+from data_prep.building import encoding, finish, shards, summary
 from data_prep.building.flags import BuildOptions
 from data_prep.sources import SOURCES, SourceOptions, folder, load_source
 from gala_tf.data import clickmaps, dataset_info, records
@@ -263,7 +263,7 @@ def test_a_build_killed_while_publishing_goes_on(tree, tmp_path, monkeypatch, mo
     build(tmp_path / "whole", **kwargs)
     out = tmp_path / "out"
     build(out, **kwargs, seed=5)
-    move = publishing.move
+    move = finish.move
     calls = []
 
     def dies(*args):
@@ -272,11 +272,11 @@ def test_a_build_killed_while_publishing_goes_on(tree, tmp_path, monkeypatch, mo
         calls.append(args)
         return move(*args)
 
-    monkeypatch.setattr(publishing, "move", dies)
+    monkeypatch.setattr(finish, "move", dies)
     with pytest.raises(KeyboardInterrupt):
         build(out, "--overwrite", **kwargs)
     assert not (out / "dataset_info.json").exists()
-    monkeypatch.setattr(publishing, "move", move)
+    monkeypatch.setattr(finish, "move", move)
     build(out, **kwargs)  # no --overwrite: the shards there are its own
     assert digests(out) == digests(tmp_path / "whole")
 
@@ -308,7 +308,7 @@ def test_skipping_begun_cannot_be_taken_back(tree, tmp_path, monkeypatch):
     (tree / "cat" / "7.jpg").write_bytes(b"no image at all")
     kwargs = {"source": "folder", "input_dir": tree}
     with monkeypatch.context() as patch:
-        patch.setattr(publishing, "clear", lambda *_: 1 / 0)
+        patch.setattr(finish, "clear", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             build(tmp_path / "out", on_bad_image="skip", **kwargs)
     with pytest.raises(ValueError, match="1 damaged images were left out when this build was beg"):
