@@ -27,7 +27,11 @@ def read_label(number: int, order: str, name: str, file_path: str = "") -> int:
     try:
         label = imagenet_classes.to_label(number, order)
     except ValueError as error:
-        fitting = [other for other in imagenet_classes.LABEL_ORDERS if _has(number, other)]
+        fitting = [
+            other
+            for other in imagenet_classes.LABEL_ORDERS
+            if number in imagenet_classes.labels_by_number(other)
+        ]
         if not fitting:
             raise BadImageError(
                 f"{name}: label {number} is in no order of ImageNet's 1000 classes "
@@ -40,11 +44,3 @@ def read_label(number: int, order: str, name: str, file_path: str = "") -> int:
     except ValueError as error:
         raise ValueError(f"{name}: {error} (--label_order={order})") from error
     return label
-
-
-def _has(number, order):
-    try:
-        imagenet_classes.to_label(number, order)
-    except ValueError:
-        return False
-    return True

@@ -206,9 +206,9 @@ def _class(path):
 
 def _classes(folders):
     """Folder -> label, and the class names."""
-    wnids = imagenet_classes.wnids()
-    if set(folders) <= set(wnids):
-        return {wnid: label for label, wnid in enumerate(wnids)}, imagenet_classes.class_names()
+    by_wnid = imagenet_classes.labels_by_wnid()
+    if set(folders) <= by_wnid.keys():
+        return by_wnid, imagenet_classes.class_names()
     return {name: label for label, name in enumerate(folders)}, tuple(folders)
 
 
@@ -216,17 +216,14 @@ def _items(table, options, labels, clicked):
     """The items, and in words how their splits came about."""
     if None not in table.splits():
         folders = ", ".join(sorted(table.splits()))
-        return _from_folders(table.images(clicked=clicked), labels), f"as in the folders: {folders}"
+        images = ((image, image.split) for image in table.images(clicked=clicked))
+        return _list(images, labels), f"as in the folders: {folders}"
     dealt = splits.deal(table.images(clicked=clicked), options.split_proportions)
     return _list(dealt, labels), splits.in_proportion(options)
 
 
-def _from_folders(images, labels):
-    return _list(((image, image.split) for image in images), labels)
-
-
 def _list(images, labels) -> Iterator[Item]:
-    by_wnid = len(labels) == len(imagenet_classes.wnids()) and imagenet_classes.wnids()[0] in labels
+    by_wnid = labels is imagenet_classes.labels_by_wnid()
     for image, split in images:
         label = labels[image.class_name]
         if by_wnid:

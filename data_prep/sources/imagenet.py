@@ -32,15 +32,18 @@ import tensorflow as tf
 from data_prep.maps import count_maps
 from data_prep.readers import listing
 from data_prep.readers.archives import tar_index
-from data_prep.readers.imagenet import imagenet_boxes, imagenet_classes, imagenet_files
+from data_prep.readers.imagenet import (
+    imagenet_boxes,
+    imagenet_classes,
+    imagenet_files,
+    imagenet_shards,
+)
 from data_prep.readers.imagenet import imagenet_ground_truth as ground_truth
 from data_prep.readers.imagenet.imagenet_files import Ignored, find_layouts, places
 from data_prep.sources import Item, Source, SourceOptions
 from gala_tf.data.files import file_size
 from gala_tf.data.images import BadImageError
 from gala_tf.data.schema import Example
-
-_FULL = {"train": 1_281_167, "validation": 50_000}
 
 
 def load(options: SourceOptions) -> Source:
@@ -101,7 +104,6 @@ def _wnid_in_name(name):
 
 
 def _items(root, layouts, truth, boxes, boxes_path) -> Iterator[Item]:
-    labels = {wnid: label for label, wnid in enumerate(imagenet_classes.wnids())}
     boxed = 0
     for layout in layouts:
         per_class, with_boxes, ignored = collections.Counter(), 0, Ignored()
@@ -112,7 +114,7 @@ def _items(root, layouts, truth, boxes, boxes_path) -> Iterator[Item]:
                 place = place._replace(wnid=_wnid_in_name(place.name))
             label = None
             with listing.one_row():
-                label = _label(place, truth if of_validation else None, labels, where)
+                label = _label(place, truth if of_validation else None, where)
             if label is None:
                 continue
             stem = os.path.splitext(place.name)[0]
@@ -131,8 +133,9 @@ def _items(root, layouts, truth, boxes, boxes_path) -> Iterator[Item]:
         )
 
 
-def _label(place, truth, labels, where):
+def _label(place, truth, where):
     """The label, by folder or ground truth, and checked against all that is known of the image."""
+    labels = imagenet_classes.labels_by_wnid()
     if place.wnid is not None and place.wnid not in labels:
         raise ValueError(
             f"{where!r}: {place.wnid} is none of ILSVRC12's 1000 classes. Move it away, or use "
@@ -169,7 +172,7 @@ def _report(layout, per_class, with_boxes, ignored, boxes):
     also = f", {with_boxes:,} with boxes" if boxes else ""
     print(
         f"imagenet: {layout.split}: {sum(per_class.values()):,} of ILSVRC12's "
-        f"{_FULL[layout.split]:,} images, {len(per_class)} of 1000 classes{also}"
+        f"{imagenet_shards.WHOLE[layout.split]:,} images, {len(per_class)} of 1000 classes{also}"
     )
     missing = [w for label, w in enumerate(imagenet_classes.wnids()) if label not in per_class]
     if missing:
