@@ -129,7 +129,12 @@ def merge(
     ValueError: an unknown option, nothing to join, labels in another order, class names that do not
     fit, a damaged map record; later, from `read`, a pair that is not the same picture.
     """
-    _check(join, maps_splits)
+    if join not in JOINS:
+        raise ValueError(f"--join={join!r}: expected one of {', '.join(JOINS)}.")
+    if not maps_splits or set(maps_splits) - set(SPLITS):
+        raise ValueError(
+            f"--maps_splits={','.join(maps_splits)!r}: expected some of {', '.join(SPLITS)}."
+        )
     pair = merge_pair.Pair(base, maps, maps_splits)
     if join == "auto":
         join = "name" if pair.tables.are_named() else "content"
@@ -161,15 +166,6 @@ def merge(
     except BadImageError:
         pass  # will be met again, where --on_bad_image decides
     return merged
-
-
-def _check(join, maps_splits):
-    if join not in JOINS:
-        raise ValueError(f"--join={join!r}: expected one of {', '.join(JOINS)}.")
-    if not maps_splits or set(maps_splits) - set(SPLITS):
-        raise ValueError(
-            f"--maps_splits={','.join(maps_splits)!r}: expected some of {', '.join(SPLITS)}."
-        )
 
 
 def _print_summary(pair, join, frame, notes):
@@ -216,7 +212,11 @@ def _read(base_read, maps_read, frame, labels, item: Item) -> Example:
 
     def maps():
         grey = perceptual_hash.open_grey(example.image, item.image_id)
-        height, width = _displayed_size(example)
+        height, width = (
+            example.image.shape[:2]
+            if isinstance(example.image, np.ndarray)
+            else geometry.displayed_size(example.image, example.image_id)
+        )
         laid, seen = [], set()
         for record in (maps_read(Item(*map_item)) for map_item in map_items):
             _check_record(record, example, grey, frame, labels)
@@ -232,12 +232,6 @@ def _read(base_read, maps_read, frame, labels, item: Item) -> Example:
 
     with_maps = count_maps.attach(example, maps)
     return dataclasses.replace(with_maps, clicks=sum(clicks) if all(clicks) else 0)
-
-
-def _displayed_size(example):
-    if isinstance(example.image, np.ndarray):
-        return example.image.shape[:2]
-    return geometry.displayed_size(example.image, example.image_id)
 
 
 def _check_record(record, example, grey, frame, labels):

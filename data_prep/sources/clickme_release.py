@@ -102,11 +102,17 @@ def _find(root: str) -> list[_File]:
             match = pattern.fullmatch(name)
             path = os.path.join(root, name)
             # A name with "-of-" is a shard's: a thousand questions to a bucket are saved.
-            if match and (_OF_TOTAL.fullmatch(name) or _fits(path, layout)):
+            if match and (
+                _OF_TOTAL.fullmatch(name) or tf.io.gfile.isdir(path) == (layout == "folders")
+            ):
                 found.setdefault(layout, []).append(_File(layout, path, SPLITS[match[1]]))
     if len(found) != 1:
+        firsts = [os.path.basename(files[0].path) for files in found.values()]
+        forms = (
+            f"{' and '.join(firsts)}, different forms of the release" if firsts else "none of it"
+        )
         raise ValueError(
-            f"--input_dir={root!r} holds {_layouts_in_words(found)}; expected one of: "
+            f"--input_dir={root!r} holds {forms}; expected one of: "
             "train-*-of-*, clickme_<split>.tfrecords, clickme_<split>.zip, <split>/<number>.npz. "
             "Each holds the same images: keep one kind in a folder. (train/train-0.tfrecords is "
             "--source=clickme_harmonization.)"
@@ -124,15 +130,6 @@ def _find(root: str) -> list[_File]:
     if missing:
         logging.warning("%s: the release's %s is not there.", root, " and ".join(missing))
     return files
-
-
-def _fits(path, layout):
-    return tf.io.gfile.isdir(path) == (layout == "folders")
-
-
-def _layouts_in_words(found):
-    firsts = [os.path.basename(files[0].path) for files in found.values()]
-    return f"{' and '.join(firsts)}, different forms of the release" if firsts else "none of it"
 
 
 def _check_complete(root, names):

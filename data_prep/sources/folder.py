@@ -74,13 +74,20 @@ def load(options: SourceOptions) -> Source:
         _check_trained(root, items, class_names)
         rule = f"as in the folders {', '.join(tops)}"
     else:
-        items = _deal(items, options)
+        by_class: dict[str, list[str]] = {}
+        for item in items:
+            by_class.setdefault(item.class_name, []).append(item.image)
+        dealt = splits.assign_splits(by_class, options.split_proportions, options.seed)
+        items = [item._replace(split=dealt[item.image]) for item in items]
         rule = splits.in_proportion(options)
     found.say(items)
     labels = {name: label for label, name in enumerate(class_names)}
     return Source(
         class_names=tuple(class_names),
-        items=_listed(items),
+        items=(
+            Item(item.image, item.split, json.dumps([item.class_name, item.map_path]))
+            for item in items
+        ),
         read=functools.partial(_read, root, labels),
         split_rule=rule,
     )
@@ -235,19 +242,6 @@ def _check_trained(root, items, class_names):
             f"--input_dir={root!r}: classes {untrained[:5]} occur outside train/ only. Class "
             "folders must have the same names in every split."
         )
-
-
-def _deal(items, options):
-    by_class: dict[str, list[str]] = {}
-    for item in items:
-        by_class.setdefault(item.class_name, []).append(item.image)
-    assigned = splits.assign_splits(by_class, options.split_proportions, options.seed)
-    return [item._replace(split=assigned[item.image]) for item in items]
-
-
-def _listed(items) -> Iterator[Item]:
-    for item in items:
-        yield Item(item.image, item.split, json.dumps([item.class_name, item.map_path]))
 
 
 def _read(root, labels, item) -> Example:

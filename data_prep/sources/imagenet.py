@@ -72,6 +72,11 @@ def load(options: SourceOptions) -> Source:
 
 
 def _ground_truth(options, layouts):
+    def names_tell(layout):
+        """Whether all image names of an unsorted layout hold a WordNet id, as some tools add it."""
+        names = [place.name for place in places(options.input_dir, layout, Ignored())]
+        return bool(names) and all(map(_wnid_in_name, names))
+
     validation = [layout for layout in layouts if layout.split == "validation"]
     path = options.ground_truth
     if path and not validation:
@@ -84,19 +89,13 @@ def _ground_truth(options, layouts):
     path = path or (ground_truth.find_usual(options.input_dir) if unsorted else None)
     if path:
         return ground_truth.read_ground_truth(path, options.ground_truth_order)
-    if unsorted and not _names_tell(options.input_dir, validation[0]):
+    if unsorted and not names_tell(validation[0]):
         raise ValueError(
             f"The validation images ({validation[0].path}) lie unsorted, and their names do not "
             "tell their classes, so these must come from a list: pass --ground_truth=FILE. Usual "
             f"ones: {', '.join(ground_truth.USUAL_FILES)}."
         )
     return None
-
-
-def _names_tell(root, layout):
-    """Whether all image names of an unsorted layout hold a WordNet id, as some tools add it."""
-    names = [place.name for place in places(root, layout, Ignored())]
-    return bool(names) and all(map(_wnid_in_name, names))
 
 
 def _wnid_in_name(name):

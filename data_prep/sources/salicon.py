@@ -75,14 +75,13 @@ def load(options: SourceOptions) -> Source:
         class_names=labels.class_names,
         items=items,
         read=functools.partial(
-            _READERS[form], options.input_dir, options.fixation_side, _field(options)
+            _READERS[form],
+            options.input_dir,
+            options.fixation_side,
+            "location" if options.salicon_points == "mat_location" else "fixations",
         ),
         split_rule="SALICON's own: its train; validation is its val; its test has no fixations",
     )
-
-
-def _field(options):
-    return "location" if options.salicon_points == "mat_location" else "fixations"
 
 
 def _find(options):

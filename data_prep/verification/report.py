@@ -1,6 +1,5 @@
 """What `data_prep.verify` writes and prints: faults.csv, contact sheets, statistics, a table."""
 
-import csv
 import io
 import json
 import os
@@ -12,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from data_prep.readers import csv_rows
 from data_prep.readers.imagenet import imagenet_classes
 from data_prep.verification import (
     contact_sheet,
@@ -72,10 +72,12 @@ def write(
     _write_near(output_dir, store, near)
     if class_pages:
         _draw(data_dir, output_dir, info, store, near, class_pages)
-        text = json.dumps(numbers, indent=1, ensure_ascii=False) + "\n"
-        _write(output_dir, "statistics.json", text)
-        _write(output_dir, "statistics.png", statistics_page.figure(numbers))
-        _write(output_dir, "statistics.md", statistics_page.page(numbers, summary))
+        for name, content in (
+            ("statistics.json", json.dumps(numbers, indent=1, ensure_ascii=False) + "\n"),
+            ("statistics.png", statistics_page.figure(numbers)),
+            ("statistics.md", statistics_page.page(numbers, summary)),
+        ):
+            files.write(os.path.join(output_dir, name), content)
     first = [fault for fault, _ in zip(findings.all_faults(store), range(PRINTED), strict=False)]
     warnings = list(_warnings(store, numbers, near))
     return Report(findings.count(store, "faults"), first, warnings, summary, output_dir)
@@ -89,27 +91,12 @@ def _draw(data_dir, output_dir, info, store, near, class_pages):
     for name, page in _sheets(data_dir, info, store, near, class_pages):
         buffer = io.BytesIO()
         page.save(buffer, "PNG")
-        _write(output_dir, name, buffer.getvalue())
-
-
-def _write(output_dir, name, content):
-    tf.io.gfile.makedirs(output_dir)
-    mode = "wb" if isinstance(content, bytes) else "w"
-    with tf.io.gfile.GFile(os.path.join(output_dir, name), mode) as file:
-        file.write(content)
-
-
-def _write_csv(output_dir, name, head, rows):
-    tf.io.gfile.makedirs(output_dir)
-    with tf.io.gfile.GFile(os.path.join(output_dir, name), "w") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(head)
-        writer.writerows(rows)
+        files.write(os.path.join(output_dir, name), buffer.getvalue())
 
 
 def write_faults(output_dir: str, faults: Iterable[Fault]) -> None:
     """`faults.csv`: file, record (empty: the file as a whole), reason."""
-    _write_csv(output_dir, FAULTS, Fault._fields, faults)
+    csv_rows.write(os.path.join(output_dir, FAULTS), Fault._fields, faults)
 
 
 def _write_near(output_dir, store, near):
@@ -121,7 +108,7 @@ def _write_near(output_dir, store, near):
         return store.execute(query, (rowid,)).fetchone()
 
     rows = ((pair.bits, *row(pair.first), *row(pair.second)) for pair in near)
-    _write_csv(output_dir, "near_duplicates.csv", head, rows)
+    csv_rows.write(os.path.join(output_dir, "near_duplicates.csv"), head, rows)
 
 
 def _sheets(data_dir, info, store, near, class_pages) -> Iterator[tuple]:

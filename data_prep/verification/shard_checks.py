@@ -97,7 +97,7 @@ def _check_all(store, job, path, outcome, advance):
                     outcome.map_sum[...] += inspection.grid
                     maps += 1
                     if neighbour is not None:
-                        other = alignment.correlation(inspection.grid, neighbour)
+                        other = alignment.agreement(inspection.grid, neighbour)[0]
                         facts = facts._replace(contrast_other=other)
                 neighbour = inspection.contrast
                 rows.append((job.split, file_name, read - 1, *span, *facts))
