@@ -138,8 +138,7 @@ def from_flags(kind: type, flag_values: flags.FlagValues = flags.FLAGS) -> Any:
 def from_arguments(kind: type, arguments: Sequence[str], origin: str) -> Any:
     """The dataclass that `arguments` (`--name=value` each, `--flagfile=` too) describe alone.
 
-    Args:
-        arguments: as on a command line; flags that are not among them take their defaults.
+    `arguments`: as on a command line; flags that are not among them take their defaults.
 
     ValueError: a flag that does not exist, or a value out of range.
     """

@@ -88,8 +88,7 @@ def _build(flag_values, command, directory, source, listed):
 def load_source(flag_values: flags.FlagValues, directory: str | None) -> sources.Source:
     """The source that the flags name, with the maps of another if they say so.
 
-    Args:
-      directory: of staging; None to keep nothing, and to write no report.
+    `directory`: of staging; None to keep nothing, and to write no report.
     """
     options = build_flags.source_options(flag_values)
     if options.maps_source:

@@ -23,8 +23,7 @@ MOST_SHOWN = 200  # lines of one kind on the screen
 def look(flag_values: flags.FlagValues) -> bool:
     """Prints what the build of these flags would hold, leave out and fail of.
 
-    Returns:
-      Whether it would succeed.
+    Returns whether it would succeed.
     """
     build.check(flag_values)
     started = time.monotonic()

@@ -72,8 +72,7 @@ def sheet_path(path: str) -> str:
 def write_sheet(path: str, pairs: list[Pictures], frame: str) -> None:
     """Draws the first MAX_PAIRS as a PNG file.
 
-    Args:
-      frame: of the images that is shown, as the maps' pictures are of it.
+    `frame`: of the images that is shown, as the maps' pictures are of it.
     """
     pairs = pairs[:MAX_PAIRS]
     down = -(-len(pairs) // _ACROSS)

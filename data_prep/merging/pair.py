@@ -46,9 +46,8 @@ def label_table(
 
     Classes are the same by name; ImageNet's, whether by WordNet id or by their words.
 
-    Args:
-      by_index: where the names differ altogether, but not their number, labels are taken to mean
-        the same; a join by content finds out if they do not.
+    `by_index`: where the names differ altogether, but not their number, labels are taken to mean
+    the same; a join by content finds out if they do not.
 
     Returns None if labels are equal; () if there is no telling (only without `by_index`).
     ValueError: names and numbers of classes differ (only with `by_index`).
@@ -86,8 +85,7 @@ def agreement(image: Image.Image, picture: Image.Image, frame: str) -> float:
 class Pair:
     """Two sources, listed.
 
-    Args:
-      maps_splits: of the map records that are listed.
+    `maps_splits`: of the map records that are listed.
 
     Attributes:
       left_out: number of map records of other splits.

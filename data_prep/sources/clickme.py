@@ -18,10 +18,8 @@ HUMAN_CEILING = {
 def read_label(number: int, order: str, name: str, file_path: str = "") -> int:
     """The 0-based label of a class's number, checked against the name of its file if known.
 
-    Raises:
-      ValueError: `order` has no such number, or the file's class is another; it says which order
-        would fit.
-      BadImageError: no order has such a number.
+    ValueError: `order` has no such number, or the file's class is another; it says which order
+    would fit. BadImageError: no order has such a number.
     """
     stem = os.path.splitext(re.split(r"[/\\]", file_path)[-1])[0]
     try:

@@ -53,7 +53,6 @@ from gala_tf.data import files
 from gala_tf.data.schema import Example
 
 READERS = {".csv": read_csv, ".npz": read_npz}
-SUFFIXES = tuple(sorted(image_files.SUFFIXES))  # of images
 
 
 def load(options: SourceOptions) -> Source:
@@ -69,7 +68,7 @@ def load(options: SourceOptions) -> Source:
     key_of = functools.partial(_key, prefix=options.click_path_prefix)
     for path in paths:
         with listing.one_row():
-            rows = READERS[_suffix(path)](path)
+            rows = READERS[image_files.suffix(path)](path)
             table.add_submissions(rows, key_of, filters, options.on_bad_row == "skip")
     table.filter(filters)
     clicked = not options.include_unclicked
@@ -123,10 +122,6 @@ def _filters(options):
     )
 
 
-def _suffix(path):
-    return posixpath.splitext(path)[1].lower()
-
-
 def _click_files(pattern):
     if not pattern:
         raise ValueError("--clicks_file is missing: give the CSV or NPZ file of the clicks.")
@@ -134,7 +129,7 @@ def _click_files(pattern):
     if not paths:
         raise ValueError(f"--clicks_file={pattern!r} does not exist, and as a pattern fits none.")
     for path in paths:
-        if _suffix(path) not in READERS or tf.io.gfile.isdir(path):
+        if image_files.suffix(path) not in READERS or tf.io.gfile.isdir(path):
             raise ValueError(
                 f"--clicks_file: {path!r} is not a file that ends in {' or '.join(READERS)}."
             )
@@ -151,7 +146,7 @@ def _key(path, prefix):
         path = path.removeprefix(prefix)
     else:
         path = posixpath.basename(path)
-    return posixpath.splitext(path)[0] if _suffix(path) in SUFFIXES else path
+    return posixpath.splitext(path)[0] if image_files.suffix(path) in image_files.SUFFIXES else path
 
 
 def _list_images(table, options):
@@ -163,7 +158,7 @@ def _list_images(table, options):
         relative = posixpath.relpath(folder.rstrip("/"), root.rstrip("/")) + "/"
         relative = "" if relative == "./" else relative
         for name in there:
-            if _suffix(name) in SUFFIXES and not name.startswith("."):
+            if image_files.is_image(name):
                 path = relative + name
                 key = posixpath.splitext(path if options.click_path_prefix else name)[0]
                 of_class = _class(path) and classes.first(_class(path))
@@ -178,9 +173,8 @@ def _list_images(table, options):
     listing.leave_out("files beside the images are no images", other)
     number, example = table.count(clicked=False)
     if not number:
-        raise ValueError(
-            f"--input_dir={root!r} holds no images, files that end in {', '.join(SUFFIXES)}."
-        )
+        endings = ", ".join(sorted(image_files.SUFFIXES))
+        raise ValueError(f"--input_dir={root!r} holds no images, files that end in {endings}.")
     if len(table.splits()) > 1 and None in table.splits():
         other = table.count("split IS NULL", clicked=False)[1]
         raise ValueError(

@@ -131,8 +131,7 @@ def _record(image: bytes, heatmap: bytes, name: str, **others) -> Record:
 def count_map(record: Record, record_maps: str, name: str) -> np.ndarray | None:
     """The count map of a record, integers [side, side]; None for no map (see `clickme_release`).
 
-    Args:
-      record_maps: "heatmaps", or "boxes": 1 inside the record's bbox.
+    `record_maps`: "heatmaps", or "boxes": 1 inside the record's bbox.
 
     BadImageError: values not finite or negative, a negative count, a bbox outside the image or
     apart from the heatmap. ValueError: a release without boxes, read for them.

@@ -29,13 +29,12 @@ from absl import logging
 
 from data_prep.maps import count_maps, geometry
 from data_prep.readers import file_names, listing
-from data_prep.readers.images.image_files import is_image, suffix
+from data_prep.readers.images.image_files import PHOTOGRAPHS, is_image, suffix
 from data_prep.readers.images.map_files import MAP_SUFFIXES, is_lossy, read_map
 from data_prep.sources import Item, Source, SourceOptions, splits
 from gala_tf.data.schema import Example
 
 SPLIT_FOLDERS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
-_PHOTOGRAPHS = {".jpg", ".jpeg", ".jpe", ".jfif", ".webp"}  # beside these, other images are maps
 
 
 class _File(NamedTuple):
@@ -180,10 +179,10 @@ class _Found:
     def _item(self, folder, stem, names, class_name, split):
         """The image of a stem with its map; None without an image."""
         path = os.path.join(self._root, folder)
-        images = [name for name in names if suffix(name) in _PHOTOGRAPHS]
+        images = [name for name in names if suffix(name) in PHOTOGRAPHS]
         # Beside a photograph another image is its map, unless maps have a tree of their own.
         if not images or self._maps_dir:
-            images += [n for n in names if is_image(n) and suffix(n) not in _PHOTOGRAPHS]
+            images += [n for n in names if is_image(n) and suffix(n) not in PHOTOGRAPHS]
         beside = [os.path.join(path, name) for name in names if name not in images]
         if not images:
             self._lone += beside

@@ -67,8 +67,7 @@ def dealt(
 ) -> Iterator[tuple[str, str]]:
     """`assign_splits` for keys in any order; memory does not grow with their number.
 
-    Args:
-      keys: (class, key that decides the place within it, cargo).
+    `keys`: (class, key that decides the place within it, cargo).
 
     Returns an iterator over (cargo, split), class by class in the seeded order. ValueError: not
     three proportions >= 0 with a positive sum.

@@ -32,8 +32,7 @@ def collect(
 ) -> dict[str, Any]:
     """All statistics, as JSON takes them.
 
-    Args:
-      mean_maps: split -> mean of its maps, each of sum 1: [G, G].
+    `mean_maps`: split -> mean of its maps, each of sum 1: [G, G].
     """
     return {
         "name": info.name,

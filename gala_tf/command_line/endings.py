@@ -26,8 +26,7 @@ def one_line(errors: tuple[type[Exception], ...], kept: Callable[[], str]) -> It
     says that a module lacks something. Errors of files, Python's and TensorFlow's, are the
     user's to mend; others show where they come from.
 
-    Args:
-        kept: what Ctrl-C leaves and how to go on, in a sentence.
+    `kept`: what Ctrl-C leaves and how to go on, in a sentence.
     """
     with _interruption() as asked:
         try:

@@ -42,8 +42,7 @@ def page(doc: str, flag_values: flags.FlagValues, more: str = "", full: bool = F
 def overview(doc: str, summaries: dict[str, str], naming: str) -> str:
     """What there is to choose from, a line each: a name and the gist of its docstring.
 
-    Args:
-        naming: how one is called, as `python -m gala_tf.NAME`.
+    `naming`: how one is called, as `python -m gala_tf.NAME`.
     """
     width = max(map(len, summaries)) + 2
     lines = [

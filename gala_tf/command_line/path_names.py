@@ -10,8 +10,7 @@ import os
 def of_user(text: str, flag: str) -> str:
     """The path that a flag's value names, with the home directory in place of `~`.
 
-    Raises:
-        ValueError: no path, a flagfile or TensorFlow could not hold it; or `~name` of nobody.
+    ValueError: no path, a flagfile or TensorFlow could not hold it; or `~name` of nobody.
     """
     try:
         text.encode()

@@ -28,8 +28,7 @@ HEADER_ERRORS = (
 def read_arrays(data: bytes, limits: dict[str, int], name: str) -> dict[str, np.ndarray]:
     """Some arrays of an NPZ file.
 
-    Args:
-      limits: array -> the most bytes of values it may have.
+    `limits`: array -> the most bytes of values it may have.
 
     Returns array -> its values, read-only, dtype and shape as stored. BadImageError: no NPZ file,
     an array missing, too large, cut off, or of Python objects.

@@ -80,8 +80,7 @@ def parse_clicks(text: str) -> tuple[tuple[float, float], ...]:
     is printed, `[[12 34] [56 78]]`. An array that was shortened by `...` is refused. Empty text,
     {}, [], () and an empty array hold no clicks.
 
-    Raises:
-      ValueError: anything else, anywhere in the text; or more than MAX_CLICKS.
+    ValueError: anything else, anywhere in the text; or more than MAX_CLICKS.
     """
     given, text = text, _EMPTY.sub("array([]", _SCALAR.sub(r"\1", text))
     if not _CLICKS.fullmatch(text):

@@ -131,9 +131,7 @@ class ClickTable:
         A WordNet id among the folders of image_path is the class of an image that lies in no class
         folder; if it lies in another class's, that is an error.
 
-        Raises:
-          BadRowError: of the first bad row.
-          ValueError: folders disagree on an image's class.
+        BadRowError: of the first bad row. ValueError: folders disagree on an image's class.
         """
         count = dict.fromkeys(("bad", "catch", "mobile", "absent", "nan", "outside", "rows"), 0)
         unsaid = dict.fromkeys(("user_catch_trial", "is_mobile"), 0)

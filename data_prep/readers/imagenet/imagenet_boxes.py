@@ -151,8 +151,7 @@ def read_xml(path: str) -> list[list[float]]:
 def box_map(boxes: list[list[float]], image: bytes, name: str) -> np.ndarray | None:
     """How many boxes cover each pixel of an image.
 
-    Args:
-      boxes: (xmin, ymin, xmax, ymax), fractions of the image as it is stored.
+    `boxes`: (xmin, ymin, xmax, ymax), fractions of the image as it is stored.
 
     Returns int64 [H, W] in the frame of the displayed image; every box covers a pixel at least.
     None if there is no box with an extent, or the image cannot be opened (decoding it will tell).

@@ -90,8 +90,7 @@ def number_of(label: int, order: str) -> int:
 def known_wnid(file_stem: str) -> str | None:
     """The class of an ImageNet file, as far as its name gives it away; None if it does not.
 
-    Args:
-      file_stem: name without folder and ending: "n01440764_10026", "ILSVRC2012_val_00000293".
+    `file_stem`: name without folder and ending: "n01440764_10026", "ILSVRC2012_val_00000293".
     """
     validation = _VALIDATION_STEM.match(file_stem)
     if validation and int(validation[1]) in KNOWN_VALIDATION:

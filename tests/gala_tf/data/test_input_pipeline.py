@@ -15,6 +15,7 @@ from grey_shards import (
     SHARDS,
     WIDTH,
     assert_equal,
+    check_records,
     contexts,
     eval_dataset,
     exact_map,
@@ -229,7 +230,7 @@ def test_a_remote_file_system_is_read_as_a_local_one(data):
     remote = (bucket, dataset_info.load_info(bucket))
     assert_equal(take(train_dataset(remote), 5), take(train_dataset(data), 5))
     assert_equal(take(eval_dataset(remote), -1), take(eval_dataset(data), -1))
-    reading.check_records(*remote, "train")
+    check_records(*remote, "train")
     assert eval_pipeline.image_ids(*remote, "train") == eval_pipeline.image_ids(*data, "train")
 
 
@@ -266,11 +267,11 @@ def damaged(tmp_path):
 
 
 def test_check_records_finds_the_record_that_stops_a_run(data, damaged):
-    reading.check_records(*data, "train")
+    check_records(*data, "train")
     with pytest.raises(tf.errors.InvalidArgumentError):
         take(eval_dataset(damaged), -1)
     with pytest.raises(ValueError, match="Record 2 of shard .*train-00000-of-00002.*rebuild-me"):
-        reading.check_records(*damaged, "train")
+        check_records(*damaged, "train")
 
 
 def with_another_version(data, directory, *, without=()):
@@ -294,7 +295,7 @@ def test_check_records_names_a_record_of_another_schema_version(data, tmp_path):
     # Another schema need not have what this one has.
     copy = with_another_version(data, tmp_path / "copy", without=["image/encoded"])
     with pytest.raises(ValueError, match="Record 1 of shard .*has schema_version 7, .* reads 1"):
-        reading.check_records(*copy, "train")
+        check_records(*copy, "train")
 
 
 def test_a_record_of_another_schema_version_stops_a_run(data, tmp_path):
@@ -321,7 +322,7 @@ def test_check_records_says_how_a_file_is_damaged(data, tmp_path, cut, reason):
     split = dataclasses.replace(split, shards=(shard, *split.shards[1:]))
     info = dataclasses.replace(info, splits={"train": split})
     with pytest.raises(ValueError, match=f"Record 4 of shard .* cannot be read: {reason}"):
-        reading.check_records(str(tmp_path / "copy"), info, "train")
+        check_records(str(tmp_path / "copy"), info, "train")
 
 
 def test_a_shard_that_the_sidecar_does_not_list_is_refused(data, tmp_path):
@@ -340,7 +341,7 @@ def test_a_shard_with_fewer_records_than_the_sidecar_says_stops_an_evaluation(da
     with pytest.raises(tf.errors.FailedPreconditionError, match="13 elements.*only 12"):
         take(eval_dataset((directory, info)), -1)
     with pytest.raises(ValueError, match="00000-of-00003.*holds 5 records, expected 6.*rebuild-me"):
-        reading.check_records(directory, info, "train")
+        check_records(directory, info, "train")
 
 
 def test_a_missing_shard_is_named_before_anything_is_read(data):
