@@ -381,6 +381,7 @@ def test_hashes_are_kept_and_damaged_ones_made_anew(world, tmp_path, monkeypatch
         world.merge(cache_dir="gs://bucket/cache")
 
 
+@pytest.mark.slow
 def test_processes_give_the_same(world):
     for seed in (0, 4):
         world.add_map(seed)

@@ -93,6 +93,7 @@ def test_a_sound_data_set_has_no_faults_and_a_table(data_dir, tmp_path):
     assert numbers["splits"]["train"]["images"] == 40
 
 
+@pytest.mark.slow
 def test_the_command_exits_with_1_and_prints_file_record_and_reason(copy):
     data = bytearray((copy / SHARD).read_bytes())
     data[-10] ^= 1

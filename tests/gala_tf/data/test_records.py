@@ -367,7 +367,7 @@ def _edit(directory, change):
         (lambda f: f.pop("schema_version"), "schema_version None"),
         (lambda f: f.update(colour="red"), "DatasetInfo must have exactly the fields"),
         (lambda f: f.pop("seed"), "DatasetInfo must have exactly the fields"),
-        (lambda f: f.update(image=3), "ImageGeometry must have .* got int"),
+        (lambda f: f.update(image=3), "DatasetInfo.image is 3, expected dict"),
         (lambda f: f["splits"]["train"].pop("shards"), "Split must have exactly"),
         (lambda f: f["splits"]["train"]["shards"][0].pop("bytes"), "Shard must have exactly"),
         (lambda f: f["splits"]["train"].update(examples=4), "'train' claims 4.*its shards 3"),
