@@ -99,7 +99,9 @@ def define_flags(
             continue
         about = field.metadata
         named = {"help": about["help"], "flag_values": flag_values}
-        default = _default(field)
+        default = field.default
+        if field.default_factory is not dataclasses.MISSING:
+            default = field.default_factory()
         if default is dataclasses.MISSING:
             default, named["required"] = None, True
         form = _form(field)
@@ -183,12 +185,6 @@ def check(options: Any) -> None:
             raise ValueError(f"--{field.name} must be {allowed.words}. Received: {value}.")
 
 
-def _default(field):
-    if field.default_factory is not dataclasses.MISSING:
-        return field.default_factory()
-    return field.default
-
-
 def _form(field):
     """The key of _DEFINE: tuple of tuple[int, ...], str of `str | None`."""
     form = typing.get_origin(field.type) or field.type
@@ -235,7 +231,11 @@ def run(
             logging.set_verbosity(logging.WARNING)  # TensorFlow logs through absl, too
         if not verbosity.present or verbosity.value < 1:
             quiet.start()
-        with endings.one_line(errors, lambda: _fill_in(kept)):
+
+        def filled_in():  # `{flag}` replaced by the flag's value
+            return re.sub(r"\{(\w+)\}", lambda match: str(flags.FLAGS[match[1]].value), kept)
+
+        with endings.one_line(errors, filled_in):
             if tensorflow:
                 installation.check()
             return main()
@@ -245,11 +245,6 @@ def run(
         app.run(
             start, flags_parser=lambda arguments: parsing.parse(arguments, doc, more, positional)
         )
-
-
-def _fill_in(kept):
-    """A sentence with `{flag}` replaced by the flag's value."""
-    return re.sub(r"\{(\w+)\}", lambda match: str(flags.FLAGS[match[1]].value), kept)
 
 
 class Subcommand(NamedTuple):

@@ -19,11 +19,12 @@ from data_prep.merging import match_report, merge
 from data_prep.readers import listing
 from data_prep.sources import SOURCES, SourceOptions
 from data_prep.sources.splits import SPLITS
+from gala_tf import command
 from gala_tf.data import clickmaps, dataset_info, files, places
 
 
-def build(flag_values: flags.FlagValues, command: str) -> dataset_info.DatasetInfo:
-    """Builds the data set that the flags describe, and returns its description.
+def build(flag_values: flags.FlagValues, words: str) -> dataset_info.DatasetInfo:
+    """Builds the data set that the flags describe, by the command `words`; returns its description.
 
     ValueError: a flag is wrong, the output is taken, or the material is at fault (see the source in
     question). Finished shards are kept for the next start.
@@ -39,7 +40,7 @@ def build(flag_values: flags.FlagValues, command: str) -> dataset_info.DatasetIn
     with listing.recorded() as listed:
         source = load_source(flag_values, directory)
         with staging.held(directory):
-            return _build(flag_values, command, directory, source, listed)
+            return _build(flag_values, words, directory, source, listed)
 
 
 def check(flag_values: flags.FlagValues) -> None:
@@ -71,7 +72,7 @@ def check(flag_values: flags.FlagValues) -> None:
         raise ValueError(f"--clickmap_blur: {error}") from error
 
 
-def _build(flag_values, command, directory, source, listed):
+def _build(flag_values, words, directory, source, listed):
     plan = _plan(flag_values, directory, source)
     left_out = staging.keep_left_out(directory, listed.left_out)
     summary.say_missing_splits(flag_values, source, plan)
@@ -80,9 +81,15 @@ def _build(flag_values, command, directory, source, listed):
     try:
         _make(flag_values, plan, job, missing)
     except ValueError:
-        _tell_what_is_kept(job, plan)
+        if kept := sum(job.finished(*shard) for shard in plan.all_shards()):
+            logging.warning(
+                "%d of %d shards are finished and kept in %r: the same command goes on from there.",
+                kept,
+                len(plan.all_shards()),
+                job.staging,
+            )
         raise
-    return finish.publish(flag_values, command, source, plan, job, left_out)
+    return finish.publish(flag_values, words, source, plan, job, left_out)
 
 
 def load_source(flag_values: flags.FlagValues, directory: str | None) -> sources.Source:
@@ -90,13 +97,16 @@ def load_source(flag_values: flags.FlagValues, directory: str | None) -> sources
 
     `directory`: of staging; None to keep nothing, and to write no report.
     """
-    options = build_flags.source_options(flag_values)
+    options = command.from_flags(SourceOptions, flag_values)
     if options.maps_source:
+        # A bucket's staging directory cannot be used as files: such a build, started again,
+        # computes its matches again.
+        local = directory and files.is_local(directory)
         source = merge.load(
             flag_values.source,
             options if directory else options.replace(match_report=""),
             num_workers=flag_values.num_workers,
-            cache_dir=_cache_dir(directory),
+            cache_dir=os.path.join(directory, staging.MATCHES) if local else None,
             on_bad_image=flag_values.on_bad_image,
         )
     else:
@@ -108,14 +118,6 @@ def load_source(flag_values: flags.FlagValues, directory: str | None) -> sources
     return source
 
 
-def _cache_dir(directory):
-    # A bucket's staging directory cannot be used as files: such a build, started again, computes
-    # its matches again.
-    if directory is None or "://" in directory:
-        return None
-    return os.path.join(directory, staging.MATCHES)
-
-
 def shards_wanted(flag_values: flags.FlagValues) -> dict[str, int]:
     """Split -> shards, where there are as many images."""
     return dict.fromkeys(SPLITS, flag_values.num_eval_shards) | {"train": flag_values.num_shards}
@@ -124,36 +126,25 @@ def shards_wanted(flag_values: flags.FlagValues) -> dict[str, int]:
 def _plan(flag_values, directory, source):
     """The plan of the build that was stopped here, or a new one."""
     plan_dir = os.path.join(directory, shards.PLAN)
-    plan = _unfinished_plan(plan_dir, flag_values)
-    if plan is None:
-        fingerprint = build_flags.fingerprint(flag_values)
-        plan = build_plan.make(plan_dir, source.items, shards_wanted(flag_values), fingerprint)
-    return plan
-
-
-def _unfinished_plan(plan_dir, flag_values):
-    """The plan of a build that was stopped; None if there is none."""
+    fingerprint = build_flags.fingerprint(flag_values)
     plan = build_plan.load(plan_dir)
-    if plan is None:
-        return None
-    # As it would come from the file.
-    wanted = json.loads(json.dumps(build_flags.fingerprint(flag_values)))
-    differs = [
-        f"{name} ({plan.fingerprint.get(name)!r} there, {wanted.get(name)!r} now)"
-        for name in sorted(set(wanted) | set(plan.fingerprint))
-        if wanted.get(name) != plan.fingerprint.get(name)
-    ]
-    if not differs:
-        return plan
-    if not flag_values.overwrite:
-        raise ValueError(
-            f"{os.path.dirname(plan_dir)!r} holds an unfinished build that differs in "
-            f"{'; '.join(differs)}. Finish it with its own flags, or pass --overwrite to discard "
-            "what it made."
-        )
-    tf.io.gfile.rmtree(os.path.dirname(plan_dir))
-    tf.io.gfile.makedirs(os.path.dirname(plan_dir))
-    return None
+    if plan is not None:
+        wanted = json.loads(json.dumps(fingerprint))  # as it would come from the file
+        differs = [
+            f"{name} ({plan.fingerprint.get(name)!r} there, {wanted.get(name)!r} now)"
+            for name in sorted(set(wanted) | set(plan.fingerprint))
+            if wanted.get(name) != plan.fingerprint.get(name)
+        ]
+        if not differs:
+            return plan
+        if not flag_values.overwrite:
+            raise ValueError(
+                f"{directory!r} holds an unfinished build that differs in {'; '.join(differs)}. "
+                "Finish it with its own flags, or pass --overwrite to discard what it made."
+            )
+        tf.io.gfile.rmtree(directory)
+        tf.io.gfile.makedirs(directory)
+    return build_plan.make(plan_dir, source.items, shards_wanted(flag_values), fingerprint)
 
 
 def make_job(
@@ -191,14 +182,3 @@ def _make(flag_values, plan, job, missing):
         runners.run_local(job, missing, flag_values.num_workers, images, done)
     else:
         runners.run_beam(job, missing, flag_values.runner, flag_values.beam_options)
-
-
-def _tell_what_is_kept(job, plan):
-    kept = sum(job.finished(*shard) for shard in plan.all_shards())
-    if kept:
-        logging.warning(
-            "%d of %d shards are finished and kept in %r: the same command goes on from there.",
-            kept,
-            len(plan.all_shards()),
-            job.staging,
-        )

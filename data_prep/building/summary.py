@@ -7,13 +7,13 @@ import numpy as np
 import tensorflow as tf
 from absl import flags, logging
 
-from data_prep.building import flags as build_flags
 from data_prep.building.duplicates import Duplicates
 from data_prep.building.plan import BuildPlan
 from data_prep.building.shards import Row, Said
 from data_prep.readers import listing
-from data_prep.sources import SOURCES, Source
+from data_prep.sources import SOURCES, Source, SourceOptions
 from data_prep.sources.splits import SPLITS, in_proportion
+from gala_tf import command
 from gala_tf.data import dataset_info, files
 
 LEFT_OUT = "left_out.txt"
@@ -69,7 +69,7 @@ def say_missing_splits(flag_values: flags.FlagValues, source: Source, planned: B
     """Warns, before anything is built, of splits that will be empty, and says what to give."""
     missing = [split for split in SPLITS if split not in planned.images]
     images = sum(planned.images.values())
-    options = build_flags.source_options(flag_values)
+    options = command.from_flags(SourceOptions, flag_values)
     if source.split_rule.startswith(in_proportion(options)):  # a merge says more behind it
         shares = dict(zip(SPLITS, options.split_proportions, strict=True))
         share_words = ",".join(f"{share:g}" for share in shares.values())

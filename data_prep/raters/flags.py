@@ -3,8 +3,6 @@
 import functools
 from dataclasses import dataclass
 
-from absl import flags
-
 from data_prep.raters.estimators import ESTIMATORS
 from gala_tf import command
 
@@ -52,8 +50,3 @@ class ReliabilityOptions:
     num_workers: int = _run(1, "Processes; the numbers do not depend on it.")
     store: str = _run("", "Estimator that becomes the human ceiling in dataset_info.json.")
     output_dir: str = _run("", "Where results go. Default: DIR/reliability.", path=True)
-
-
-def define(flag_values: flags.FlagValues = flags.FLAGS) -> None:
-    """Declares them."""
-    command.define_flags(ReliabilityOptions, flag_values)

@@ -37,14 +37,13 @@ from data_prep.maps import geometry, rasterise
 from data_prep.readers import file_names, listing
 from data_prep.readers.clicks.click_files import read_csv
 from data_prep.readers.clicks.click_frames import (
-    GAME_SIDE,
     bubble_pixels,
     check_frame,
     cut_to_square,
     to_displayed,
 )
 from data_prep.readers.clicks.click_npz import read_npz
-from data_prep.readers.clicks.click_table import ClickTable, Filters, folder_wnid, touches
+from data_prep.readers.clicks.click_table import ClickTable, folder_wnid, touches
 from data_prep.readers.imagenet import imagenet_classes
 from data_prep.readers.images import image_files
 from data_prep.sources import Item, Source, SourceOptions, splits
@@ -61,7 +60,7 @@ def load(options: SourceOptions) -> Source:
     ValueError: an option is out of range, a file is missing or malformed, two images share a name,
     an image has no class, nothing is left, or clicks do not fit their images.
     """
-    filters = _filters(options)
+    _check(options)
     paths = _click_files(options.clicks_file)
     table = ClickTable()
     _list_images(table, options)
@@ -69,8 +68,8 @@ def load(options: SourceOptions) -> Source:
     for path in paths:
         with listing.one_row():
             rows = READERS[image_files.suffix(path)](path)
-            table.add_submissions(rows, key_of, filters, options.on_bad_row == "skip")
-    table.filter(filters)
+            table.add_submissions(rows, key_of, options)
+    table.filter(options)
     clicked = not options.include_unclicked
     if not table.count(clicked=True)[0]:
         raise ValueError(
@@ -95,8 +94,8 @@ def load(options: SourceOptions) -> Source:
     return Source(class_names, items, read, rule)
 
 
-def _filters(options):
-    """The filters that the options ask for; ValueError if one is out of range."""
+def _check(options):
+    """ValueError if an option is out of range."""
     for name, least in (
         ("bubble_side", 1),
         ("min_clicks", 0),
@@ -110,16 +109,6 @@ def _filters(options):
     for name, values in (("click_frame", ("native", "256")), ("on_bad_row", ("error", "skip"))):
         if getattr(options, name) not in values:
             raise ValueError(f"--{name} is {getattr(options, name)!r}, expected one of {values}.")
-    return Filters(
-        min_catch_score=options.min_catch_score,
-        exclude_mobile=options.exclude_mobile,
-        first_submission_only=options.first_submission_only,
-        min_clicks=options.min_clicks,
-        max_clicks=options.max_clicks,
-        min_participants=options.min_participants,
-        side=GAME_SIDE if options.click_frame == "256" else None,
-        bubble_side=options.bubble_side,
-    )
 
 
 def _click_files(pattern):

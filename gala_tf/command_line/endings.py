@@ -91,19 +91,5 @@ def _about_files(error):
 
 
 # What TensorFlow says after a local file's name and a semicolon.
-_OF_FILES = tuple(
-    f"; {os.strerror(number)}"
-    for number in (
-        errno.EACCES,
-        errno.EEXIST,
-        errno.EIO,
-        errno.EISDIR,
-        errno.ELOOP,
-        errno.ENAMETOOLONG,
-        errno.ENOENT,
-        errno.ENOSPC,
-        errno.ENOTDIR,
-        errno.EPERM,
-        errno.EROFS,
-    )
-)
+_NUMBERS = "EACCES EEXIST EIO EISDIR ELOOP ENAMETOOLONG ENOENT ENOSPC ENOTDIR EPERM EROFS"
+_OF_FILES = tuple(f"; {os.strerror(getattr(errno, name))}" for name in _NUMBERS.split())

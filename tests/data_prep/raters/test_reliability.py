@@ -14,12 +14,12 @@ from PIL import Image
 from scipy import stats
 
 from data_prep.raters import estimators, report
-from data_prep.raters import flags as reliability_flags
 from data_prep.raters import maps as reliability_maps
 from data_prep.raters import results as reliability_results
 from data_prep.raters.estimators import BETWEEN_DATA_SETS, ESTIMATORS
+from data_prep.raters.flags import ReliabilityOptions
 from data_prep.sources import quickstart
-from gala_tf import metrics
+from gala_tf import command, metrics
 from gala_tf.data import clickmaps, dataset_info, eval_pipeline, records, schema, tfrecord_files
 from gala_tf.evaluation import protocols, scores
 
@@ -274,7 +274,7 @@ def clicked(rng, participants, shape=(24, 24)):
 
 def run(directory, **options):
     flag_values = flags.FlagValues()
-    reliability_flags.define(flag_values)
+    command.define_flags(ReliabilityOptions, flag_values)
     options = {"data_dir": directory, "bootstrap": 50, "permutations": 19} | options
     flag_values(["x", *(f"--{name}={value}" for name, value in options.items())])
     return report.run(flag_values, "the command")

@@ -9,18 +9,18 @@ import time
 
 import pytest
 
-from gala_tf.command_line import endings, path_names
+from gala_tf.command_line import endings, parsing
 
 
 def test_home_is_understood(monkeypatch):
     monkeypatch.setenv("HOME", "/home/me")
-    assert path_names.of_user("~/out", "x") == "/home/me/out"
+    assert parsing.path_of_user("~/out", "x") == "/home/me/out"
 
 
 @pytest.mark.parametrize("text", ["a\nb", "a\u2028b", " a", "a ", "\udce9", "~nobody-here/x"])
 def test_what_is_no_path_is_refused_by_flag(text):
     with pytest.raises(ValueError, match="--model_dir="):
-        path_names.of_user(text, "model_dir")
+        parsing.path_of_user(text, "model_dir")
 
 
 def test_an_error_of_files_is_one_line():
