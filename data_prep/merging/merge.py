@@ -21,6 +21,7 @@ import functools
 import itertools
 import json
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -59,15 +60,8 @@ def options_read(name: str, maps_source: str) -> tuple[str, ...]:
     return (*own, *SOURCES[maps_source].reads, *OPTIONS)
 
 
-def load(
-    name: str,
-    options: SourceOptions,
-    *,
-    num_workers: int = 1,
-    cache_dir: str | None = None,
-    on_bad_image: str = "fail",
-) -> Source:
-    """The source `name` with the maps of `options.maps_source`; arguments as for `merge`.
+def load(name: str, options: SourceOptions, **how: Any) -> Source:
+    """The source `name` with the maps of `options.maps_source`; `how`: of `merge`'s arguments.
 
     The other source gets the same options, with `maps_dir` as its `input_dir`. ValueError: a source
     that cannot be merged so, no maps_dir, or as `merge`.
@@ -89,11 +83,9 @@ def load(
         maps,
         join=options.join,
         report_path=options.match_report,
-        num_workers=num_workers,
-        cache_dir=cache_dir,
         accept_doubtful=options.accept_doubtful,
         maps_splits=[part.strip() for part in options.maps_splits.split(",")],
-        on_bad_image=on_bad_image,
+        **how,
     )
 
 

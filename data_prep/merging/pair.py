@@ -13,7 +13,6 @@ from data_prep.readers import file_names
 from data_prep.readers.imagenet import imagenet_classes
 from data_prep.sources import Item, Source
 from gala_tf.data.images import BadImageError
-from gala_tf.data.schema import Example
 
 MIN_CORRELATION = 0.9  # of 32x32 grey thumbnails, the last check of every pair
 
@@ -128,15 +127,12 @@ class Pair:
             cache_dir,
         )
 
-    def example(self, which: str, position: int) -> Example:
-        return self._source(which).read(self.tables.item(which, position))
-
     def grey(self, which: str, position: int) -> Image.Image | None:
         """The picture at a position of a list; None for position -1, no or a damaged picture."""
         if position < 0:
             return None
         try:
-            example = self.example(which, position)
+            example = self._source(which).read(self.tables.item(which, position))
             if not len(example.image):
                 return None
             return perceptual_hash.open_grey(example.image, example.image_id)

@@ -65,13 +65,6 @@ class _File(NamedTuple):
     split: str
 
 
-class _Reading(NamedTuple):
-    """The options that `read` needs."""
-
-    label_order: str
-    record_maps: str
-
-
 def load(options: SourceOptions) -> Source:
     """Finds out which of the four forms `input_dir` holds.
 
@@ -85,7 +78,7 @@ def load(options: SourceOptions) -> Source:
     return Source(
         class_names=imagenet_classes.class_names(),
         items=_items(files),
-        read=functools.partial(_read, _Reading(options.label_order, options.record_maps)),
+        read=functools.partial(_read, options.label_order, options.record_maps),
         place=_place,
         split_rule=f"the release's own, by file: {names}{', ...' if len(files) > 3 else ''}",
         human_ceiling=clickme.HUMAN_CEILING if options.record_maps == "heatmaps" else None,
@@ -253,20 +246,20 @@ def _stored_name(place):
     return f"/{base}" if base else ""
 
 
-def _read(reading: _Reading, item: Item) -> Example:
+def _read(label_order: str, record_maps: str, item: Item) -> Example:
     fields, upper = json.loads(item.key)
     place = clickme_records.Place(*fields)
     name, record = clickme_records.name_of(place), clickme_records.fetch(place)
     example = Example(
         image_id=item.image_id,
         image=float_images.to_uint8(record.image, upper, name),
-        label=clickme.read_label(record.label, reading.label_order, name, record.file_path),
+        label=clickme.read_label(record.label, label_order, name, record.file_path),
         clicks=max(record.clicks or 0, 0),
         split=item.split,
     )
 
     def maps():
-        counts = clickme_records.count_map(record, reading.record_maps, name)
+        counts = clickme_records.count_map(record, record_maps, name)
         return () if counts is None else (counts,)
 
     return count_maps.attach(example, maps)

@@ -99,7 +99,12 @@ def _items(root, layout, shards) -> Iterator[Item]:
                     for item in _items_of(root, layout, shard):
                         counts[shard.file] += 1
                         yield item
-                    _check_records(root, shard, counts[shard.file])
+                    if shard.records not in (None, counts[shard.file]):
+                        raise DamagedFileError(
+                            f"{os.path.join(root, shard.file)!r} holds {counts[shard.file]} "
+                            f"records, expected {shard.records} ({tfds_files.INFO_FILE}). It was "
+                            "cut off, or exchanged; copy it again."
+                        )
         if layout is CLASSIC and counts:
             with listing.one_row():
                 check_even(root, counts)
@@ -124,14 +129,6 @@ def _image_id(name, shard, record):
     if text and text.isprintable() and "\ufffd" not in text:
         return text
     return f"{shard.file}#{record}"
-
-
-def _check_records(root, shard, count):
-    if shard.records is not None and count != shard.records:
-        raise DamagedFileError(
-            f"{os.path.join(root, shard.file)!r} holds {count} records, expected {shard.records} "
-            f"({tfds_files.INFO_FILE}). It was cut off, or exchanged; copy it again."
-        )
 
 
 def _read(root, layout, boxes, item) -> Example:

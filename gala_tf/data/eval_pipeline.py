@@ -138,18 +138,9 @@ def participant_maps(
         window = preprocessing.center_window(height, width, crop_fraction)
 
         def cut(png):  # [h, h, 1]
-            counts = records.decode_counts(png, *shape)
-            return preprocessing.cut_clickmap(
-                counts,
-                window,
-                False,
-                shape,
-                clickmap_size,
-                "area",
-                clickmap_blur,
-                "float64",
-                clickmap_shift,
-            )
+            counts, size = records.decode_counts(png, *shape), clickmap_size
+            how = "area", clickmap_blur, "float64", clickmap_shift
+            return preprocessing.cut_clickmap(counts, window, False, shape, size, *how)
 
         signature = tf.TensorSpec([clickmap_size, clickmap_size, 1], tf.float32)
         maps = tf.map_fn(cut, record["clickmap/by_participant"], fn_output_signature=signature)
