@@ -86,7 +86,9 @@ def _ground_truth(options, layouts):
     unsorted = bool(validation) and validation[0].kind in ("flat folder", "tar")
     if path and (not tf.io.gfile.exists(path) or tf.io.gfile.isdir(path)):
         raise ValueError(f"--ground_truth={path!r} does not exist, or is a folder. Give the list.")
-    path = path or (ground_truth.find_usual(options.input_dir) if unsorted else None)
+    if unsorted and not path:
+        usual = (os.path.join(options.input_dir, name) for name in ground_truth.USUAL_FILES)
+        path = next(filter(tf.io.gfile.exists, usual), "")
     if path:
         return ground_truth.read_ground_truth(path, options.ground_truth_order)
     if unsorted and not names_tell(validation[0]):

@@ -13,11 +13,6 @@ SPLITS = ("train", "validation", "test")
 PAPER_PROPORTIONS = (329_036, 17_841, 17_581)  # Linsley et al. 2019, section 4.1
 
 
-def seeded_order(keys: Iterable[str], seed: int) -> list[str]:
-    """Keys in an order that depends on the seed and the keys alone, not on how they came."""
-    return sorted(keys, key=lambda key: seeded_rank(key, seed))
-
-
 def assign_splits(
     classes: Mapping[str, Sequence[str]], proportions: Sequence[float], seed: int
 ) -> dict[str, str]:
@@ -30,7 +25,11 @@ def assign_splits(
     Returns key -> split. Each split's total is within one of its share, and its keys are spread
     evenly over the classes. ValueError: not three proportions >= 0 with a positive sum.
     """
-    ordered = (key for name in sorted(classes) for key in seeded_order(classes[name], seed))
+    ordered = (
+        key
+        for name in sorted(classes)
+        for key in sorted(classes[name], key=lambda key: seeded_rank(key, seed))
+    )
     return dict(deal(ordered, proportions))
 
 

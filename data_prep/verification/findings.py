@@ -101,12 +101,6 @@ def across_splits(store: sqlite3.Connection) -> Iterator[Fault]:
             )
 
 
-def repeated_pictures(store: sqlite3.Connection) -> int:
-    """Records whose picture is in their own split already: no fault, but worth knowing."""
-    query = "SELECT COUNT(*) - COUNT(DISTINCT split || hex(digest)) FROM records"
-    return store.execute(query).fetchone()[0]
-
-
 class Near(NamedTuple):
     """Two pictures of different splits that are nearly the same; rowids in `records`."""
 

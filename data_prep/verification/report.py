@@ -115,7 +115,12 @@ def _sheets(data_dir, info, store, near, class_pages) -> Iterator[tuple]:
     """(file name, Pillow image) of every sheet; one is in memory at a time."""
 
     def draw(title, subtitle, choice):
-        lines = sheet_choice.lines_of(data_dir, info, choice)
+        lines = [
+            contact_sheet.Line(
+                line_title, [sheet_choice.read_triplet(data_dir, info, chosen) for chosen in row]
+            )
+            for line_title, row in choice
+        ]
         return contact_sheet.draw(f"{info.name}: {title}", subtitle, lines)
 
     explained = "image, its map on the scale of its own largest count, both together"
@@ -153,7 +158,8 @@ def _warnings(store, numbers, near):
         found = findings.count(store, "records", condition)
         if found:
             yield f"{found:,} records: {words} (sheet_suspicious.png)"
-    repeated = findings.repeated_pictures(store)
+    query = "SELECT COUNT(*) - COUNT(DISTINCT split || hex(digest)) FROM records"
+    (repeated,) = store.execute(query).fetchone()
     if repeated:
         yield f"{repeated:,} records repeat a picture of their own split"
     if near:

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from data_prep.verification import dataset_statistics, findings, map_checks
 from data_prep.verification.alignment import ONE_COLOR
-from data_prep.verification.contact_sheet import Line, Triplet
+from data_prep.verification.contact_sheet import Triplet
 from gala_tf.data import dataset_info, schema, tfrecord_files
 
 CLASSES_PER_PAGE = 10
@@ -149,11 +149,3 @@ def _add(lines, words, total, chosen):
         shown = chosen[start : start + COLUMNS]
         head = textwrap.wrap(words, 19) if not start else ("",)
         lines.append(((*head, f"{total:,} in all" if not start else ""), shown))
-
-
-def lines_of(data_dir: str, info: dataset_info.DatasetInfo, choice: list) -> list[Line]:
-    """The choice, read."""
-    return [
-        Line(title, [read_triplet(data_dir, info, chosen) for chosen in row])
-        for title, row in choice
-    ]

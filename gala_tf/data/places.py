@@ -82,7 +82,9 @@ def check_build(output_dir: str, unfinished: str, overwrite: bool) -> None:
             "another for the data set."
         )
     rest = [name for name in there if name != unfinished]
-    if not rest and (unfinished not in there or is_staging(os.path.join(output_dir, unfinished))):
+    # A build under way has its lock, or nothing yet.
+    kept = contents(os.path.join(output_dir, unfinished))
+    if not rest and (not kept or {*kept} & {"lock", "plan", "matches", "publishing"}):
         return
     if not is_data_set(output_dir):
         raise ValueError(
@@ -187,12 +189,6 @@ def is_data_set(directory: str) -> bool:
     except (OSError, ValueError, RecursionError):
         return any(name.endswith(".tfrecord") for name in contents(directory))
     return isinstance(found, dict) and "schema_version" in found
-
-
-def is_staging(directory: str) -> bool:
-    """Whether a directory is that of a build under way: it has its lock, or nothing yet."""
-    there = contents(directory)
-    return not there or bool({*there} & {"lock", "plan", "matches", "publishing"})
 
 
 def _holds_data_set(there):

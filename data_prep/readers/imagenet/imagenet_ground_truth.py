@@ -11,7 +11,6 @@ The lists are of the 50,000 validation images:
 What numbers mean is checked on the images whose class is known (`imagenet_classes`).
 """
 
-import os
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -195,12 +194,6 @@ def _check_order(path: str, numbers: Mapping[int, int], order: str) -> None:
         f"Ground truth {path!r}: its numbers are not in the order {order!r}: image {image} is "
         f"number {imagenet_classes.number_of(label, order)} there, {number} here. {remedy}"
     )
-
-
-def find_usual(root: str) -> str | None:
-    """The first of USUAL_FILES that lies under `root`."""
-    paths = (os.path.join(root, name) for name in USUAL_FILES)
-    return next((path for path in paths if tf.io.gfile.exists(path)), None)
 
 
 def checked_label(number: int, order: str, evidence: Mapping[str, str], where: str) -> int:

@@ -214,11 +214,8 @@ def test_statistics_by_hand():
     )
     found = dataset_statistics.collect(store, info_of(), {"train": np.full((8, 8), 1 / 64)})
     everything, train = found["all"], found["splits"]["train"]
-    assert (everything["images"], everything["with_clickmap"], everything["empty_maps"]) == (
-        4,
-        2,
-        1,
-    )
+    shown = [everything[name] for name in ("images", "with_clickmap", "empty_maps")]
+    assert shown == [4, 2, 1]
     assert everything["maps"] == 6 and everything["maps_per_image"] == 2
     assert everything["clicks_per_map"] == 70 / 4  # of maps whose clicks are known
     assert train["area"] == {"0%": 0.1, "5%": 0.1, "25%": 0.1, "50%": 0.1} | {
