@@ -8,7 +8,7 @@ parallel/      one pool of worker processes for all commands
 readers/       other people's files: archives, clicks, COCO, records, ImageNet's lists, images
 sources/       one file a source; `sources/__init__.py` says how to add one
 merging/       the maps of one source on the images of another
-building/      plan, shards, publishing: how a data set is made
+building/      plan, shards, the finish: how a data set is made
 raters/        how far participants agree
 verification/  every record checked; contact sheets and statistics
 """

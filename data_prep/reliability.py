@@ -21,7 +21,7 @@ import sys
 
 from absl import flags
 
-from data_prep.raters import flags as reliability_flags
+from data_prep.raters.flags import ReliabilityOptions
 from gala_tf import command
 
 
@@ -34,5 +34,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    reliability_flags.define()
+    command.define_flags(ReliabilityOptions)
     command.run(main, positional="data_dir", kept="The data set is as it was; start it again.")

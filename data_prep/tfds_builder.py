@@ -27,15 +27,9 @@ from PIL import Image
 from gala_tf.data import dataset_info, records, tfrecord_files
 
 _FEATURES = (
-    "image/encoded",
-    "image/height",
-    "image/width",
-    "image/id",
-    "image/class/label",
-    "clickmap/counts",
-    "clickmap/box",
-    "clickmap/clicks",
-)
+    "image/encoded image/height image/width image/id image/class/label "
+    "clickmap/counts clickmap/box clickmap/clicks"
+).split()
 
 
 class GalaClickmaps(tfds.core.GeneratorBasedBuilder):

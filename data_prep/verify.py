@@ -19,14 +19,10 @@ class VerifyOptions:
     """What is verified, and how thoroughly."""
 
     data_dir: str = command.flag(
-        "",
-        "Data set to verify; an argument without a name, too.",
-        path=True,
+        "", "Data set to verify; an argument without a name, too.", path=True
     )
     output_dir: str = command.flag(
-        "",
-        "Where sheets and statistics go (local or gs://); default: DIR/verify.",
-        path=True,
+        "", "Where sheets and statistics go (local or gs://); default: DIR/verify.", path=True
     )
     num_workers: int = command.flag(
         os.cpu_count() or 1, "Processes; each reads one shard at a time. Default: one a core."

@@ -28,8 +28,6 @@ from absl import app, flags, logging
 
 from gala_tf.command_line import endings, flagfiles, help_page, installation, parsing, quiet
 
-# ------------------------------------------------------------------ flags of a dataclass
-
 
 class Range(NamedTuple):
     """The numbers that a flag may take; infinity and NaN are in none."""
@@ -101,7 +99,9 @@ def define_flags(
             continue
         about = field.metadata
         named = {"help": about["help"], "flag_values": flag_values}
-        default = _default(field)
+        default = field.default
+        if field.default_factory is not dataclasses.MISSING:
+            default = field.default_factory()
         if default is dataclasses.MISSING:
             default, named["required"] = None, True
         form = _form(field)
@@ -140,8 +140,7 @@ def from_flags(kind: type, flag_values: flags.FlagValues = flags.FLAGS) -> Any:
 def from_arguments(kind: type, arguments: Sequence[str], origin: str) -> Any:
     """The dataclass that `arguments` (`--name=value` each, `--flagfile=` too) describe alone.
 
-    Args:
-        arguments: as on a command line; flags that are not among them take their defaults.
+    `arguments`: as on a command line; flags that are not among them take their defaults.
 
     ValueError: a flag that does not exist, or a value out of range.
     """
@@ -186,12 +185,6 @@ def check(options: Any) -> None:
             raise ValueError(f"--{field.name} must be {allowed.words}. Received: {value}.")
 
 
-def _default(field):
-    if field.default_factory is not dataclasses.MISSING:
-        return field.default_factory()
-    return field.default
-
-
 def _form(field):
     """The key of _DEFINE: tuple of tuple[int, ...], str of `str | None`."""
     form = typing.get_origin(field.type) or field.type
@@ -207,9 +200,6 @@ def _items(field, words):
         raise ValueError(
             f"--{field.name} must be a comma-separated list of numbers. Received: {words}."
         ) from error
-
-
-# ------------------------------------------------------------------ starting and failing
 
 
 def run(
@@ -241,7 +231,11 @@ def run(
             logging.set_verbosity(logging.WARNING)  # TensorFlow logs through absl, too
         if not verbosity.present or verbosity.value < 1:
             quiet.start()
-        with endings.one_line(errors, lambda: _fill_in(kept)):
+
+        def filled_in():  # `{flag}` replaced by the flag's value
+            return re.sub(r"\{(\w+)\}", lambda match: str(flags.FLAGS[match[1]].value), kept)
+
+        with endings.one_line(errors, filled_in):
             if tensorflow:
                 installation.check()
             return main()
@@ -251,14 +245,6 @@ def run(
         app.run(
             start, flags_parser=lambda arguments: parsing.parse(arguments, doc, more, positional)
         )
-
-
-def _fill_in(kept):
-    """A sentence with `{flag}` replaced by the flag's value."""
-    return re.sub(r"\{(\w+)\}", lambda match: str(flags.FLAGS[match[1]].value), kept)
-
-
-# ------------------------------------------------------------------ several commands
 
 
 class Subcommand(NamedTuple):

@@ -8,6 +8,7 @@ import tensorflow as tf
 from PIL import Image
 
 from gala_tf.data import (
+    bad_records,
     clickmaps,
     dataset_info,
     eval_pipeline,
@@ -76,6 +77,12 @@ def eval_dataset(data, batch_size=5, **changes):
     return eval_pipeline.make_eval_dataset(
         *data, "train", batch_size=batch_size, **{**GEOMETRY, **changes}
     )
+
+
+def check_records(data_dir, info, split):
+    """Decodes a whole split; the error that a run of it would end with."""
+    if bad := bad_records.find(data_dir, info, split):
+        raise ValueError(bad_records.describe(data_dir, info, bad))
 
 
 def take(dataset, batches):

@@ -4,6 +4,7 @@ Nothing appears in --output_dir under its final name before all of it is made. W
 waits in the staging directory, where the same command, started again, goes on.
 """
 
+import dataclasses
 import json
 import os
 
@@ -11,22 +12,24 @@ import tensorflow as tf
 from absl import flags, logging
 
 from data_prep import sources
-from data_prep.building import checks, encoding, finish, runners, shards, staging, summary
+from data_prep.building import encoding, finish, runners, shards, staging, summary
 from data_prep.building import flags as build_flags
 from data_prep.building import plan as build_plan
 from data_prep.merging import match_report, merge
 from data_prep.readers import listing
+from data_prep.sources import SOURCES, SourceOptions
 from data_prep.sources.splits import SPLITS
-from gala_tf.data import dataset_info, files, places
+from gala_tf import command
+from gala_tf.data import clickmaps, dataset_info, files, places
 
 
-def build(flag_values: flags.FlagValues, command: str) -> dataset_info.DatasetInfo:
-    """Builds the data set that the flags describe, and returns its description.
+def build(flag_values: flags.FlagValues, words: str) -> dataset_info.DatasetInfo:
+    """Builds the data set that the flags describe, by the command `words`; returns its description.
 
     ValueError: a flag is wrong, the output is taken, or the material is at fault (see the source in
     question). Finished shards are kept for the next start.
     """
-    checks.check(flag_values)
+    check(flag_values)
     directory = os.path.join(flag_values.output_dir, staging.NAME)
     staging.check_output(flag_values.output_dir, flag_values.overwrite)
     # This source takes every folder there for a class, its own output's, too.
@@ -37,10 +40,39 @@ def build(flag_values: flags.FlagValues, command: str) -> dataset_info.DatasetIn
     with listing.recorded() as listed:
         source = load_source(flag_values, directory)
         with staging.held(directory):
-            return _build(flag_values, command, directory, source, listed)
+            return _build(flag_values, words, directory, source, listed)
 
 
-def _build(flag_values, command, directory, source, listed):
+def check(flag_values: flags.FlagValues) -> None:
+    """ValueError if a flag is wrong; names flag, expectation, value and remedy."""
+    name = flag_values.source
+    if name not in SOURCES:
+        raise ValueError(f"--source={name!r} is unknown; known sources: {', '.join(SOURCES)}.")
+    if not flag_values.output_dir:
+        raise ValueError("--output_dir is missing: say where the data set goes.")
+    reads = merge.options_read(name, flag_values.maps_source)
+    if "input_dir" in reads and not flag_values.input_dir:
+        raise ValueError(f"--source={name} reads files: give their --input_dir.")
+    for field in dataclasses.fields(SourceOptions):
+        flag = field.name
+        if flag_values[flag].present and flag not in reads and flag != "seed":
+            users = [n for n in SOURCES if flag in merge.options_read(n, flag_values.maps_source)]
+            raise ValueError(
+                f"--{flag} means nothing to --source={name}; it is read by {', '.join(users)}. "
+                "Leave it out."
+            )
+    for flag in ("num_shards", "num_eval_shards", "square_size", "clickmap_grid", "num_workers"):
+        if flag_values[flag].value < 1:
+            raise ValueError(f"--{flag} must be at least 1, got {flag_values[flag].value}.")
+    if flag_values.beam_options and flag_values.runner == "local":
+        raise ValueError("--beam_options means nothing to --runner=local. Name a Beam runner.")
+    try:
+        clickmaps.parse_blur(build_flags.blur(flag_values))
+    except ValueError as error:
+        raise ValueError(f"--clickmap_blur: {error}") from error
+
+
+def _build(flag_values, words, directory, source, listed):
     plan = _plan(flag_values, directory, source)
     left_out = staging.keep_left_out(directory, listed.left_out)
     summary.say_missing_splits(flag_values, source, plan)
@@ -49,24 +81,32 @@ def _build(flag_values, command, directory, source, listed):
     try:
         _make(flag_values, plan, job, missing)
     except ValueError:
-        _tell_what_is_kept(job, plan)
+        if kept := sum(job.finished(*shard) for shard in plan.all_shards()):
+            logging.warning(
+                "%d of %d shards are finished and kept in %r: the same command goes on from there.",
+                kept,
+                len(plan.all_shards()),
+                job.staging,
+            )
         raise
-    return finish.publish(flag_values, command, source, plan, job, left_out)
+    return finish.publish(flag_values, words, source, plan, job, left_out)
 
 
 def load_source(flag_values: flags.FlagValues, directory: str | None) -> sources.Source:
     """The source that the flags name, with the maps of another if they say so.
 
-    Args:
-      directory: of staging; None to keep nothing, and to write no report.
+    `directory`: of staging; None to keep nothing, and to write no report.
     """
-    options = build_flags.source_options(flag_values)
+    options = command.from_flags(SourceOptions, flag_values)
     if options.maps_source:
+        # A bucket's staging directory cannot be used as files: such a build, started again,
+        # computes its matches again.
+        local = directory and files.is_local(directory)
         source = merge.load(
             flag_values.source,
             options if directory else options.replace(match_report=""),
             num_workers=flag_values.num_workers,
-            cache_dir=_cache_dir(directory),
+            cache_dir=os.path.join(directory, staging.MATCHES) if local else None,
             on_bad_image=flag_values.on_bad_image,
         )
     else:
@@ -78,14 +118,6 @@ def load_source(flag_values: flags.FlagValues, directory: str | None) -> sources
     return source
 
 
-def _cache_dir(directory):
-    # A bucket's staging directory cannot be used as files: such a build, started again, computes
-    # its matches again.
-    if directory is None or "://" in directory:
-        return None
-    return os.path.join(directory, staging.MATCHES)
-
-
 def shards_wanted(flag_values: flags.FlagValues) -> dict[str, int]:
     """Split -> shards, where there are as many images."""
     return dict.fromkeys(SPLITS, flag_values.num_eval_shards) | {"train": flag_values.num_shards}
@@ -94,36 +126,25 @@ def shards_wanted(flag_values: flags.FlagValues) -> dict[str, int]:
 def _plan(flag_values, directory, source):
     """The plan of the build that was stopped here, or a new one."""
     plan_dir = os.path.join(directory, shards.PLAN)
-    plan = _unfinished_plan(plan_dir, flag_values)
-    if plan is None:
-        fingerprint = build_flags.fingerprint(flag_values)
-        plan = build_plan.make(plan_dir, source.items, shards_wanted(flag_values), fingerprint)
-    return plan
-
-
-def _unfinished_plan(plan_dir, flag_values):
-    """The plan of a build that was stopped; None if there is none."""
+    fingerprint = build_flags.fingerprint(flag_values)
     plan = build_plan.load(plan_dir)
-    if plan is None:
-        return None
-    # As it would come from the file.
-    wanted = json.loads(json.dumps(build_flags.fingerprint(flag_values)))
-    differs = [
-        f"{name} ({plan.fingerprint.get(name)!r} there, {wanted.get(name)!r} now)"
-        for name in sorted(set(wanted) | set(plan.fingerprint))
-        if wanted.get(name) != plan.fingerprint.get(name)
-    ]
-    if not differs:
-        return plan
-    if not flag_values.overwrite:
-        raise ValueError(
-            f"{os.path.dirname(plan_dir)!r} holds an unfinished build that differs in "
-            f"{'; '.join(differs)}. Finish it with its own flags, or pass --overwrite to discard "
-            "what it made."
-        )
-    tf.io.gfile.rmtree(os.path.dirname(plan_dir))
-    tf.io.gfile.makedirs(os.path.dirname(plan_dir))
-    return None
+    if plan is not None:
+        wanted = json.loads(json.dumps(fingerprint))  # as it would come from the file
+        differs = [
+            f"{name} ({plan.fingerprint.get(name)!r} there, {wanted.get(name)!r} now)"
+            for name in sorted(set(wanted) | set(plan.fingerprint))
+            if wanted.get(name) != plan.fingerprint.get(name)
+        ]
+        if not differs:
+            return plan
+        if not flag_values.overwrite:
+            raise ValueError(
+                f"{directory!r} holds an unfinished build that differs in {'; '.join(differs)}. "
+                "Finish it with its own flags, or pass --overwrite to discard what it made."
+            )
+        tf.io.gfile.rmtree(directory)
+        tf.io.gfile.makedirs(directory)
+    return build_plan.make(plan_dir, source.items, shards_wanted(flag_values), fingerprint)
 
 
 def make_job(
@@ -161,14 +182,3 @@ def _make(flag_values, plan, job, missing):
         runners.run_local(job, missing, flag_values.num_workers, images, done)
     else:
         runners.run_beam(job, missing, flag_values.runner, flag_values.beam_options)
-
-
-def _tell_what_is_kept(job, plan):
-    kept = sum(job.finished(*shard) for shard in plan.all_shards())
-    if kept:
-        logging.warning(
-            "%d of %d shards are finished and kept in %r: the same command goes on from there.",
-            kept,
-            len(plan.all_shards()),
-            job.staging,
-        )

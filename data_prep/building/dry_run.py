@@ -12,7 +12,7 @@ import time
 
 from absl import flags
 
-from data_prep.building import build, checks, finish, left_out_report, runners, shards, summary
+from data_prep.building import build, finish, runners, shards, summary
 from data_prep.building import flags as build_flags
 from data_prep.building import plan as build_plan
 from data_prep.readers import listing
@@ -23,10 +23,9 @@ MOST_SHOWN = 200  # lines of one kind on the screen
 def look(flag_values: flags.FlagValues) -> bool:
     """Prints what the build of these flags would hold, leave out and fail of.
 
-    Returns:
-      Whether it would succeed.
+    Returns whether it would succeed.
     """
-    checks.check(flag_values)
+    build.check(flag_values)
     started = time.monotonic()
     with listing.recorded(goes_on=True) as listed, tempfile.TemporaryDirectory() as directory:
         try:
@@ -69,14 +68,12 @@ def _report(flag_values, listed, source, plan, job, seconds):
             said.bad_maps if flag_values.on_bad_map == "fail" else []
         ),
         "pictures are in two splits; --on_duplicate=drop leaves out the first of the two": (
-            [f"{a} ({split}) = {b} ({there})" for a, split, b, there in found.across]
-            if flag_values.on_duplicate == "error"
-            else []
+            found.lines if flag_values.on_duplicate == "error" else []
         ),
     }
     failing = any(ends.values())
     _print_faults(ends)
-    for why, lines in left_out_report.by_reason(listed.left_out, said, found).items():
+    for why, lines in summary.by_reason(listed.left_out, said, found).items():
         if lines not in ends.values():
             _print(f"{len(lines):,} {why}; left out", lines)
     if found.repeated:

@@ -1,6 +1,6 @@
 """Splits that are disjoint by content: the same picture, by its pixels, is in one split only."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from data_prep.building.shards import Row
@@ -18,6 +18,11 @@ class Duplicates(NamedTuple):
     across: list[tuple[str, str, str, str]]
     repeated: int  # images that repeat another of their own split
 
+    @property
+    def lines(self) -> list[str]:
+        """`across` in words."""
+        return [f"{one} ({split}) = {other} ({there})" for one, split, other, there in self.across]
+
 
 def find(rows: Callable[[str], Iterable[Row]], images: dict[str, int]) -> Duplicates:
     """Looks for equal pictures.
@@ -30,19 +35,13 @@ def find(rows: Callable[[str], Iterable[Row]], images: dict[str, int]) -> Duplic
     across, repeated = [], 0
     for turn in range(passes):
         seen: dict[str, tuple[str, str]] = {}  # digest -> image, split
-        for split, row in _in_order(rows, images):
-            if int(row.digest[:8], 16) % passes != turn:
-                continue
-            keeper, keeper_split = seen.setdefault(row.digest, (row.image_id, split))
-            if keeper_split != split:
-                across.append((row.image_id, split, keeper, keeper_split))
-            else:
-                repeated += keeper != row.image_id
-    return Duplicates(across, repeated)
-
-
-def _in_order(rows, images) -> Iterator[tuple[str, Row]]:
-    for split in KEEPERS:
-        if split in images:
+        for split in filter(images.__contains__, KEEPERS):
             for row in rows(split):
-                yield split, row
+                if int(row.digest[:8], 16) % passes != turn:
+                    continue
+                keeper, keeper_split = seen.setdefault(row.digest, (row.image_id, split))
+                if keeper_split != split:
+                    across.append((row.image_id, split, keeper, keeper_split))
+                else:
+                    repeated += keeper != row.image_id
+    return Duplicates(across, repeated)

@@ -30,8 +30,8 @@ class Storage:
 class Encoded(NamedTuple):
     """A record and what the builder has to know about it; `digest` is of the source's pixels."""
 
-    label: int
     digest: bytes
+    label: int
     height: int
     width: int
     participants: int
@@ -56,8 +56,8 @@ def encode(example: schema.Example, storage: Storage) -> Encoded:
         blurred = blurred_grid(total, storage.clickmap_blur, storage.clickmap_grid)
         box = clickmaps.extent_box(total)
     return Encoded(
-        label=example.label,
         digest=digest,
+        label=example.label,
         height=image.height,
         width=image.width,
         participants=len(example.participant_maps),

@@ -1,15 +1,25 @@
-"""The end of a build: repeated pictures out, shards to their place, the data set described."""
+"""The end of a build: repeated pictures out, shards to their place, the data set described.
+
+It may be killed and started again. The order: an old data set's description is removed, then its
+shards; a note of that is left; then each shard is moved; `dataset_info.json` comes last, and then
+the staging directory goes. Where the description is, the data set is whole.
+"""
 
 import dataclasses
+import os
+import re
 from collections.abc import Set
 
 import tensorflow as tf
 from absl import flags
 
-from data_prep.building import duplicates, left_out_report, plan, publishing, shards, summary
+from data_prep.building import duplicates, plan, shards, staging, summary
 from data_prep.building import flags as build_flags
 from data_prep.sources import Source
-from gala_tf.data import dataset_info
+from data_prep.sources.splits import SPLITS
+from gala_tf.data import dataset_info, tfrecord_files
+
+_SHARD_FILE = re.compile(rf"({'|'.join(SPLITS)})-\d{{5}}-of-\d{{5}}\.tfrecord")
 
 
 def publish(
@@ -42,18 +52,18 @@ def publish(
     summary.say_left_out(found, said)
     if not written:
         raise ValueError(f"--source={flag_values.source} gave no image that could be written.")
-    publishing.clear(job.staging, flag_values.output_dir)
+    clear(job.staging, flag_values.output_dir)
     tallies = {}
     for split, index in planned.all_shards():
         if split not in written:
             continue  # all its images were left out: it is no split, and its shards nobody's
         contents = job.contents(split, index)
-        shard = publishing.move(contents, job.staging, flag_values.output_dir, left_out)
+        shard = move(contents, job.staging, flag_values.output_dir, left_out)
         tally = tallies.setdefault(split, summary.Tally(len(source.class_names)))
         tally.add(shard, [row for row in contents.rows if row.image_id not in left_out])
     info = _describe(flag_values, command, source, tallies)
     summary.say_coverage(tallies, source.class_names)
-    left_out_report.write(flag_values.output_dir, left_out_listed, said, found)
+    summary.write_left_out(flag_values.output_dir, left_out_listed, said, found)
     dataset_info.save_info(flag_values.output_dir, info)  # last: who finds it finds all the rest
     tf.io.gfile.rmtree(job.staging)
     return info
@@ -92,6 +102,38 @@ def said_and_written(
         if any(row.image_id not in left_out for row in contents.rows):
             written.add(split)
     return said, written
+
+
+def clear(directory: str, output_dir: str) -> None:
+    """Removes an old data set, once; from here on, until the new one is there, no data set is."""
+    if staging.begun(directory):
+        return
+    shards_there = filter(_SHARD_FILE.fullmatch, tf.io.gfile.listdir(output_dir))
+    for name in (dataset_info.INFO_FILE, *shards_there):
+        if tf.io.gfile.exists(path := os.path.join(output_dir, name)):
+            tf.io.gfile.remove(path)
+    staging.begin(directory)
+
+
+def move(
+    contents: shards.ShardContents, directory: str, output_dir: str, left_out: Set[str]
+) -> dataset_info.Shard:
+    """Puts one shard in its place, without the images in `left_out`; safe to repeat."""
+    name = contents.shard.file
+    source, target = os.path.join(directory, name), os.path.join(output_dir, name)
+    keep = [row.image_id not in left_out for row in contents.rows]
+    if not all(keep):
+        kept = (r for r, k in zip(tfrecord_files.records(source), keep, strict=True) if k)
+        return shards.write(target, kept)
+    if tf.io.gfile.exists(source):
+        tf.io.gfile.rename(source, target, overwrite=True)
+    size = tf.io.gfile.stat(target).length if tf.io.gfile.exists(target) else None
+    if size != contents.shard.bytes:
+        raise ValueError(
+            f"Shard {target!r} was made with {contents.shard.bytes} bytes and has "
+            f"{'vanished' if size is None else f'{size} now'}. Delete {directory!r} to start anew."
+        )
+    return contents.shard
 
 
 def _describe(flag_values, command, source, tallies):

@@ -12,18 +12,10 @@ from data_prep.sources import SOURCES, SourceOptions
 from gala_tf import command
 
 # What may differ when a build goes on: finished shards do not depend on it.
-_NOT_IN_FINGERPRINT = {
-    "output_dir",
-    "name",
-    "overwrite",
-    "dry_run",
-    "on_bad_image",
-    "on_bad_map",
-    "on_duplicate",
-    "num_workers",
-    "runner",
-    "beam_options",
-}
+_NOT_IN_FINGERPRINT = set(
+    "output_dir name overwrite dry_run on_bad_image on_bad_map on_duplicate num_workers runner "
+    "beam_options".split()
+)
 _read = functools.partial(command.flag, group="what to read")
 _write = functools.partial(command.flag, group="what to write")
 _make = functools.partial(command.flag, group="how to make it")
@@ -48,11 +40,7 @@ class BuildOptions:
         ("error", "drop"),
     )
 
-    output_dir: str | None = _write(
-        None,
-        "Where the data set goes (local or gs://).",
-        path=True,
-    )
+    output_dir: str | None = _write(None, "Where the data set goes (local or gs://).", path=True)
     name: str = _write("", "Name of the data set; default: the source's.")
     overwrite: bool = _write(False, "Replace a data set in --output_dir.")
     num_shards: int = _write(
@@ -114,11 +102,6 @@ def sources_text() -> str:
     return "Sources:\n" + textwrap.indent("\n".join(lines), "  ")
 
 
-def source_options(flag_values: flags.FlagValues) -> SourceOptions:
-    """The options of sources, as the flags give them."""
-    return command.from_flags(SourceOptions, flag_values)
-
-
 def blur(flag_values: flags.FlagValues) -> str:
     """The blur asked for; else the one that suits the source of the maps."""
     source_of_maps = flag_values.maps_source or flag_values.source
@@ -134,18 +117,9 @@ def fingerprint(flag_values: flags.FlagValues) -> dict:
 
 def tool_version() -> str:
     """Name and version of every library that decides the bytes."""
-    names = (
-        "gala_tf",
-        "tensorflow",
-        "tensorflow-cpu",
-        "tensorflow-tpu",
-        "pillow",
-        "numpy",
-        "scipy",
-        "scikit-image",
-    )
+    builds = "gala_tf tensorflow tensorflow-cpu tensorflow-tpu pillow numpy scipy scikit-image"
     found = []
-    for name in names:
+    for name in builds.split():
         try:
             found.append(f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:

@@ -25,8 +25,7 @@ def run_local(
 ) -> None:
     """Makes shards on this machine, a process a shard, up to `num_workers` at once.
 
-    Args:
-      images: of the whole build; `done` of them are in shards that are finished.
+    `images`: of the whole build; `done` of them are in shards that are finished.
 
     ValueError: of the first shard that fails; or a process died.
     """

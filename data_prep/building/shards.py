@@ -97,7 +97,8 @@ class ShardJob:
         path = self.path(split, index)
         serialized = self._records(items, rows, said, progress)
         if self.dry:
-            shard = dataset_info.Shard(os.path.basename(path), *_measured(serialized), sha256="")
+            lengths = [len(record) for record in serialized]
+            shard = dataset_info.Shard(os.path.basename(path), len(lengths), sum(lengths), "")
         else:
             shard = write(path, serialized)
         _save_rows(path + _ROWS, ShardContents(shard, rows, said))
@@ -105,18 +106,9 @@ class ShardJob:
     def _records(self, items, rows, said, progress) -> Iterator[bytes]:
         for item in items:
             if encoded := self._encoded(item, said):
-                rows.append(
-                    Row(
-                        item.image_id,
-                        encoded.digest.hex(),
-                        encoded.label,
-                        encoded.height,
-                        encoded.width,
-                        encoded.participants,
-                        encoded.has_clickmap,
-                    )
-                )
-                yield encoded.serialized
+                digest, *facts, serialized = encoded
+                rows.append(Row(item.image_id, digest.hex(), *facts))
+                yield serialized
             progress()
 
     def _encoded(self, item, said):
@@ -198,12 +190,6 @@ def _remedies(error):
     if isinstance(error, BadImageError):
         found.append("--on_bad_image=skip to leave it out")
     return ", or ".join(found)
-
-
-def _measured(serialized):
-    """Number and bytes of records that are not written."""
-    lengths = [len(record) for record in serialized]
-    return len(lengths), sum(lengths)
 
 
 def write(path: str, serialized: Iterable[bytes]) -> dataset_info.Shard:

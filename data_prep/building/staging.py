@@ -8,17 +8,28 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
-from data_prep.building import publishing
 from gala_tf.data import files, places
 
 NAME = ".building"
 _LEFT_OUT = os.path.join("plan", "left_out.json")  # beside the plan, which it belongs to
 MATCHES = "matches"  # in there: what a join by content has computed
+_BEGUN = "publishing"  # in there, once shards are moved out
+
+
+def begun(staging: str) -> bool:
+    """Whether a build was stopped while it moved its shards out of `staging`."""
+    return tf.io.gfile.exists(os.path.join(staging, _BEGUN))
+
+
+def begin(staging: str) -> None:
+    """Leaves the note that `begun` looks for."""
+    text = "finished shards are being moved to the directory above\n"
+    files.write(os.path.join(staging, _BEGUN), text)
 
 
 def check_output(output_dir: str, overwrite: bool) -> None:
     """ValueError if there is anything that is neither this build's own nor a data set to go."""
-    if publishing.begun(os.path.join(output_dir, NAME)):
+    if begun(os.path.join(output_dir, NAME)):
         return  # the shards there are this build's own
     places.check_build(output_dir, NAME, overwrite)
 

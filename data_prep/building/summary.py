@@ -1,18 +1,22 @@
 """What a build wrote and left out: counted for dataset_info.json, and said to the user."""
 
+import os
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+import tensorflow as tf
 from absl import flags, logging
 
-from data_prep.building import flags as build_flags
 from data_prep.building.duplicates import Duplicates
 from data_prep.building.plan import BuildPlan
 from data_prep.building.shards import Row, Said
 from data_prep.readers import listing
-from data_prep.sources import SOURCES, Source
+from data_prep.sources import SOURCES, Source, SourceOptions
 from data_prep.sources.splits import SPLITS, in_proportion
-from gala_tf.data import dataset_info
+from gala_tf import command
+from gala_tf.data import dataset_info, files
+
+LEFT_OUT = "left_out.txt"
 
 
 class Tally:
@@ -65,7 +69,7 @@ def say_missing_splits(flag_values: flags.FlagValues, source: Source, planned: B
     """Warns, before anything is built, of splits that will be empty, and says what to give."""
     missing = [split for split in SPLITS if split not in planned.images]
     images = sum(planned.images.values())
-    options = build_flags.source_options(flag_values)
+    options = command.from_flags(SourceOptions, flag_values)
     if source.split_rule.startswith(in_proportion(options)):  # a merge says more behind it
         shares = dict(zip(SPLITS, options.split_proportions, strict=True))
         share_words = ",".join(f"{share:g}" for share in shares.values())
@@ -109,12 +113,44 @@ def say_left_out(found: Duplicates, said: Said) -> None:
     _warn("damaged images were left out", said.bad)
     _warn("maps cannot be used and were left out; their images stay", said.bad_maps)
     _warn("images are not stored in all that they are", said.remarks)
-    _warn(
-        "images were left out, their picture being in another split",
-        [f"{name} ({split}) = {keeper} ({there})" for name, split, keeper, there in found.across],
-    )
+    _warn("images were left out, their picture being in another split", found.lines)
     if found.repeated:
         logging.warning("%d images repeat another of their split; they are kept.", found.repeated)
+
+
+def by_reason(listed: dict[str, list[str]], said: Said, found: Duplicates) -> dict[str, list[str]]:
+    """Why, in words that follow a number -> what is left out, a line each."""
+    reasons = {
+        **listed,
+        "images are damaged": said.bad,
+        "maps cannot be used; their images stay": said.bad_maps,
+        "images show a picture that is in another split": found.lines,
+    }
+    return {why: lines for why, lines in reasons.items() if lines}
+
+
+def write_left_out(
+    output_dir: str, listed: dict[str, list[str]], said: Said, found: Duplicates
+) -> None:
+    """Counts on the screen what was left out, by reason, and names all of it in a file.
+
+        left_out.txt    # 2 files are neither images nor maps
+                        my_images/cat/notes.doc
+                        my_images/readme.md
+
+    The file lies beside the shards, and is not there if nothing was left out.
+    """
+    path = os.path.join(output_dir, LEFT_OUT)
+    left_out = by_reason(listed, said, found)
+    if not left_out:
+        if tf.io.gfile.exists(path):
+            tf.io.gfile.remove(path)  # of the data set that was here before
+        return
+    blocks = ("\n".join((f"# {len(lines)} {why}", *lines, "")) for why, lines in left_out.items())
+    files.write(path, "\n".join(blocks))
+    print(f"left out (all names: {path}):")
+    for why, lines in left_out.items():
+        print(f"  {len(lines):,} {why}")
 
 
 def say_coverage(tallies: dict[str, Tally], class_names: Sequence[str]) -> None:

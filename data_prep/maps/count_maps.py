@@ -20,8 +20,7 @@ class BadMapOfImageError(BadImageError, BadMapError):
 def attach(example: Example, read_maps: Callable[[], Iterable[np.ndarray]]) -> Example:
     """The example with the maps that `read_maps` gives.
 
-    Raises:
-      BadMapError: as `read_maps` did; it carries the example without maps.
+    BadMapError: as `read_maps` did; it carries the example without maps.
     """
     try:
         return dataclasses.replace(example, participant_maps=tuple(read_maps()))
@@ -40,8 +39,7 @@ def as_counts(values: np.ndarray, path: str) -> np.ndarray:
     Whole numbers stay as they are; fractions are scaled, all participants by one factor, which a
     scale-free loss and a rank correlation do not notice.
 
-    Raises:
-      BadMapError: not finite, negative, or whole numbers with a larger sum; `path` names the map.
+    BadMapError: not finite, negative, or whole numbers with a larger sum; `path` names the map.
     """
     if values.dtype.kind in "ub" and values.dtype.itemsize <= 2:
         values = values.astype(np.uint8) if values.dtype == bool else values

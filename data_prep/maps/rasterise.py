@@ -13,8 +13,7 @@ FEW_BOXES = 500
 def rasterise_boxes(boxes, height: int, width: int) -> np.ndarray:
     """Counts how many boxes cover each pixel.
 
-    Args:
-      boxes: integers [M, 4], each (xmin, ymin, xmax, ymax) in pixels, the maxima exclusive.
+    `boxes`: integers [M, 4], each (xmin, ymin, xmax, ymax) in pixels, the maxima exclusive.
 
     Returns integers [H, W], of as few bytes as the number of boxes allows. ValueError: another
     shape, not integers, or a maximum below its minimum.

@@ -56,7 +56,10 @@ def join(
 def _match(base_hashes, map_hashes, labels):
     """Best matches, a verdict on every record, and how many unmatched are of another class."""
     fine = map_hashes.state == source_hashes.FINE
-    map_labels = np.where(fine, _translate(map_hashes.labels, labels), -1)
+    map_labels = map_hashes.labels
+    if labels is not None:  # theirs -> ours
+        map_labels = np.asarray((*labels, -1))[np.clip(map_labels, -1, len(labels))]
+    map_labels = np.where(fine, map_labels, -1)
     whole = map_hashes.codes[:, perceptual_hash.FRAMES.index("squash")]
     arguments = base_hashes.codes, base_hashes.labels, whole, map_labels
     print(
@@ -71,17 +74,13 @@ def _match(base_hashes, map_hashes, labels):
     return result, verdicts, elsewhere
 
 
-def _translate(values, table):
-    if table is None:
-        return values
-    return np.asarray((*table, -1))[np.clip(values, -1, len(table))]
-
-
 def _report(pair, result, verdicts, report_path, accept_doubtful):
     """Writes table and sheet; which of the doubtful records are to be joined, bool [N]."""
     accepted = np.zeros(len(verdicts), bool)
     doubtful = np.flatnonzero((verdicts == TWINS) | (verdicts == DOUBTFUL))
-    shown = set(doubtful[_spread(len(doubtful), match_report.MAX_PAIRS)] if report_path else ())
+    most = min(len(doubtful), match_report.MAX_PAIRS)  # spread over all of them
+    spread = np.linspace(0, len(doubtful) - 1, most).astype(np.int64)
+    shown = set(doubtful[np.unique(spread)] if report_path else ())
     correlations, pairs = {}, []
     for position in doubtful if accept_doubtful else sorted(shown):
         image = pair.grey("base", int(result.best[position]))
@@ -97,16 +96,11 @@ def _report(pair, result, verdicts, report_path, accept_doubtful):
     if report_path:
         others = np.flatnonzero((verdicts != MATCHED) & (verdicts != WITHOUT_MAP))
         match_report.write_table(
-            report_path,
-            (_row(pair, result, verdicts, p, correlations, accepted) for p in others),
+            report_path, (_row(pair, result, verdicts, p, correlations, accepted) for p in others)
         )
     if pairs:
         match_report.write_sheet(report_path, pairs, result.frame)
     return accepted
-
-
-def _spread(count, wanted):
-    return np.unique(np.linspace(0, count - 1, min(count, wanted)).astype(np.int64))
 
 
 def _row(pair, result, verdicts, position, correlations, accepted):

@@ -46,10 +46,7 @@ class Match(NamedTuple):
 
 
 def match(
-    base_codes: np.ndarray,
-    base_labels: np.ndarray,
-    map_codes: np.ndarray,
-    map_labels: np.ndarray,
+    base_codes: np.ndarray, base_labels: np.ndarray, map_codes: np.ndarray, map_labels: np.ndarray
 ) -> Match:
     """Finds the image of each map record among those of its class.
 

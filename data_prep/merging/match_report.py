@@ -4,17 +4,17 @@ The sheet lies beside the table, with the ending .png: each row the picture of a
 the image nearest to it, then the next, and how many bits of their hashes differ.
 """
 
-import csv
+import io
 import os
 from collections.abc import Iterable
 from typing import NamedTuple
 
-import tensorflow as tf
 from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 
 from data_prep.merging import perceptual_hash
-from gala_tf.data import places
+from data_prep.readers import csv_rows
+from gala_tf.data import files, places
 
 MAX_PAIRS = 60  # on the sheet
 _TILE, _TEXT, _ACROSS = 128, 30, 3  # pixels a picture, pixels under it, pairs side by side
@@ -46,13 +46,9 @@ class Pictures(NamedTuple):
 
 
 def write_table(path: str, rows: Iterable[Row]) -> None:
-    """Writes the CSV file, its folder if need be; local or gs://."""
-    _make_folder(path)
-    with tf.io.gfile.GFile(path, "w") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(Row._fields)
-        for row in rows:
-            writer.writerow(f"{v:.4f}" if isinstance(v, float) else v for v in row)
+    """Writes the CSV file; local or gs://."""
+    cells = ([f"{v:.4f}" if isinstance(v, float) else v for v in row] for row in rows)
+    csv_rows.write(path, Row._fields, cells)
 
 
 def check_output(path: str) -> None:
@@ -76,8 +72,7 @@ def sheet_path(path: str) -> str:
 def write_sheet(path: str, pairs: list[Pictures], frame: str) -> None:
     """Draws the first MAX_PAIRS as a PNG file.
 
-    Args:
-      frame: of the images that is shown, as the maps' pictures are of it.
+    `frame`: of the images that is shown, as the maps' pictures are of it.
     """
     pairs = pairs[:MAX_PAIRS]
     down = -(-len(pairs) // _ACROSS)
@@ -101,11 +96,6 @@ def write_sheet(path: str, pairs: list[Pictures], frame: str) -> None:
                 # Pillow's own font has no more than Latin letters.
                 plain = str(text)[-20:].encode("ascii", "replace").decode()
                 draw.text((x + 1, top + _TILE + 1 + 13 * line), plain, fill=0)
-    _make_folder(path)
-    with tf.io.gfile.GFile(sheet_path(path), "wb") as file:
-        sheet.save(file, "PNG", pnginfo=signed())
-
-
-def _make_folder(path):
-    if os.path.dirname(path):
-        tf.io.gfile.makedirs(os.path.dirname(path))
+    buffer = io.BytesIO()
+    sheet.save(buffer, "PNG", pnginfo=signed())
+    files.write(sheet_path(path), buffer.getvalue())

@@ -21,6 +21,7 @@ import functools
 import itertools
 import json
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -59,15 +60,8 @@ def options_read(name: str, maps_source: str) -> tuple[str, ...]:
     return (*own, *SOURCES[maps_source].reads, *OPTIONS)
 
 
-def load(
-    name: str,
-    options: SourceOptions,
-    *,
-    num_workers: int = 1,
-    cache_dir: str | None = None,
-    on_bad_image: str = "fail",
-) -> Source:
-    """The source `name` with the maps of `options.maps_source`; arguments as for `merge`.
+def load(name: str, options: SourceOptions, **how: Any) -> Source:
+    """The source `name` with the maps of `options.maps_source`; `how`: of `merge`'s arguments.
 
     The other source gets the same options, with `maps_dir` as its `input_dir`. ValueError: a source
     that cannot be merged so, no maps_dir, or as `merge`.
@@ -89,11 +83,9 @@ def load(
         maps,
         join=options.join,
         report_path=options.match_report,
-        num_workers=num_workers,
-        cache_dir=cache_dir,
         accept_doubtful=options.accept_doubtful,
         maps_splits=[part.strip() for part in options.maps_splits.split(",")],
-        on_bad_image=on_bad_image,
+        **how,
     )
 
 
@@ -129,7 +121,12 @@ def merge(
     ValueError: an unknown option, nothing to join, labels in another order, class names that do not
     fit, a damaged map record; later, from `read`, a pair that is not the same picture.
     """
-    _check(join, maps_splits)
+    if join not in JOINS:
+        raise ValueError(f"--join={join!r}: expected one of {', '.join(JOINS)}.")
+    if not maps_splits or set(maps_splits) - set(SPLITS):
+        raise ValueError(
+            f"--maps_splits={','.join(maps_splits)!r}: expected some of {', '.join(SPLITS)}."
+        )
     pair = merge_pair.Pair(base, maps, maps_splits)
     if join == "auto":
         join = "name" if pair.tables.are_named() else "content"
@@ -163,18 +160,6 @@ def merge(
     return merged
 
 
-def _check(join, maps_splits):
-    if join not in JOINS:
-        raise ValueError(f"--join={join!r}: expected one of {', '.join(JOINS)}.")
-    if not maps_splits or set(maps_splits) - set(SPLITS):
-        raise ValueError(
-            f"--maps_splits={','.join(maps_splits)!r}: expected some of {', '.join(SPLITS)}."
-        )
-
-
-# --------------------------------------------------------------------------- summary
-
-
 def _print_summary(pair, join, frame, notes):
     tables = pair.tables
     lines = [
@@ -198,9 +183,6 @@ def _print_summary(pair, join, frame, notes):
     print("\n".join(lines))
 
 
-# --------------------------------------------------------------------------- items
-
-
 def _items(tables) -> Iterator[Item]:
     """The base's items, in order; key: [the base's key, [map items]], JSON."""
     for item, rows in itertools.groupby(tables.joined_rows(), key=lambda row: row[:3]):
@@ -222,7 +204,11 @@ def _read(base_read, maps_read, frame, labels, item: Item) -> Example:
 
     def maps():
         grey = perceptual_hash.open_grey(example.image, item.image_id)
-        height, width = _displayed_size(example)
+        height, width = (
+            example.image.shape[:2]
+            if isinstance(example.image, np.ndarray)
+            else geometry.displayed_size(example.image, example.image_id)
+        )
         laid, seen = [], set()
         for record in (maps_read(Item(*map_item)) for map_item in map_items):
             _check_record(record, example, grey, frame, labels)
@@ -238,12 +224,6 @@ def _read(base_read, maps_read, frame, labels, item: Item) -> Example:
 
     with_maps = count_maps.attach(example, maps)
     return dataclasses.replace(with_maps, clicks=sum(clicks) if all(clicks) else 0)
-
-
-def _displayed_size(example):
-    if isinstance(example.image, np.ndarray):
-        return example.image.shape[:2]
-    return geometry.displayed_size(example.image, example.image_id)
 
 
 def _check_record(record, example, grey, frame, labels):

@@ -13,7 +13,6 @@ from data_prep.readers import file_names
 from data_prep.readers.imagenet import imagenet_classes
 from data_prep.sources import Item, Source
 from gala_tf.data.images import BadImageError
-from gala_tf.data.schema import Example
 
 MIN_CORRELATION = 0.9  # of 32x32 grey thumbnails, the last check of every pair
 
@@ -46,9 +45,8 @@ def label_table(
 
     Classes are the same by name; ImageNet's, whether by WordNet id or by their words.
 
-    Args:
-      by_index: where the names differ altogether, but not their number, labels are taken to mean
-        the same; a join by content finds out if they do not.
+    `by_index`: where the names differ altogether, but not their number, labels are taken to mean
+    the same; a join by content finds out if they do not.
 
     Returns None if labels are equal; () if there is no telling (only without `by_index`).
     ValueError: names and numbers of classes differ (only with `by_index`).
@@ -86,8 +84,7 @@ def agreement(image: Image.Image, picture: Image.Image, frame: str) -> float:
 class Pair:
     """Two sources, listed.
 
-    Args:
-      maps_splits: of the map records that are listed.
+    `maps_splits`: of the map records that are listed.
 
     Attributes:
       left_out: number of map records of other splits.
@@ -130,15 +127,12 @@ class Pair:
             cache_dir,
         )
 
-    def example(self, which: str, position: int) -> Example:
-        return self._source(which).read(self.tables.item(which, position))
-
     def grey(self, which: str, position: int) -> Image.Image | None:
         """The picture at a position of a list; None for position -1, no or a damaged picture."""
         if position < 0:
             return None
         try:
-            example = self.example(which, position)
+            example = self._source(which).read(self.tables.item(which, position))
             if not len(example.image):
                 return None
             return perceptual_hash.open_grey(example.image, example.image_id)

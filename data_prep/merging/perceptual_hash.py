@@ -50,8 +50,7 @@ _SIDE, _LOW, _THUMBNAIL = 64, 16, 32
 def open_grey(data: bytes | np.ndarray, name: str) -> Image.Image:
     """The picture as displayed, grey; a JPEG is decoded only as large as a code needs.
 
-    Args:
-      data: an image file, or pixels uint8 [H, W, 3] or [H, W].
+    `data`: an image file, or pixels uint8 [H, W, 3] or [H, W].
 
     Returns a Pillow image of mode "L", a power of two smaller than the original, and short side >=
     64 unless the original's is shorter. BadImageError: damaged, not an image, or more than 8 bits a

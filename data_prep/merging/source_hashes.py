@@ -38,16 +38,11 @@ def hash_item(read: Callable[[Item], Example], item: Item) -> tuple[np.ndarray, 
     example = read(item)
     codes = perceptual_hash.frame_codes(example.image, item.image_id)
     state = FINE if example.participant_maps else WITHOUT_MAP
-    digest = int.from_bytes(maps_digest(example)[:8], "big", signed=True)
-    return codes, example.label, state, digest
-
-
-def maps_digest(example: Example) -> bytes:
-    """SHA-256 of the maps: equal for equal maps, in equal order."""
-    digest = hashlib.sha256()
+    digest = hashlib.sha256()  # equal for equal maps, in equal order
     for counts in example.participant_maps:
         digest.update(f"{counts.shape}".encode() + counts.astype("<i8").tobytes())
-    return digest.digest()
+    number = int.from_bytes(digest.digest()[:8], "big", signed=True)
+    return codes, example.label, state, number
 
 
 def hash_source(
@@ -138,9 +133,6 @@ def _batches(items, size):
     iterator = iter(items)
     while batch := list(itertools.islice(iterator, size)):
         yield batch
-
-
-# --------------------------------------------------------------------------- cache
 
 
 def _block_path(cache_dir, read, block):

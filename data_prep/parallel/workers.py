@@ -43,8 +43,7 @@ def pool(
 ) -> Iterator[concurrent.futures.ProcessPoolExecutor]:
     """An executor of worker processes; tasks that have not begun when it is left are dropped.
 
-    Args:
-      start: called in each process when it starts, with `arguments`; picklable.
+    `start`: called in each process when it starts, with `arguments`; picklable.
 
     ValueError: a process died; what the caller has kept stays.
     """

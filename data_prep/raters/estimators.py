@@ -144,7 +144,12 @@ def block_correlations(
     total, defined = np.zeros((n, n)), np.zeros((n, n))
     for step in zip(*pairs, strict=True):  # one of the S pairs of every image
         left, right = (
-            _unit_ranks([_sum(own, pair[side]) for own, pair in zip(maps, step, strict=True)])
+            _unit_ranks(
+                [
+                    sum(own[person] for person in pair[side])
+                    for own, pair in zip(maps, step, strict=True)
+                ]
+            )
             for side in (0, 1)
         )
         correlation = left @ right.T
@@ -153,10 +158,6 @@ def block_correlations(
         defined += finite
     with np.errstate(invalid="ignore"):  # 0 / 0: not defined
         return total / defined
-
-
-def _sum(maps, people):
-    return sum(maps[person] for person in people)
 
 
 def _unit_ranks(maps):

@@ -3,8 +3,6 @@
 import functools
 from dataclasses import dataclass
 
-from absl import flags
-
 from data_prep.raters.estimators import ESTIMATORS
 from gala_tf import command
 
@@ -18,17 +16,11 @@ _run = functools.partial(command.flag, group="run")
 class ReliabilityOptions:
     """What is compared, how, and how often."""
 
-    data_dir: str = _data(
-        "",
-        "The data set; an argument without a name, too.",
-        path=True,
-    )
+    data_dir: str = _data("", "The data set; an argument without a name, too.", path=True)
     splits: tuple[str, ...] = _data((), "Splits to read. Default: all.")
     max_images: int = _data(10_000, "At most so many, drawn by --seed (paper).")
     other: str = _data(
-        "",
-        "A second data set: compare the two's maps of the same images instead.",
-        path=True,
+        "", "A second data set: compare the two's maps of the same images instead.", path=True
     )
     match: str = _data(
         "id",
@@ -57,13 +49,4 @@ class ReliabilityOptions:
 
     num_workers: int = _run(1, "Processes; the numbers do not depend on it.")
     store: str = _run("", "Estimator that becomes the human ceiling in dataset_info.json.")
-    output_dir: str = _run(
-        "",
-        "Where results go. Default: DIR/reliability.",
-        path=True,
-    )
-
-
-def define(flag_values: flags.FlagValues = flags.FLAGS) -> None:
-    """Declares them."""
-    command.define_flags(ReliabilityOptions, flag_values)
+    output_dir: str = _run("", "Where results go. Default: DIR/reliability.", path=True)

@@ -150,8 +150,7 @@ def shard_tasks(
 def sample(tasks: Sequence[ShardTask], run: Callable) -> list[SampledImage]:
     """The images of all shards that come first in the seeded order, in that order.
 
-    Args:
-      run: (function, tasks) -> iterator over results, such as `map`.
+    `run`: (function, tasks) -> iterator over results, such as `map`.
     """
     chosen = []
     for found in run(read_shard, tasks):
@@ -193,9 +192,6 @@ def _by_key(images):
     for image in images:
         table.setdefault(image.key, []).append(image)
     return table
-
-
-# --------------------------------------------------------------------------- pixels
 
 
 def look(stored: StoredMap, view: View, image_id: str) -> np.ndarray:

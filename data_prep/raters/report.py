@@ -14,6 +14,7 @@ from data_prep.raters.estimators import BETWEEN_DATA_SETS, ESTIMATORS
 from data_prep.raters.maps import View
 from gala_tf.data import clickmaps, dataset_info, files, places
 
+DRAWS = ("seed", "num_splits", "bootstrap", "permutations")
 FILES = {False: "reliability", True: "comparison"}  # with --other?
 
 
@@ -36,7 +37,10 @@ def run(flag_values: flags.FlagValues, command_line: str) -> dict:
     measured = {
         "data_set": info.name,
         **numbers,
-        **_settings(flag_values, view),
+        "blur": view.blur,
+        "grid": view.grid or None,
+        "crop_fraction": view.crop_fraction if view.grid else None,
+        **{name: flag_values[name].value for name in DRAWS},
         "command": command_line,
         "estimators": {
             name: results.as_json(reliability, participants)
@@ -52,18 +56,6 @@ def run(flag_values: flags.FlagValues, command_line: str) -> dict:
     if flag_values.store:
         results.store(flag_values.data_dir, measured, flag_values.store)
     return measured
-
-
-def _settings(flag_values, view):
-    return {
-        "blur": view.blur,
-        "grid": view.grid or None,
-        "crop_fraction": view.crop_fraction if view.grid else None,
-        "seed": flag_values.seed,
-        "num_splits": flag_values.num_splits,
-        "bootstrap": flag_values.bootstrap,
-        "permutations": flag_values.permutations,
-    }
 
 
 def _check_flags(flag_values):

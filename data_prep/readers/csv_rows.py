@@ -1,7 +1,8 @@
-"""CSV files as people write them, row by row: a row that is none does not end the file."""
+"""CSV files: those of people, where a row that is none does not end the file; and ours."""
 
 import csv
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 
 import tensorflow as tf
 
@@ -41,6 +42,15 @@ def rows(
                 return
             if cells:
                 yield line, cells if isinstance(cells, BadRowError) else _row(header, cells, where)
+
+
+def write(path: str, head: Sequence[str], rows: Iterable[Sequence]) -> None:
+    """Writes a file, its folder if need be, row by row; local or gs://."""
+    tf.io.gfile.makedirs(os.path.dirname(path) or ".")
+    with tf.io.gfile.GFile(path, "w") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(head)
+        writer.writerows(rows)
 
 
 def _header(reader, path, columns, what):

@@ -37,17 +37,11 @@ class Lines:
 
 @dataclasses.dataclass
 class Record:
-    """What was said while a source was listed.
+    """What was said while a source was listed."""
 
-    Attributes:
-      left_out: why, in words that follow a number -> names.
-      faults: messages, of a listing that goes on after them.
-      goes_on: whether faults are collected; else the first ends the listing.
-    """
-
-    left_out: dict[str, list[str]] = dataclasses.field(default_factory=dict)
-    faults: Lines = dataclasses.field(default_factory=Lines)
-    goes_on: bool = False
+    left_out: dict[str, list[str]] = dataclasses.field(default_factory=dict)  # why -> names
+    faults: Lines = dataclasses.field(default_factory=Lines)  # of a listing that goes on
+    goes_on: bool = False  # whether faults are collected; else the first ends the listing
 
 
 _records: list[Record] = []  # the innermost last
@@ -65,11 +59,9 @@ def recorded(goes_on: bool = False) -> Iterator[Record]:
 
 
 def leave_out(why: str, names: Sequence[str]) -> None:
-    """Says that some of what was found goes into no record.
+    """Says that some of what was found goes into no record; nothing if there are no `names`.
 
-    Args:
-      why: in words that follow a number: "files are neither images nor maps".
-      names: of what is left out; none says nothing.
+    `why`: in words that follow a number, as "files are neither images nor maps".
     """
     if not names:
         return
@@ -84,17 +76,6 @@ def note(why: str, names: Sequence[str]) -> None:
         _records[-1].left_out.setdefault(why, []).extend(names)
 
 
-def fault(message: str) -> None:
-    """An error of the raw material; returns only where faults are collected.
-
-    Raises:
-      ValueError: `message`.
-    """
-    if not (_records and _records[-1].goes_on):
-        raise ValueError(message)
-    _records[-1].faults.append(message)
-
-
 @contextlib.contextmanager
 def one_row() -> Iterator[None]:
     """Around the reading of one row: where faults are collected, the next row follows."""
@@ -104,3 +85,9 @@ def one_row() -> Iterator[None]:
         if not (_records and _records[-1].goes_on):
             raise
         _records[-1].faults.append(str(error))
+
+
+def fault(message: str) -> None:
+    """An error of the raw material, a ValueError; returns only where faults are collected."""
+    with one_row():
+        raise ValueError(message)

@@ -20,7 +20,7 @@ names, the list of images, and how one of them is read. The contract:
   Maps are read by `count_maps.attach`, so that --on_bad_map=skip can leave out a bad one.
 * What a listing leaves out it says by `data_prep.readers.listing`, and what it can go on after.
 
-To add a source: write the module, and add one line to SOURCES. Options that it shares with others
+To add a source: write the module, and add its line to SOURCES. Options that it shares with others
 are in `options.py`. Nothing else changes.
 """
 
@@ -58,7 +58,6 @@ class Source(NamedTuple):
 class SourceEntry(NamedTuple):
     """One line of SOURCES."""
 
-    module: str  # imported only when the source is asked for, so that none burdens another
     summary: str  # for --help
     reads: tuple[str, ...]  # options that it takes beside the seed
     clickmap_blur: str  # suits its images' size, as `gala_tf.data.clickmaps.parse_blur` reads it
@@ -66,55 +65,46 @@ class SourceEntry(NamedTuple):
 
 SOURCES = {
     "quickstart": SourceEntry(
-        "data_prep.sources.quickstart",
         "the built-in data set: nothing to download",
         reads=(),
         clickmap_blur="box:13",  # the paper's 49 of 256 pixels, at 64
     ),
     "folder": SourceEntry(
-        "data_prep.sources.folder",
         "your own images in class folders, maps as PNG or NPY files of equal stem",
         reads=("input_dir", "maps_dir", "split_proportions"),
         clickmap_blur="box:49",
     ),
     "tiny_imagenet": SourceEntry(
-        "data_prep.sources.tiny_imagenet",
         "Tiny ImageNet as downloaded, its human-drawn boxes as maps",
         reads=("input_dir", "validation_fraction"),
         clickmap_blur="none",  # a box is already an area
     ),
     "salicon": SourceEntry(
-        "data_prep.sources.salicon",
         "SALICON: JSON, MAT or PNG; labels, if wanted, from COCO's instances",
         reads=("input_dir", "annotations", "salicon_points", "fixation_side"),
         clickmap_blur="gaussian:115,19",  # its authors' sigma, at 640x480
     ),
     "coco": SourceEntry(
-        "data_prep.sources.coco",
         "COCO instances: an image's label is its largest object's, its map those objects",
         reads=("input_dir", "annotations", "coco_maps", "split_proportions"),
         clickmap_blur="none",  # masks and boxes are already areas
     ),
     "boxes": SourceEntry(
-        "data_prep.sources.boxes",
         "images and a CSV of boxes",
         reads=("input_dir", "annotations", "box_units", "split_proportions"),
         clickmap_blur="none",
     ),
     "clickme_release": SourceEntry(
-        "data_prep.sources.clickme_release",
         "ClickMe as its authors released it: raw float records, the archive, or NPZ zips",
         reads=("input_dir", "label_order", "record_maps"),
         clickmap_blur="box:49",
     ),
     "clickme_harmonization": SourceEntry(
-        "data_prep.sources.clickme_harmonization",
         "ClickMe as JPEG images and JPEG maps, of the Harmonization paper",
         reads=("input_dir", "label_order", "validation_fraction"),
         clickmap_blur="box:49",
     ),
     "clickme_clicks": SourceEntry(
-        "data_prep.sources.clickme_clicks",
         "raw clicks, CSV or NPZ, on your ImageNet or other images; participants kept apart",
         reads=(
             "input_dir",
@@ -135,13 +125,11 @@ SOURCES = {
         clickmap_blur="box:49",
     ),
     "imagenet_tfrecords": SourceEntry(
-        "data_prep.sources.imagenet_tfrecords",
         "ILSVRC12 in the classic TFRecords, or as TFDS prepared it; boxes in the records as maps",
         reads=("input_dir", "boxes"),
         clickmap_blur="none",  # a box is already an area
     ),
     "imagenet": SourceEntry(
-        "data_prep.sources.imagenet",
         "ILSVRC12: folders or tars as downloaded; boxes, if wanted, as maps",
         reads=("input_dir", "ground_truth", "ground_truth_order", "boxes"),
         clickmap_blur="none",  # a box is already an area
@@ -153,4 +141,5 @@ def load_source(name: str, options: SourceOptions) -> Source:
     """Loads a source by its name in SOURCES; ValueError listing them if there is none."""
     if name not in SOURCES:
         raise ValueError(f"--source={name!r} is unknown; known sources: {', '.join(SOURCES)}.")
-    return importlib.import_module(SOURCES[name].module).load(options)
+    # Imported only when it is asked for, so that no source burdens another.
+    return importlib.import_module(f"data_prep.sources.{name}").load(options)

@@ -38,7 +38,7 @@ from data_prep.readers.coco import masks
 from data_prep.readers.images.image_files import leave_out_unlisted, read_image, relative_name
 from data_prep.sources import Item, Source, SourceOptions
 from data_prep.sources.folder import SPLIT_FOLDERS
-from data_prep.sources.splits import Dealer, in_proportion
+from data_prep.sources.splits import dealt, in_proportion
 from gala_tf.data.schema import Example
 
 EDGES = ("xmin", "ymin", "xmax", "ymax")
@@ -79,9 +79,6 @@ def load(options: SourceOptions) -> Source:
         ),
         split_rule="as the images' first folders say" if has_splits else in_proportion(options),
     )
-
-
-# --------------------------------------------------------------------------- listing
 
 
 def _store(path, units):
@@ -190,10 +187,8 @@ def _items(options, database, class_names, has_splits) -> Iterator[Item]:
         for image, name, top in images:
             yield _item(database, image, name, labels, SPLIT_FOLDERS[top])
         return
-    dealer = Dealer(options.split_proportions, options.seed)
-    for image, name, _ in images:
-        dealer.add(name, image, json.dumps([image, name]))
-    for key, split in dealer.dealt():
+    keys = ((name, image, json.dumps([image, name])) for image, name, _ in images)
+    for key, split in dealt(keys, options.split_proportions, options.seed):
         image, name = json.loads(key)
         yield _item(database, image, name, labels, split)
 
@@ -206,9 +201,6 @@ def _item(database, image, name, labels, split):
     )
     boxes = [(line, participant, json.loads(edges)) for line, participant, edges in boxes]
     return Item(image, split, json.dumps({"label": labels[name], "boxes": boxes}))
-
-
-# --------------------------------------------------------------------------- reading
 
 
 def _read(root, csv_name, relative, item: Item) -> Example:

@@ -18,16 +18,18 @@ HUMAN_CEILING = {
 def read_label(number: int, order: str, name: str, file_path: str = "") -> int:
     """The 0-based label of a class's number, checked against the name of its file if known.
 
-    Raises:
-      ValueError: `order` has no such number, or the file's class is another; it says which order
-        would fit.
-      BadImageError: no order has such a number.
+    ValueError: `order` has no such number, or the file's class is another; it says which order
+    would fit. BadImageError: no order has such a number.
     """
     stem = os.path.splitext(re.split(r"[/\\]", file_path)[-1])[0]
     try:
         label = imagenet_classes.to_label(number, order)
     except ValueError as error:
-        fitting = [other for other in imagenet_classes.LABEL_ORDERS if _has(number, other)]
+        fitting = [
+            other
+            for other in imagenet_classes.LABEL_ORDERS
+            if number in imagenet_classes.labels_by_number(other)
+        ]
         if not fitting:
             raise BadImageError(
                 f"{name}: label {number} is in no order of ImageNet's 1000 classes "
@@ -40,11 +42,3 @@ def read_label(number: int, order: str, name: str, file_path: str = "") -> int:
     except ValueError as error:
         raise ValueError(f"{name}: {error} (--label_order={order})") from error
     return label
-
-
-def _has(number, order):
-    try:
-        imagenet_classes.to_label(number, order)
-    except ValueError:
-        return False
-    return True

@@ -37,14 +37,13 @@ from data_prep.maps import geometry, rasterise
 from data_prep.readers import file_names, listing
 from data_prep.readers.clicks.click_files import read_csv
 from data_prep.readers.clicks.click_frames import (
-    GAME_SIDE,
     bubble_pixels,
     check_frame,
     cut_to_square,
     to_displayed,
 )
 from data_prep.readers.clicks.click_npz import read_npz
-from data_prep.readers.clicks.click_table import ClickTable, Filters, folder_wnid, touches
+from data_prep.readers.clicks.click_table import ClickTable, folder_wnid, touches
 from data_prep.readers.imagenet import imagenet_classes
 from data_prep.readers.images import image_files
 from data_prep.sources import Item, Source, SourceOptions, splits
@@ -53,7 +52,6 @@ from gala_tf.data import files
 from gala_tf.data.schema import Example
 
 READERS = {".csv": read_csv, ".npz": read_npz}
-SUFFIXES = tuple(sorted(image_files.SUFFIXES))  # of images
 
 
 def load(options: SourceOptions) -> Source:
@@ -62,16 +60,16 @@ def load(options: SourceOptions) -> Source:
     ValueError: an option is out of range, a file is missing or malformed, two images share a name,
     an image has no class, nothing is left, or clicks do not fit their images.
     """
-    filters = _filters(options)
+    _check(options)
     paths = _click_files(options.clicks_file)
     table = ClickTable()
     _list_images(table, options)
     key_of = functools.partial(_key, prefix=options.click_path_prefix)
     for path in paths:
         with listing.one_row():
-            rows = READERS[_suffix(path)](path)
-            table.add_submissions(rows, key_of, filters, options.on_bad_row == "skip")
-    table.filter(filters)
+            rows = READERS[image_files.suffix(path)](path)
+            table.add_submissions(rows, key_of, options)
+    table.filter(options)
     clicked = not options.include_unclicked
     if not table.count(clicked=True)[0]:
         raise ValueError(
@@ -96,8 +94,8 @@ def load(options: SourceOptions) -> Source:
     return Source(class_names, items, read, rule)
 
 
-def _filters(options):
-    """The filters that the options ask for; ValueError if one is out of range."""
+def _check(options):
+    """ValueError if an option is out of range."""
     for name, least in (
         ("bubble_side", 1),
         ("min_clicks", 0),
@@ -111,23 +109,6 @@ def _filters(options):
     for name, values in (("click_frame", ("native", "256")), ("on_bad_row", ("error", "skip"))):
         if getattr(options, name) not in values:
             raise ValueError(f"--{name} is {getattr(options, name)!r}, expected one of {values}.")
-    return Filters(
-        min_catch_score=options.min_catch_score,
-        exclude_mobile=options.exclude_mobile,
-        first_submission_only=options.first_submission_only,
-        min_clicks=options.min_clicks,
-        max_clicks=options.max_clicks,
-        min_participants=options.min_participants,
-        side=GAME_SIDE if options.click_frame == "256" else None,
-        bubble_side=options.bubble_side,
-    )
-
-
-# --------------------------------------------------------------------------- listing
-
-
-def _suffix(path):
-    return posixpath.splitext(path)[1].lower()
 
 
 def _click_files(pattern):
@@ -137,7 +118,7 @@ def _click_files(pattern):
     if not paths:
         raise ValueError(f"--clicks_file={pattern!r} does not exist, and as a pattern fits none.")
     for path in paths:
-        if _suffix(path) not in READERS or tf.io.gfile.isdir(path):
+        if image_files.suffix(path) not in READERS or tf.io.gfile.isdir(path):
             raise ValueError(
                 f"--clicks_file: {path!r} is not a file that ends in {' or '.join(READERS)}."
             )
@@ -154,7 +135,7 @@ def _key(path, prefix):
         path = path.removeprefix(prefix)
     else:
         path = posixpath.basename(path)
-    return posixpath.splitext(path)[0] if _suffix(path) in SUFFIXES else path
+    return posixpath.splitext(path)[0] if image_files.suffix(path) in image_files.SUFFIXES else path
 
 
 def _list_images(table, options):
@@ -166,7 +147,7 @@ def _list_images(table, options):
         relative = posixpath.relpath(folder.rstrip("/"), root.rstrip("/")) + "/"
         relative = "" if relative == "./" else relative
         for name in there:
-            if _suffix(name) in SUFFIXES and not name.startswith("."):
+            if image_files.is_image(name):
                 path = relative + name
                 key = posixpath.splitext(path if options.click_path_prefix else name)[0]
                 of_class = _class(path) and classes.first(_class(path))
@@ -181,9 +162,8 @@ def _list_images(table, options):
     listing.leave_out("files beside the images are no images", other)
     number, example = table.count(clicked=False)
     if not number:
-        raise ValueError(
-            f"--input_dir={root!r} holds no images, files that end in {', '.join(SUFFIXES)}."
-        )
+        endings = ", ".join(sorted(image_files.SUFFIXES))
+        raise ValueError(f"--input_dir={root!r} holds no images, files that end in {endings}.")
     if len(table.splits()) > 1 and None in table.splits():
         other = table.count("split IS NULL", clicked=False)[1]
         raise ValueError(
@@ -209,9 +189,9 @@ def _class(path):
 
 def _classes(folders):
     """Folder -> label, and the class names."""
-    wnids = imagenet_classes.wnids()
-    if set(folders) <= set(wnids):
-        return {wnid: label for label, wnid in enumerate(wnids)}, imagenet_classes.class_names()
+    by_wnid = imagenet_classes.labels_by_wnid()
+    if set(folders) <= by_wnid.keys():
+        return by_wnid, imagenet_classes.class_names()
     return {name: label for label, name in enumerate(folders)}, tuple(folders)
 
 
@@ -219,17 +199,14 @@ def _items(table, options, labels, clicked):
     """The items, and in words how their splits came about."""
     if None not in table.splits():
         folders = ", ".join(sorted(table.splits()))
-        return _from_folders(table.images(clicked=clicked), labels), f"as in the folders: {folders}"
+        images = ((image, image.split) for image in table.images(clicked=clicked))
+        return _list(images, labels), f"as in the folders: {folders}"
     dealt = splits.deal(table.images(clicked=clicked), options.split_proportions)
     return _list(dealt, labels), splits.in_proportion(options)
 
 
-def _from_folders(images, labels):
-    return _list(((image, image.split) for image in images), labels)
-
-
 def _list(images, labels) -> Iterator[Item]:
-    by_wnid = len(labels) == len(imagenet_classes.wnids()) and imagenet_classes.wnids()[0] in labels
+    by_wnid = labels is imagenet_classes.labels_by_wnid()
     for image, split in images:
         label = labels[image.class_name]
         if by_wnid:
@@ -238,9 +215,6 @@ def _list(images, labels) -> Iterator[Item]:
         head = json.dumps({"path": image.path, "label": label})
         # The clicks are JSON already: a million of them need not be read to be written again.
         yield Item(image.path, split, f'{head[:-1]}, "clicks": {image.clicks}}}')
-
-
-# --------------------------------------------------------------------------- reading
 
 
 def read_item(item: Item, root: str, frame: str, bubble_side: int) -> Example:

@@ -79,7 +79,9 @@ def _find(root: str) -> list[_File]:
         for layout in _LAYOUTS:
             found = files.matching(layout.format(split=split, number="*"), root)
             pattern = re.escape(layout).replace(r"\{split\}", split)
-            names += _numbered(root, found, re.compile(pattern.replace(r"\{number\}", r"(\d+)")))
+            pattern = re.compile(pattern.replace(r"\{number\}", r"(\d+)"))
+            relative = (os.path.relpath(path, root).replace(os.sep, "/") for path in found)
+            names += [(int(m[1]), m[0]) for m in map(pattern.fullmatch, relative) if m]
         if not names:
             logging.warning("%s: no %s shards; there should be %d.", root, split, known)
             continue
@@ -105,11 +107,6 @@ def _find(root: str) -> list[_File]:
     return shards
 
 
-def _numbered(root, paths, pattern):
-    names = [os.path.relpath(path, root).replace(os.sep, "/") for path in paths]
-    return [(int(m[1]), m[0]) for m in map(pattern.fullmatch, names) if m]
-
-
 def _items(files: list[_File], fraction: float, seed: int) -> Iterator[Item]:
     for file in files:
         with listing.one_row():
@@ -118,14 +115,11 @@ def _items(files: list[_File], fraction: float, seed: int) -> Iterator[Item]:
             for number, span in enumerate(tfrecord_files.spans(file.path)):
                 image_id = f"{file.name}/{number}"
                 split = "test" if file.split == "val" else "train"
-                if split == "train" and _rank(image_id, seed) < fraction:
+                # Its place in 0...1: below the fraction it is held out, without a list of all.
+                rank = int.from_bytes(seeded_rank(image_id, seed)[:8], "big") / 2**64
+                if split == "train" and rank < fraction:
                     split = "validation"
                 yield Item(image_id, split, json.dumps([file.path, number, span]))
-
-
-def _rank(image_id, seed):
-    """A record's place in 0...1: below the fraction it is held out, without a list of all."""
-    return int.from_bytes(seeded_rank(image_id, seed)[:8], "big") / 2**64
 
 
 def _read(label_order: str, item: Item) -> Example:

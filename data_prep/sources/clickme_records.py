@@ -68,11 +68,24 @@ def _read_file(path):
 
 def _from_example(data, name):
     fields = Fields(data, name)
-    heatmap, counts = fields.bytes("heatmap", b""), fields.integers("click_count")
-    return _record(
-        fields.bytes("image"),
-        heatmap,
-        name,
+    image, heatmap = fields.bytes("image"), fields.bytes("heatmap", b"")
+    side = next((side for side in SIDES if len(image) == 12 * side * side), None)
+    if side is None:
+        jpeg = image[:2] == b"\xff\xd8"
+        hint = "; it is a JPEG file: --source=clickme_harmonization" if jpeg else ""
+        raise BadImageError(
+            f"{name}: the image has {len(image)} bytes{hint}. Expected "
+            f"{' or '.join(f'{12 * s * s} ({s}x{s}x3 float32)' for s in SIDES)}."
+        )
+    if len(heatmap) not in (0, 4 * side * side):
+        raise BadImageError(
+            f"{name}: the heatmap has {len(heatmap)} bytes, expected {4 * side * side} "
+            f"({side}x{side} float32, as its image), or none."
+        )
+    counts = fields.integers("click_count")
+    return Record(
+        image=np.frombuffer(image, "<f4").reshape(side, side, 3),
+        heatmap=np.frombuffer(heatmap, "<f4").reshape(side, side) if heatmap else None,
         clicks=counts[0] if counts else None,
         label=fields.integer("label"),
         box=fields.integers("bbox"),
@@ -106,33 +119,10 @@ def _from_npz(data, name):
     )
 
 
-def _record(image: bytes, heatmap: bytes, name: str, **others) -> Record:
-    """Bytes as arrays; BadImageError for a length that is none of the known."""
-    side = next((side for side in SIDES if len(image) == 12 * side * side), None)
-    if side is None:
-        jpeg = image[:2] == b"\xff\xd8"
-        hint = "; it is a JPEG file: --source=clickme_harmonization" if jpeg else ""
-        raise BadImageError(
-            f"{name}: the image has {len(image)} bytes{hint}. Expected "
-            f"{' or '.join(f'{12 * s * s} ({s}x{s}x3 float32)' for s in SIDES)}."
-        )
-    if len(heatmap) not in (0, 4 * side * side):
-        raise BadImageError(
-            f"{name}: the heatmap has {len(heatmap)} bytes, expected {4 * side * side} "
-            f"({side}x{side} float32, as its image), or none."
-        )
-    return Record(
-        image=np.frombuffer(image, "<f4").reshape(side, side, 3),
-        heatmap=np.frombuffer(heatmap, "<f4").reshape(side, side) if heatmap else None,
-        **others,
-    )
-
-
 def count_map(record: Record, record_maps: str, name: str) -> np.ndarray | None:
     """The count map of a record, integers [side, side]; None for no map (see `clickme_release`).
 
-    Args:
-      record_maps: "heatmaps", or "boxes": 1 inside the record's bbox.
+    `record_maps`: "heatmaps", or "boxes": 1 inside the record's bbox.
 
     BadImageError: values not finite or negative, a negative count, a bbox outside the image or
     apart from the heatmap. ValueError: a release without boxes, read for them.
@@ -141,7 +131,10 @@ def count_map(record: Record, record_maps: str, name: str) -> np.ndarray | None:
         raise BadImageError(f"{name}: click_count is {record.clicks}, expected 0 or more.")
     counts = None
     if record.heatmap is not None:
-        counts = _integers(record.heatmap, name)
+        try:
+            counts = count_maps.as_counts(record.heatmap[None], name)[0]
+        except ValueError as error:
+            raise BadImageError(str(error)) from error
         if record.clicks == 0 and not counts.any():
             counts = None
     box = _check_box(record, counts, name)
@@ -156,14 +149,6 @@ def count_map(record: Record, record_maps: str, name: str) -> np.ndarray | None:
         return None
     (row0, col0, row1, col1), side = box, len(record.image)
     return rasterise.rasterise_boxes([(col0, row0, col1, row1)], side, side)
-
-
-def _integers(values, name):
-    """A heatmap as counts."""
-    try:
-        return count_maps.as_counts(values[None], name)[0]
-    except ValueError as error:
-        raise BadImageError(str(error)) from error
 
 
 def _check_box(record, counts, name):

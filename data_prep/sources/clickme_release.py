@@ -65,13 +65,6 @@ class _File(NamedTuple):
     split: str
 
 
-class _Reading(NamedTuple):
-    """The options that `read` needs."""
-
-    label_order: str
-    record_maps: str
-
-
 def load(options: SourceOptions) -> Source:
     """Finds out which of the four forms `input_dir` holds.
 
@@ -85,14 +78,11 @@ def load(options: SourceOptions) -> Source:
     return Source(
         class_names=imagenet_classes.class_names(),
         items=_items(files),
-        read=functools.partial(_read, _Reading(options.label_order, options.record_maps)),
+        read=functools.partial(_read, options.label_order, options.record_maps),
         place=_place,
         split_rule=f"the release's own, by file: {names}{', ...' if len(files) > 3 else ''}",
         human_ceiling=clickme.HUMAN_CEILING if options.record_maps == "heatmaps" else None,
     )
-
-
-# --------------------------------------------------------------------------- listing
 
 
 def _find(root: str) -> list[_File]:
@@ -105,11 +95,17 @@ def _find(root: str) -> list[_File]:
             match = pattern.fullmatch(name)
             path = os.path.join(root, name)
             # A name with "-of-" is a shard's: a thousand questions to a bucket are saved.
-            if match and (_OF_TOTAL.fullmatch(name) or _fits(path, layout)):
+            if match and (
+                _OF_TOTAL.fullmatch(name) or tf.io.gfile.isdir(path) == (layout == "folders")
+            ):
                 found.setdefault(layout, []).append(_File(layout, path, SPLITS[match[1]]))
     if len(found) != 1:
+        firsts = [os.path.basename(files[0].path) for files in found.values()]
+        forms = (
+            f"{' and '.join(firsts)}, different forms of the release" if firsts else "none of it"
+        )
         raise ValueError(
-            f"--input_dir={root!r} holds {_layouts_in_words(found)}; expected one of: "
+            f"--input_dir={root!r} holds {forms}; expected one of: "
             "train-*-of-*, clickme_<split>.tfrecords, clickme_<split>.zip, <split>/<number>.npz. "
             "Each holds the same images: keep one kind in a folder. (train/train-0.tfrecords is "
             "--source=clickme_harmonization.)"
@@ -127,15 +123,6 @@ def _find(root: str) -> list[_File]:
     if missing:
         logging.warning("%s: the release's %s is not there.", root, " and ".join(missing))
     return files
-
-
-def _fits(path, layout):
-    return tf.io.gfile.isdir(path) == (layout == "folders")
-
-
-def _layouts_in_words(found):
-    firsts = [os.path.basename(files[0].path) for files in found.values()]
-    return f"{' and '.join(firsts)}, different forms of the release" if firsts else "none of it"
 
 
 def _check_complete(root, names):
@@ -259,23 +246,20 @@ def _stored_name(place):
     return f"/{base}" if base else ""
 
 
-# --------------------------------------------------------------------------- reading
-
-
-def _read(reading: _Reading, item: Item) -> Example:
+def _read(label_order: str, record_maps: str, item: Item) -> Example:
     fields, upper = json.loads(item.key)
     place = clickme_records.Place(*fields)
     name, record = clickme_records.name_of(place), clickme_records.fetch(place)
     example = Example(
         image_id=item.image_id,
         image=float_images.to_uint8(record.image, upper, name),
-        label=clickme.read_label(record.label, reading.label_order, name, record.file_path),
+        label=clickme.read_label(record.label, label_order, name, record.file_path),
         clicks=max(record.clicks or 0, 0),
         split=item.split,
     )
 
     def maps():
-        counts = clickme_records.count_map(record, reading.record_maps, name)
+        counts = clickme_records.count_map(record, record_maps, name)
         return () if counts is None else (counts,)
 
     return count_maps.attach(example, maps)

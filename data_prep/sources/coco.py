@@ -32,7 +32,7 @@ from data_prep.readers.coco.coco_store import AnnotationStore, Kept, StoredImage
 from data_prep.readers.images import image_files
 from data_prep.readers.images.image_files import images_folder, read_image
 from data_prep.sources import Item, Source, SourceOptions
-from data_prep.sources.splits import Dealer, in_proportion
+from data_prep.sources.splits import dealt, in_proportion
 from gala_tf.data.images import BadImageError
 from gala_tf.data.schema import Example
 
@@ -154,20 +154,22 @@ def _report(store):
 
 def _items(options, store, ids, split_names, folders) -> Iterator[Item]:
     labels = {category: label for label, category in enumerate(ids)}
+    images = ((image, store.largest(image)) for image in store.images())
+    labelled = ((image, category) for image, category in images if category is not None)
     if split_names:
-        for image in store.images():
-            category = store.largest(image)
-            if category is not None:
-                split = split_names[store.paths[image.file]]
-                yield _item(store, image, category, labels, folders, split)
+        for image, category in labelled:
+            split = split_names[store.paths[image.file]]
+            yield _item(store, image, category, labels, folders, split)
         return
-    dealer = Dealer(options.split_proportions, options.seed)
-    for image in store.images():
-        category = store.largest(image)
-        if category is not None:
-            key = json.dumps([*image, category])
-            dealer.add(f"{labels[category]:06d}", f"{folders[image.file]}/{image.name}", key)
-    for key, split in dealer.dealt():
+    keys = (
+        (
+            f"{labels[category]:06d}",
+            f"{folders[image.file]}/{image.name}",
+            json.dumps([*image, category]),
+        )
+        for image, category in labelled
+    )
+    for key, split in dealt(keys, options.split_proportions, options.seed):
         *image, category = json.loads(key)
         yield _item(store, StoredImage(*image), category, labels, folders, split)
 

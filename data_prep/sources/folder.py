@@ -29,13 +29,12 @@ from absl import logging
 
 from data_prep.maps import count_maps, geometry
 from data_prep.readers import file_names, listing
-from data_prep.readers.images.image_files import is_image, suffix
+from data_prep.readers.images.image_files import PHOTOGRAPHS, is_image, suffix
 from data_prep.readers.images.map_files import MAP_SUFFIXES, is_lossy, read_map
 from data_prep.sources import Item, Source, SourceOptions, splits
 from gala_tf.data.schema import Example
 
 SPLIT_FOLDERS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
-_PHOTOGRAPHS = {".jpg", ".jpeg", ".jpe", ".jfif", ".webp"}  # beside these, other images are maps
 
 
 class _File(NamedTuple):
@@ -74,19 +73,23 @@ def load(options: SourceOptions) -> Source:
         _check_trained(root, items, class_names)
         rule = f"as in the folders {', '.join(tops)}"
     else:
-        items = _deal(items, options)
+        by_class: dict[str, list[str]] = {}
+        for item in items:
+            by_class.setdefault(item.class_name, []).append(item.image)
+        dealt = splits.assign_splits(by_class, options.split_proportions, options.seed)
+        items = [item._replace(split=dealt[item.image]) for item in items]
         rule = splits.in_proportion(options)
     found.say(items)
     labels = {name: label for label, name in enumerate(class_names)}
     return Source(
         class_names=tuple(class_names),
-        items=_listed(items),
+        items=(
+            Item(item.image, item.split, json.dumps([item.class_name, item.map_path]))
+            for item in items
+        ),
         read=functools.partial(_read, root, labels),
         split_rule=rule,
     )
-
-
-# --------------------------------------------------------------------------- listing
 
 
 def _folders(path):
@@ -176,10 +179,10 @@ class _Found:
     def _item(self, folder, stem, names, class_name, split):
         """The image of a stem with its map; None without an image."""
         path = os.path.join(self._root, folder)
-        images = [name for name in names if suffix(name) in _PHOTOGRAPHS]
+        images = [name for name in names if suffix(name) in PHOTOGRAPHS]
         # Beside a photograph another image is its map, unless maps have a tree of their own.
         if not images or self._maps_dir:
-            images += [n for n in names if is_image(n) and suffix(n) not in _PHOTOGRAPHS]
+            images += [n for n in names if is_image(n) and suffix(n) not in PHOTOGRAPHS]
         beside = [os.path.join(path, name) for name in names if name not in images]
         if not images:
             self._lone += beside
@@ -238,22 +241,6 @@ def _check_trained(root, items, class_names):
             f"--input_dir={root!r}: classes {untrained[:5]} occur outside train/ only. Class "
             "folders must have the same names in every split."
         )
-
-
-def _deal(items, options):
-    by_class: dict[str, list[str]] = {}
-    for item in items:
-        by_class.setdefault(item.class_name, []).append(item.image)
-    assigned = splits.assign_splits(by_class, options.split_proportions, options.seed)
-    return [item._replace(split=assigned[item.image]) for item in items]
-
-
-# --------------------------------------------------------------------------- reading
-
-
-def _listed(items) -> Iterator[Item]:
-    for item in items:
-        yield Item(item.image, item.split, json.dumps([item.class_name, item.map_path]))
 
 
 def _read(root, labels, item) -> Example:

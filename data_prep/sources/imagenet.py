@@ -32,19 +32,18 @@ import tensorflow as tf
 from data_prep.maps import count_maps
 from data_prep.readers import listing
 from data_prep.readers.archives import tar_index
-from data_prep.readers.imagenet import imagenet_boxes, imagenet_classes, imagenet_files
-from data_prep.readers.imagenet import imagenet_ground_truth as ground_truth
-from data_prep.readers.imagenet.imagenet_files import (
-    Ignored,
-    find_layouts,
-    places,
+from data_prep.readers.imagenet import (
+    imagenet_boxes,
+    imagenet_classes,
+    imagenet_files,
+    imagenet_shards,
 )
+from data_prep.readers.imagenet import imagenet_ground_truth as ground_truth
+from data_prep.readers.imagenet.imagenet_files import Ignored, find_layouts, places
 from data_prep.sources import Item, Source, SourceOptions
 from gala_tf.data.files import file_size
 from gala_tf.data.images import BadImageError
 from gala_tf.data.schema import Example
-
-_FULL = {"train": 1_281_167, "validation": 50_000}
 
 
 def load(options: SourceOptions) -> Source:
@@ -73,6 +72,11 @@ def load(options: SourceOptions) -> Source:
 
 
 def _ground_truth(options, layouts):
+    def names_tell(layout):
+        """Whether all image names of an unsorted layout hold a WordNet id, as some tools add it."""
+        names = [place.name for place in places(options.input_dir, layout, Ignored())]
+        return bool(names) and all(map(_wnid_in_name, names))
+
     validation = [layout for layout in layouts if layout.split == "validation"]
     path = options.ground_truth
     if path and not validation:
@@ -82,10 +86,12 @@ def _ground_truth(options, layouts):
     unsorted = bool(validation) and validation[0].kind in ("flat folder", "tar")
     if path and (not tf.io.gfile.exists(path) or tf.io.gfile.isdir(path)):
         raise ValueError(f"--ground_truth={path!r} does not exist, or is a folder. Give the list.")
-    path = path or (ground_truth.find_usual(options.input_dir) if unsorted else None)
+    if unsorted and not path:
+        usual = (os.path.join(options.input_dir, name) for name in ground_truth.USUAL_FILES)
+        path = next(filter(tf.io.gfile.exists, usual), "")
     if path:
         return ground_truth.read_ground_truth(path, options.ground_truth_order)
-    if unsorted and not _names_tell(options.input_dir, validation[0]):
+    if unsorted and not names_tell(validation[0]):
         raise ValueError(
             f"The validation images ({validation[0].path}) lie unsorted, and their names do not "
             "tell their classes, so these must come from a list: pass --ground_truth=FILE. Usual "
@@ -94,21 +100,11 @@ def _ground_truth(options, layouts):
     return None
 
 
-def _names_tell(root, layout):
-    """Whether all image names of an unsorted layout hold a WordNet id, as some tools add it."""
-    names = [place.name for place in places(root, layout, Ignored())]
-    return bool(names) and all(map(_wnid_in_name, names))
-
-
 def _wnid_in_name(name):
     return imagenet_classes.wnid_in_name(os.path.splitext(name)[0])
 
 
-# --------------------------------------------------------------------------- listing
-
-
 def _items(root, layouts, truth, boxes, boxes_path) -> Iterator[Item]:
-    labels = {wnid: label for label, wnid in enumerate(imagenet_classes.wnids())}
     boxed = 0
     for layout in layouts:
         per_class, with_boxes, ignored = collections.Counter(), 0, Ignored()
@@ -119,7 +115,7 @@ def _items(root, layouts, truth, boxes, boxes_path) -> Iterator[Item]:
                 place = place._replace(wnid=_wnid_in_name(place.name))
             label = None
             with listing.one_row():
-                label = _label(place, truth if of_validation else None, labels, where)
+                label = _label(place, truth if of_validation else None, where)
             if label is None:
                 continue
             stem = os.path.splitext(place.name)[0]
@@ -138,8 +134,9 @@ def _items(root, layouts, truth, boxes, boxes_path) -> Iterator[Item]:
         )
 
 
-def _label(place, truth, labels, where):
+def _label(place, truth, where):
     """The label, by folder or ground truth, and checked against all that is known of the image."""
+    labels = imagenet_classes.labels_by_wnid()
     if place.wnid is not None and place.wnid not in labels:
         raise ValueError(
             f"{where!r}: {place.wnid} is none of ILSVRC12's 1000 classes. Move it away, or use "
@@ -176,7 +173,7 @@ def _report(layout, per_class, with_boxes, ignored, boxes):
     also = f", {with_boxes:,} with boxes" if boxes else ""
     print(
         f"imagenet: {layout.split}: {sum(per_class.values()):,} of ILSVRC12's "
-        f"{_FULL[layout.split]:,} images, {len(per_class)} of 1000 classes{also}"
+        f"{imagenet_shards.WHOLE[layout.split]:,} images, {len(per_class)} of 1000 classes{also}"
     )
     missing = [w for label, w in enumerate(imagenet_classes.wnids()) if label not in per_class]
     if missing:
@@ -188,9 +185,6 @@ def _report(layout, per_class, with_boxes, ignored, boxes):
     listing.leave_out(
         f"files of {layout.path} are no images", [f"{layout.path}/{name}" for name in ignored]
     )
-
-
-# --------------------------------------------------------------------------- reading
 
 
 def _read(root: str, boxes_path: str, item: Item) -> Example:

@@ -28,13 +28,7 @@ from data_prep.readers.examples import example_features, tfds_files
 from data_prep.readers.examples.example_features import Fields
 from data_prep.readers.imagenet import imagenet_boxes, imagenet_classes
 from data_prep.readers.imagenet.imagenet_ground_truth import checked_label
-from data_prep.readers.imagenet.imagenet_shards import (
-    CLASSIC,
-    SPLITS,
-    WHOLE,
-    check_even,
-    find,
-)
+from data_prep.readers.imagenet.imagenet_shards import CLASSIC, SPLITS, WHOLE, check_even, find
 from data_prep.sources import Item, Source, SourceOptions
 from gala_tf.data import tfrecord_files
 from gala_tf.data.files import file_size, open_binary
@@ -69,9 +63,6 @@ def load(options: SourceOptions) -> Source:
     )
 
 
-# --------------------------------------------------------------------------- finding files
-
-
 def _try_first_record(root, layout, shards, read):
     """So that what is wrong with all records is known before a million is listed."""
     if not shards:
@@ -98,9 +89,6 @@ def _try_first_record(root, layout, shards, read):
         logging.warning("%s", error)  # one record tells nothing about the others
 
 
-# --------------------------------------------------------------------------- listing
-
-
 def _items(root, layout, shards) -> Iterator[Item]:
     for split in SPLITS:
         counts = {}
@@ -111,7 +99,12 @@ def _items(root, layout, shards) -> Iterator[Item]:
                     for item in _items_of(root, layout, shard):
                         counts[shard.file] += 1
                         yield item
-                    _check_records(root, shard, counts[shard.file])
+                    if shard.records not in (None, counts[shard.file]):
+                        raise DamagedFileError(
+                            f"{os.path.join(root, shard.file)!r} holds {counts[shard.file]} "
+                            f"records, expected {shard.records} ({tfds_files.INFO_FILE}). It was "
+                            "cut off, or exchanged; copy it again."
+                        )
         if layout is CLASSIC and counts:
             with listing.one_row():
                 check_even(root, counts)
@@ -136,17 +129,6 @@ def _image_id(name, shard, record):
     if text and text.isprintable() and "\ufffd" not in text:
         return text
     return f"{shard.file}#{record}"
-
-
-def _check_records(root, shard, count):
-    if shard.records is not None and count != shard.records:
-        raise DamagedFileError(
-            f"{os.path.join(root, shard.file)!r} holds {count} records, expected {shard.records} "
-            f"({tfds_files.INFO_FILE}). It was cut off, or exchanged; copy it again."
-        )
-
-
-# --------------------------------------------------------------------------- reading
 
 
 def _read(root, layout, boxes, item) -> Example:

@@ -16,11 +16,7 @@ _laid = functools.partial(command.flag, group="maps of another source, laid onto
 class SourceOptions:
     """All options that sources take; `SourceEntry.reads` names those of each."""
 
-    input_dir: str = _option(
-        "",
-        "Root of the raw material, local or gs://.",
-        path=True,
-    )
+    input_dir: str = _option("", "Root of the raw material, local or gs://.", path=True)
     maps_dir: str = _option(
         "",
         "Root of a parallel tree of maps (folder). Empty: maps lie beside the images.",

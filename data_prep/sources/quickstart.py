@@ -30,8 +30,6 @@ after a 13 px box blur, 0.54 at 64x64 and 0.63 at 8x8, its null 0.02; centre pri
 of all participants 0.25 and 0.29.
 """
 
-from __future__ import annotations
-
 import functools
 import importlib.resources
 import importlib.util
@@ -79,17 +77,15 @@ def load(options: SourceOptions) -> Source:
             "Install the extra: pip install -e '.[quickstart]'"
         )
     return Source(
-        class_names=tuple(CLASS_NAMES),
-        items=_items(options.seed),
+        class_names=CLASS_NAMES,
+        items=(
+            Item(image_id(options.seed, split, number), split, str(number))
+            for split, count in IMAGES.items()
+            for number in range(count)
+        ),
         read=functools.partial(_read, options.seed),
         split_rule=f"made separately for each split, seed {options.seed}",
     )
-
-
-def _items(seed) -> Iterator[Item]:
-    for split, count in IMAGES.items():
-        for number in range(count):
-            yield Item(image_id(seed, split, number), split, str(number))
 
 
 def _read(seed, item) -> Example:
@@ -145,9 +141,6 @@ def examples(
             yield example(seed, split, number)
 
 
-# --- photographs -----------------------------------------------------------------------------
-
-
 def load_photograph(name: str) -> np.ndarray:
     """One photograph of the scikit-image wheel: uint8 [H, W, 3]."""
     path = importlib.resources.files("skimage") / "data" / name
@@ -195,9 +188,6 @@ def _paint(picture: np.ndarray, shape: np.ndarray, texture: np.ndarray) -> None:
     rows, columns = np.nonzero(shape)
     corner = np.minimum([rows.min(), columns.min()], IMAGE_SIZE - len(texture))
     picture[shape] = texture[rows - corner[0], columns - corner[1]]
-
-
-# --- pictures --------------------------------------------------------------------------------
 
 
 def _blob(rng: np.random.Generator, center: np.ndarray, radius: float) -> np.ndarray:
@@ -248,9 +238,6 @@ def _jpeg(picture: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "JPEG", quality=95)
     return buffer.getvalue()
-
-
-# --- participants ----------------------------------------------------------------------------
 
 
 def _participant(rng: np.random.Generator, figure: np.ndarray) -> np.ndarray:

@@ -23,9 +23,13 @@ own smoothing is a Gaussian of sigma 19, the default blur here. Measured on six 
 sample against sigma 19 on exact points (relative L2, Spearman): side 1 .000 1.000, side 3 .002
 1.000; and stored as 256x256 squares, blurred with sigma 10.1: side 1 .108 .981, side 3 .060 .996,
 side 9 .055 .997. At that reduction 72 % of the points of side 1 fall between the pixels kept.
-It has no labels (`salicon_labels`). The test images have no published fixations, and are left out.
+It has no labels. With COCO's instances files (--annotations) the label is the category of the
+image's largest object, by the number that both give an image; images without an object are left
+out. Without them there is one class, "unlabelled": classification means nothing then. The test
+images have no published fixations, and are left out.
 """
 
+import collections
 import functools
 import json
 import os
@@ -38,18 +42,25 @@ from absl import logging
 from data_prep.maps import count_maps, geometry, rasterise
 from data_prep.readers import listing
 from data_prep.readers.archives import mat_files
-from data_prep.readers.coco.coco_json import split_of_name
+from data_prep.readers.coco.coco_json import find_files, split_of_name
 from data_prep.readers.coco.coco_store import AnnotationStore, Kept
 from data_prep.readers.images import image_files
 from data_prep.readers.images.image_files import images_folder, read_image
 from data_prep.readers.images.map_files import read_map
 from data_prep.sources import Item, Source, SourceOptions
-from data_prep.sources.coco import check_size, folder_candidates, leave_out_unlisted
-from data_prep.sources.salicon_labels import NO_LABEL, NO_SPLIT, Labels, LeftOut
+from data_prep.sources.coco import (
+    check_size,
+    folder_candidates,
+    keep_object,
+    leave_out_unlisted,
+)
 from gala_tf.data import files
 from gala_tf.data.images import BadImageError
 from gala_tf.data.schema import BadMapError, Example
 
+UNLABELLED = "unlabelled"
+NO_LABEL = "COCO's instances have no object in them, hence no label"
+NO_SPLIT = "they belong to the test set, or to none"
 _FORMS = {
     "json": ("annotations/fixations_*.json",),
     "mat": ("fixations/train/*.mat", "fixations/val/*.mat"),
@@ -75,14 +86,13 @@ def load(options: SourceOptions) -> Source:
         class_names=labels.class_names,
         items=items,
         read=functools.partial(
-            _READERS[form], options.input_dir, options.fixation_side, _field(options)
+            _READERS[form],
+            options.input_dir,
+            options.fixation_side,
+            "location" if options.salicon_points == "mat_location" else "fixations",
         ),
         split_rule="SALICON's own: its train; validation is its val; its test has no fixations",
     )
-
-
-def _field(options):
-    return "location" if options.salicon_points == "mat_location" else "fixations"
 
 
 def _find(options):
@@ -108,9 +118,6 @@ def _find(options):
             "beside images/."
         )
     return form, found[form]
-
-
-# --------------------------------------------------------------------------- JSON
 
 
 def _json_items(root, files, labels) -> Iterator[Item]:
@@ -162,17 +169,17 @@ def _check_inside(store):
 
 
 def _list_json(store, labels, folders):
-    left_out = LeftOut()
+    left_out, kept = collections.defaultdict(list), 0  # why -> names
     for image in store.images():
         workers = list(store.payloads(image))
         split = split_of_name(store.paths[image.file]) or split_of_name(image.name)
         label = labels.of(image.id)
         if not workers:
-            left_out.add("they have no fixations", image.name)
+            left_out["they have no fixations"].append(image.name)
         elif split not in ("train", "validation"):
-            left_out.add(NO_SPLIT, image.name)
+            left_out[NO_SPLIT].append(image.name)
         elif label is None:
-            left_out.add(NO_LABEL, image.name)
+            left_out[NO_LABEL].append(image.name)
         else:
             name = "/".join(filter(None, (folders[image.file], image.name)))
             key = {
@@ -181,13 +188,50 @@ def _list_json(store, labels, folders):
                 "label": label,
                 "workers": [payload for _, payload in workers],
             }
-            left_out.kept += 1
+            kept += 1
             yield Item(name, split, json.dumps(key, separators=(",", ":")))
-    left_out.say()
-    if not left_out.kept:
+    _say(left_out)
+    if not kept:
         raise ValueError(
             f"{store.paths}: no image is left. The lines above say what became of them."
         )
+
+
+class Labels:
+    """The label of an image by its number in COCO; without instances files 0, of all."""
+
+    def __init__(self, annotations: str):
+        self._store, self.class_names = None, (UNLABELLED,)
+        if not annotations:
+            logging.warning(
+                "SALICON has no labels: all images get the class %r, and classification means "
+                "nothing. --annotations=instances_train2014.json,instances_val2014.json of COCO "
+                "gives labels.",
+                UNLABELLED,
+            )
+            return
+        self._store = AnnotationStore()
+        for path in find_files(annotations, "COCO's instances JSON (--annotations)"):
+            self._store.add(path, _keep_category)
+        ids, self.class_names = self._store.class_names()
+        if not ids:
+            raise ValueError(f"--annotations={annotations!r} lists no categories.")
+        self._index = {category: label for label, category in enumerate(ids)}
+
+    def of(self, image_id: int) -> int | None:
+        """None: the image has no object."""
+        return 0 if self._store is None else self._index.get(self._store.category_of_id(image_id))
+
+
+def _keep_category(annotation, where):
+    kept = keep_object(annotation, where, "boxes")
+    return kept and kept._replace(payload=True)
+
+
+def _say(left_out):
+    for why, names in left_out.items():
+        logging.warning("%d images are left out: %s.", len(names), why)
+        listing.note(f"images, since {why}", names)
 
 
 def _read_json(root, side, field, item: Item) -> Example:
@@ -199,9 +243,6 @@ def _read_json(root, side, field, item: Item) -> Example:
         people.setdefault(worker, []).extend(pairs)  # a worker who saw the image twice is one
     points = [np.asarray(pairs)[:, ::-1] - 1 for pairs in people.values()]
     return _example(item, data, key["label"], tuple(_paint(points, side, *size)), points)
-
-
-# --------------------------------------------------------------------------- MAT and PNG
 
 
 def _file_items(root, files, labels) -> Iterator[Item]:
@@ -222,18 +263,18 @@ def _file_items(root, files, labels) -> Iterator[Item]:
 
 
 def _list_files(root, files, labels, folders):
-    left_out = LeftOut()
+    left_out = collections.defaultdict(list)  # why -> names
     for path in files:
         split, numbers = _file_split(path), re.findall(r"\d+", _stem(path))
         label = labels.of(int(numbers[-1][:18]) if numbers else -1)
         if split not in folders:
-            left_out.add(NO_SPLIT, path)
+            left_out[NO_SPLIT].append(path)
         elif label is None:
-            left_out.add(NO_LABEL, path)
+            left_out[NO_LABEL].append(path)
         else:
             key = {"file": os.path.relpath(path, root), "label": label}
             yield Item(f"{folders[split]}/{_stem(path)}.jpg", split, json.dumps(key))
-    left_out.say()
+    _say(left_out)
 
 
 def _stem(path):
@@ -286,9 +327,6 @@ def _read_maps(root, side, field, item: Item) -> Example:
 
 
 _READERS = {"json": _read_json, "mat": _read_mat, "maps": _read_maps}
-
-
-# --------------------------------------------------------------------------- painting
 
 
 def _paint(points, side, height, width):

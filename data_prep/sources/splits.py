@@ -13,11 +13,6 @@ SPLITS = ("train", "validation", "test")
 PAPER_PROPORTIONS = (329_036, 17_841, 17_581)  # Linsley et al. 2019, section 4.1
 
 
-def seeded_order(keys: Iterable[str], seed: int) -> list[str]:
-    """Keys in an order that depends on the seed and the keys alone, not on how they came."""
-    return sorted(keys, key=lambda key: seeded_rank(key, seed))
-
-
 def assign_splits(
     classes: Mapping[str, Sequence[str]], proportions: Sequence[float], seed: int
 ) -> dict[str, str]:
@@ -30,7 +25,11 @@ def assign_splits(
     Returns key -> split. Each split's total is within one of its share, and its keys are spread
     evenly over the classes. ValueError: not three proportions >= 0 with a positive sum.
     """
-    ordered = (key for name in sorted(classes) for key in seeded_order(classes[name], seed))
+    ordered = (
+        key
+        for name in sorted(classes)
+        for key in sorted(classes[name], key=lambda key: seeded_rank(key, seed))
+    )
     return dict(deal(ordered, proportions))
 
 
@@ -62,38 +61,31 @@ def _deal(keys, share):
         yield key, SPLITS[split]
 
 
-# --------------------------------------------------------------------------- on disk
+def dealt(
+    keys: Iterable[tuple[str, str, str]], proportions: Sequence[float], seed: int
+) -> Iterator[tuple[str, str]]:
+    """`assign_splits` for keys in any order; memory does not grow with their number.
+
+    `keys`: (class, key that decides the place within it, cargo).
+
+    Returns an iterator over (cargo, split), class by class in the seeded order. ValueError: not
+    three proportions >= 0 with a positive sum.
+    """
+    deal((), proportions)  # for its check, before the keys are listed
+    database = sqlite3.connect("", check_same_thread=False)  # sorts in a temporary file
+    database.execute("CREATE TABLE keys (class, rank, key, cargo)")
+    database.executemany(
+        "INSERT INTO keys VALUES (?, ?, ?, ?)",
+        ((name, seeded_rank(key, seed), key, cargo) for name, key, cargo in keys),
+    )
+    rows = database.execute("SELECT cargo FROM keys ORDER BY class, rank, key")
+    yield from deal((cargo for (cargo,) in rows), proportions)
 
 
 def in_proportion(options) -> str:
-    """The rule of `assign_splits` and `Dealer`, for dataset_info.json."""
+    """The rule of `assign_splits` and `dealt`, for dataset_info.json."""
     return (
         "train, validation, test in proportion "
         f"{', '.join(f'{p:g}' for p in options.split_proportions)}, by image, class by class, "
         f"seed {options.seed}"
     )
-
-
-class Dealer:
-    """Deals keys as `assign_splits` does; memory does not grow with their number.
-
-    They are sorted in a temporary file of SQLite's. ValueError: not three proportions >= 0 with a
-    positive sum.
-    """
-
-    def __init__(self, proportions: Sequence[float], seed: int):
-        deal((), proportions)  # for its check
-        self._proportions = proportions
-        self._seed = seed
-        self._db = sqlite3.connect("", check_same_thread=False)
-        self._db.execute("CREATE TABLE keys (class, rank, key, cargo)")
-
-    def add(self, class_name: str, key: str, cargo: str) -> None:
-        """`key` decides the place within its class; `cargo` comes back from `dealt`."""
-        row = (class_name, seeded_rank(key, self._seed), key, cargo)
-        self._db.execute("INSERT INTO keys VALUES (?, ?, ?, ?)", row)
-
-    def dealt(self) -> Iterator[tuple[str, str]]:
-        """(cargo, split) of all keys, class by class in the seeded order."""
-        rows = self._db.execute("SELECT cargo FROM keys ORDER BY class, rank, key")
-        yield from deal((cargo for (cargo,) in rows), self._proportions)

@@ -16,7 +16,6 @@ import functools
 import json
 import os
 import re
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from data_prep.maps import count_maps, geometry, rasterise
@@ -49,25 +48,25 @@ def load(options: SourceOptions) -> Source:
             train += _train_annotations(root, wnid)
     with listing.one_row():
         test = _val_annotations(root, wnids)
-    _leave_out_unlisted(root, {annotation.file for annotation in train + test})
+    for part in ("train", "val"):
+        listed = {annotation.file for annotation in train + test}
+        image_files.leave_out_unlisted(root, part, listed.__contains__)
+    listing.leave_out("images of test have no labels", list(image_files.below(root, "test")))
     by_class = {wnid: [a.file for a in train if a.wnid == wnid] for wnid in wnids}
     assigned = splits.assign_splits(by_class, (1 - fraction, fraction, 0), options.seed)
     labels = {wnid: label for label, wnid in enumerate(wnids)}
     return Source(
         class_names=_class_names(root, wnids),
-        items=_items(train + test, lambda file: assigned.get(file, "test")),
+        items=(
+            Item(a.file, assigned.get(a.file, "test"), json.dumps([a.wnid, a.box, a.where]))
+            for a in train + test
+        ),
         read=functools.partial(_read, root, labels),
         split_rule=(
             f"test = Tiny ImageNet's val; validation = {fraction} of its train, by image, class by "
             f"class, seed {options.seed}"
         ),
     )
-
-
-def _items(annotations, split_of) -> Iterator[Item]:
-    for annotation in annotations:
-        key = json.dumps([annotation.wnid, annotation.box, annotation.where])
-        yield Item(annotation.file, split_of(annotation.file), key)
 
 
 def _read(root, labels, item) -> Example:
@@ -165,13 +164,6 @@ def _val_annotations(root, wnids):
         for (file, wnid), box, where in lines
         if wnid in wnids
     )
-
-
-def _leave_out_unlisted(root, listed):
-    for part in ("train", "val"):
-        image_files.leave_out_unlisted(root, part, listed.__contains__)
-    unlabelled = image_files.below(root, "test")
-    listing.leave_out("images of test have no labels", list(unlabelled))
 
 
 def _class_names(root, wnids):

@@ -1,6 +1,5 @@
 """What `data_prep.verify` looks at, and what it draws.
 
-expectation.py         what the sidecar promises of every record
 record_checks.py       one record: facts and faults; with image_checks.py and map_checks.py
 shard_checks.py        one shard, read once, in a process of its own
 findings.py            what was found, in SQLite; faults that take two records to see

@@ -69,11 +69,6 @@ def agreement(grid: np.ndarray, contrast: np.ndarray) -> list[float]:
     ]
 
 
-def correlation(grid: np.ndarray, contrast: np.ndarray) -> float:
-    """The first number of `agreement`."""
-    return float(np.vdot(_centred(cells(grid)), _centred(contrast)))
-
-
 def _centred(values):
     """Of mean 0 and sum of squares 1; zeros if they are all the same."""
     values = values - values.mean()

@@ -1,6 +1,7 @@
 """A whole data set verified: every shard, then what no single record shows, then the report."""
 
 import concurrent.futures
+import dataclasses
 import os
 import tempfile
 
@@ -9,7 +10,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from data_prep.parallel import workers
-from data_prep.verification import findings, record_checks, report, shard_checks
+from data_prep.verification import findings, report, shard_checks
 from data_prep.verification.findings import Fault
 from data_prep.verification.report import Report
 from gala_tf.data import dataset_info, places
@@ -81,15 +82,14 @@ def check_names(info: dataset_info.DatasetInfo) -> None:
         raise ValueError(f"{dataset_info.INFO_FILE} names a shard twice: {sorted(names)[:10]} ...")
 
 
-# --------------------------------------------------------------------------- shards
-
-
 def _check_shards(data_dir, info, store, scratch, num_workers, blur_sample):
     """Fills `store`; split -> mean map."""
 
-    expected = record_checks.Expectation.of(info, blur_sample)
+    promise = dataclasses.replace(info, splits={})  # it travels to every worker
     jobs = [
-        shard_checks.Job(data_dir, split, shard, expected, os.path.join(scratch, shard.file))
+        shard_checks.Job(
+            data_dir, split, shard, promise, blur_sample, os.path.join(scratch, shard.file)
+        )
         for split, entry in info.splits.items()
         for shard in entry.shards
     ]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from data_prep.verification import alignment
+from data_prep.verification import alignment, findings
 from data_prep.verification.alignment import Comparison
 from gala_tf.data import dataset_info
 
@@ -32,8 +32,7 @@ def collect(
 ) -> dict[str, Any]:
     """All statistics, as JSON takes them.
 
-    Args:
-      mean_maps: split -> mean of its maps, each of sum 1: [G, G].
+    `mean_maps`: split -> mean of its maps, each of sum 1: [G, G].
     """
     return {
         "name": info.name,
@@ -54,7 +53,7 @@ def collect(
         "images_per_label": _histogram(store, "label", "1"),
         "mean_map": {name: np.round(mean, 8).tolist() for name, mean in mean_maps.items()},
         "alignment": [comparison._asdict() for comparison in comparisons(store)],
-        "contrast": _mean(store, "contrast", "contrast IS NOT NULL"),
+        "contrast": store.execute("SELECT AVG(contrast) FROM records").fetchone()[0],
         "paper": PAPER,
     }
 
@@ -96,7 +95,7 @@ def _numbers(store, info, where, *values):
 
 def _quantiles(store, column, where, *values):
     """At QUANTILES; sorted by SQLite, not in memory."""
-    total = store.execute(f"SELECT COUNT(*) FROM records WHERE {where}", values).fetchone()[0]
+    total = findings.count(store, "records", where, *values)
     query = f"SELECT {column} FROM records WHERE {where} ORDER BY {column} LIMIT 1 OFFSET ?"
     return {
         f"{quantile:.0%}": store.execute(
@@ -120,10 +119,6 @@ def _histogram(store, expression, where):
     """Value -> images; as many entries as there are values."""
     query = f"SELECT {expression} AS v, COUNT(*) FROM records WHERE {where} GROUP BY v ORDER BY v"
     return {int(value): images for value, images in store.execute(query)}
-
-
-def _mean(store, column, where):
-    return store.execute(f"SELECT AVG({column}) FROM records WHERE {where}").fetchone()[0]
 
 
 def _missing(store, info, split):

@@ -5,6 +5,7 @@ one record to see (ids used twice, pictures in two splits, counts that differ fr
 a query.
 """
 
+import itertools
 import sqlite3
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -69,9 +70,6 @@ def count(store: sqlite3.Connection, table: str, where: str = "1", *values) -> i
     return store.execute(f"SELECT COUNT(*) FROM {table} WHERE {where}", values).fetchone()[0]
 
 
-# --------------------------------------------------------------------------- across records
-
-
 def repeated_ids(store: sqlite3.Connection) -> Iterator[Fault]:
     """Every record whose image/id an earlier one has."""
     query = """
@@ -103,12 +101,6 @@ def across_splits(store: sqlite3.Connection) -> Iterator[Fault]:
             )
 
 
-def repeated_pictures(store: sqlite3.Connection) -> int:
-    """Records whose picture is in their own split already: no fault, but worth knowing."""
-    query = "SELECT COUNT(*) - COUNT(DISTINCT split || hex(digest)) FROM records"
-    return store.execute(query).fetchone()[0]
-
-
 class Near(NamedTuple):
     """Two pictures of different splits that are nearly the same; rowids in `records`."""
 
@@ -125,30 +117,20 @@ def nearly_across_splits(store: sqlite3.Connection) -> list[Near]:
     """
     found = {}
     for part in range(8):
-        group, key = [], None
         query = f"""
             SELECT substr(code, {4 * part + 1}, 4) AS part, code, split, digest, rowid
             FROM records WHERE length(code) = 32 ORDER BY part"""
-        for row in _ended(store.execute(query)):
-            if row is None or row[0] != key:
-                for near in _near_pairs(group, perceptual_hash.hamming):
-                    found[near.first, near.second] = near
-                group, key = [], row and row[0]
-            if row is not None:
-                group.append(row)
+        for _, group in itertools.groupby(store.execute(query), key=lambda row: row[0]):
+            for near in _near_pairs(list(group)):
+                found[near.first, near.second] = near
     return sorted(found.values(), key=lambda near: (near.bits, near.first, near.second))
 
 
-def _ended(rows):
-    yield from rows
-    yield None
-
-
-def _near_pairs(group, hamming):
+def _near_pairs(group):
     if len({row[2] for row in group}) < 2 or len(group) > LARGEST_GROUP:
         return
     codes = np.stack([np.frombuffer(row[1], np.uint64) for row in group])
-    distances = hamming(codes, codes)
+    distances = perceptual_hash.hamming(codes, codes)
     for i, j in zip(*np.nonzero(np.triu(distances <= NEAR_BITS, 1)), strict=True):
         a, b = sorted((group[i], group[j]), key=lambda row: row[4])
         if a[2] != b[2] and a[3] != b[3]:

@@ -12,7 +12,6 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from data_prep.verification.expectation import Expectation
 from gala_tf.data import dataset_info
 from gala_tf.data.images import PILLOW_ERRORS, orientation
 from gala_tf.data.messages import plain_message
@@ -20,10 +19,11 @@ from gala_tf.data.messages import plain_message
 JPEG_FRAME = struct.Struct(">HHB")  # height, width, channels; after marker, length, precision
 
 
-def decode(values: dict, expected: Expectation) -> tuple[np.ndarray | None, str]:
+def decode(values: dict, info: dataset_info.DatasetInfo) -> tuple[np.ndarray | None, str]:
     """uint8 [H, W, 3], or None and why not."""
     data, shape = values["image/encoded"], (values["image/height"], values["image/width"])
-    ranges = (expected.heights, expected.widths)
+    sizes = info.image
+    ranges = (sizes.min_height, sizes.max_height), (sizes.min_width, sizes.max_width)
     if not all(low <= size <= high for size, (low, high) in zip(shape, ranges, strict=True)):
         return None, (
             f"image of {shape[0]}x{shape[1]} pixels (height x width), expected heights "

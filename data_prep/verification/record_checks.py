@@ -13,7 +13,6 @@ from PIL import Image
 
 from data_prep.building import encoding
 from data_prep.verification import alignment, image_checks, map_checks
-from data_prep.verification.expectation import Expectation
 from gala_tf.data import dataset_info, schema
 
 BORDER = 1 / 16  # of a side: clicks nowhere else are suspicious
@@ -62,20 +61,24 @@ class Inspection(NamedTuple):
     contrast: np.ndarray | None = None
 
 
-def inspect(serialized: bytes, expected: Expectation) -> Inspection:
-    """Checks one record; it never raises for what the record holds."""
+def inspect(serialized: bytes, info: dataset_info.DatasetInfo, blur_sample: int) -> Inspection:
+    """Checks one record; it never raises for what the record holds.
+
+    `blur_sample`: as of `map_checks.check`.
+    """
     values, reasons = _values(serialized)
     if values is None:
         return Inspection(None, reasons)
-    reasons += _check_numbers(values, expected)
-    pixels, reason = image_checks.decode(values, expected)
+    reasons += _check_numbers(values, info)
+    pixels, reason = image_checks.decode(values, info)
     if pixels is None:
         # Without an image's size no map can be judged.
         return Inspection(None, [*reasons, reason])
-    counts, map_reasons = map_checks.check(values, expected)
+    counts, map_reasons = map_checks.check(values, info, blur_sample)
     reasons += map_reasons
-    grid = _grid(values, expected)
-    if grid is not None and grid.any():
+    grid, side = np.frombuffer(values["clickmap/blurred"], np.uint8), info.clickmap_grid
+    if len(grid) == side * side and grid.any():
+        grid = grid.reshape(side, side).astype(np.float32)
         grid = (grid / grid.sum(dtype=np.float64)).astype(np.float32)
     else:
         grid = None
@@ -116,7 +119,7 @@ def _values(serialized):
     return (values if whole else None), sorted(reasons)
 
 
-def _check_numbers(values, expected):
+def _check_numbers(values, info):
     reasons = []
     try:
         if not values["image/id"].decode("utf-8"):
@@ -124,23 +127,12 @@ def _check_numbers(values, expected):
     except UnicodeDecodeError:
         reasons.append(f"image/id {values['image/id'][:80]!r} is not UTF-8")
     label = values["image/class/label"]
-    if not 0 <= label < expected.num_classes:
-        reasons.append(f"label {label}, expected 0...{expected.num_classes - 1}")
+    if not 0 <= label < info.num_classes:
+        reasons.append(f"label {label}, expected 0...{info.num_classes - 1}")
     for name in ("clickmap/participants", "clickmap/clicks"):
         if values[name] < 0:
             reasons.append(f"{name} is {values[name]}, expected >= 0")
     return reasons
-
-
-# --------------------------------------------------------------------------- facts
-
-
-def _grid(values, expected):
-    """The stored grid, float32 [G, G], or None where it is missing or of another size."""
-    raw, side = values["clickmap/blurred"], expected.clickmap_grid
-    if len(raw) != side * side:
-        return None
-    return np.frombuffer(raw, np.uint8).reshape(side, side).astype(np.float32)
 
 
 def _facts(values, pixels, counts, grid, contrast):

@@ -1,6 +1,5 @@
 """What `data_prep.verify` writes and prints: faults.csv, contact sheets, statistics, a table."""
 
-import csv
 import io
 import json
 import os
@@ -12,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from data_prep.readers import csv_rows
 from data_prep.readers.imagenet import imagenet_classes
 from data_prep.verification import (
     contact_sheet,
@@ -72,10 +72,12 @@ def write(
     _write_near(output_dir, store, near)
     if class_pages:
         _draw(data_dir, output_dir, info, store, near, class_pages)
-        text = json.dumps(numbers, indent=1, ensure_ascii=False) + "\n"
-        _write(output_dir, "statistics.json", text)
-        _write(output_dir, "statistics.png", statistics_page.figure(numbers))
-        _write(output_dir, "statistics.md", statistics_page.page(numbers, summary))
+        for name, content in (
+            ("statistics.json", json.dumps(numbers, indent=1, ensure_ascii=False) + "\n"),
+            ("statistics.png", statistics_page.figure(numbers)),
+            ("statistics.md", statistics_page.page(numbers, summary)),
+        ):
+            files.write(os.path.join(output_dir, name), content)
     first = [fault for fault, _ in zip(findings.all_faults(store), range(PRINTED), strict=False)]
     warnings = list(_warnings(store, numbers, near))
     return Report(findings.count(store, "faults"), first, warnings, summary, output_dir)
@@ -89,27 +91,12 @@ def _draw(data_dir, output_dir, info, store, near, class_pages):
     for name, page in _sheets(data_dir, info, store, near, class_pages):
         buffer = io.BytesIO()
         page.save(buffer, "PNG")
-        _write(output_dir, name, buffer.getvalue())
-
-
-def _write(output_dir, name, content):
-    tf.io.gfile.makedirs(output_dir)
-    mode = "wb" if isinstance(content, bytes) else "w"
-    with tf.io.gfile.GFile(os.path.join(output_dir, name), mode) as file:
-        file.write(content)
-
-
-def _write_csv(output_dir, name, head, rows):
-    tf.io.gfile.makedirs(output_dir)
-    with tf.io.gfile.GFile(os.path.join(output_dir, name), "w") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(head)
-        writer.writerows(rows)
+        files.write(os.path.join(output_dir, name), buffer.getvalue())
 
 
 def write_faults(output_dir: str, faults: Iterable[Fault]) -> None:
     """`faults.csv`: file, record (empty: the file as a whole), reason."""
-    _write_csv(output_dir, FAULTS, Fault._fields, faults)
+    csv_rows.write(os.path.join(output_dir, FAULTS), Fault._fields, faults)
 
 
 def _write_near(output_dir, store, near):
@@ -121,17 +108,19 @@ def _write_near(output_dir, store, near):
         return store.execute(query, (rowid,)).fetchone()
 
     rows = ((pair.bits, *row(pair.first), *row(pair.second)) for pair in near)
-    _write_csv(output_dir, "near_duplicates.csv", head, rows)
-
-
-# --------------------------------------------------------------------------- pictures
+    csv_rows.write(os.path.join(output_dir, "near_duplicates.csv"), head, rows)
 
 
 def _sheets(data_dir, info, store, near, class_pages) -> Iterator[tuple]:
     """(file name, Pillow image) of every sheet; one is in memory at a time."""
 
     def draw(title, subtitle, choice):
-        lines = sheet_choice.lines_of(data_dir, info, choice)
+        lines = [
+            contact_sheet.Line(
+                line_title, [sheet_choice.read_triplet(data_dir, info, chosen) for chosen in row]
+            )
+            for line_title, row in choice
+        ]
         return contact_sheet.draw(f"{info.name}: {title}", subtitle, lines)
 
     explained = "image, its map on the scale of its own largest count, both together"
@@ -160,9 +149,6 @@ def _exemplars(data_dir, info, store):
     return contact_sheet.draw_revealed(f"{info.name}: exemplars, as in Fig. 2A", groups, columns)
 
 
-# --------------------------------------------------------------------------- words
-
-
 def _warnings(store, numbers, near):
     """What is no fault, but should be looked at."""
     for comparison in dataset_statistics.comparisons(store):
@@ -172,7 +158,8 @@ def _warnings(store, numbers, near):
         found = findings.count(store, "records", condition)
         if found:
             yield f"{found:,} records: {words} (sheet_suspicious.png)"
-    repeated = findings.repeated_pictures(store)
+    query = "SELECT COUNT(*) - COUNT(DISTINCT split || hex(digest)) FROM records"
+    (repeated,) = store.execute(query).fetchone()
     if repeated:
         yield f"{repeated:,} records repeat a picture of their own split"
     if near:

@@ -23,7 +23,8 @@ class Job(NamedTuple):
     data_dir: str
     split: str
     shard: dataset_info.Shard
-    expected: record_checks.Expectation
+    info: dataset_info.DatasetInfo  # its splits are not looked at
+    blur_sample: int
     store: str
 
 
@@ -39,11 +40,10 @@ class Outcome(NamedTuple):
 def check(job: Job, advance: Callable[[int], None] = lambda records: None) -> Outcome:
     """Reads the shard and writes all that was found into `job.store`.
 
-    Args:
-      advance: told the number of records done since the last call.
+    `advance`: told the number of records done since the last call.
     """
     store = findings.open_store(job.store)
-    grid = job.expected.clickmap_grid
+    grid = job.info.clickmap_grid
     outcome = Outcome(job.store, job.split, np.zeros((grid, grid)), 0)
     path = os.path.join(job.data_dir, job.shard.file)
     found = tf.io.gfile.stat(path).length if tf.io.gfile.exists(path) else None
@@ -89,7 +89,7 @@ def _check_all(store, job, path, outcome, advance):
     for read, (span, data, reason) in enumerate(_pieces(path), 1):
         faults = [reason] if reason else []
         if data is not None:
-            inspection = record_checks.inspect(data, job.expected)
+            inspection = record_checks.inspect(data, job.info, job.blur_sample)
             faults = inspection.reasons
             if inspection.facts:
                 facts = inspection.facts
@@ -97,7 +97,7 @@ def _check_all(store, job, path, outcome, advance):
                     outcome.map_sum[...] += inspection.grid
                     maps += 1
                     if neighbour is not None:
-                        other = alignment.correlation(inspection.grid, neighbour)
+                        other = alignment.agreement(inspection.grid, neighbour)[0]
                         facts = facts._replace(contrast_other=other)
                 neighbour = inspection.contrast
                 rows.append((job.split, file_name, read - 1, *span, *facts))

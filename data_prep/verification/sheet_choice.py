@@ -12,15 +12,14 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from data_prep.verification import map_checks
+from data_prep.verification import dataset_statistics, findings, map_checks
 from data_prep.verification.alignment import ONE_COLOR
-from data_prep.verification.contact_sheet import Line, Triplet
+from data_prep.verification.contact_sheet import Triplet
 from gala_tf.data import dataset_info, schema, tfrecord_files
 
 CLASSES_PER_PAGE = 10
 COLUMNS = 3
 SHOWN = 6  # of each kind of suspicion, in lines of COLUMNS
-QUANTILES = (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1)
 
 # Of no fault, but worth a look: words, and the condition in SQL.
 LARGE_AREA, TINY, ASPECT = 0.95, 32, 3
@@ -80,9 +79,6 @@ def read_triplet(data_dir: str, info: dataset_info.DatasetInfo, chosen: Chosen) 
     return Triplet(image, counts, (caption[0], reason or caption[1]))
 
 
-# --------------------------------------------------------------------------- what is shown
-
-
 def by_class(
     store: sqlite3.Connection, info: dataset_info.DatasetInfo, pages: int
 ) -> Iterator[list]:
@@ -109,9 +105,9 @@ def by_class(
 
 def by_area(store: sqlite3.Connection) -> list:
     """(title, chosen) from the smallest to the largest map: at quantiles of the area covered."""
-    maps = store.execute("SELECT COUNT(*) FROM records WHERE has_map").fetchone()[0]
+    maps = findings.count(store, "records", "has_map")
     lines = []
-    for quantile in QUANTILES if maps else ():
+    for quantile in dataset_statistics.QUANTILES if maps else ():
         place = min(max(round(quantile * (maps - 1)) - COLUMNS // 2, 0), max(maps - COLUMNS, 0))
         where = f"FROM records WHERE has_map ORDER BY area, digest LIMIT {COLUMNS} OFFSET {place}"
         chosen = _query(store, where)
@@ -135,19 +131,12 @@ def most_seen(store: sqlite3.Connection, where: str, count: int) -> list[Chosen]
 def suspicious(store: sqlite3.Connection, near: list) -> list:
     """(title, chosen) of everything worth a look: faults that can be shown, then SUSPICIOUS."""
     lines = []
-    faulty = _query(
-        store,
-        "FROM records WHERE (file, record) IN (SELECT file, record FROM faults) "
-        f"ORDER BY file, record LIMIT {SHOWN}",
-    )
-    total = store.execute(
-        "SELECT COUNT(*) FROM records WHERE (file, record) IN (SELECT file, record FROM faults)"
-    ).fetchone()[0]
-    _add(lines, "fault", total, faulty)
-    for words, condition in SUSPICIOUS.items():
-        where = f"FROM records WHERE {condition}"
-        total = store.execute(f"SELECT COUNT(*) {where}").fetchone()[0]
-        _add(lines, words, total, _query(store, f"{where} ORDER BY digest LIMIT {SHOWN}"))
+    faulty = "(file, record) IN (SELECT file, record FROM faults)"
+    for words, condition in {"fault": faulty, **SUSPICIOUS}.items():
+        total = findings.count(store, "records", condition)
+        order = "file, record" if words == "fault" else "digest"
+        where = f"FROM records WHERE {condition} ORDER BY {order} LIMIT {SHOWN}"
+        _add(lines, words, total, _query(store, where))
     for pair in near[: SHOWN // 2]:
         both = _query(store, "FROM records WHERE rowid IN (?, ?)", pair.first, pair.second)
         title = ("nearly the same", "in two splits", f"{pair.bits} bits apart, {len(near):,} pairs")
@@ -158,17 +147,5 @@ def suspicious(store: sqlite3.Connection, near: list) -> list:
 def _add(lines, words, total, chosen):
     for start in range(0, len(chosen), COLUMNS):
         shown = chosen[start : start + COLUMNS]
-        head = _wrap(words) if not start else ("",)
+        head = textwrap.wrap(words, 19) if not start else ("",)
         lines.append(((*head, f"{total:,} in all" if not start else ""), shown))
-
-
-def _wrap(words, width=19):
-    return tuple(textwrap.wrap(words, width))
-
-
-def lines_of(data_dir: str, info: dataset_info.DatasetInfo, choice: list) -> list[Line]:
-    """The choice, read."""
-    return [
-        Line(title, [read_triplet(data_dir, info, chosen) for chosen in row])
-        for title, row in choice
-    ]

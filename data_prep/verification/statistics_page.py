@@ -68,9 +68,6 @@ def _number(value):
     return f"{value:.1%}" if value < 1 else f"{value:,.2f}"
 
 
-# --------------------------------------------------------------------------- figure
-
-
 def figure(statistics: Mapping[str, Any]) -> bytes:
     """PNG of the distributions: participants, clicks, areas, labels, and the mean map."""
     page = Figure(figsize=(13, 7.4), dpi=100, layout="constrained")

@@ -58,7 +58,7 @@ def measure(case: Case, root: Path, pictures: list[Photo]) -> dict[str, list[flo
     flag_values = flags.FlagValues()
     build_flags.define(flag_values)
     flag_values(["x", *(f"--{name}={value}" for name, value in values.items())])
-    options = build_flags.source_options(flag_values)
+    options = command.from_flags(sources.SourceOptions, flag_values)
 
     source = sources.load_source(case.source, options)
     examples = [source.read(item) for item in source.items]

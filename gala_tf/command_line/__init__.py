@@ -1,9 +1,8 @@
 """What `gala_tf.command` is made of: nothing here knows a command or a flag of its own.
 
-parsing.py       a command line, or help, or a mistake in one line
+parsing.py       a command line, its paths as users write them; or help, or a mistake in one line
 help_page.py     the text of --help, from a docstring and the declared flags
 flagfiles.py     --flagfile, nested relative to the file that names it
-path_names.py    paths as users write them: ~, and names that can be no path
 first_moments.py Ctrl-C before a command has begun
 endings.py       how a command ends that cannot go on, or was asked to end: in one line
 installation.py  which TensorFlow is installed

@@ -26,8 +26,7 @@ def one_line(errors: tuple[type[Exception], ...], kept: Callable[[], str]) -> It
     says that a module lacks something. Errors of files, Python's and TensorFlow's, are the
     user's to mend; others show where they come from.
 
-    Args:
-        kept: what Ctrl-C leaves and how to go on, in a sentence.
+    `kept`: what Ctrl-C leaves and how to go on, in a sentence.
     """
     with _interruption() as asked:
         try:
@@ -92,19 +91,5 @@ def _about_files(error):
 
 
 # What TensorFlow says after a local file's name and a semicolon.
-_OF_FILES = tuple(
-    f"; {os.strerror(number)}"
-    for number in (
-        errno.EACCES,
-        errno.EEXIST,
-        errno.EIO,
-        errno.EISDIR,
-        errno.ELOOP,
-        errno.ENAMETOOLONG,
-        errno.ENOENT,
-        errno.ENOSPC,
-        errno.ENOTDIR,
-        errno.EPERM,
-        errno.EROFS,
-    )
-)
+_NUMBERS = "EACCES EEXIST EIO EISDIR ELOOP ENAMETOOLONG ENOENT ENOSPC ENOTDIR EPERM EROFS"
+_OF_FILES = tuple(f"; {os.strerror(getattr(errno, name))}" for name in _NUMBERS.split())

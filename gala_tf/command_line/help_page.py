@@ -3,7 +3,7 @@
 import difflib
 import re
 import textwrap
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 from absl import flags
 
@@ -23,10 +23,14 @@ def page(doc: str, flag_values: flags.FlagValues, more: str = "", full: bool = F
         full: all paragraphs of it, all flags, and their whole help texts.
     """
     own = own_flags(flag_values)
-    listed = [flag for flag in own if full or is_shown(flag)]
+    listed = [flag for flag in own if full or getattr(flag, "shown", True)]
     parts = [description(doc, full), *([more] if more else [])]
-    for group in groups(listed):
-        lines = [entry(flag, full) for flag in listed if group_of(flag) == group]
+    by_group: dict[str, list[str]] = {"": []}  # the command's own flags come first
+    for flag in listed:
+        by_group.setdefault(getattr(flag, "group", ""), []).append(entry(flag, full))
+    for group, lines in by_group.items():
+        if not lines:
+            continue
         title = group[:1].upper() + group[1:] if group else "Flags"
         parts.append("\n".join([f"{title}:", *lines]))
     parts.append("All commands:\n" + _ALWAYS.rstrip())
@@ -42,8 +46,7 @@ def page(doc: str, flag_values: flags.FlagValues, more: str = "", full: bool = F
 def overview(doc: str, summaries: dict[str, str], naming: str) -> str:
     """What there is to choose from, a line each: a name and the gist of its docstring.
 
-    Args:
-        naming: how one is called, as `python -m gala_tf.NAME`.
+    `naming`: how one is called, as `python -m gala_tf.NAME`.
     """
     width = max(map(len, summaries)) + 2
     lines = [
@@ -66,9 +69,6 @@ def nearest(word: str, known: Collection[str], prefix: str = "") -> str:
         name for name in known if len(word) > 2 and name.startswith(word)
     ]
     return f"; did you mean {prefix}{close[0]}?" if close else ""
-
-
-# ------------------------------------------------------------------ what it does
 
 
 def description(doc: str, full: bool = False) -> str:
@@ -107,9 +107,6 @@ def _command(line):
     )
 
 
-# ------------------------------------------------------------------ its flags
-
-
 def own_flags(flag_values: flags.FlagValues) -> list[flags.Flag]:
     """All flags but those of absl, which every command has, as they were declared."""
     by_module = flag_values.flags_by_module_dict()
@@ -120,22 +117,6 @@ def own_flags(flag_values: flags.FlagValues) -> list[flags.Flag]:
         for flag in declared
         if flag.name in flag_values
     ]
-
-
-def group_of(flag: flags.Flag) -> str:
-    """The title below which a flag is listed; empty: the command's own."""
-    return getattr(flag, "group", "")
-
-
-def is_shown(flag: flags.Flag) -> bool:
-    """Whether the short page has it."""
-    return getattr(flag, "shown", True)
-
-
-def groups(listed: Iterable[flags.Flag]) -> list[str]:
-    """Titles in order; the command's own flags come first."""
-    names = list(dict.fromkeys(map(group_of, listed)))
-    return sorted(names, key=bool)
 
 
 def entry(flag: flags.Flag, full: bool = False) -> str:
@@ -180,12 +161,8 @@ def label(flag: flags.Flag) -> str:
         # A flag without a default takes any; where "" is the default, nothing stands first.
         first = [] if default is None else [text]
         text = "|".join([*first, *(choice for choice in choices if choice not in first)])
-    return f"--{flag.name}" + (f"={text}" if text else "") + (" (required)" if needed(flag) else "")
-
-
-def needed(flag: flags.Flag) -> bool:
-    """Whether the command refuses to start without it."""
-    return any("other than None" in validator.message for validator in flag.validators)
+    required = any("other than None" in validator.message for validator in flag.validators)
+    return f"--{flag.name}" + (f"={text}" if text else "") + (" (required)" if required else "")
 
 
 def _help(flag):

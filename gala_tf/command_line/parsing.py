@@ -1,12 +1,13 @@
 """Parses a command line; or prints help, or a mistake in one line, and ends the process."""
 
+import os
 import re
 import sys
 from typing import NoReturn
 
 from absl import flags
 
-from gala_tf.command_line import flagfiles, help_page, path_names
+from gala_tf.command_line import flagfiles, help_page
 
 
 def parse(arguments: list[str], doc: str, more: str, positional: str) -> list[str]:
@@ -41,15 +42,43 @@ def parse(arguments: list[str], doc: str, more: str, positional: str) -> list[st
 
 
 def _read_paths(flag_values):
-    """Replaces the values of flags that name paths by what they name (`path_names.of_user`)."""
+    """Replaces the values of flags that name paths by what they name (`path_of_user`)."""
     for name in flag_values:
         flag = flag_values[name]
         if not getattr(flag, "is_path", False) or not flag.value:
             continue
         if isinstance(flag.value, list):
-            flag.value = [path_names.of_user(text, name) for text in flag.value]
+            flag.value = [path_of_user(text, name) for text in flag.value]
         else:
-            flag.value = path_names.of_user(flag.value, name)
+            flag.value = path_of_user(flag.value, name)
+
+
+def path_of_user(text: str, flag: str) -> str:
+    """The path that a flag's value names, with the home directory in place of `~`.
+
+    A shell replaces `~` only where a word begins with it: `--output_dir=~/out` arrives as it is.
+
+    ValueError: no path, a flagfile or TensorFlow could not hold it; or `~name` of nobody.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"--{flag}={text} is not UTF-8, which TensorFlow's files need. Rename it."
+        ) from error
+    # str.splitlines breaks at more than "\n", and so would a flagfile.
+    if text != text.strip() or len(text.splitlines()) > 1 or "\0" in text:
+        raise ValueError(
+            f"--{flag}={text!r}: a path must be without line breaks, and without spaces at its "
+            "ends: flagfiles cannot hold it. Rename it."
+        )
+    expanded = os.path.expanduser(text)
+    if expanded.startswith("~"):
+        raise ValueError(
+            f"--{flag}={text}: there is no user {text[1:].partition('/')[0]!r}. For a name that "
+            f"begins with ~ write ./{text}"
+        )
+    return expanded
 
 
 def refuse(message: str) -> NoReturn:

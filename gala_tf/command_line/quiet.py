@@ -54,6 +54,7 @@ class _Finder(importlib.abc.MetaPathFinder):
     """Finds `tensorflow` as others do, and has it loaded with its messages caught."""
 
     def find_spec(self, name, path=None, target=None):
+        """As `importlib.abc.MetaPathFinder`'s: TensorFlow's spec, or None for any other module."""
         if name != "tensorflow":
             return None
         spec = importlib.machinery.PathFinder.find_spec(name, path, target)

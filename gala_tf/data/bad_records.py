@@ -44,9 +44,6 @@ class BadRecordsError(ValueError):
         self.bad = bad
 
 
-# --------------------------------------------------------------------------- finding
-
-
 def find(data_dir: str, info: dataset_info.DatasetInfo, split: str) -> list[BadRecord]:
     """Reads and decodes a whole split; returns all records that cannot be used, in order.
 
@@ -170,9 +167,6 @@ def _decode(serialized):
     unknown = tf.constant(0, tf.int64), tf.constant(0)
     label, size = tf.cond(known, decode_all, lambda: unknown)
     return version, label, size
-
-
-# --------------------------------------------------------------------------- naming
 
 
 def describe(data_dir: str, info: dataset_info.DatasetInfo, bad: list[BadRecord]) -> str:

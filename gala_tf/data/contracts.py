@@ -16,13 +16,16 @@ Tensor = Any
 class Batch(TypedDict):
     """What the input gives, every key always present, shapes static."""
 
-    image: Tensor  # [B, H, W, 3] float32
-    label: Tensor  # [B] int32, 0-based
-    clickmap: Tensor  # [B, h, w, 1] float32, >= 0
-    has_clickmap: Tensor  # [B] float32, 0 or 1
-    mirrored: NotRequired[Tensor]  # training, [B] 0 or 1: the flip is made on the device
-    is_real: NotRequired[Tensor]  # evaluation, [B] float32: 0 marks padding
-    image_index: NotRequired[Tensor]  # evaluation, [B] int32: strings cannot enter a TPU step
+    image: Tensor  # uint8 [B, H, W, 3], 0...255; the model normalises, on the device
+    label: Tensor  # int32 [B], 0-based
+    clickmap: Tensor  # float32 [B, h, w, 1], >= 0, any scale; all zero where has_clickmap is 0
+    has_clickmap: Tensor  # float32 [B], 0 for a missing, empty or non-finite map, else 1
+    # Training, float32 [B]: 1 where image, but not clickmap, is still to be mirrored, by
+    # `preprocessing.mirror`, on the device
+    mirrored: NotRequired[Tensor]
+    is_real: NotRequired[Tensor]  # evaluation, float32 [B]: 0 for padding
+    # Evaluation, int32 [B]: place in the split, -1 for padding (strings cannot enter a TPU step)
+    image_index: NotRequired[Tensor]
 
 
 class Outputs(TypedDict):

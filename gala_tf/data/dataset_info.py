@@ -194,8 +194,7 @@ def check_shards(
     A TFRecord file cut at a record's end reads as a shorter file without an error, so that only
     the size in the sidecar finds it.
 
-    Args:
-      bad: names of shards that are known not to be as they should, and are not looked at.
+    `bad`: names of shards that are known not to be as they should, and are not looked at.
 
     ValueError: unknown split, a shard is missing or has another size, or there is one that the
     sidecar does not list.

@@ -1,16 +1,8 @@
 """A split for evaluation: every image once, exact maps, single images, and participants' maps.
 
-A batch is a dict of static shapes, every key always there:
-
-    image         uint8   [B, S, S, 3]  pixels 0...255; the model normalises, on the device
-    label         int32   [B]           0-based
-    clickmap      float32 [B, h, h, 1]  >= 0, any scale; all zero where has_clickmap is 0
-    has_clickmap  float32 [B]           0 for a missing, empty or non-finite map, else 1
-    is_real       float32 [B]           0 for padding
-    image_index   int32   [B]           place in the split, -1 for padding
-
-Maps start from the integer counts and are computed in float64, so that ties survive. Of several
-input pipelines (hosts), pipeline i of n reads the shards i, i + n, ... of a split.
+What a batch holds is in `contracts.Batch`. Maps start from the integer counts and are computed in
+float64, so that ties survive. Of several input pipelines (hosts), pipeline i of n reads the shards
+i, i + n, ... of a split.
 Dimension letters: B batch, N images, S side of the image, h side of the map, P participants.
 """
 
@@ -146,18 +138,9 @@ def participant_maps(
         window = preprocessing.center_window(height, width, crop_fraction)
 
         def cut(png):  # [h, h, 1]
-            counts = records.decode_counts(png, *shape)
-            return preprocessing.cut_clickmap(
-                counts,
-                window,
-                False,
-                shape,
-                clickmap_size,
-                "area",
-                clickmap_blur,
-                "float64",
-                clickmap_shift,
-            )
+            counts, size = records.decode_counts(png, *shape), clickmap_size
+            how = "area", clickmap_blur, "float64", clickmap_shift
+            return preprocessing.cut_clickmap(counts, window, False, shape, size, *how)
 
         signature = tf.TensorSpec([clickmap_size, clickmap_size, 1], tf.float32)
         maps = tf.map_fn(cut, record["clickmap/by_participant"], fn_output_signature=signature)

@@ -84,8 +84,7 @@ def matching(pattern: str, root: str = "") -> list[str]:
 
     Part by part: of `data[v2]/*.json` the first is a folder of that name, where there is one.
 
-    Args:
-        root: directory that the pattern is relative to, taken as it is.
+    `root`: directory that the pattern is relative to, taken as it is.
     """
     if not is_local(root or pattern):
         return sorted(_tensorflow().io.gfile.glob(os.path.join(root, pattern)))

@@ -3,13 +3,12 @@
 What a record may hold is what TensorFlow's decoder takes, in training, without an error.
 """
 
-import contextlib
+import functools
 import io
 import re
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -54,8 +53,6 @@ def reason(error: BaseException) -> str:
     text = re.sub(r"<[^<>]* at 0x[0-9a-fA-F]+>", "the file", str(error))
     return text or type(error).__name__
 
-
-# --------------------------------------------------------------------------- which way is up
 
 _Turn = Image.Transpose
 _TURNS = {  # orientation -> what makes the picture upright
@@ -111,15 +108,8 @@ def load_upright(image: Image.Image) -> Image.Image:
     return image.transpose(_TURNS[turn]) if turn > 1 else image.copy()  # either has its own size
 
 
-@contextlib.contextmanager
-def _without_warnings() -> Iterator[None]:
-    """Pillow warns of odd tags, and names neither the file nor anything that one could do."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-# --------------------------------------------------------------------------- decoding
+# Pillow warns of odd tags, and names neither the file nor anything that one could do.
+_without_warnings = functools.partial(warnings.catch_warnings, action="ignore")
 
 
 def open_image(source: str | io.BytesIO) -> Image.Image:
@@ -149,11 +139,8 @@ def decode_image(data: bytes | np.ndarray, name: str) -> Image.Image:
     picture. What is transparent shows GROUND. Colour profiles, gamma and resolution are ignored,
     as every reader of ImageNet ignores them.
 
-    Returns:
-      A Pillow image of mode "RGB" or "L" (8-bit); `.format` is None if it was converted or turned.
-
-    Raises:
-      BadImageError: truncated, corrupted, not an image, or grey of more than 8 bits.
+    Returns a Pillow image of mode "RGB" or "L" (8-bit); `.format` is None if it was converted or
+    turned. BadImageError: truncated, corrupted, not an image, or grey of more than 8 bits.
     """
     if isinstance(data, np.ndarray):
         if data.dtype != np.uint8 or data.size == 0 or data.shape[2:] not in ((), (3,)):
@@ -245,9 +232,7 @@ def to_jpeg(image: Image.Image, data: bytes | np.ndarray | None = None, name: st
 
     `data` itself when it is a JPEG file that needed no conversion (nothing is lost), else a new
     encoding: decode_and_crop_jpeg fails on PNG, and CMYK or turned JPEGs would come out wrong.
-
-    Raises:
-      BadImageError: a side is longer than a JPEG file can have.
+    BadImageError: a side is longer than a JPEG file can have.
     """
     if isinstance(data, bytes) and image.format == "JPEG":
         return data

@@ -1,16 +1,7 @@
 """From shards to batches of training: an endless stream (evaluation's is `eval_pipeline`).
 
-A batch is a dict of static shapes, every key always there:
-
-    image         uint8   [B, S, S, 3]  pixels 0...255; the model normalises, on the device
-    label         int32   [B]           0-based
-    clickmap      float32 [B, h, h, 1]  >= 0, any scale; all zero where has_clickmap is 0
-    has_clickmap  float32 [B]           0 for a missing, empty or non-finite map, else 1
-    mirrored      float32 [B]           1 where image, but not clickmap, is still
-                                        to be mirrored, by `preprocessing.mirror`, on the device
-
-Training maps are cheap where they can be: if the blur asked for is the stored one, the record's
-small blurred grid is read.
+What a batch holds is in `contracts.Batch`. Training maps are cheap where they can be: if the blur
+asked for is the stored one, the record's small blurred grid is read.
 
 Of several input pipelines (hosts), pipeline i of n reads the shards i, i + n, ... of a split. They
 keep pace, so an epoch is as long as the smallest pipeline: no image comes twice in it, and of the
@@ -33,9 +24,6 @@ PREFETCHED = 2  # batches, beside those that are being filled
 FILES_AT_ONCE = 16  # shards read side by side: hides latency, mixes ahead of the shuffle buffer
 ORDER_STREAM, AUGMENTATION_STREAM = 0, 1  # folded into the seed: an own source of bits for each
 CROPS = ("paper", "inception", "center")
-
-
-# --------------------------------------------------------------------------- training
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,7 +172,7 @@ class _Examples:
         return image, record
 
     def finish(self, image, record) -> Batch:
-        """A batch as the module's docstring lists it."""
+        """A batch."""
         in_batches = self.maps_in_batches
         clickmap = self._cut_clickmap(record) if in_batches else record["clickmap"]
         mirrored = tf.cast(record["mirrored"], tf.float32)
@@ -265,10 +253,7 @@ def _shuffled_epochs(shards, seed, first_epoch, shuffle_buffer, length):
         # Drawn, because the first of the folded seed's two numbers is the same for all epochs.
         shuffle_seed = tf.random.stateless_uniform([], epoch_seed, 0, 2**31 - 1, tf.int64)
         dataset = tf.data.Dataset.from_tensor_slices(order).interleave(
-            read_shard,
-            cycle_length=at_once,
-            num_parallel_calls=at_once,
-            deterministic=True,
+            read_shard, cycle_length=at_once, num_parallel_calls=at_once, deterministic=True
         )
         if length < total:  # not the last ones: the shuffle buffer would always leave out the same
             ranks = tf.random.experimental.stateless_shuffle(

@@ -37,9 +37,6 @@ _LISTED = 4  # names in a message
 _PICTURES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".npy")
 
 
-# ------------------------------------------------------------------ what may be written
-
-
 def check_run(model_dir: str, data_dir: str = "", flag: str = "model_dir") -> None:
     """ValueError unless a run may write into `model_dir`: it is empty, or a run's own.
 
@@ -85,7 +82,9 @@ def check_build(output_dir: str, unfinished: str, overwrite: bool) -> None:
             "another for the data set."
         )
     rest = [name for name in there if name != unfinished]
-    if not rest and (unfinished not in there or is_staging(os.path.join(output_dir, unfinished))):
+    # A build under way has its lock, or nothing yet.
+    kept = contents(os.path.join(output_dir, unfinished))
+    if not rest and (not kept or {*kept} & {"lock", "plan", "matches", "publishing"}):
         return
     if not is_data_set(output_dir):
         raise ValueError(
@@ -174,9 +173,6 @@ def _is_read_only(place):
     return bool(os.statvfs(place).f_flag & getattr(os, "ST_RDONLY", 1))
 
 
-# ------------------------------------------------------------------ what is there
-
-
 def is_run(directory: str, there: Iterable[str] | None = None) -> bool:
     """Whether a directory is a run's."""
     return RUN_FLAGS in (contents(directory) if there is None else there)
@@ -193,12 +189,6 @@ def is_data_set(directory: str) -> bool:
     except (OSError, ValueError, RecursionError):
         return any(name.endswith(".tfrecord") for name in contents(directory))
     return isinstance(found, dict) and "schema_version" in found
-
-
-def is_staging(directory: str) -> bool:
-    """Whether a directory is that of a build under way: it has its lock, or nothing yet."""
-    there = contents(directory)
-    return not there or bool({*there} & {"lock", "plan", "matches", "publishing"})
 
 
 def _holds_data_set(there):
@@ -251,9 +241,6 @@ def _begins_with(path, text):
         return file.read(len(text.encode())) == text.encode()
 
 
-# ------------------------------------------------------------------ where
-
-
 def _check_apart(model_dir, data_dir, flag):
     run, data = _real(model_dir), _real(data_dir)
     if run == data:
@@ -275,9 +262,6 @@ def _real(path):
 
 def _is_in(path, other):
     return path == other or path.startswith(other.rstrip("/") + "/")
-
-
-# ------------------------------------------------------------------ paths as they are
 
 
 def absolute(path: str) -> str:

@@ -99,13 +99,7 @@ def cut_image(encoded, window, image_size, resize="bilinear", dct_method="INTEGE
     pixels; None where all windows are, which is cheaper than asking each. `dct_method` is of
     TensorFlow's decoder, whose own default may differ from build to build.
     """
-    image = tf.io.decode_and_crop_jpeg(
-        encoded,
-        window,
-        channels=3,
-        dct_method=dct_method,
-    )
-
+    image = tf.io.decode_and_crop_jpeg(encoded, window, channels=3, dct_method=dct_method)
     if resize:
         image = tf.round(_resize(image, image_size, resize))
         # Bicubic kernels overshoot 0...255.

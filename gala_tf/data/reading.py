@@ -14,18 +14,6 @@ MAP_SOURCES = ("clickmaps", "boxes")
 IMAGE_FEATURES = ("image/encoded", "image/height", "image/width", "image/class/label")
 
 
-def check_records(data_dir, info, split):
-    """Decodes every image and count map of a split.
-
-    Raises:
-        bad_records.BadRecordsError: a ValueError that names shard, record and byte.
-        ValueError: the shards are not those that the sidecar describes.
-    """
-    bad = bad_records.find(data_dir, info, split)
-    if bad:
-        raise bad_records.BadRecordsError(bad_records.describe(data_dir, info, bad), bad)
-
-
 @contextlib.contextmanager
 def named_records(data_dir, info, split, left_out=()):
     """While it lasts, an error of reading a split becomes one that names shard and record.

@@ -55,9 +55,8 @@ def encode_example(
       image, total: what `decode_image` and `sum_maps` gave for this example, to spare doing it
         again.
 
-    Raises:
-      BadImageError: the image cannot be decoded.
-      ValueError: label, maps, grid or box do not fit; the message names the example.
+    BadImageError: the image cannot be decoded. ValueError: label, maps, grid or box do not fit; the
+    message names the example.
     """
     name = example.image_id
     if image is None:
@@ -130,9 +129,8 @@ def parse_example(serialized, names: Iterable[str] | None = None) -> dict[str, A
     Returns feature name -> tensor of the static shape in FEATURES, of a batch with B in front;
     images and maps still encoded.
 
-    Raises:
-      ValueError: an unknown name, or one that a batch cannot hold.
-      tf.errors.InvalidArgumentError: the record lacks a feature.
+    ValueError: an unknown name, or one that a batch cannot hold. tf.errors.InvalidArgumentError:
+    the record lacks a feature.
     """
     names = list(FEATURES) if names is None else list(names)
     unknown = sorted(set(names) - set(FEATURES))

@@ -101,8 +101,7 @@ class Example:
 def check_maps(example: Example, shape: tuple[int, int]) -> None:
     """BadMapError, naming the example, unless each of its maps is integers >= 0 of `shape`.
 
-    Args:
-      shape: (height, width) of the displayed image.
+    `shape`: (height, width) of the displayed image.
     """
     for counts in example.participant_maps:
         whole = counts.dtype.kind == "u" or (counts.dtype.kind == "i" and counts.min() >= 0)
@@ -118,9 +117,8 @@ def check_maps(example: Example, shape: tuple[int, int]) -> None:
 def sum_maps(example: Example, shape: tuple[int, int]) -> np.ndarray | None:
     """The count map summed over participants, integers [H, W]; None without maps.
 
-    Raises:
-      BadMapError: a map does not pass `check_maps`, or the sum exceeds 65,535; the message names
-        the example.
+    BadMapError: a map does not pass `check_maps`, or the sum exceeds 65,535; the message names the
+    example.
     """
     check_maps(example, shape)
     if not example.participant_maps:

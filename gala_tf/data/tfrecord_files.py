@@ -97,8 +97,7 @@ def spans(path: str) -> Iterator[Span]:
 def read(path: str, span: Span, record: int | str = "?") -> bytes:
     """The data of one record, checked.
 
-    Args:
-      record: its number, for the message.
+    `record`: its number, for the message.
 
     DamagedFileError: the file is shorter, or the data fail their checksum.
     """

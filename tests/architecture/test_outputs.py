@@ -9,10 +9,10 @@ from absl import flags
 from data_prep.building import build
 from data_prep.building import flags as build_flags
 from data_prep.merging import match_report
-from data_prep.raters import flags as reliability_flags
 from data_prep.raters import report as raters_report
+from data_prep.raters.flags import ReliabilityOptions
 from data_prep.verification import dataset_checks
-from gala_tf import config, figures
+from gala_tf import command, config, figures
 from gala_tf.evaluation import classifiers, evaluate_run, request
 from gala_tf.explain import exporting
 from gala_tf.paper import sweeps
@@ -27,7 +27,7 @@ def _report(folder, data):
 
 def _reliability(folder, data):
     values = flags.FlagValues()
-    reliability_flags.define(values)
+    command.define_flags(ReliabilityOptions, values)
     values(["x", f"--data_dir={data}", f"--output_dir={folder}"])
     raters_report.run(values, "")
 

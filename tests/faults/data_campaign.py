@@ -73,9 +73,6 @@ class Built(NamedTuple):
     memory: float
 
 
-# --------------------------------------------------------------------------- building
-
-
 def _status(field):
     """A line of Linux's account of this process, MB; 0 elsewhere."""
     with contextlib.suppress(OSError):
@@ -173,9 +170,6 @@ def forget() -> None:
         shutil.rmtree(_FOLDERS.pop(), ignore_errors=True)
 
 
-# --------------------------------------------------------------------------- judging
-
-
 @contextlib.contextmanager
 def _damaged(fault):
     """A damaged copy of the fault's tree, while it lasts, and what was done to it."""
@@ -263,9 +257,6 @@ def judge_skipping(fault: Fault) -> Verdict:
         said = [line for line in built.printed if "damaged images were left out" in line]
         outcome, text = ("left out", said[0]) if said else ("FAILURE", "nothing was said")
     return Verdict(fault, outcome, f"{damage.file}: with --on_bad_image=skip: {text}")
-
-
-# --------------------------------------------------------------------------- the campaign
 
 
 def campaign(generic: int = 8) -> list[Fault]:

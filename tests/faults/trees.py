@@ -14,14 +14,7 @@ import clickme_trees
 import numpy as np
 import photographs
 from fake_trees import build, counts, write_image, write_map
-from faults.formats import (
-    boxes,
-    clickme_release,
-    coco,
-    imagenet,
-    imagenet_tfrecords,
-    salicon,
-)
+from faults.formats import boxes, clickme_release, coco, imagenet, imagenet_tfrecords, salicon
 
 from data_prep.readers.imagenet import imagenet_classes
 
@@ -42,9 +35,6 @@ class Tree(NamedTuple):
     source: str
     write: Callable[[Path], None]
     options: dict[str, str]
-
-
-# --------------------------------------------------------------------------- folders and lists
 
 
 def _folder(root):
@@ -87,8 +77,6 @@ def _boxes(root):
     columns = ("image", "xmin", "ymin", "xmax", "ymax", "label", "participant")
     boxes.write_boxes(root / "boxes.csv", rows, columns)
 
-
-# --------------------------------------------------------------------------- ImageNet
 
 _TRAIN = {
     "n01440764": {f"n01440764_{i}.JPEG": imagenet.picture(i) for i in (9, 10026)},
@@ -151,8 +139,6 @@ def _tfds(root):
     imagenet_tfrecords.tfds_imagenet2012(root, splits, WNIDS)
 
 
-# --------------------------------------------------------------------------- SALICON, COCO
-
 _WORKERS = [
     (9, 128, [[1, 1], [24, 32]]),
     (9, 7, [[5, 30], [5, 30], [6, 2]]),
@@ -207,9 +193,6 @@ def _coco(root):
     coco.write_instances(path, images, annotations, categories)
 
 
-# --------------------------------------------------------------------------- merged
-
-
 def _merged(root):
     """Photographs in ImageNet's folders, and ClickMe records of their central squares."""
     records = []
@@ -222,9 +205,6 @@ def _merged(root):
         square = np.asarray(photographs.central_square(picture), np.float32)
         records.append(clickme_trees.raw(seed, 255, image=square, label=seed))
     clickme_release.write_records(str(root / "maps" / "clickme_train.tfrecords"), records[:3])
-
-
-# --------------------------------------------------------------------------- finished shards
 
 
 def _finished(root):
@@ -273,11 +253,7 @@ TREES = {
     "imagenet with maps of ClickMe": Tree(
         "imagenet",
         _merged,
-        {
-            "input_dir": "{root}/in",
-            "maps_source": "clickme_release",
-            "maps_dir": "{root}/maps",
-        },
+        {"input_dir": "{root}/in", "maps_source": "clickme_release", "maps_dir": "{root}/maps"},
     ),
     "finished shards": Tree(FINISHED, _finished, {"data_dir": "{root}/data"}),
 }

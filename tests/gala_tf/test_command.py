@@ -52,17 +52,18 @@ def test_another_backend_is_refused(monkeypatch):
         installation.check()
 
 
-# --------------------------------------------------------------------------- help
-
 MODULES = [
     *(f"gala_tf.{name}" for name in importlib.import_module("gala_tf.__main__").COMMANDS),
     *(f"data_prep.{name}" for name in importlib.import_module("data_prep.__main__").COMMANDS),
 ]
+# Whose help is looked at in the fast suite: the two that people begin with.
+LIGHTEST = ("gala_tf.train", "data_prep.build_tfrecords")
 # Some of each command's own flags, as its --help must show them.
 SHOWN = {
     "gala_tf.train": ["--seed=0", "--flip=true", "--crop=paper|inception|center", "--model_dir"],
     "gala_tf.evaluate": ["--split=test", "--checkpoint=best|newest", "--model_dir"],
     "gala_tf.visualize": ["--num_images=12", "--split=test", "--model_dir (required)"],
+    "gala_tf.predict": ["--model (required)", "--batch_size=32"],
     "gala_tf.export": ["--overwrite=false", "--output_dir (required)"],
     "gala_tf.figures": ["--samples=50", "--figure=4a|4b"],
     "gala_tf.sweep": ["--seeds=0,1,2", "--runs"],
@@ -73,7 +74,7 @@ SHOWN = {
     "data_prep.verify": ["--blur_sample=16", "--sheets=true"],
     "data_prep.reliability": ["--bootstrap=2000", "--match=id|stem"],
     "data_prep.clickme_game": ["--port=8000", "--limit_ms=7000"],
-    "data_prep.psychophysics": ["--port=8000", "--stimulus_ms=400"],
+    "data_prep.psychophysics": ["--stimulus_ms=400", "--blocks=5"],
     "data_prep.studies": ["--who", "--withdrawn_maps=delete|anonymise"],
 }
 
@@ -105,7 +106,13 @@ def test_commands_are_listed_a_line_each(package):
         assert re.search(rf"^  {name}  +\w", result.stdout, re.M)
 
 
-@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize(
+    "module",
+    [
+        pytest.param(module, marks=[] if module in LIGHTEST else pytest.mark.slow)
+        for module in MODULES
+    ],
+)
 def test_help_is_light_and_narrow(module):
     """What would make it slow is importing TensorFlow."""
     result = run("-X", "importtime", "-m", module, "-h")
@@ -121,6 +128,7 @@ def test_help_is_light_and_narrow(module):
 
 
 @pytest.mark.parametrize("module", ["gala_tf.train", "gala_tf.sweep"])
+@pytest.mark.slow
 def test_helpfull_has_every_flag(module):
     result = run("-m", module, "--helpfull")
     assert result.returncode == 0 and max(map(len, result.stdout.splitlines())) <= 80
@@ -150,9 +158,6 @@ def test_a_long_help_text_is_cut_between_sentences():
     assert "without end" in help_page.entry(values["kind"], full=True)
 
 
-# --------------------------------------------------------------------------- mistakes
-
-
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
@@ -169,8 +174,6 @@ def test_a_mistake_gets_one_line(arguments, line):
     assert result.returncode == 1 and result.stdout == ""
     assert result.stderr.startswith(line) and result.stderr.count("\n") == 1
 
-
-# --------------------------------------------------------------------------- a command of one's own
 
 SCRIPT = """
 import dataclasses
@@ -213,7 +216,7 @@ def game(tmp_path):
 
 
 def test_subcommands_are_listed(game):
-    for arguments in ([], ["-h"], ["--help"]):
+    for arguments in ([], ["--help"]):
         result = game(*arguments)
         assert result.returncode == 0
         assert "A game.\n\n  serve      Serves the game\n  calibrate  Calib" in result.stdout
@@ -238,9 +241,6 @@ def test_a_subcommand_reads_its_flags_and_ends_with_its_status(game):
     result = game("calibrate")
     assert result.returncode == 1
     assert result.stderr == "error: no screen (--verbosity=1 shows where)\n"
-
-
-# --------------------------------------------------------------------------- quiet start
 
 
 def test_importing_changes_no_setting():

@@ -17,8 +17,7 @@ _COMPRESSED = 15  # miCOMPRESSED, in MathWorks' "MAT-File Format"
 def read_gaze(path: str, field: str) -> list[np.ndarray]:
     """The points of each observer in a file of SALICON's LSUN edition; local or gs://.
 
-    Args:
-      field: "fixations", or "location" of the mouse.
+    `field`: "fixations", or "location" of the mouse.
 
     Returns a float64 [N, 2] an observer, (x, y) counted from 1; N may be 0. BadImageError: missing,
     no MAT file of version 5, too large, without gaze.<field>, or points that are not finite numbers

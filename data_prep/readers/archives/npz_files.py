@@ -1,9 +1,11 @@
 """Arrays of an NPZ file: sizes are checked before anything is inflated, and no object is loaded."""
 
 import io
+import math
 import tokenize
 import zipfile
 import zlib
+from typing import BinaryIO
 
 import numpy as np
 
@@ -26,8 +28,7 @@ HEADER_ERRORS = (
 def read_arrays(data: bytes, limits: dict[str, int], name: str) -> dict[str, np.ndarray]:
     """Some arrays of an NPZ file.
 
-    Args:
-      limits: array -> the most bytes of values it may have.
+    `limits`: array -> the most bytes of values it may have.
 
     Returns array -> its values, read-only, dtype and shape as stored. BadImageError: no NPZ file,
     an array missing, too large, cut off, or of Python objects.
@@ -35,17 +36,23 @@ def read_arrays(data: bytes, limits: dict[str, int], name: str) -> dict[str, np.
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return {key: _array(archive, key, limit) for key, limit in limits.items()}
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        EOFError,
-        NotImplementedError,
-        *HEADER_ERRORS,
-    ) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, *HEADER_ERRORS) as error:
         raise BadImageError(
             f"{name}: not the NPZ file expected, with arrays {', '.join(limits)}: {error}. Fetch "
             "it again, or leave it out."
         ) from error
+
+
+def read_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, whether in Fortran's order, and dtype of an NPY file; one of HEADER_ERRORS."""
+    version = np.lib.format.read_magic(file)
+    readers = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
+    if version not in readers:
+        raise ValueError(f"it is of NPY version {version}, expected 1.0 or 2.0")
+    return readers[version](file, max_header_size=MAX_HEADER_BYTES)
 
 
 def _array(archive, key, limit):
@@ -59,20 +66,10 @@ def _array(archive, key, limit):
         raise ValueError(f"{key!r} is encrypted")
     raw = archive.read(info)  # no more than file_size, and its checksum is checked
     file = io.BytesIO(raw)
-    version = np.lib.format.read_magic(file)
-    if version not in ((1, 0), (2, 0)):
-        raise ValueError(f"{key!r} is of NPY version {version}, expected 1.0 or 2.0")
-    reader = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }[version]
-    shape, fortran, dtype = reader(file, max_header_size=MAX_HEADER_BYTES)
+    shape, fortran, dtype = read_header(file)
     if dtype.hasobject:
         raise ValueError(f"{key!r} holds Python objects, which are never loaded")
-    # Python's integers: a shape may be made to overflow NumPy's.
-    count = 1
-    for side in shape:
-        count *= side
+    count = math.prod(shape)  # of Python's integers: a shape may be made to overflow NumPy's
     if count * dtype.itemsize != len(raw) - file.tell():
         raise ValueError(
             f"{key!r} should be {dtype} {list(shape)}, but has {len(raw) - file.tell()} bytes"

@@ -134,12 +134,10 @@ def _member(path, name, entry, extra):
 def read(path: str, member: Member, limit: int) -> bytes:
     """The data of a member, checked.
 
-    Args:
-      limit: the most bytes it may have, unpacked: beyond it is refused, not inflated.
+    `limit`: the most bytes it may have, unpacked: beyond it is refused, not inflated.
 
-    Raises:
-      DamagedZipError: cut off, altered, or not of the size the directory claims.
-      BadImageError: larger than `limit`, or compressed in another way.
+    DamagedZipError: cut off, altered, or not of the size the directory claims. BadImageError:
+    larger than `limit`, or compressed in another way.
     """
     if member.size > limit or member.packed > 2 * limit:
         raise BadImageError(

@@ -23,7 +23,6 @@ from data_prep.readers.csv_rows import BadRowError
 
 COLUMNS = ("image_path", "clicks", "user_id")
 MAX_CLICKS = 100_000  # in one submission; a round of the game allows 140
-MAX_TEXT = 131_072  # characters in one field: the csv module's own bound
 
 _NUMBER = r"[+-]?(?:[0-9]{1,15}(?:\.[0-9]{0,20})?(?:[eE][+-]?[0-9]{1,3})?|nan|NaN|inf|Infinity)"
 _PAIR = rf"\s*+({_NUMBER})\s*+,\s*+({_NUMBER})\s*+"
@@ -81,8 +80,7 @@ def parse_clicks(text: str) -> tuple[tuple[float, float], ...]:
     is printed, `[[12 34] [56 78]]`. An array that was shortened by `...` is refused. Empty text,
     {}, [], () and an empty array hold no clicks.
 
-    Raises:
-      ValueError: anything else, anywhere in the text; or more than MAX_CLICKS.
+    ValueError: anything else, anywhere in the text; or more than MAX_CLICKS.
     """
     given, text = text, _EMPTY.sub("array([]", _SCALAR.sub(r"\1", text))
     if not _CLICKS.fullmatch(text):

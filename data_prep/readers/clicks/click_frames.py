@@ -12,11 +12,10 @@ import math
 import numpy as np
 
 from data_prep.maps import geometry
-from data_prep.readers.clicks.click_table import say, touches
+from data_prep.readers.clicks.click_table import GAME_SIDE, say, touches
 from data_prep.readers.images import image_files
 from gala_tf.data.images import BadImageError
 
-GAME_SIDE = 256  # pixels of the game's canvas
 SAMPLE = 100  # images whose sizes are compared with their clicks
 MAX_OUTSIDE = 0.1  # share of clicks; more mean the wrong frame, or other images
 

@@ -32,7 +32,7 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
-from data_prep.readers.archives.npz_files import HEADER_ERRORS
+from data_prep.readers.archives.npz_files import HEADER_ERRORS, read_header
 from data_prep.readers.clicks.click_files import BadRowError, Submission, check_number_of_clicks
 
 COLUMNS = ("file_pointer", "clickmap_x", "clickmap_y", "user_id")
@@ -128,14 +128,7 @@ class _Column:
         self.name, self._path = name, path
         self._file = stack.enter_context(archive.open(f"{name}.npy"))
         try:
-            version = np.lib.format.read_magic(self._file)
-            readers = {
-                (1, 0): np.lib.format.read_array_header_1_0,
-                (2, 0): np.lib.format.read_array_header_2_0,
-            }
-            if version not in readers:
-                raise ValueError(f"format version {version} is unknown")
-            self.shape, fortran, self.dtype = readers[version](self._file)
+            self.shape, fortran, self.dtype = read_header(self._file)
         except HEADER_ERRORS as error:
             raise self._error(f"is no NPY array: {error}. Fetch the file again.") from error
         if self.dtype.hasobject:

@@ -14,12 +14,14 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from data_prep.readers import listing
 from data_prep.readers.clicks.click_files import BadRowError, Submission
 from data_prep.readers.imagenet import imagenet_classes
 from data_prep.readers.seeded import seeded_rank
 
+GAME_SIDE = 256  # pixels of the game's canvas
 _CACHE_KIB = 65_536  # of pages in memory
 _WNID = re.compile(r"n[0-9]{8}")
 _TABLES = """
@@ -40,23 +42,6 @@ _DROP_LONELY = """
 DELETE FROM submissions WHERE image IN (
     SELECT image FROM submissions GROUP BY image HAVING count(*) < ?)
 """
-
-
-@dataclass(frozen=True)
-class Filters:
-    """Which submissions and clicks count; the defaults are the published pipeline's."""
-
-    min_catch_score: float = 0.95  # least share of catch trials passed; 0 takes all
-    exclude_mobile: bool = True  # leave out submissions from phones
-    # Of each person and image; by time stamp, else by order of rows
-    first_submission_only: bool = True
-    min_clicks: int = 2  # least clicks of a submission; 2 leaves out empty ones and single clicks
-    max_clicks: int = 0  # keep the first so many of a submission; 0 keeps all
-    min_participants: int = 1  # least submissions of an image that are left
-    # If not None, clicks are in a square of this side, and a bubble of `bubble_side` that does not
-    # touch it is no click
-    side: int | None = None
-    bubble_side: int = 14  # pixels of that frame
 
 
 @dataclass(frozen=True)
@@ -119,21 +104,18 @@ class ClickTable:
         self,
         rows: Iterable[Submission | BadRowError],
         key_of: Callable[[str], str | None],
-        filters: Filters,
-        skip_bad_rows: bool,
+        options: Any,
     ) -> None:
         """Takes in what one file has, and prints what was left out.
 
         Args:
           key_of: image_path -> key of its image, or None if the path is not of the images' tree.
-          skip_bad_rows: count them, in place of an error.
+          options: `sources.SourceOptions`, whose filters are the published pipeline's by default.
 
         A WordNet id among the folders of image_path is the class of an image that lies in no class
         folder; if it lies in another class's, that is an error.
 
-        Raises:
-          BadRowError: of the first bad row.
-          ValueError: folders disagree on an image's class.
+        BadRowError: of the first bad row. ValueError: folders disagree on an image's class.
         """
         count = dict.fromkeys(("bad", "catch", "mobile", "absent", "nan", "outside", "rows"), 0)
         unsaid = dict.fromkeys(("user_catch_trial", "is_mobile"), 0)
@@ -145,15 +127,15 @@ class ClickTable:
                 if not isinstance(row, BadRowError):
                     unsaid["user_catch_trial"] += row.catch_score is None
                     unsaid["is_mobile"] += row.mobile is None
-                    why = _unwanted(row, filters) or self._add(row, key_of, filters, count)
-                elif not skip_bad_rows:
+                    why = _unwanted(row, options) or self._add(row, key_of, options, count)
+                elif options.on_bad_row != "skip":
                     raise row
             if why:
                 count[why] += 1
                 example.setdefault(why, str(row) if why == "bad" else repr(row.image_path))
-        self._report(count, unsaid, example, filters)
+        self._report(count, unsaid, example, options)
 
-    def _add(self, row, key_of, filters, count):
+    def _add(self, row, key_of, options, count):
         key = key_of(row.image_path)
         found = key and self._one("SELECT id, path, class FROM images WHERE key = ?", key)
         if not found:
@@ -169,59 +151,60 @@ class ClickTable:
             )
         clicks = [(x, y) for x, y in row.clicks if math.isfinite(x) and math.isfinite(y)]
         count["nan"] += len(row.clicks) - len(clicks)
-        if filters.side is not None:
-            side = filters.side
-            inside = [c for c in clicks if touches(*c, filters.bubble_side, side, side)]
+        if options.click_frame == "256":
+            # A bubble that does not touch the game's canvas is no click.
+            side = GAME_SIDE
+            inside = [c for c in clicks if touches(*c, options.bubble_side, side, side)]
             count["outside"] += len(clicks) - len(inside)
             clicks = inside
         self.clicks += len(row.clicks)
-        kept = clicks[: filters.max_clicks] if filters.max_clicks else clicks
+        kept = clicks[: options.max_clicks] if options.max_clicks else clicks
         self._db.execute(
             "INSERT INTO submissions (image, user, stamp, given, clicks) VALUES (?, ?, ?, ?, ?)",
             (image, row.user, row.timestamp, len(clicks), json.dumps(kept, separators=(",", ":"))),
         )
         return None
 
-    def _report(self, count, unsaid, example, filters):
+    def _report(self, count, unsaid, example, options):
         self.outside += count["outside"]
         say(f"{count['rows']} submissions read")
         _removed(count["bad"], "submissions that could not be read", example.get("bad"))
-        if filters.min_catch_score > 0:
-            _removed(count["catch"], f"submissions of catch score < {filters.min_catch_score:g}")
+        if options.min_catch_score > 0:
+            _removed(count["catch"], f"submissions of catch score < {options.min_catch_score:g}")
             _not_applied(unsaid, "user_catch_trial")
-        if filters.exclude_mobile:
+        if options.exclude_mobile:
             _removed(count["mobile"], "submissions from phones")
             _not_applied(unsaid, "is_mobile")
         _removed(count["absent"], "submissions on images that are not there", example.get("absent"))
         _removed(count["nan"], "clicks whose coordinates are not finite")
-        if filters.side is not None:
-            side = filters.side
-            _removed(count["outside"], f"clicks whose bubbles lie outside {side}x{side} pixels")
+        if options.click_frame == "256":
+            canvas = f"{GAME_SIDE}x{GAME_SIDE}"
+            _removed(count["outside"], f"clicks whose bubbles lie outside {canvas} pixels")
 
-    def filter(self, filters: Filters) -> None:
+    def filter(self, options: Any) -> None:
         """Applies the filters that need all submissions, and prints what each removed."""
         execute = self._db.execute
         execute("CREATE INDEX by_image ON submissions (image, user, stamp, seq)")
-        if filters.first_submission_only:
+        if options.first_submission_only:
             _removed(execute(_DROP_LATER).rowcount, "later submissions of one person on one image")
-        few = execute("DELETE FROM submissions WHERE given < ?", (filters.min_clicks,)).rowcount
-        _removed(few, f"submissions of fewer than {filters.min_clicks} clicks")
-        if filters.max_clicks:
+        few = execute("DELETE FROM submissions WHERE given < ?", (options.min_clicks,)).rowcount
+        _removed(few, f"submissions of fewer than {options.min_clicks} clicks")
+        if options.max_clicks:
             cut, clicks = self._one(
                 "SELECT count(*), total(given - ?) FROM submissions WHERE given > ?",
-                filters.max_clicks,
-                filters.max_clicks,
+                options.max_clicks,
+                options.max_clicks,
             )
             _removed(
-                int(clicks), f"clicks after the first {filters.max_clicks}, of {cut} submissions"
+                int(clicks), f"clicks after the first {options.max_clicks}, of {cut} submissions"
             )
         (before,) = self._one("SELECT count(DISTINCT image) FROM submissions")
-        lonely = execute(_DROP_LONELY, (filters.min_participants,)).rowcount
+        lonely = execute(_DROP_LONELY, (options.min_participants,)).rowcount
         (images,) = self._one("SELECT count(DISTINCT image) FROM submissions")
         (left,) = self._one("SELECT count(*) FROM submissions")
         _removed(
             lonely,
-            f"submissions on {before - images} images of fewer than {filters.min_participants} "
+            f"submissions on {before - images} images of fewer than {options.min_participants} "
             "participants",
         )
         say(f"{left} submissions on {images} images are left")
@@ -261,11 +244,11 @@ class ClickTable:
 _CLICKED = "EXISTS (SELECT 1 FROM submissions WHERE image = images.id)"
 
 
-def _unwanted(row, filters):
-    if filters.min_catch_score > 0 and row.catch_score is not None:
-        if not row.catch_score >= filters.min_catch_score:  # NaN: nobody knows, as published
+def _unwanted(row, options):
+    if options.min_catch_score > 0 and row.catch_score is not None:
+        if not row.catch_score >= options.min_catch_score:  # NaN: nobody knows, as published
             return "catch"
-    return "mobile" if filters.exclude_mobile and row.mobile else None
+    return "mobile" if options.exclude_mobile and row.mobile else None
 
 
 def say(text: str) -> None:

@@ -44,8 +44,6 @@ def find_files(patterns: str, what: str) -> list[str]:
     return sorted(paths)
 
 
-# --------------------------------------------------------------------------- reading JSON
-
 # Why not ijson (3.6): its two backends and Python's json read differently. yajl2_c turns a lone
 # surrogate into "?" without a word, both refuse NaN and a byte order mark wherever they stand, one
 # refuses whole numbers beyond 64 bits, and neither bounds the length of a string.

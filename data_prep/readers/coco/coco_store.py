@@ -62,8 +62,7 @@ class AnnotationStore:
     def add(self, path: str, keep: Callable[[dict, str], Kept | None]) -> None:
         """Reads a file into the store.
 
-        Args:
-          keep: (annotation, "file, annotation id") -> what to keep of it; None leaves it out.
+        `keep`: (annotation, "file, annotation id") -> what to keep of it; None leaves it out.
 
         ValueError: see `elements`; ids missing, not whole numbers or double; annotations of images
         or categories that the file does not list; images without name or size.

@@ -20,9 +20,8 @@ MAX_CROSSINGS = 1 << 22  # of a polygon's edges with rows of pixels: 32 MB an ar
 def object_mask(segmentation, height: int, width: int, where: str) -> np.ndarray:
     """The pixels of one object of COCO's `segmentation`.
 
-    Args:
-      segmentation: polygons [[x0, y0, x1, y1, ...], ...], whose union the object is; or run
-        lengths {"size": [height, width], "counts": ...}, a list or COCO's compressed text.
+    `segmentation`: polygons [[x0, y0, x1, y1, ...], ...], whose union the object is; or run lengths
+    {"size": [height, width], "counts": ...}, a list or COCO's compressed text.
 
     Returns bool [H, W]. BadImageError: malformed, not finite, or of another size.
     """
@@ -42,8 +41,7 @@ def object_mask(segmentation, height: int, width: int, where: str) -> np.ndarray
 def fill_polygon(polygon, height: int, width: int, where: str) -> np.ndarray:
     """The pixels whose centres lie inside a polygon, by the even-odd rule.
 
-    Args:
-      polygon: numbers x0, y0, x1, y1, ... of at least three corners.
+    `polygon`: numbers x0, y0, x1, y1, ... of at least three corners.
 
     Returns bool [H, W]; what lies outside the image is cut off. BadImageError: an odd number of
     coordinates, fewer than six, not numbers, not finite, or more edges than an outline needs.
@@ -148,8 +146,7 @@ def decompress_counts(text: str, where: str) -> list[int]:
 def pixel_box(box, height: int, width: int, where: str) -> tuple[int, int, int, int]:
     """A box with fractions as pixels: those whose centres it holds, and at least one.
 
-    Args:
-      box: numbers xmin, ymin, xmax, ymax, continuous, so that the maxima bound the box.
+    `box`: numbers xmin, ymin, xmax, ymax, continuous, so that the maxima bound the box.
 
     Returns (xmin, ymin, xmax, ymax), the maxima exclusive, cut off at the image's border.
     BadImageError: not finite, a maximum below its minimum, or wholly outside the image.

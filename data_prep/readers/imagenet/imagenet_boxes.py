@@ -22,13 +22,7 @@ from absl import logging
 
 from data_prep.maps import rasterise
 from data_prep.readers import file_names, listing
-from gala_tf.data.images import (
-    PILLOW_ERRORS,
-    BadImageError,
-    open_header,
-    orientation,
-    stored_size,
-)
+from gala_tf.data.images import PILLOW_ERRORS, BadImageError, open_header, orientation, stored_size
 
 MAX_XML_BYTES = 2**20  # of one image's; the largest have some 30 kB
 _NAME_BYTES = 64
@@ -157,8 +151,7 @@ def read_xml(path: str) -> list[list[float]]:
 def box_map(boxes: list[list[float]], image: bytes, name: str) -> np.ndarray | None:
     """How many boxes cover each pixel of an image.
 
-    Args:
-      boxes: (xmin, ymin, xmax, ymax), fractions of the image as it is stored.
+    `boxes`: (xmin, ymin, xmax, ymax), fractions of the image as it is stored.
 
     Returns int64 [H, W] in the frame of the displayed image; every box covers a pixel at least.
     None if there is no box with an extent, or the image cannot be opened (decoding it will tell).

@@ -12,6 +12,7 @@ few validation images. The ids and the validation images' classes are those of T
 import functools
 import os
 import re
+from collections.abc import Mapping
 from types import MappingProxyType
 
 LABEL_ORDERS = MappingProxyType(
@@ -70,7 +71,7 @@ def to_label(number: int, order: str) -> int:
     ValueError: the order is not in LABEL_ORDERS, or the number is not one of it. The background (0)
     of "sorted_from_1" is no class.
     """
-    labels = _labels_by_number(order)
+    labels = labels_by_number(order)
     if number not in labels:
         raise ValueError(
             f"Class number {number} is not in the label order {order!r} ({LABEL_ORDERS[order]}); "
@@ -83,14 +84,13 @@ def number_of(label: int, order: str) -> int:
     """The number that `order` gives the class of a 0-based label: the inverse of `to_label`."""
     if not 0 <= label < len(_table()):
         raise ValueError(f"A label must be in 0...{len(_table()) - 1}, got {label}.")
-    return next(n for n, other in _labels_by_number(order).items() if other == label)
+    return next(n for n, other in labels_by_number(order).items() if other == label)
 
 
 def known_wnid(file_stem: str) -> str | None:
     """The class of an ImageNet file, as far as its name gives it away; None if it does not.
 
-    Args:
-      file_stem: name without folder and ending: "n01440764_10026", "ILSVRC2012_val_00000293".
+    `file_stem`: name without folder and ending: "n01440764_10026", "ILSVRC2012_val_00000293".
     """
     validation = _VALIDATION_STEM.match(file_stem)
     if validation and int(validation[1]) in KNOWN_VALIDATION:
@@ -101,7 +101,7 @@ def known_wnid(file_stem: str) -> str | None:
 def wnid_in_name(file_stem: str) -> str | None:
     """The WordNet id of one of the classes that stands in a file's name; None if none does."""
     in_stem = _WNID_IN_STEM.search(file_stem)
-    return in_stem[1] if in_stem and in_stem[1] in _labels_by_wnid() else None
+    return in_stem[1] if in_stem and in_stem[1] in labels_by_wnid() else None
 
 
 def check_known(file_stem: str, label: int, order: str = "sorted") -> None:
@@ -115,9 +115,9 @@ def check_known(file_stem: str, label: int, order: str = "sorted") -> None:
     ValueError: the label is another class's. It names the order that would explain it.
     """
     wnid = known_wnid(file_stem)
-    if wnid is None or _labels_by_wnid()[wnid] == label:
+    if wnid is None or labels_by_wnid()[wnid] == label:
         return
-    wanted, is_class = _labels_by_wnid()[wnid], 0 <= label < len(_table())
+    wanted, is_class = labels_by_wnid()[wnid], 0 <= label < len(_table())
     number = number_of(label, order) if is_class else label
     explained = [
         other for other in LABEL_ORDERS if other != order and number_of(wanted, other) == number
@@ -146,13 +146,14 @@ def _table():
 
 
 @functools.cache
-def _labels_by_wnid():
-    return {wnid: label for label, wnid in enumerate(wnids())}
+def labels_by_wnid() -> Mapping[str, int]:
+    """WordNet id -> 0-based label."""
+    return MappingProxyType({wnid: label for label, wnid in enumerate(wnids())})
 
 
 @functools.cache
-def _labels_by_number(order):
-    """Number in `order` -> label."""
+def labels_by_number(order: str) -> Mapping[int, int]:
+    """Number in `order` -> 0-based label; ValueError: no such order."""
     if order not in LABEL_ORDERS:
         raise ValueError(
             f"Label order {order!r} is unknown. Expected one of: {', '.join(LABEL_ORDERS)}."
@@ -162,4 +163,4 @@ def _labels_by_number(order):
         "sorted_from_1": range(1, len(_table()) + 1),
         "devkit": [devkit_id for _, devkit_id, _ in _table()],
     }
-    return {number: label for label, number in enumerate(columns[order])}
+    return MappingProxyType({number: label for label, number in enumerate(columns[order])})

@@ -6,6 +6,7 @@ that folders and tars give equal data sets.
 
 import os
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -43,7 +44,11 @@ class Ignored(list):
             super().append(name)
 
 
-def find_layouts(root):
+def find_layouts(root: str) -> list[Layout]:
+    """Where the training and the validation images lie below `root`, and in which form.
+
+    ValueError: nowhere, a split in two places, or a folder of several forms.
+    """
     if not tf.io.gfile.isdir(root):
         raise ValueError(f"--input_dir={root!r} is not a folder; give the one of ILSVRC12's files.")
     found = []
@@ -70,7 +75,7 @@ def find_layouts(root):
 def _kind(root, place):
     if place.endswith(".tar"):
         return "tar"
-    names = _listed(os.path.join(root, place))
+    names = file_names.listed(os.path.join(root, place))
     classes = [match for match in map(_CLASS.fullmatch, names) if match]
     flat = [name for name in names if is_image(name)]
     tars = [match for match in classes if match[2]]
@@ -84,7 +89,7 @@ def _kind(root, place):
     return "flat folder" if flat else "class tars" if tars else "class folders"
 
 
-def places(root, layout, ignored):
+def places(root: str, layout: Layout, ignored: Ignored) -> Iterable[Place]:
     """All images of a layout; the names of other files go to `ignored`.
 
     The order is that of classes and names, so that folders and tars give equal data sets. It takes
@@ -99,12 +104,12 @@ def _found(root, layout, ignored):
     if layout.kind == "tar":
         yield from _in_tar(root, layout.path, None, None, ignored)
         return
-    for name in _listed(top):
+    for name in file_names.listed(top):
         match = _CLASS.fullmatch(name)
         if match and match[2]:
             yield from _in_tar(root, f"{layout.path}/{name}", None, match[1], ignored)
         elif match:
-            for file in _listed(os.path.join(top, name)):
+            for file in file_names.listed(os.path.join(top, name)):
                 if is_image(file):
                     yield Place(match[1], file, f"{layout.path}/{name}/{file}")
                 else:
@@ -133,7 +138,3 @@ def _in_tar(root, path, inside, wnid, ignored):
             )
         else:
             yield Place(wnid, name, path, entry.offset, entry.size)
-
-
-def _listed(folder):
-    return file_names.listed(folder)

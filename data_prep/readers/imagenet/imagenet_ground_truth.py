@@ -11,8 +11,6 @@ The lists are of the 50,000 validation images:
 What numbers mean is checked on the images whose class is known (`imagenet_classes`).
 """
 
-import functools
-import os
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -118,7 +116,7 @@ def _parse(path):
 
 
 def _from_wnids(path, values):
-    by_wnid = {wnid: label for label, wnid in enumerate(imagenet_classes.wnids())}
+    by_wnid = imagenet_classes.labels_by_wnid()
     labels = np.full(NUM_VALIDATION + 1, -1, np.int16)
     for number, wnid in values.items():
         known = imagenet_classes.KNOWN_VALIDATION.get(number, wnid)
@@ -198,15 +196,6 @@ def _check_order(path: str, numbers: Mapping[int, int], order: str) -> None:
     )
 
 
-def find_usual(root: str) -> str | None:
-    """The first of USUAL_FILES that lies under `root`."""
-    paths = (os.path.join(root, name) for name in USUAL_FILES)
-    return next((path for path in paths if tf.io.gfile.exists(path)), None)
-
-
-# --------------------------------------------------------------------------- one record
-
-
 def checked_label(number: int, order: str, evidence: Mapping[str, str], where: str) -> int:
     """The 0-based label by sorted WordNet id, once everything agrees.
 
@@ -222,7 +211,7 @@ def checked_label(number: int, order: str, evidence: Mapping[str, str], where: s
     ValueError: the evidence disagrees or is no class of ILSVRC12; or the number is another class's,
     and the message names the order that would explain it.
     """
-    labels = _labels()
+    labels = imagenet_classes.labels_by_wnid()
     told = set(evidence.values())
     if len(told) > 1 or not told <= labels.keys():
         says = " and ".join(f"the {what} says {wnid!r}" for what, wnid in evidence.items())
@@ -231,19 +220,18 @@ def checked_label(number: int, order: str, evidence: Mapping[str, str], where: s
             "both. Were rows mixed up when the file was made? Write it again."
         )
     wnid = told.pop() if told else None
-    label = _by_number(order).get(number)
+    label = imagenet_classes.labels_by_number(order).get(number)
     if label is None or (wnid is not None and labels[wnid] != label):
         raise ValueError(_wrong(number, order, wnid, where))
     return label
 
 
 def _wrong(number, order, wnid, where):
-    orders = imagenet_classes.LABEL_ORDERS
-    expected = ""
-    fits = [other for other in orders if wnid and _by_number(other).get(number) == _labels()[wnid]]
+    orders, expected, fits = imagenet_classes.LABEL_ORDERS, "", []
     if wnid is not None:
-        wanted = next(n for n, label in _by_number(order).items() if label == _labels()[wnid])
-        expected = f"{wanted} for {wnid}, "
+        label = imagenet_classes.labels_by_wnid()[wnid]
+        expected = f"{imagenet_classes.number_of(label, order)} for {wnid}, "
+        fits = [other for other in orders if imagenet_classes.number_of(label, other) == number]
     if number == -1:
         seems = "-1 stands for a missing label"
     elif fits:
@@ -256,21 +244,3 @@ def _wrong(number, order, wnid, where):
         f"{where}: label {number}, expected {expected}{order!r} ({orders[order]}). {seems}. Write "
         "the files again with their own writer, or build from images and labels."
     )
-
-
-@functools.cache
-def _labels():
-    """WordNet id -> label."""
-    return {wnid: label for label, wnid in enumerate(imagenet_classes.wnids())}
-
-
-@functools.cache
-def _by_number(order):
-    """Number in `order` -> label."""
-    numbers = {}
-    for number in range(len(_labels()) + 1):  # of orders from 0 and from 1
-        try:
-            numbers[number] = imagenet_classes.to_label(number, order)
-        except ValueError:
-            continue
-    return numbers

@@ -29,11 +29,7 @@ class Layout(NamedTuple):
 
 
 CLASSIC = Layout(
-    "image/encoded",
-    "image/class/label",
-    "image/filename",
-    "image/class/synset",
-    "sorted_from_1",
+    "image/encoded", "image/class/label", "image/filename", "image/class/synset", "sorted_from_1"
 )
 
 

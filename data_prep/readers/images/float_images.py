@@ -30,8 +30,7 @@ def guess_range(values: np.ndarray, name: str) -> int | None:
 def to_uint8(values: np.ndarray, upper: int, name: str) -> np.ndarray:
     """Values of the range 0...upper as uint8 0...255, rounded to the nearest.
 
-    Args:
-      upper: UNIT or BYTE.
+    `upper`: UNIT or BYTE.
 
     BadImageError: not finite, negative, above `upper`, or for BYTE fractions below 2, which would
     be an image of the other range turned black.

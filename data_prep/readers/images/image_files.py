@@ -14,6 +14,7 @@ from gala_tf.data.images import BadImageError
 SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 )
+PHOTOGRAPHS = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".webp"))  # lossy formats
 
 
 def suffix(name: str) -> str:
@@ -29,8 +30,7 @@ def is_image(name: str) -> bool:
 def relative_name(name, where: str) -> str:
     """A name from a list as a relative path with "/", once it is safe to open below a root.
 
-    Args:
-      where: file and record, for the message.
+    `where`: file and record, for the message.
 
     ValueError: not text, empty, absolute, with a drive or a scheme, leading out of the root, or
     with control characters.

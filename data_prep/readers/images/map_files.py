@@ -5,29 +5,26 @@ from PIL import Image
 
 from data_prep.maps.count_maps import as_counts
 from data_prep.readers.archives import npz_files
-from data_prep.readers.images.image_files import SUFFIXES, suffix
+from data_prep.readers.images.image_files import PHOTOGRAPHS, SUFFIXES, suffix
 from gala_tf.data.images import PILLOW_ERRORS, load_upright, open_image, reason
 from gala_tf.data.schema import BadMapError
 
 MAP_SUFFIXES = SUFFIXES | {".npy"}
-_LOSSY = {".jpg", ".jpeg", ".jpe", ".jfif", ".webp"}
 _GREY = ("1", "L", "I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 
 
 def is_lossy(path: str) -> bool:
     """Whether a map's file format changes its values, as JPEG does by a few grey levels."""
-    return suffix(path) in _LOSSY
+    return suffix(path) in PHOTOGRAPHS
 
 
 def read_map(path: str) -> np.ndarray:
     """Reads a map file, upright.
 
-    Returns:
-      Integers [P, H, W] >= 0; P = 1 for a single map.
+    Returns integers [P, H, W] >= 0; P = 1 for a single map.
 
-    Raises:
-      BadMapError: not readable, not grey, wrong rank, negative, not finite, or counts whose sum
-        over participants exceeds 65,535.
+    BadMapError: not readable, not grey, wrong rank, negative, not finite, or counts whose sum over
+    participants exceeds 65,535.
     """
     try:
         if path.lower().endswith(".npy"):

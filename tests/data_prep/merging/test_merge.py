@@ -99,9 +99,6 @@ def examples(source):
     return {item.image_id: read(item) for item in source.items}
 
 
-# --- frames
-
-
 def test_the_square_of_a_laid_map_is_the_map_again():
     for side in (7, 8):
         for height, width in itertools.product(range(side, 34), repeat=2):
@@ -131,9 +128,6 @@ def test_frames_by_hand():
     np.testing.assert_array_equal(map_frames.lay(whole, 4, 8, "crop", "m")[::2, ::2], whole)
     with pytest.raises(ValueError, match="'m' is 2x4, its image 5x5"):
         map_frames.lay(whole, 5, 5, "crop", "m")
-
-
-# --- by content
 
 
 def test_maps_find_their_images_by_content(world, capsys):
@@ -277,9 +271,6 @@ def test_nothing_in_common(world):
         world.merge()
 
 
-# --- by name
-
-
 @pytest.mark.parametrize("mode", ["auto", "name"])
 def test_maps_find_their_images_by_name(tmp_path, capsys, mode):
     world = World(tmp_path)
@@ -346,9 +337,6 @@ def test_stems():
     assert pair.stem("clickme_train.tfrecords/123") == ("123", False)
 
 
-# --- options, cache, processes
-
-
 def test_maps_are_chosen_by_their_split(world, capsys):
     world.add_map(0, split="test")
     world.add_map(1, split="train")
@@ -393,6 +381,7 @@ def test_hashes_are_kept_and_damaged_ones_made_anew(world, tmp_path, monkeypatch
         world.merge(cache_dir="gs://bucket/cache")
 
 
+@pytest.mark.slow
 def test_processes_give_the_same(world):
     for seed in (0, 4):
         world.add_map(seed)

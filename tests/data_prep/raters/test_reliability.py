@@ -14,20 +14,13 @@ from PIL import Image
 from scipy import stats
 
 from data_prep.raters import estimators, report
-from data_prep.raters import flags as reliability_flags
 from data_prep.raters import maps as reliability_maps
 from data_prep.raters import results as reliability_results
 from data_prep.raters.estimators import BETWEEN_DATA_SETS, ESTIMATORS
+from data_prep.raters.flags import ReliabilityOptions
 from data_prep.sources import quickstart
-from gala_tf import metrics
-from gala_tf.data import (
-    clickmaps,
-    dataset_info,
-    eval_pipeline,
-    records,
-    schema,
-    tfrecord_files,
-)
+from gala_tf import command, metrics
+from gala_tf.data import clickmaps, dataset_info, eval_pipeline, records, schema, tfrecord_files
 from gala_tf.evaluation import protocols, scores
 
 PIXELS = 200  # of simulated maps
@@ -38,9 +31,6 @@ DRAW = reliability_results.draw
 def no_figure(monkeypatch):
     """Drawing takes longer than measuring; one test does it."""
     monkeypatch.setattr(reliability_results, "draw", lambda found: b"")
-
-
-# --------------------------------------------------------------------------- known answers
 
 
 def expected_spearman(pearson, pixels=PIXELS):
@@ -166,9 +156,6 @@ def test_what_all_images_share_shows_in_the_null_not_in_p():
     assert found.value == pytest.approx(found.null, abs=0.02) and found.p > 0.01
 
 
-# --------------------------------------------------------------------------- pieces
-
-
 def test_pairs():
     rng = np.random.default_rng(0)
     halves, every = estimators.split_halves, ESTIMATORS["leave_one_out"].pairs(3, rng, 1)
@@ -239,9 +226,6 @@ def test_blocks_cover_all_images_and_mix_equals_only():
     assert all(len(b) >= 2 for b in estimators.blocks([9] * 60, ESTIMATORS["split_half"], 10**8))
 
 
-# --------------------------------------------------------------------------- data sets
-
-
 def write(directory, images, shards=2, sizes=(24, 24), blur="box:5", **changes):
     """A data set of {image id: maps}, written record by record; returns its info."""
     directory.mkdir(parents=True, exist_ok=True)
@@ -290,7 +274,7 @@ def clicked(rng, participants, shape=(24, 24)):
 
 def run(directory, **options):
     flag_values = flags.FlagValues()
-    reliability_flags.define(flag_values)
+    command.define_flags(ReliabilityOptions, flag_values)
     options = {"data_dir": directory, "bootstrap": 50, "permutations": 19} | options
     flag_values(["x", *(f"--{name}={value}" for name, value in options.items())])
     return report.run(flag_values, "the command")
@@ -387,10 +371,7 @@ def test_a_sample_depends_on_seed_and_names_alone(tmp_path):
     rng = np.random.default_rng(0)
     images = {f"{i}.png": clicked(rng, 2) for i in range(30)}
     chosen = {}
-    for name, content, shards in (
-        ("two", images, 2),
-        ("seven", dict(reversed(images.items())), 7),
-    ):
+    for name, content, shards in (("two", images, 2), ("seven", dict(reversed(images.items())), 7)):
         info = write(tmp_path / name, content, shards=shards)
         for seed in (0, 1):
             tasks = reliability_maps.shard_tasks(
@@ -426,9 +407,6 @@ def test_quickstart_participants(tmp_path):
     one = one["two_participants"]
     assert one["interval"][0] < 0.546 < one["interval"][1]
     assert abs(one["null"]) < 0.1 and one["p"] == 0.05
-
-
-# --------------------------------------------------------------------------- two data sets
 
 
 def test_two_data_sets(tmp_path):
@@ -480,9 +458,6 @@ def test_two_data_sets_by_stem(tmp_path):
     assert one["images"] == 1 and one["p"] is None and one["interval"] == [None, None]
 
 
-# --------------------------------------------------------------------------- the ceiling
-
-
 def test_stored_ceiling_is_what_evaluation_takes(tmp_path, capsys):
     rng = np.random.default_rng(0)
     info = write(tmp_path, {f"{i}.png": clicked(rng, 3) for i in range(12)})
@@ -515,9 +490,6 @@ def test_an_undefined_ceiling_is_not_stored(tmp_path):
     assert dataset_info.load_info(str(tmp_path)).human_ceiling is None
     text = (tmp_path / "reliability" / "reliability.json").read_text()
     assert json.loads(text)["estimators"]["split_half"]["value"] is None
-
-
-# --------------------------------------------------------------------------- errors
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import pytest
 from data_prep.readers.coco import coco_json, coco_store
 from data_prep.readers.coco.coco_store import AnnotationStore, Kept
 from data_prep.readers.images.image_files import relative_name
-from data_prep.sources.splits import Dealer, assign_splits
 
 KEYS = ("images", "annotations", "categories")
 DOCUMENT = {
@@ -86,9 +85,6 @@ def test_splits_by_name(name, split):
     assert coco_json.split_of_name(name) == split
 
 
-# --- the store
-
-
 def keep(annotation, where):
     assert where.endswith(f"a.json', annotation id {annotation['id']}")
     if annotation.get("skip"):
@@ -159,9 +155,6 @@ def test_contradictions_are_named(tmp_path, images, annotations, categories, mes
         store(tmp_path, images, annotations, categories)
 
 
-# --- names and splits
-
-
 @pytest.mark.parametrize("name", ["a.jpg", "a/b c.jpg", "a\\b.jpg", "./a.jpg", "a/../b.jpg", "..a"])
 def test_names_that_stay_below_the_root(name):
     assert not relative_name(name, "x").startswith((".", "/")) or name == "..a"
@@ -189,15 +182,3 @@ def test_names_that_stay_below_the_root(name):
 def test_names_that_lead_elsewhere(name):
     with pytest.raises(ValueError, match="list, image 3: image name .* must be the path"):
         relative_name(name, "list, image 3")
-
-
-@pytest.mark.parametrize("proportions", [(8, 1, 1), (1, 0, 0), (3, 2, 1)])
-def test_dealing_is_assigning(proportions):
-    classes = {f"c{n}": [f"{n}/{k}" for k in range(7 * n)] for n in range(5)}
-    dealer = Dealer(proportions, 3)
-    for name, keys in reversed(classes.items()):
-        for key in keys:
-            dealer.add(name, key, key)
-    assert dict(dealer.dealt()) == assign_splits(classes, proportions, 3)
-    with pytest.raises(ValueError, match="--split_proportions must be"):
-        Dealer((1, 2), 0)

@@ -120,9 +120,6 @@ def test_a_phone_s_picture_of_two_is_its_first():
         images.decode_image(data[:900], "x")
 
 
-# --- transparency
-
-
 @pytest.mark.parametrize("kind, mode", [("PNG", "RGBA"), ("PNG", "LA"), ("WEBP", "RGBA")])
 def test_transparent_pixels_show_white_whatever_they_hide(kind, mode):
     seen = []
@@ -149,9 +146,6 @@ def test_a_colour_that_counts_as_transparent_shows_white(mode):
     assert (np.asarray(images.decode_image(data, "x")) == 255).all()
     opaque = _file("PNG", image=image)
     assert (np.asarray(images.decode_image(opaque, "x")) == 0).all()
-
-
-# --- frames, depths, formats
 
 
 def test_an_animation_is_its_first_frame():

@@ -52,9 +52,6 @@ def read(source):
     return {item.image_id: source.read(item) for item in source.items}
 
 
-# --------------------------------------------------------------------------- text
-
-
 @pytest.mark.parametrize("form", fmt.FORMS)
 def test_all_text_forms(form):
     assert click_files.parse_clicks(fmt.FORMS[form](POINTS)) == tuple(POINTS)
@@ -132,9 +129,6 @@ def test_too_many_clicks():
         click_files.parse_clicks("[" + ",".join(["(1,2)"] * 100_001) + "]")
 
 
-# --------------------------------------------------------------------------- rows
-
-
 def rows_of(path):
     return list(click_files.read_csv(str(path)))
 
@@ -207,8 +201,6 @@ def test_bad_csv_files(tmp_path):
     wrong, sound = rows_of(path)
     assert "line 2: not UTF-8" in str(wrong) and sound.user == "2"
 
-
-# --------------------------------------------------------------------------- NPZ
 
 NPZ_ROWS = [
     row("imagenet/val/n01440764/a.JPEG", POINTS, "5", user_catch_trial=1.0, is_mobile=[False]),
@@ -357,9 +349,6 @@ def test_damage_is_named_or_harmless(tmp_path, kind):
     assert named > (5 if kind == "csv" else 60)  # the rest is other numbers, or unread bytes
 
 
-# --------------------------------------------------------------------------- filters
-
-
 def test_filters_in_order_each_reported(tree, capsys):
     columns = ["image_path", "clicks", "user_id", "timestamp", "user_catch_trial", "is_mobile"]
     good = {"user_catch_trial": 1, "is_mobile": "false"}
@@ -446,9 +435,6 @@ def test_several_files(tree):
     assert {name: e.clicks for name, e in read(source).items()} == {"cat/c0.jpg": 9}
 
 
-# --------------------------------------------------------------------------- joining
-
-
 def test_nothing_left(tree, capsys):
     with pytest.raises(ValueError, match="no submission is left"):
         load(tree, [row("zebra.jpg", POINTS)])
@@ -518,9 +504,6 @@ def test_wrong_class_folders(tmp_path):
         list(source.items)
 
 
-# --------------------------------------------------------------------------- splits
-
-
 def test_splits_equal_assign_splits(tree):
     rows = [row(f"{name}.jpg", POINTS) for name in ("c0", "c2", "d0", "d1", "d2")]
     source = load(tree, rows, split_proportions=(2, 1, 1), seed=3)
@@ -550,9 +533,6 @@ def test_split_folders(tmp_path):
     picture(tmp_path / "images/stray/c.jpg")
     with pytest.raises(ValueError, match="split folders, and also 'stray/c.jpg'"):
         load(tmp_path, rows)
-
-
-# --------------------------------------------------------------------------- frames
 
 
 def item(points, path="a.jpg"):
@@ -658,9 +638,6 @@ def test_wrong_frames_are_errors(tmp_path):
     far = [row(name, [(i * 80, i * 80) for i in range(25)]) for name in names]
     with pytest.raises(ValueError, match="clicks lie outside their image, with --click_frame=nat"):
         load(tmp_path, far)
-
-
-# --------------------------------------------------------------------------- options, contract
 
 
 @pytest.mark.parametrize(

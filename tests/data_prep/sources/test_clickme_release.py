@@ -56,9 +56,6 @@ def examples(root, **options):
     return [source.read(item) for item in source.items]
 
 
-# --------------------------------------------------------------------------- what is read
-
-
 @pytest.mark.parametrize("upper", [1, 255])
 def test_records_of_either_range_give_the_same_pixels(tmp_path, upper):
     root = archive(tmp_path, *(record(seed, upper) for seed in range(10)))
@@ -177,9 +174,6 @@ def test_reading_travels_to_a_worker_and_listing_is_lazy_and_repeatable(tmp_path
     np.testing.assert_array_equal(other(items[2]).image, source.read(items[2]).image)
 
 
-# --------------------------------------------------------------------------- labels
-
-
 def test_label_orders(tmp_path):
     root = archive(tmp_path, record(1, label=1000))
     assert examples(root, label_order="sorted_from_1")[0].label == 999
@@ -193,9 +187,6 @@ def test_label_orders(tmp_path):
         examples(root)
     with pytest.raises(ValueError, match="'alphabet' is unknown"):
         load(root, label_order="alphabet")
-
-
-# --------------------------------------------------------------------------- boxes
 
 
 def test_boxes_as_maps(tmp_path):
@@ -232,9 +223,6 @@ def test_boxes_as_maps(tmp_path):
 def test_inconsistent_boxes(tmp_path, box, message):
     with pytest.raises(BadImageError, match=f"record 0.*{message}"):
         examples(archive(tmp_path, record(0, bbox=box)))
-
-
-# --------------------------------------------------------------------------- damage
 
 
 def spoiled(value):
@@ -391,9 +379,6 @@ def test_npz_files_whose_head_is_no_head(tmp_path, head):
     _, bad = source.items
     with pytest.raises(BadImageError, match=r"train/1\.npz': not the NPZ file expected"):
         source.read(bad)
-
-
-# --------------------------------------------------------------------------- listing
 
 
 def test_folders_that_are_not_a_release(tmp_path):

@@ -114,10 +114,7 @@ def test_a_source_travels(tmp_path):
     "change_to, message",
     [
         ({"segmentation": [[1, 2, 3]]}, "id 21: a polygon must be an even number"),
-        (
-            {"segmentation": [[1, 2, 3, 4, 5, float("nan")]]},
-            "id 21: .* not finite",
-        ),
+        ({"segmentation": [[1, 2, 3, 4, 5, float("nan")]]}, "id 21: .* not finite"),
         (
             {"segmentation": {"size": [9**9, 9**9], "counts": [9**18]}},
             "id 21: run lengths have siz",

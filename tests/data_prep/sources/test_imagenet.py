@@ -72,9 +72,6 @@ def expected():
     return train | validation
 
 
-# --- layouts
-
-
 @pytest.mark.parametrize("train", ["folders", "tar", "class tars"])
 @pytest.mark.parametrize("validation", ["flat", "sorted", "tar"])
 def test_all_layouts_give_the_same_examples(tmp_path, truth, train, validation):
@@ -178,10 +175,7 @@ def test_a_data_set_is_the_same_from_folders_and_tars(tmp_path):
             "Folders named by numbers must be named by WordNet ids",
         ),
         (
-            lambda root: [
-                fake.write_train_folders(root, TRAIN),
-                fake.write_train_tar(root, TRAIN),
-            ],
+            lambda root: [fake.write_train_folders(root, TRAIN), fake.write_train_tar(root, TRAIN)],
             r"holds the train images more than once: \['train', 'ILSVRC2012_img_train.tar'\]",
         ),
         (lambda root: fake.write_val_flat(root, VAL), "lie unsorted.*pass --ground_truth=FILE"),
@@ -261,9 +255,6 @@ def test_images_that_are_too_large_to_be_images(tmp_path, monkeypatch):
     fake.write_train_tar(tmp_path / "b", TRAIN)
     with pytest.raises(ValueError, match="entry 'n01440764_10026.JPEG' claims .* at most 100"):
         examples(tmp_path / "b")
-
-
-# --- ground truth
 
 
 def test_every_form_gives_the_same_labels(tmp_path, truth):
@@ -378,9 +369,6 @@ def test_the_real_list(tmp_path):
     by_number = imagenet_ground_truth.read_ground_truth(str(tmp_path / "devkit.txt"))
     np.testing.assert_array_equal(by_id.labels, by_number.labels)
     assert by_id.labels[1] == 65
-
-
-# --- boxes
 
 
 def test_boxes_of_the_csv(tmp_path, capsys):

@@ -47,9 +47,6 @@ def check(examples, rows):
         assert example.image_id == row.filename
 
 
-# --- classic
-
-
 @pytest.mark.parametrize("threads", [1, 2])
 def test_build_imagenet_data(tmp_path, threads, capsys):
     rows = classic(tmp_path, shards=4, threads=threads)
@@ -111,9 +108,6 @@ def test_through_the_builder(tmp_path):
         )
         for row in rows
     }
-
-
-# --- files
 
 
 def test_missing_files_are_listed(tmp_path):
@@ -212,9 +206,6 @@ def test_a_damaged_record_leaves_the_others(tmp_path):
     assert len([loaded.read(item) for item in good]) == len(rows) - 1
 
 
-# --- records and labels
-
-
 def one(root, features):
     """A train file of one record with these features."""
     fmt.write_records(root / "train-00000-of-00001", [fmt.example(features)])
@@ -247,11 +238,7 @@ def test_labels_in_another_order(tmp_path, label, message):
 
 def test_one_wrong_label_behind_the_first(tmp_path):
     rows = fmt.rows(SYNSETS, each=3)
-    classic(
-        tmp_path,
-        rows,
-        label=lambda row: 5 if row == rows[7] else WNIDS.index(row.synset) + 1,
-    )
+    classic(tmp_path, rows, label=lambda row: 5 if row == rows[7] else WNIDS.index(row.synset) + 1)
     loaded = source.load(options(tmp_path))
     items = {item.image_id: item for item in loaded.items}
     with pytest.raises(ValueError, match="record 1 .*label 5, expected 1000 for n15075141"):
@@ -292,9 +279,6 @@ def test_a_name_that_is_no_line_of_text_does_not_pass(tmp_path):
     one(tmp_path, fmt.models_features(row, 1) | {"image/filename": fmt.text(b"a\nb\xff")})
     (item,) = source.load(options(tmp_path)).items
     assert item.image_id == "train-00000-of-00001#0"
-
-
-# --- boxes
 
 
 def test_boxes_become_maps_if_wanted(tmp_path):
@@ -352,9 +336,6 @@ def test_boxes_where_there_can_be_none(tmp_path):
         source.load(options(tmp_path, boxes="in_records"))
     with pytest.raises(ValueError, match="--boxes='boxes.csv': .*--source=imagenet"):
         source.load(options(tmp_path, boxes="boxes.csv"))
-
-
-# --- TFDS
 
 
 def tfds_splits():

@@ -59,17 +59,13 @@ def points(*pixels):
     return counts
 
 
-# --- JSON
-
-
 def test_pairs_are_row_and_column_from_1_and_workers_are_kept_apart(tmp_path):
     json_tree(tmp_path)
     source, items = load(tmp_path)
     assert list(items) == [f"images/{written.file_name(n)}" for n in (9, 25)]
     first, second = (source.read(item) for item in items.values())
     np.testing.assert_array_equal(
-        first.participant_maps,
-        [points((0, 0), (23, 31), (2, 3)), points((4, 29), (4, 29), (5, 1))],
+        first.participant_maps, [points((0, 0), (23, 31), (2, 3)), points((4, 29), (4, 29), (5, 1))]
     )
     np.testing.assert_array_equal(second.participant_maps, [points((1, 2))])
     assert (first.clicks, second.clicks, first.split, first.label) == (6, 1, "train", 0)
@@ -183,9 +179,6 @@ def test_images_that_are_not_there_or_not_those(tmp_path):
         load(tmp_path)
 
 
-# --- MAT
-
-
 def test_points_of_mat_files_are_x_and_y_from_1(tmp_path):
     mat_tree(tmp_path, [observer([1, 1], [32, 24], [3.7, 2]), observer(), observer([30, 5])])
     source, items = load(tmp_path)
@@ -276,9 +269,6 @@ def test_a_wrong_byte_in_a_mat_file_is_seen_or_changes_nothing(tmp_path):
     assert refused > 20
 
 
-# --- PNG
-
-
 def test_maps_are_taken_as_counts(tmp_path):
     values = np.arange(24 * 32).reshape(SIZE) % 256
     written.write_map(tmp_path / "maps" / written.file_name(9).replace("jpg", "png"), values)
@@ -290,9 +280,6 @@ def test_maps_are_taken_as_counts(tmp_path):
     written.write_map(tmp_path / "maps" / written.file_name(9).replace("jpg", "png"), values.T)
     with pytest.raises(BadImageError, match="other proportions"):
         source.read(item)
-
-
-# --- all forms
 
 
 def test_a_form_is_never_guessed(tmp_path):

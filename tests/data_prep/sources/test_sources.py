@@ -10,8 +10,6 @@ from data_prep.sources import folder
 from data_prep.sources import tiny_imagenet as tiny
 from gala_tf.data import records
 
-# --- folder
-
 
 def test_split_folders_are_obeyed(tmp_path):
     root, expected = tmp_path / "images", {}
@@ -172,9 +170,6 @@ def test_maps_that_fit_nothing_are_refused(tmp_path):
     write_map(tmp_path / "maps" / "a.png", counts())
     with pytest.raises(ValueError, match="Of 1 map files .* none belongs.*ant/a.png"):
         folder.load(options(tmp_path / "images", maps_dir=str(tmp_path / "maps")))
-
-
-# --- Tiny ImageNet
 
 
 @pytest.fixture

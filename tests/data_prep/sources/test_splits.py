@@ -33,3 +33,13 @@ def test_zero_leaves_a_split_empty():
 def test_proportions_that_make_no_sense(proportions):
     with pytest.raises(ValueError, match="must be 3 numbers >= 0.*The paper's are"):
         splits.assign_splits({"a": ["x"]}, proportions, 0)
+
+
+@pytest.mark.parametrize("proportions", [(8, 1, 1), (1, 0, 0), (3, 2, 1)])
+def test_dealing_is_assigning(proportions):
+    classes = {f"c{n}": [f"{n}/{k}" for k in range(7 * n)] for n in range(5)}
+    keys = [(name, key, key) for name, own in reversed(classes.items()) for key in own]
+    dealt = dict(splits.dealt(keys, proportions, 3))
+    assert dealt == splits.assign_splits(classes, proportions, 3)
+    with pytest.raises(ValueError, match="--split_proportions must be"):
+        next(splits.dealt((), (1, 2), 0))

@@ -75,9 +75,6 @@ def info_of(classes=("cat", "dog", "owl")):
     )
 
 
-# --- drawing --------------------------------------------------------------------------------
-
-
 def test_a_sheet_grows_with_its_lines_and_says_when_there_are_none():
     one = Line(("a",), [Triplet(GREY, None, ("id", "words"))])
     pages = [contact_sheet.draw("t", "s", [one] * n) for n in (1, 2, 5)]
@@ -115,9 +112,6 @@ def test_names_are_cut_in_the_middle_and_keep_their_end():
     text = contact_sheet.shorten("train/n01440764/n01440764_10026.JPEG", 11, 120)
     assert "…" in text and text.endswith("0026.JPEG") and text.startswith("train"[:2])
     assert contact_sheet.shorten("short", 11, 120) == "short"
-
-
-# --- choice ---------------------------------------------------------------------------------
 
 
 def test_classes_fill_pages_and_spread_over_all_when_there_are_too_many():
@@ -165,9 +159,6 @@ def test_faults_that_can_be_shown_come_first():
     assert title[0] == "fault" and chosen[0].label == 7
 
 
-# --- near duplicates ------------------------------------------------------------------------
-
-
 def code(*flipped):
     bits = np.random.default_rng(0).integers(0, 2, 256, dtype=np.uint8)
     bits[list(flipped)] ^= 1
@@ -184,9 +175,6 @@ def test_nearly_equal_pictures_are_found_across_splits_only():
     ]
     found = findings.nearly_across_splits(store_of(*rows))
     assert [(near.first, near.second, near.bits) for near in found] == [(4, 5, 1), (1, 2, 7)]
-
-
-# --- alignment ------------------------------------------------------------------------------
 
 
 def test_cells_are_means_over_the_whole_picture():
@@ -217,9 +205,6 @@ def test_maps_that_fit_better_turned_are_worth_a_warning(images, difference, war
     assert not alignment.compare("mirrored", 5, 0.3, -0.1, 0.02).warning  # too few to tell
 
 
-# --- statistics -----------------------------------------------------------------------------
-
-
 def test_statistics_by_hand():
     store = store_of(
         ("train", facts(participants=1, clicks=10, area=0.1)),
@@ -229,11 +214,8 @@ def test_statistics_by_hand():
     )
     found = dataset_statistics.collect(store, info_of(), {"train": np.full((8, 8), 1 / 64)})
     everything, train = found["all"], found["splits"]["train"]
-    assert (everything["images"], everything["with_clickmap"], everything["empty_maps"]) == (
-        4,
-        2,
-        1,
-    )
+    shown = [everything[name] for name in ("images", "with_clickmap", "empty_maps")]
+    assert shown == [4, 2, 1]
     assert everything["maps"] == 6 and everything["maps_per_image"] == 2
     assert everything["clicks_per_map"] == 70 / 4  # of maps whose clicks are known
     assert train["area"] == {"0%": 0.1, "5%": 0.1, "25%": 0.1, "50%": 0.1} | {

@@ -94,9 +94,6 @@ def told_as(kind, **expected) -> Kind:
     return lambda root, rng: kind(root, rng)._replace(**expected)
 
 
-# --------------------------------------------------------------------------- images
-
-
 def _chunk(kind, data):
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 

@@ -22,8 +22,6 @@ from faults.damage.in_archives import deflated_zeros
 from faults.formats import imagenet
 from scipy.io import savemat
 
-# --------------------------------------------------------------------------- clicks, CSV
-
 _CSV = "clicks.csv"
 _HEAD = "image_path,clicks,user_id,timestamp,user_catch_trial,is_mobile"
 _GOOD = '{"(1,2)","(30,40)","(5,6)"}'
@@ -94,8 +92,6 @@ CLICKS = {
     ),
     "file gone": gone(_CSV),
 }
-
-# --------------------------------------------------------------------------- JSON
 
 
 def _texts(name):
@@ -253,8 +249,6 @@ COCO = {
     ),
     "categories gone": json_file(_INSTANCES, lambda d: d.pop("categories"), "categor"),
 }
-
-# --------------------------------------------------------------------------- MAT, maps
 
 _MAT = "fixations/train/COCO_train2014_000000000009.mat"
 

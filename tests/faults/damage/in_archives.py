@@ -172,8 +172,6 @@ NPZ = {
     "file gone": told_as(gone(f"{_FOLDER}/1.npz"), file=_FOLDER, place="2.npz"),
 }
 
-# --------------------------------------------------------------------------- raw clicks
-
 _CLICKS = "clicks.npz"
 
 

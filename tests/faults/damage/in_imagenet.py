@@ -14,8 +14,6 @@ _TRAIN = "ILSVRC2012_img_train.tar"
 _VAL = "ILSVRC2012_img_val.tar"
 _TRUTH = "ILSVRC2012_validation_ground_truth.txt"
 
-# --------------------------------------------------------------------------- folders, XML
-
 
 def _xml(*changes, **others):
     """The first annotation with texts replaced: old, new, old, new ..."""
@@ -76,9 +74,6 @@ FOLDERS = {
         "in/train/n02105855/n02105855_3.JPEG", imagenet.picture(81) + bytes(2**26)
     ),
 }
-
-
-# --------------------------------------------------------------------------- tars
 
 
 def _tar_of(files, attributes=(), plain=()):
@@ -196,8 +191,6 @@ TARS = {
         "ILSVRC2012_val_99999999",
     ),
 }
-
-# --------------------------------------------------------------------------- lists
 
 
 def _truth(change, place="", allowed=NAMED):

@@ -75,8 +75,6 @@ def _renamed(path, new, **expected):
 
 NOISE = {"no Example": b"\xff\xfe\xfd" * 50, "no bytes": b""}
 
-# --------------------------------------------------------------------------- ImageNet
-
 _SHARD = "train-00000-of-00002"
 _classic = functools.partial(setting, _SHARD)
 _edge = "image/object/bbox/"
@@ -170,8 +168,6 @@ TFDS = {
     "labels one short": line(_TFDS + "label.labels.txt", 1000, ""),
 }
 
-# --------------------------------------------------------------------------- ClickMe, raw
-
 _ARCHIVE, _TRAIN = "clickme_train.tfrecords", "train-00000-of-00002"
 
 
@@ -250,8 +246,6 @@ MERGED = {
     "map record of no Example": change(_LAID, lambda f: NOISE["no Example"]),
     "maps gone": told_as(gone(_LAID), file="maps"),
 }
-
-# --------------------------------------------------------------------------- ClickMe, JPEG
 
 _JPEGS = "train/train-0.tfrecords"
 _put = functools.partial(setting, _JPEGS)

@@ -86,7 +86,7 @@ SHARDS = {
     "description of other counts": _edit_split(examples=99),
     "description of other totals of maps": told_as(_edit_split(with_clickmap=0), allowed=NAMED),
     "shard name leads out": _info(
-        lambda info: info["splits"]["train"]["shards"][0].update(file="../../x.tfrecord"),
+        lambda info: info["splits"]["train"]["shards"][0].update(file="../../x.tfrecord")
     ),
     "nested without end": file(_INFO, "[" * 200_000),
 }

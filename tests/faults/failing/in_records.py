@@ -65,9 +65,6 @@ def images():
     return found
 
 
-# --------------------------------------------------------------------------- damage
-
-
 def span(path, record):
     """(first byte of a record, first byte of the next)."""
     spans, end, _ = bad_records.whole_records(str(path))
@@ -165,9 +162,6 @@ DAMAGES = {
     "label beyond the classes": (rewritten(_set_label(4)), {1}, 1),
     "no label": (rewritten(_no_label), {1}, 1),
 }
-
-
-# --------------------------------------------------------------------------- judging
 
 
 def _read_on(folder, rng, damage):

@@ -89,9 +89,6 @@ def _named(error, path):
     return error and "MB are free" in error and str(path) in error
 
 
-# --------------------------------------------------------------------------- what is written
-
-
 def _checkpoint(keep, room, folder, rng):
     with small_disk(folder) as disk:
         state, values, place = in_checkpoints.states()[0], {}, disk.path / "checkpoints"
@@ -193,9 +190,6 @@ def _removed(folder, rng):
     saver.save(20)
     steps = [facts["step"] for _, facts in checkpoints.complete(str(folder / "c"))]
     return (HARMLESS if steps == [20] else FAILURE), ""
-
-
-# --------------------------------------------------------------------------- how it fails
 
 
 def _raising(error, times, folder, rng):

@@ -172,9 +172,6 @@ def _notice(answer, preempted, folder, rng):
             return _ended(process, 0, ("whole",), HARMLESS)
 
 
-# --------------------------------------------------------------------------- whole runs
-
-
 @functools.cache
 def reference():
     """(data set, flags, weights by step) of a run that nothing disturbs."""
@@ -315,9 +312,6 @@ def _finish(cfg, text):
     if numbers(whole.model_dir) != numbers(cfg.model_dir):
         return FAILURE, f"other validations after {text}"
     return SAVED, text
-
-
-# --------------------------------------------------------------------------- stalls
 
 
 def _small_data_set(folder):

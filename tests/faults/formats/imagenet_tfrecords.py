@@ -139,10 +139,7 @@ def imagenet_to_gcs(
     """
     synsets = sorted({*synset_labels, *(row.synset for row in train)})
     validation = [] if validation_defect else validation
-    for split, rows, count in (
-        ("train", train, shards[0]),
-        ("validation", validation, shards[1]),
-    ):
+    for split, rows, count in (("train", train, shards[0]), ("validation", validation, shards[1])):
         chunk = math.ceil(len(rows) / count)
         for shard in range(count):
             folder = directory / split if folders else directory
@@ -154,8 +151,6 @@ def imagenet_to_gcs(
                 ],
             )
 
-
-# --------------------------------------------------------------------------- TFDS
 
 TFDS_FEATURES = {
     "pythonClassName": "tensorflow_datasets.core.features.features_dict.FeaturesDict",

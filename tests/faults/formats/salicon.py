@@ -64,11 +64,7 @@ def write_mat(path, observers, size=(480, 640)):
         for field in gaze.dtype.names:
             gaze[field][row, 0] = np.asarray(observer[field], np.float64)
     path.parent.mkdir(parents=True, exist_ok=True)
-    variables = {
-        "image": path.stem,
-        "resolution": np.array([size], np.float64),
-        "gaze": gaze,
-    }
+    variables = {"image": path.stem, "resolution": np.array([size], np.float64), "gaze": gaze}
     savemat(path, variables, do_compression=True)
 
 

@@ -171,11 +171,6 @@ CASES["Ctrl-C while building"] = _stopped(
 )
 CASES["Ctrl-C while building with workers"] = _stopped(
     "images/s",
-    lambda folder: [
-        BUILD,
-        "--source=quickstart",
-        f"--output_dir={folder}/out",
-        "--num_workers=2",
-    ],
+    lambda folder: [BUILD, "--source=quickstart", f"--output_dir={folder}/out", "--num_workers=2"],
     ("out",),
 )

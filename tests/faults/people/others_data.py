@@ -56,7 +56,7 @@ for place in PLACES:
     )
     CASES[f"train into {place}, allow_flag_changes"] = _case(
         lambda folder, place=place: [
-            *material.training(folder / "data", folder / place, "--allow_flag_changes"),
+            *material.training(folder / "data", folder / place, "--allow_flag_changes")
         ],
         *((REFUSED,) if place != "run" else (DONE, REFUSED)),
         named="--model_dir",
@@ -146,11 +146,7 @@ for place in ("images", "data", "notes", "empty", "missing"):
             named=place,
         )
 CASES["a picture over a photograph"] = _case(
-    lambda folder: [
-        VISUALIZE,
-        f"--model_dir={folder}/run",
-        f"--output={folder}/images/ant/0.jpg",
-    ],
+    lambda folder: [VISUALIZE, f"--model_dir={folder}/run", f"--output={folder}/images/ant/0.jpg"],
     named="--output",
     with_run=True,
 )

@@ -9,18 +9,18 @@ import time
 
 import pytest
 
-from gala_tf.command_line import endings, path_names
+from gala_tf.command_line import endings, parsing
 
 
 def test_home_is_understood(monkeypatch):
     monkeypatch.setenv("HOME", "/home/me")
-    assert path_names.of_user("~/out", "x") == "/home/me/out"
+    assert parsing.path_of_user("~/out", "x") == "/home/me/out"
 
 
 @pytest.mark.parametrize("text", ["a\nb", "a\u2028b", " a", "a ", "\udce9", "~nobody-here/x"])
 def test_what_is_no_path_is_refused_by_flag(text):
     with pytest.raises(ValueError, match="--model_dir="):
-        path_names.of_user(text, "model_dir")
+        parsing.path_of_user(text, "model_dir")
 
 
 def test_an_error_of_files_is_one_line():
@@ -55,10 +55,7 @@ def test_a_librarys_user_keeps_his_handler():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "module",
-    ["gala_tf", "gala_tf.train", "data_prep.build_tfrecords"],
-)
+@pytest.mark.parametrize("module", ["gala_tf", "gala_tf.train", "data_prep.build_tfrecords"])
 def test_ctrl_c_while_modules_are_imported_is_one_line(module):
     words = [sys.executable, "-m", module, *(["--source=quickstart"] if "build" in module else [])]
     ended = 0

@@ -24,9 +24,6 @@ def kernel_2d(blur):
     return (dy**2 + dx**2 <= r**2).astype(float) if blur.kind == "disc" else np.ones(dy.shape)
 
 
-# --- parsing ---------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("text", "blur"),
     [
@@ -56,9 +53,6 @@ def test_parse_blur_refuses_other_forms_and_lists_the_known_ones(text):
 def test_parse_blur_refuses_sizes_without_a_centre(text):
     with pytest.raises(ValueError, match="odd, positive size.*" + text):
         parse_blur(text)
-
-
-# --- blur ------------------------------------------------------------------------------------
 
 
 def test_blur_counts_of_one_click():
@@ -109,9 +103,6 @@ def test_box_matrix_is_a_band_of_ones():
 def test_disc_has_no_matrix():
     with pytest.raises(ValueError, match="disc:5 is not separable"):
         clickmaps.blur_matrix(9, parse_blur("disc:5"))
-
-
-# --- boxes -----------------------------------------------------------------------------------
 
 
 def test_extent_box_by_hand():

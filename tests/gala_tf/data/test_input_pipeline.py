@@ -15,6 +15,7 @@ from grey_shards import (
     SHARDS,
     WIDTH,
     assert_equal,
+    check_records,
     contexts,
     eval_dataset,
     exact_map,
@@ -54,7 +55,14 @@ def train_dataset(data, batch_size=4, **changes):
     )
 
 
-# --- training --------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def stream(data):
+    """The first 140 examples of training, one by one: what others are compared with."""
+    return take(train_dataset(data, 1), 140)
+
+
+def part(stream, start, stop=None):
+    return {name: values[start:stop] for name, values in stream.items()}
 
 
 def test_train_batches_keep_the_contract(data):
@@ -65,8 +73,9 @@ def test_train_batches_keep_the_contract(data):
         "has_clickmap": tf.TensorSpec([4], tf.float32),
         "mirrored": tf.TensorSpec([4], tf.float32),
     }
-    assert train_dataset(data).element_spec == spec
-    batch = take(train_dataset(data), 12)
+    dataset = train_dataset(data)
+    assert dataset.element_spec == spec
+    batch = take(dataset, 12)
     index = identity(batch["image"])
     np.testing.assert_array_equal(batch["label"], index % 4)
     np.testing.assert_array_equal(batch["has_clickmap"], ~np.isin(index, NO_MAP + EMPTY_MAP))
@@ -75,7 +84,7 @@ def test_train_batches_keep_the_contract(data):
     np.testing.assert_array_equal(sums > 0, batch["has_clickmap"])
 
 
-@pytest.mark.parametrize("batch_size", [4, 5, 30])  # 30: more than the split holds
+@pytest.mark.parametrize("batch_size", [5, 30])  # 30: more than the split holds
 def test_every_epoch_has_every_image_once_and_its_own_order(data, batch_size):
     index = identity(take(train_dataset(data, batch_size), 60 // batch_size)["image"])
     epochs = index.reshape(5, 12)
@@ -83,8 +92,8 @@ def test_every_epoch_has_every_image_once_and_its_own_order(data, batch_size):
     assert len({tuple(epoch) for epoch in epochs}) == 5
 
 
-def test_the_stream_depends_on_its_seed_and_on_no_other(data):
-    expected = take(train_dataset(data), 9)
+def test_the_stream_depends_on_its_seed_and_on_no_other(data, stream):
+    expected = part(stream, 0, 36)
     tf.random.set_seed(1234)
     assert_equal(take(train_dataset(data), 9), expected)
     for seed in (0, 2**40):
@@ -95,18 +104,18 @@ def test_the_stream_depends_on_its_seed_and_on_no_other(data):
 
 @pytest.mark.parametrize(
     ("crop", "starts"),  # inside, at the ends, and across epochs; so of blocks
-    [("paper", (1, 11, 12, 29, 63, 64, 65, 131)), ("inception", (13, 70)), ("center", (24, 127))],
+    [("paper", (1, 12, 63, 64, 131)), ("inception", (13, 70)), ("center", (127,))],
 )
-def test_restart_at_any_example_continues_bit_for_bit(data, crop, starts):
+def test_restart_at_any_example_continues_bit_for_bit(data, stream, crop, starts):
     assert input_pipeline.BLOCK == 64
-    whole = take(train_dataset(data, 1, crop=crop), 140)
+    whole = stream if crop == "paper" else take(train_dataset(data, 1, crop=crop), 140)
     for start in starts:
         rest = take(train_dataset(data, 1, crop=crop, start_example=start), 140 - start)
-        assert_equal(rest, {name: values[start:] for name, values in whole.items()})
+        assert_equal(rest, part(whole, start))
 
 
-def test_batch_size_changes_nothing_but_the_cuts(data):
-    assert_equal(take(train_dataset(data, 7), 6), take(train_dataset(data, 3), 14))
+def test_batch_size_changes_nothing_but_the_cuts(data, stream):
+    assert_equal(take(train_dataset(data, 7), 6), part(stream, 0, 42))
 
 
 def test_the_same_image_is_cut_anew_in_each_epoch(data):
@@ -136,15 +145,15 @@ def test_the_map_is_mirrored_already_where_the_image_is_still_to_be(data, blur):
     np.testing.assert_allclose(mirrored["clickmap"], expected, rtol=1e-4, atol=1e-5)
 
 
-def test_pipelines_read_their_own_shards_and_share_no_seed(data):
+def test_pipelines_read_their_own_shards_and_share_no_seed(data, stream):
     first, second = (take(train_dataset(data, 3, input_context=c), 3) for c in contexts(2))
     assert np.isin(identity(first["image"]), [*range(5), *SHARDS[2]]).all()
     np.testing.assert_array_equal(np.unique(identity(second["image"])), SHARDS[1])
     alone = take(train_dataset(data, 3, input_context=contexts(1)[0]), 4)
-    assert_equal(alone, take(train_dataset(data, 3), 4))
+    assert_equal(alone, part(stream, 0, 12))
 
 
-@pytest.mark.parametrize(("hosts", "epoch"), [(1, 12), (2, 3), (3, 3)])
+@pytest.mark.parametrize(("hosts", "epoch"), [(2, 3), pytest.param(3, 3, marks=pytest.mark.slow)])
 def test_hosts_share_an_epoch_and_no_image_comes_twice_in_it(data, hosts, epoch):
     """Uneven shards: host 0 of 2 holds 9 images, host 1 holds 3, so an epoch is 3 of each."""
     seen = [
@@ -164,7 +173,7 @@ def test_restart_of_three_pipelines_inside_an_epoch(data):
             whole = take(train_dataset(data, 1, input_context=context), 15)
             dataset = train_dataset(data, 1, input_context=context, start_example=start)
             rest = take(dataset, 15 - start // 3)
-            assert_equal(rest, {name: values[start // 3 :] for name, values in whole.items()})
+            assert_equal(rest, part(whole, start // 3))
 
 
 def test_restart_of_several_pipelines_counts_their_examples_together(data):
@@ -173,7 +182,7 @@ def test_restart_of_several_pipelines_counts_their_examples_together(data):
         whole = take(train_dataset(data, 1, input_context=context), 30)
         dataset = train_dataset(data, 1, input_context=context, start_example=start)
         rest = take(dataset, 30 - start // 2)
-        assert_equal(rest, {name: values[start // 2 :] for name, values in whole.items()})
+        assert_equal(rest, part(whole, start // 2))
 
 
 def test_the_stored_grid_agrees_with_blurring_the_counts_anew(data):
@@ -188,7 +197,7 @@ def test_the_stored_grid_agrees_with_blurring_the_counts_anew(data):
     assert (metrics.spearman(a, b) > 0.9).all()
 
 
-@pytest.mark.parametrize("blur", ["box:5", "disc:5"])
+@pytest.mark.parametrize("blur", ["box:5", pytest.param("disc:5", marks=pytest.mark.slow)])
 def test_boxes_are_the_blurred_extent_of_the_counts(data, blur):
     blur = clickmaps.parse_blur(blur)
     batch = take(eval_dataset(data, 12, map_source="boxes", clickmap_blur=blur), 1)
@@ -221,7 +230,7 @@ def test_unfit_maps_are_zeroed_and_marked(bad):
     np.testing.assert_array_equal(example["clickmap"], [[[0], [0]]])
 
 
-def test_a_remote_file_system_is_read_as_a_local_one(data):
+def test_a_remote_file_system_is_read_as_a_local_one(data, stream):
     """Memory stands in for a bucket: TensorFlow alone knows its paths, as it does those of gs://."""
     directory, info = data
     bucket = "ram://bucket/tiny"
@@ -230,13 +239,10 @@ def test_a_remote_file_system_is_read_as_a_local_one(data):
         tf.io.gfile.copy(f"{directory}/{name}", f"{bucket}/{name}", overwrite=True)
     dataset_info.save_info(bucket, info)
     remote = (bucket, dataset_info.load_info(bucket))
-    assert_equal(take(train_dataset(remote), 5), take(train_dataset(data), 5))
+    assert_equal(take(train_dataset(remote), 5), part(stream, 0, 20))
     assert_equal(take(eval_dataset(remote), -1), take(eval_dataset(data), -1))
-    reading.check_records(*remote, "train")
+    check_records(*remote, "train")
     assert eval_pipeline.image_ids(*remote, "train") == eval_pipeline.image_ids(*data, "train")
-
-
-# --- errors ----------------------------------------------------------------------------------
 
 
 def test_fewer_shards_than_pipelines_is_an_error_with_a_remedy(data):
@@ -272,11 +278,11 @@ def damaged(tmp_path):
 
 
 def test_check_records_finds_the_record_that_stops_a_run(data, damaged):
-    reading.check_records(*data, "train")
+    check_records(*data, "train")
     with pytest.raises(tf.errors.InvalidArgumentError):
         take(eval_dataset(damaged), -1)
     with pytest.raises(ValueError, match="Record 2 of shard .*train-00000-of-00002.*rebuild-me"):
-        reading.check_records(*damaged, "train")
+        check_records(*damaged, "train")
 
 
 def with_another_version(data, directory, *, without=()):
@@ -300,7 +306,7 @@ def test_check_records_names_a_record_of_another_schema_version(data, tmp_path):
     # Another schema need not have what this one has.
     copy = with_another_version(data, tmp_path / "copy", without=["image/encoded"])
     with pytest.raises(ValueError, match="Record 1 of shard .*has schema_version 7, .* reads 1"):
-        reading.check_records(*copy, "train")
+        check_records(*copy, "train")
 
 
 def test_a_record_of_another_schema_version_stops_a_run(data, tmp_path):
@@ -327,7 +333,7 @@ def test_check_records_says_how_a_file_is_damaged(data, tmp_path, cut, reason):
     split = dataclasses.replace(split, shards=(shard, *split.shards[1:]))
     info = dataclasses.replace(info, splits={"train": split})
     with pytest.raises(ValueError, match=f"Record 4 of shard .* cannot be read: {reason}"):
-        reading.check_records(str(tmp_path / "copy"), info, "train")
+        check_records(str(tmp_path / "copy"), info, "train")
 
 
 def test_a_shard_that_the_sidecar_does_not_list_is_refused(data, tmp_path):
@@ -346,7 +352,7 @@ def test_a_shard_with_fewer_records_than_the_sidecar_says_stops_an_evaluation(da
     with pytest.raises(tf.errors.FailedPreconditionError, match="13 elements.*only 12"):
         take(eval_dataset((directory, info)), -1)
     with pytest.raises(ValueError, match="00000-of-00003.*holds 5 records, expected 6.*rebuild-me"):
-        reading.check_records(directory, info, "train")
+        check_records(directory, info, "train")
 
 
 def test_a_missing_shard_is_named_before_anything_is_read(data):

@@ -35,9 +35,6 @@ def test_a_disc_is_no_operator_of_one_axis():
         map_operators.blur_operator(tf.ones([2, 9]), parse_blur("disc:5"))
 
 
-# --- resampling ------------------------------------------------------------------------------
-
-
 def resample(values, out_shape, window, method, flip=False, dtype="float64"):
     top, left, height, width = window
     rows = map_operators.resample_matrix(
@@ -144,9 +141,6 @@ def test_resample_matrix_takes_tensors_of_run_time_size_in_a_graph():
 def test_resample_matrix_refuses_an_unknown_method():
     with pytest.raises(ValueError, match=r"area.*bicubic.*bilinear.*received 'nearest'"):
         map_operators.resample_matrix(4, 2, 0, 4, "nearest")
-
-
-# --- boxes -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("shape", [(256, 256), (63, 500), (10, 7)])

@@ -44,9 +44,6 @@ def _encode(example, grid=4, box=(0.0, 0.25, 1.0, 0.5)):
     return records.encode_example(example, blurred=blurred, box=box)
 
 
-# --- one record
-
-
 def test_every_feature_survives_the_round_trip():
     maps = (_counts(7), _counts(300, 1), np.zeros((HEIGHT, WIDTH), np.uint8))
     example = schema.Example("klasse/ü 1.jpg", _file(), 3, maps, clicks=41, split="test")
@@ -159,9 +156,6 @@ def test_parse_only_what_is_named():
         records.parse_example(serialized, ["image/label"])
 
 
-# --- images
-
-
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 def test_plain_jpegs_keep_their_bytes(mode):
     data = _file(mode)
@@ -260,9 +254,6 @@ def test_sixteen_bit_images_are_refused_rather_than_clipped():
         decode_image(buffer.getvalue(), "a")
 
 
-# --- errors of encode_example
-
-
 @pytest.mark.parametrize(
     "change, arguments, message",
     [
@@ -290,9 +281,6 @@ def test_what_does_not_fit_is_an_error(change, arguments, message):
     arguments = {"blurred": np.zeros((4, 4), np.uint8), "box": (0.0,) * 4} | arguments
     with pytest.raises(ValueError, match=message):
         records.encode_example(example, **arguments)
-
-
-# --- one data set
 
 
 @pytest.fixture
