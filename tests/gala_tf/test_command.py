@@ -63,7 +63,6 @@ SHOWN = {
     "gala_tf.train": ["--seed=0", "--flip=true", "--crop=paper|inception|center", "--model_dir"],
     "gala_tf.evaluate": ["--split=test", "--checkpoint=best|newest", "--model_dir"],
     "gala_tf.visualize": ["--num_images=12", "--split=test", "--model_dir (required)"],
-    "gala_tf.predict": ["--model (required)", "--batch_size=32"],
     "gala_tf.export": ["--overwrite=false", "--output_dir (required)"],
     "gala_tf.figures": ["--samples=50", "--figure=4a|4b"],
     "gala_tf.sweep": ["--seeds=0,1,2", "--runs"],
