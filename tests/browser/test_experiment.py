@@ -10,8 +10,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import experiment_world
 import pytest
+from PIL import Image, ImageChops
+
+pytest.importorskip("playwright", reason="no playwright: pip install -e '.[browser_tests]'")
+
+import experiment_world
 from experiment_server import (
     ROOT,
     ExperimentServer,
@@ -22,7 +26,6 @@ from experiment_server import (
     start,
     understand,
 )
-from PIL import Image, ImageChops
 from playwright.sync_api import expect
 
 pytestmark = pytest.mark.slow
