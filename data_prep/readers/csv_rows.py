@@ -63,8 +63,8 @@ def _header(reader, path, columns, what):
     missing = [name for name in columns if header.count(name) != 1]
     if missing:
         raise ValueError(
-            f"{what}{path!r}: columns {', '.join(missing)} must occur once each in its first line, "
-            f"which has {header!r:.300}. Add a header, or rename yours."
+            f"{what}{path!r}, line 1: columns {', '.join(missing)} must occur once each, it has "
+            f"{header!r:.300}. Add a header, or rename yours."
         )
     return header
 

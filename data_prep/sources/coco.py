@@ -93,7 +93,7 @@ def keep_object(annotation: dict, where: str, shape: str) -> Kept | None:
     if "segmentation" not in annotation:
         raise ValueError(f"{where} has no segmentation. Pass --coco_maps=boxes.")
     # An empty outline is met when its image is read, like others that are malformed.
-    return Kept(category, area, annotation["segmentation"])
+    return Kept(category, area, annotation["segmentation"] or [])
 
 
 def _is_finite(number):

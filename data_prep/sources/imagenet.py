@@ -68,6 +68,7 @@ def load(options: SourceOptions) -> Source:
         items=_items(root, layouts, truth, boxes, options.boxes),
         read=functools.partial(_read, root, options.boxes),
         split_rule="ILSVRC12's own: train, and its val as validation",
+        place=_place,
     )
 
 
@@ -185,6 +186,11 @@ def _report(layout, per_class, with_boxes, ignored, boxes):
     listing.leave_out(
         f"files of {layout.path} are no images", [f"{layout.path}/{name}" for name in ignored]
     )
+
+
+def _place(key):
+    path, offset, *_ = json.loads(key)
+    return f"the file {path!r}" if offset is None else f"in {path!r}, from byte {offset} on"
 
 
 def _read(root: str, boxes_path: str, item: Item) -> Example:

@@ -82,7 +82,9 @@ def _change(root, rng, path, position, new):
     old = bytes(data[position : position + 16])
     data[position : position + 16] = new(old)
     path.write_bytes(data)
-    return Damage(_name(root, path), place, _allowed(path))
+    # An image with another name in a list moves others between splits, which names decide.
+    alone = path.suffix not in (".txt", ".csv")
+    return Damage(_name(root, path), place, _allowed(path), alone=alone)
 
 
 def _flipped(rng):

@@ -77,7 +77,7 @@ _MAPS = {
     "map of text": npy(np.full((24, 32), "a")),
     "map of Python objects": npy(OBJECTS),
     "map of other proportions": npy(np.ones((24, 24), np.int64)),
-    "map of four axes": npy(np.ones((1, 1, 24, 32))),
+    "map of four axes": npy(np.ones((2, 2, 24, 32))),
     "map without pixels": npy(np.ones((0, 32))),
     "map that claims a huge shape": npy(_ONES, shape=(10**6, 10**6)),
     "map whose shape overflows": npy(_ONES, shape=(2**62, 4)),
