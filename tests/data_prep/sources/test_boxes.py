@@ -168,7 +168,7 @@ def test_files_that_make_no_sense(tmp_path):
     path = tmp_path / "boxes.csv"
     for text in ("", "a.jpg,1,2,3,4\n", "image,xmin,xmin,ymin,ymax,xmax\n"):
         path.write_text(text)
-        with pytest.raises(ValueError, match="boxes.csv': columns .* must occur once each"):
+        with pytest.raises(ValueError, match="boxes.csv', line 1: columns .* must occur once each"):
             load(tmp_path)
     path.write_bytes(b"image,xmin,ymin,xmax,ymax,label\na\xff.jpg,1,2,3,4,c\n")
     with pytest.raises(ValueError, match="line 2: not UTF-8"):

@@ -73,13 +73,14 @@ def test_no_run_leaves_nothing_out(tmp_path):
 @pytest.mark.slow
 def test_training_skips_bad_records_and_resumes_bit_for_bit(tmp_path, capsys, monkeypatch):
     """A file is cut off after step 8, which shows when the next epoch opens it again."""
-    info = small_data.build(tmp_path, {"train": 60, "validation": 12}, 12)
-    shard = tmp_path / info.splits["train"].shards[3].file
+    data_dir = tmp_path / "data"
+    info = small_data.build(data_dir, {"train": 60, "validation": 12}, 12)
+    shard = data_dir / info.splits["train"].shards[3].file
     sound = shard.read_bytes()
     spans, _, _ = whole_records(str(shard))
     damaged = sound[: spans[3].offset - tfrecord_files.HEADER.size + 5]  # inside the fourth of five
     changes = dict(epochs=6.0, checkpoint_every_steps=4, steps_per_loop=2, on_bad_record="skip")
-    whole = small_data.small_config(tmp_path, tmp_path / "whole", **changes)
+    whole = small_data.small_config(data_dir, tmp_path / "whole", **changes)
     parts = dataclasses.replace(whole, model_dir=str(tmp_path / "parts"))
 
     save = loop.save
@@ -109,11 +110,12 @@ def test_training_skips_bad_records_and_resumes_bit_for_bit(tmp_path, capsys, mo
 @pytest.mark.slow
 def test_a_bad_record_of_validation_ends_the_run(tmp_path):
     """Every image of it must be seen: --on_bad_record=skip is about training."""
-    info = small_data.build(tmp_path, {"train": 40, "validation": 12}, 2)
-    shard = tmp_path / info.splits["validation"].shards[1].file
+    data_dir = tmp_path / "data"
+    info = small_data.build(data_dir, {"train": 40, "validation": 12}, 2)
+    shard = data_dir / info.splits["validation"].shards[1].file
     content = bytearray(shard.read_bytes())
     content[len(content) // 2] ^= 1
     shard.write_bytes(content)
-    run_config = small_data.small_config(tmp_path, tmp_path / "run", on_bad_record="skip")
+    run_config = small_data.small_config(data_dir, tmp_path / "run", on_bad_record="skip")
     with pytest.raises(ValueError, match=rf"[Rr]ecord \d+ of shard '.*{shard.name}'"):
         loop.train_and_evaluate(run_config)
