@@ -74,6 +74,7 @@ def test_no_run_leaves_nothing_out(tmp_path):
 def test_training_skips_bad_records_and_resumes_bit_for_bit(tmp_path, capsys, monkeypatch):
     """A file is cut off after step 8, which shows when the next epoch opens it again."""
     data_dir = tmp_path / "data"
+    data_dir.mkdir()
     info = small_data.build(data_dir, {"train": 60, "validation": 12}, 12)
     shard = data_dir / info.splits["train"].shards[3].file
     sound = shard.read_bytes()
@@ -111,6 +112,7 @@ def test_training_skips_bad_records_and_resumes_bit_for_bit(tmp_path, capsys, mo
 def test_a_bad_record_of_validation_ends_the_run(tmp_path):
     """Every image of it must be seen: --on_bad_record=skip is about training."""
     data_dir = tmp_path / "data"
+    data_dir.mkdir()
     info = small_data.build(data_dir, {"train": 40, "validation": 12}, 2)
     shard = data_dir / info.splits["validation"].shards[1].file
     content = bytearray(shard.read_bytes())
