@@ -22,6 +22,7 @@ from data_prep.humans.psychophysics.resampling import (
     holm,
     interval,
     permute,
+    two_way_interval,
     weighted_means,
 )
 from data_prep.humans.psychophysics.settings import Choices, Exclusions
@@ -180,25 +181,60 @@ def _right_and_total(seen, by, size):
 def group_thresholds(
     seen: Observed, choices: Choices, chance: np.random.Generator
 ) -> dict[str, Any]:
-    """75 % points of both groups and their ratio, with intervals by resampling people."""
-    right, total = _right_and_total(seen, seen.person, len(seen.people))
+    """75 % points of both groups and their ratio.
+
+    Intervals twice: over people, for these images; and over people and images, since the images are
+    a sample, too. Both groups see the same images, so that an image is drawn for both.
+    """
+    count, images = choices.resamples, len(seen.images)
+    drawn_images = draw_people(images, chance, count)
     found, draws = [], []
     for which in (~seen.in_b, seen.in_b):
-        weights = draw_people(int(which.sum()), chance, choices.resamples)
-        parameters, points = thresholds.fit(
-            right[which].sum(0, keepdims=True), total[which].sum(0, keepdims=True)
+        part = seen.only(which[seen.person])
+        by_person = [of[which] for of in _right_and_total(part, part.person, len(seen.people))]
+        by_image = _right_and_total(part, part.image, images)
+        sums = [of.sum(0) for of in by_image]
+        parameters, points = thresholds.fit(*(of[None] for of in sums))
+        drawn_people = draw_people(int(which.sum()), chance, count)
+        drawn = tuple(
+            np.log10(thresholds.fit(*pair)[1])
+            for pair in (
+                [drawn_people @ of for of in by_person],
+                [drawn_images @ of for of in by_image],
+                _draw_trials(*sums, chance, count),
+            )
         )
-        _, drawn = thresholds.fit(weights @ right[which], weights @ total[which])
-        low, high = interval(drawn)
         draws.append(drawn)
+        low, high = 10 ** np.array(interval(drawn[0]))
+        both = two_way_interval(np.log10(points[0]), drawn, min(which.sum(), images))
         names = ("a", "b", "lapse")
         found.append(
-            {"threshold": float(points[0]), "interval": [float(low), float(high)]}
+            {
+                "threshold": float(points[0]),
+                "interval": [float(low), float(high)],
+                "interval_people_and_images": [float(10**end) for end in both],
+            }
             | {name: float(value) for name, value in zip(names, parameters[0], strict=True)}
         )
-    low, high = interval(draws[1] / draws[0])
+    of_ratio = tuple(b - a for a, b in zip(*draws, strict=True))
     ratio = found[1]["threshold"] / found[0]["threshold"]
-    return {"groups": found, "ratio_b_to_a": ratio, "ratio_interval": [float(low), float(high)]}
+    low, high = 10 ** np.array(interval(of_ratio[0]))
+    clusters = min(seen.in_b.sum(), (~seen.in_b).sum(), images)
+    both = two_way_interval(np.log10(ratio), of_ratio, clusters)
+    return {
+        "groups": found,
+        "ratio_b_to_a": ratio,
+        "ratio_interval": [float(low), float(high)],
+        "ratio_interval_people_and_images": [float(10**end) for end in both],
+    }
+
+
+def _draw_trials(right, total, chance, count):
+    """(right, total) [count, 11] of as many trials, drawn with replacement from all levels."""
+    cells = np.concatenate([right, total - right])
+    drawn = chance.multinomial(int(total.sum()), cells / cells.sum(), size=count)
+    right, wrong = np.split(drawn.astype(float), 2, axis=1)
+    return right, right + wrong
 
 
 def image_thresholds(seen: Observed) -> list[dict]:

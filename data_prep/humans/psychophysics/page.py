@@ -87,13 +87,18 @@ def _tables(found, power) -> Iterator[Table]:
     yield (
         "Thresholds: where accuracy is 75 %",
         "Maximum likelihood; the full image is a level of its own, outside of the curve. Single "
-        "images by the same curve: median and quartiles of their 75 % points.",
-        ("group", "per cent of important pixels", "95 % interval", "single images"),
+        "images by the same curve: median and quartiles of their 75 % points. The images are a "
+        "sample, too: where another set of images is meant, the wider interval is the right one.",
+        (
+            *("group", "per cent of important pixels", "95 % interval over people"),
+            *("over people and images", "single images"),
+        ),
         [
             (
                 name,
                 f"{one['threshold']:.1f}",
                 "{:.1f} to {:.1f}".format(*one["interval"]),
+                "{:.1f} to {:.1f}".format(*one["interval_people_and_images"]),
                 "{:.1f} ({:.1f} to {:.1f})".format(images["median"], *images["quartiles"]),
             )
             for name, one, images in zip(
@@ -108,6 +113,7 @@ def _tables(found, power) -> Iterator[Table]:
                 f"{b} / {a}",
                 f"{found['thresholds']['ratio_b_to_a']:.2f}",
                 "{:.2f} to {:.2f}".format(*found["thresholds"]["ratio_interval"]),
+                "{:.2f} to {:.2f}".format(*found["thresholds"]["ratio_interval_people_and_images"]),
                 "",
             )
         ],

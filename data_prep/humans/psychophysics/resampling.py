@@ -8,6 +8,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from scipy import stats
 
 TIE = 1e-12  # as SciPy: sums of the same numbers in another order are equal
 
@@ -74,7 +75,7 @@ def holm(p: np.ndarray) -> np.ndarray:
 
 
 def draw_people(people: int, chance: np.random.Generator, count: int) -> np.ndarray:
-    """How often each person is drawn, with replacement: [count, people]."""
+    """How often each person, or image, is drawn, with replacement: [count, people]."""
     return chance.multinomial(people, np.full(people, 1 / people), size=count).astype(float)
 
 
@@ -90,3 +91,27 @@ def interval(draws: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.nda
     tail = (1 - level) / 2
     low, high = np.nanquantile(draws, [tail, 1 - tail], axis=0)
     return low, high
+
+
+def two_way_interval(
+    estimate: float, draws: tuple[np.ndarray, np.ndarray, np.ndarray], clusters: int
+) -> tuple[float, float]:
+    """95 % interval of a number whose people and images are both samples.
+
+    Variances by people and by images add up, less that of single trials, which is in both (Cameron,
+    Gelbach and Miller 2011); Student's t.
+
+    Args:
+      draws: resampled by people, by images and by trials [N] each.
+      clusters: the smaller number of people or images.
+    """
+    people, images, trials = (_spread(one) ** 2 for one in draws)
+    error = np.sqrt(max(people + images - trials, people, images))
+    half = stats.t.ppf(0.975, clusters - 1) * error
+    return estimate - half, estimate + half
+
+
+def _spread(draws):
+    """Half of what the middle 68 % span: a standard deviation that single draws do not move."""
+    low, high = np.quantile(draws, stats.norm.cdf([-1, 1]))
+    return (high - low) / 2

@@ -286,6 +286,29 @@ def test_a_wrong_table_is_refused(tmp_path, change, message):
         small(tmp_path, [(0, change)])
 
 
+def test_variances_of_people_and_images_add_up_less_that_of_trials():
+    rng = np.random.default_rng(0)
+    draws = [rng.normal(0, spread, 200_000) for spread in (0.5, 0.4, 0.3)]
+    low, high = resampling.two_way_interval(2.0, draws, 60)
+    error = np.sqrt(0.5**2 + 0.4**2 - 0.3**2)
+    assert (low + high) / 2 == pytest.approx(2.0)
+    assert (high - low) / 2 == pytest.approx(stats.t.ppf(0.975, 59) * error, rel=0.01)
+    draws = [rng.normal(0, spread, 200_000) for spread in (0.5, 0.4, 0.9)]
+    low, high = resampling.two_way_interval(0.0, draws, 60)
+    assert high == pytest.approx(stats.t.ppf(0.975, 59) * 0.5, rel=0.01)  # never the narrower
+
+
+def test_images_widen_the_interval_of_thresholds_only_where_they_differ():
+    def widths(image_spread):
+        planted = dataclasses.replace(CLEAN, image_spread=image_spread, person_spread=0.0)
+        kept, _ = observed.exclude(observers.straight(planted, 5), Exclusions())
+        a = analysis.group_thresholds(kept, QUICK, np.random.default_rng(0))["groups"][0]
+        over_people, over_both = a["interval"], a["interval_people_and_images"]
+        return np.log(over_both[1] / over_both[0]) / np.log(over_people[1] / over_people[0])
+
+    assert widths(0.0) < 1.3 < 1.6 < widths(0.5)
+
+
 # --------------------------------------------------------------------------- planted values
 
 
@@ -358,14 +381,18 @@ def test_the_page_has_every_number_and_loads_nothing(found, tmp_path):
 def test_planted_thresholds_are_found_in_90_of_100_experiments():
     choices = Choices(permutations=100, resamples=300)
     planted = [observers.population_point(CLEAN, t) for t in (25, 55)]
-    inside = np.zeros(2)
+    names = ("interval", "interval_people_and_images")
+    inside = {name: np.zeros(2, int) for name in names}
     for seed in range(100):
         kept, _ = observed.exclude(observers.straight(CLEAN, 1000 + seed), Exclusions())
         got = analysis.group_thresholds(kept, choices, np.random.default_rng(seed))
         for group, one in enumerate(got["groups"]):
-            inside[group] += one["interval"][0] <= planted[group] <= one["interval"][1]
+            for name in names:
+                low, high = one[name]
+                inside[name][group] += low <= planted[group] <= high
     print(f"inside their intervals: {inside}")
-    assert inside.min() >= 90
+    assert inside["interval"].min() >= 90
+    assert inside["interval_people_and_images"].min() >= 93
 
 
 @pytest.mark.slow
