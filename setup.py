@@ -99,7 +99,8 @@ setup(
         # Keras' other backends, for the library: with one of them no build of TensorFlow is needed.
         "jax": ["jax>=0.6"],
         "torch": ["torch>=2.6"],
-        "browser_tests": ["playwright>=1.48"],  # Debian's chromium beside it
+        # Tests in Debian's chromium. No "_" in the name: pip before 23.3 does not find such extras.
+        "browser": ["playwright>=1.48"],
         # Building data sets on many machines (--runner).
         "beam": ["apache-beam>=2.60"],
         "test": TEST,

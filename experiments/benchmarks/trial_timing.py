@@ -59,7 +59,7 @@ def row(load: str, found: dict) -> str:
 
 def measure(url: str, trials: int, load: str) -> dict:
     """What the page found."""
-    from playwright.sync_api import sync_playwright  # of the extra [browser_tests]
+    from playwright.sync_api import sync_playwright  # of the extra [browser]
 
     busy = [multiprocessing.Process(target=_spin, daemon=True) for _ in range(os.cpu_count() or 1)]
     for process in busy if load == "busy" else ():

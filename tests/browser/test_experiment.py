@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops
 
-pytest.importorskip("playwright", reason="no playwright: pip install -e '.[browser_tests]'")
+pytest.importorskip("playwright", reason="no playwright: pip install -e '.[browser]'")
 
 import experiment_world
 from experiment_server import (

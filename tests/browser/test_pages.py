@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("playwright", reason="no playwright: pip install -e '.[browser_tests]'")
+pytest.importorskip("playwright", reason="no playwright: pip install -e '.[browser]'")
 
 from steps import agree
 

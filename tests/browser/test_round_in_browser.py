@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-pytest.importorskip("playwright", reason="no playwright: pip install -e '.[browser_tests]'")
+pytest.importorskip("playwright", reason="no playwright: pip install -e '.[browser]'")
 
 from browser_world import newest_round, round_in_state
 from playwright.sync_api import expect
@@ -26,8 +26,14 @@ def test_recognised(page, server):
 
 def test_timed_out(page, server):
     agree(page, server)
-    paint(page, CORNER, seconds=1)
+    page.evaluate(
+        "window.said = []; new MutationObserver(() => said.push(says.textContent))"
+        ".observe(says, {childList: true})"
+    )
+    paint(page, [(12 + 10 * n, 12) for n in range(24)], seconds=3)  # the figure is in the middle
     says(page, "Time is up. I did not get it.")
+    said = " ".join(page.evaluate("said"))
+    assert "I am looking" in said and "Not yet. Show me more" in said, said
     expect(page.locator("#guesses")).to_contain_text("I thought of")
     round_in_state(server, "timed_out")
 

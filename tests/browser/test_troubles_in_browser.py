@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-pytest.importorskip("playwright", reason="no playwright: pip install -e '.[browser_tests]'")
+pytest.importorskip("playwright", reason="no playwright: pip install -e '.[browser]'")
 
 import game_world
 import served_model

@@ -3,7 +3,7 @@ import { askPicture, askRound } from "./api.js";
 import { run } from "./loop.js";
 import { sendBubbles, sendEnd, sendFarewell, sendStart } from "./sending.js";
 import { advance, begin, newState } from "./state.js";
-import { say, showEnd, showEyes, showPhase, showReady, showTime, showTrouble } from "./table.js";
+import { say, sayLooked, showEnd, showEyes, showPhase, showReady, showTime, showTrouble } from "./table.js";
 import { drawBubbles, drawPartnersView, drawPicture } from "./view.js";
 
 /**
@@ -130,7 +130,10 @@ function giveUp(game) {
 export function stored(game, entry, answer) {
   const { state } = game;
   if (entry.key !== state.round) return; // an earlier round's, or another tab's
-  if (answer.partner_is_slow && state.phase === "playing") say("Your partner is slow today\u2026");
+  if (answer.status === "playing" && state.phase === "playing") {
+    if (answer.partner_is_slow) say("Your partner is slow today\u2026");
+    else sayLooked(answer.evaluated);
+  }
   if (entry.kind === "end") ended(game, answer);
   else if (answer.status === "recognised" && state.limits.after_recognition === "stop") {
     void recognised(game);

@@ -50,6 +50,21 @@ export function say(text) {
   element("says", HTMLElement).textContent = text;
 }
 
+// What the partner says once it has seen so many bubbles and does not know yet: it looks, which one
+// can see, but tells no guesses, which would steer the brush. Few words, for screen readers' sake.
+/** @type {[number, string][]} */
+const LOOKED = [
+  [80, "I still do not see it\u2026"],
+  [40, "Hmm. Another part, perhaps\u2026"],
+  [10, "Not yet. Show me more\u2026"],
+];
+
+/** @param {number} bubbles in the newest question that the partner answered */
+export function sayLooked(bubbles) {
+  const words = LOOKED.find(([least]) => bubbles >= least)?.[1];
+  if (words && words !== element("says", HTMLElement).textContent) say(words);
+}
+
 /** Draws the time that is left; once, when it gets late, it is also said.
  * @param {State} state @param {number} elapsedMs */
 export function showTime(state, elapsedMs) {
