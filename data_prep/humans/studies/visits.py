@@ -45,7 +45,9 @@ class Visits:
         """
         self.settings, self.database, self.now, self.new_token = settings, database, now, new_token
         self._text, self._banner, self._rooms = consent_text, banner, rooms
-        self._new_sessions = RateLimit(settings.sessions_per_hour, 3_600_000, new_token())
+        salt = new_token()
+        self._new_sessions = RateLimit(settings.sessions_per_hour, 3_600_000, salt)
+        self._requests = RateLimit(10, 5_000, salt)
         with database.write() as connection:
             self._version = consent.publish(connection, consent_text, now())
             digest = settings.hash()
@@ -58,6 +60,11 @@ class Visits:
         session = sessions.find(connection, cookie, now_ms)
         if agreed:
             consent.require(connection, session.participant_id, self._version)
+        return session
+
+    def _first_session(self, connection, cookie, now_ms):
+        session = self.session(connection, cookie, now_ms, agreed=False)
+        sessions.require_first(connection, session)
         return session
 
     def begin_session(
@@ -118,19 +125,22 @@ class Visits:
 
     def give_consent(self, cookie: str | None, asked: ConsentGiven, now_ms: int) -> None:
         """Stores the answer; ConsentChanged if another text is current."""
+        self._requests.take(str(cookie), now_ms)
         with self.database.write() as connection:
             person = self.session(connection, cookie, now_ms, agreed=False).participant_id
             consent.answer(connection, person, asked.version, asked.accepted, self._version, now_ms)
 
     def about_me(self, cookie: str | None, now_ms: int) -> dict[str, Any]:
-        """Everything stored about who asks."""
+        """Everything stored about who asks; OtherDevice unless by the person's first session."""
+        self._requests.take(str(cookie), now_ms)
         with self.database.read() as connection:
-            session = self.session(connection, cookie, now_ms, agreed=False)
+            session = self._first_session(connection, cookie, now_ms)
             return withdrawal.about(connection, session.participant_id, self._rooms)
 
     def withdraw(self, cookie: str | None, now_ms: int) -> None:
-        """Withdraws who asks."""
+        """Withdraws who asks; OtherDevice unless by the person's first session."""
+        self._requests.take(str(cookie), now_ms)
         delete = self.settings.withdrawn_maps == "delete"
         with self.database.write() as connection:
-            session = self.session(connection, cookie, now_ms, agreed=False)
+            session = self._first_session(connection, cookie, now_ms)
             withdrawal.withdraw(connection, session.participant_id, self._rooms, delete, now_ms)

@@ -1,11 +1,16 @@
 import { element } from "../../studies/pages/element.js";
+import { Problem } from "../../studies/pages/request.js";
 import { askMe, askSession, withdraw } from "../../studies/pages/session.js";
 
 const session = await askSession(location.search);
 element("banner", HTMLElement).textContent = session.demo;
 element("banner", HTMLElement).hidden = !session.demo;
 element("who", HTMLElement).textContent = session.display_name;
-const mine = await askMe();
+const mine = await askMe().catch((error) => {
+  if (!(error instanceof Problem)) throw error;
+  element("card", HTMLElement).textContent = `${error.message} ${error.remedy}`;
+  return new Promise(() => {}); // nothing else of this page makes sense then
+});
 element("all", HTMLElement).textContent = JSON.stringify(mine, null, 2);
 element("facts", HTMLElement).textContent = `${mine.trials.length} answers.`;
 
