@@ -102,7 +102,7 @@ def test_an_address_is_kept_apart_and_taken_back(world, alice):
 def test_a_text_that_changes_during_a_round_lets_it_end(world, alice):
     """Consent is asked before the next round; what is being painted is taken."""
     round_id = alice.round()
-    world.service.people._consent += 1
+    world.service.visits._version += 1
     world.clock.advance(600)
     assert alice.bubbles(round_id, line(10)).status_code == 200
     assert alice.end(round_id).status_code == 200
