@@ -5,13 +5,13 @@ import functools
 import hashlib
 import itertools
 import json
-import os
 import shutil
 import tempfile
 from pathlib import Path
 
 from fastapi.testclient import TestClient
 from PIL import Image
+from study_world import clock, empty_database, shared_folder, tokens
 
 from data_prep.humans.psychophysics import serving
 from data_prep.humans.psychophysics.app import make_app
@@ -19,7 +19,6 @@ from data_prep.humans.psychophysics.levels import LEVEL_NAMES
 from data_prep.humans.psychophysics.manifest import Row
 from data_prep.humans.psychophysics.settings import Settings, Trials
 from data_prep.humans.psychophysics.tables import lists, stimuli
-from data_prep.humans.studies.database import open_database
 from data_prep.humans.studies.security import Security
 from data_prep.humans.studies.settings import StudySettings
 
@@ -38,29 +37,10 @@ GATES = {
 }
 
 
-class Clock:
-    """UTC in ms, which stands still until a test moves it."""
-
-    def __init__(self, now_ms: int = 1_700_000_000_000):
-        self.now_ms = now_ms
-
-    def __call__(self) -> int:
-        return self.now_ms
-
-    def advance(self, ms: int) -> None:
-        self.now_ms += ms
-
-
-def tokens(salt: str = ""):
-    """Tokens that are different, and the same in every run."""
-    numbers = itertools.count()
-    return lambda: hashlib.sha256(f"{salt}token {next(numbers)}".encode()).hexdigest()
-
-
 @functools.cache
 def small_set(per_class: int = 5, training: int = 1, side: int = 8) -> Path:
     """A set of stimuli of one colour each, with manifest and settings; not to be written into."""
-    folder = Path(tempfile.mkdtemp())
+    folder = Path(tempfile.mkdtemp(dir=shared_folder()))
     rows, colour = [], itertools.count()
     for source in SOURCES:
         for label, which in LABELS.items():
@@ -90,17 +70,6 @@ def small_set(per_class: int = 5, training: int = 1, side: int = 8) -> Path:
     return folder
 
 
-@functools.cache
-def empty_database() -> str:
-    """A database after all migrations, which take half a second; copied for each world."""
-    path = os.path.join(tempfile.mkdtemp(), "empty.db")
-    database = open_database(path)
-    with database.engine.connect() as connection:
-        connection.exec_driver_sql("PRAGMA journal_mode = DELETE")  # all of it in one file
-    database.close()
-    return path
-
-
 class World:
     """An application and its people."""
 
@@ -110,12 +79,12 @@ class World:
         if not database:
             database = str(folder / "study.db")
             shutil.copy(empty_database(), database)
-        self.clock = Clock()
+        self.clock = clock()
         study = StudySettings(study="rapid", database=database, completion_url="https://done.test/")
         trials = {"training_passes": 1, "training_most": 3} | trials
         settings = Settings(study, Trials(**trials), str(stimuli_dir or small_set()))
         self.settings, self.database = serving.prepare(settings)
-        self.new_token = tokens(salt)
+        self.new_token = tokens(f"{salt}token")
         app = make_app(self.settings, self.database, self.clock, self.new_token)
         self.app = Security(app)
 

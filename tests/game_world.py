@@ -1,17 +1,13 @@
 """A game in memory: a few painted pictures, a clock that tests advance, people by name."""
 
-import atexit
 import functools
-import hashlib
-import itertools
 import shutil
-import tempfile
 from pathlib import Path
 
 import numpy as np
-import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from PIL import Image, ImageDraw
+from study_world import clock, empty_database, one_file, shared_folder, tokens, without_fsync
 
 from data_prep.humans.game import images
 from data_prep.humans.game.app import make_app
@@ -28,48 +24,6 @@ CLASSES = ("circle", "square", "star")
 NAMES = CLASSES + tuple(f"class {number}" for number in range(9))
 KNOWN = Classes(("",) * len(NAMES), NAMES)
 TAB = "tab-of-alice"
-
-
-class Clock:
-    """UTC in ms, which stands still until a test moves it."""
-
-    def __init__(self, now_ms: int = 1_700_000_000_000):
-        self.now_ms = now_ms
-
-    def __call__(self) -> int:
-        return self.now_ms
-
-    def advance(self, ms: int) -> None:
-        self.now_ms += ms
-
-
-def tokens(of: str = "token"):
-    """Tokens that are different, and the same in every run."""
-    numbers = itertools.count()
-    return lambda: hashlib.sha256(f"{of} {next(numbers)}".encode()).hexdigest()
-
-
-@functools.cache
-def shared_folder() -> Path:
-    """For what is made once and only copied or read; gone with the process."""
-    folder = Path(tempfile.mkdtemp())
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
-
-
-@functools.cache
-def empty_database() -> str:
-    """A database after all migrations, which take half a second; copied for each world."""
-    path = shared_folder() / "empty.db"
-    one_file(open_database(str(path)))
-    return str(path)
-
-
-def one_file(database: Database) -> None:
-    """Closes it with nothing left in a log beside it, so that it can be copied."""
-    with database.engine.connect() as connection:
-        connection.exec_driver_sql("PRAGMA journal_mode = DELETE")
-    database.close()
 
 
 @functools.cache
@@ -122,7 +76,7 @@ class World:
         database: str = "",
         **options,
     ):
-        self.folder, self.clock, self.new_token = folder, Clock(), tokens()
+        self.folder, self.clock, self.new_token = folder, clock(), tokens()
         study = options.pop("study", StudySettings(sessions_per_hour=1000))
         self.settings = GameSettings(study=study, rules=rules or Rules(), **options)
         self.pictures = shared_pictures(each)
@@ -131,9 +85,7 @@ class World:
             put_pictures(self.database, each)
         else:
             path = shutil.copy(database_with_pictures(each), folder / "game.db")
-            self.database = Database(str(path))
-            # Nobody pulls the plug on a test: waiting for the disk is most of a small commit.
-            sa.event.listen(self.database.engine, "connect", _without_fsync)
+            self.database = without_fsync(Database(str(path)))
         self.partner = load("reference", self.settings.rules, classes=KNOWN)
         self.app = make_app(self.settings, self.database, self.partner, self.clock, self.new_token)
 
@@ -153,10 +105,6 @@ class World:
     def person(self, agreed: bool = True, **recruitment) -> "Person":
         """Somebody with a browser of their own."""
         return Person(self, agreed, recruitment)
-
-
-def _without_fsync(connection, _record):
-    connection.execute("PRAGMA synchronous = OFF")
 
 
 class Person:

@@ -33,7 +33,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import game_world  # noqa: E402
 
-from data_prep.humans.game.players import Browser, Refused  # noqa: E402
+from data_prep.humans.studies.browser import Browser, Refused  # noqa: E402
 from gala_tf import command  # noqa: E402
 
 BATCH, TICK_MS, BUBBLES = 10, 50, 140

@@ -144,7 +144,7 @@ def test_leaderboard_my_data_and_withdrawal(page, server):
     expect(page.locator("#facts")).to_contain_text("bubbles")
     page.get_by_role("button", name="Withdraw from the study").click()
     page.get_by_role("button", name="Yes, delete my data").click()
-    expect(page.locator("#done")).to_contain_text("Nothing here leads to you")
+    expect(page.locator("#gone")).to_contain_text("Nothing here leads to you")
 
 
 def test_the_server_is_gone_and_comes_back(page, server, new_page):

@@ -4,9 +4,11 @@ from pathlib import Path
 
 from data_prep.humans.game import messages as of_game
 from data_prep.humans.psychophysics import messages as of_experiment
+from data_prep.humans.studies import messages as of_studies
 
 ROOMS = {  # messages: the models that pages read
-    of_game: ("SessionGiven", "RoundGiven", "Limits", "Started", "BubblesStored", "RoundEnded"),
+    of_studies: ("SessionGiven",),
+    of_game: ("RoundGiven", "Limits", "Started", "BubblesStored", "RoundEnded"),
     of_experiment: (
         *("GateValues", "GatePassed", "Item", "Rules", "ListGiven"),
         *("TrainingJudged", "Feedback", "TrialsStored", "Finished"),

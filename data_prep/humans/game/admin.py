@@ -30,7 +30,7 @@ PAGE = """<!doctype html>
 def make_admin(service: Service, game: FastAPI, new_token: Callable[[], str]) -> tuple:
     """The application, and the token that lets in the first who brings it."""
     app, token, kept = serving.new_app("ClickMe, admin"), new_token(), new_token()
-    serving.add_pages(app, {}, {"studies/pages": serving.PAGES})
+    serving.add_pages(app)
     left = [token]  # empty once it has been used
 
     def check(request: Request) -> None:

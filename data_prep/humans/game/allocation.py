@@ -59,7 +59,8 @@ def choose(
     if allocation.kind == "list":
         listed = query.where(images.c.list_position.is_not(None))
         return _first(connection, listed.order_by(images.c.list_position))
-    return _random(connection, query, chance)
+    row = _random(connection, query, chance)
+    return row if row is not None else _first(connection, query.order_by(images.c.shuffle))
 
 
 def _random(connection, query, chance):
@@ -74,12 +75,12 @@ def _random(connection, query, chance):
     last = 0
     for _ in range(RANDOM_TRIES if number else 0):
         place = connection.execute(places.limit(1).offset(chance.randrange(number))).one()
-        row = _first(connection, query.where(images.c.id == place.id))
+        row = _free(connection, query.where(images.c.id == place.id))
         if row is not None:
             return row
         last = place.shuffle
     for part in (images.c.shuffle >= last, images.c.shuffle < last):
-        row = _first(connection, query.where(part).order_by(images.c.shuffle))
+        row = _free(connection, query.where(part).order_by(images.c.shuffle))
         if row is not None:
             return row
     return None
@@ -104,6 +105,17 @@ def _unseen(participant_id):
 
 
 def _first(connection, query):
-    return connection.execute(
-        query.limit(1).with_for_update(skip_locked=True, of=images)
-    ).one_or_none()
+    """The first that nobody holds; else the first, once whoever holds it has stored their round.
+
+    To pass by those that are held and stop there would tell a person who has few left that all are
+    played.
+    """
+    row = _free(connection, query)
+    if row is not None or connection.dialect.name == "sqlite":
+        return row
+    return connection.execute(query.limit(1).with_for_update(of=images)).one_or_none()
+
+
+def _free(connection, query):
+    locked = query.limit(1).with_for_update(skip_locked=True, of=images)
+    return connection.execute(locked).one_or_none()

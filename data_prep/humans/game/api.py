@@ -1,17 +1,15 @@
 """The routes of the game. A handler reads the clock once, makes one call, and answers."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
 from data_prep.humans.game import messages as m
 from data_prep.humans.game.service import Service
-from data_prep.humans.studies import sessions
+from data_prep.humans.studies.api import Cookie
 
 router = APIRouter(prefix="/api")
-health = APIRouter()
 ANSWER_S = 1.0  # a batch waits for the partner so long at most
 
 
@@ -20,65 +18,26 @@ def service_of(request: Request) -> Service:
     return request.app.state.service
 
 
-def cookie_of(request: Request) -> str | None:
-    """The session's token."""
-    return request.cookies.get(sessions.COOKIE)
-
-
 Game = Annotated[Service, Depends(service_of)]
-Cookie = Annotated[str | None, Depends(cookie_of)]
-
-
-async def in_thread(function: Callable, *arguments: Any) -> Any:
-    """Database work: in the pool, so that nobody else waits for the disk."""
-    return await asyncio.to_thread(function, *arguments)
-
-
-@router.post("/session")
-async def begin_session(
-    asked: m.SessionAsked, request: Request, response: Response, game: Game, cookie: Cookie
-) -> m.SessionGiven:
-    """Who one is: the same person again by the cookie or the recruitment, else a new one."""
-    address = request.client.host if request.client else "unknown"
-    agent = request.headers.get("user-agent", "")
-    given, token = await in_thread(
-        game.people.begin_session, asked, cookie, address, agent, game.now()
-    )
-    if token is not None:
-        response.set_cookie(
-            sessions.COOKIE,
-            token,
-            max_age=sessions.DAYS * 86_400,
-            httponly=True,
-            samesite="lax",
-            secure=game.settings.study.public_url.startswith("https://"),
-        )
-    return given
-
-
-@router.post("/consent", status_code=204)
-async def give_consent(asked: m.ConsentGiven, game: Game, cookie: Cookie) -> None:
-    """An answer to the version that was shown."""
-    await in_thread(game.people.give_consent, cookie, asked, game.now())
 
 
 @router.post("/rounds")
 async def ask_round(asked: m.RoundAsked, game: Game, cookie: Cookie) -> m.RoundGiven:
     """The next picture, or the one being looked at."""
-    return await in_thread(game.offer, cookie, asked, game.now())
+    return await asyncio.to_thread(game.offer, cookie, asked, game.now())
 
 
 @router.get("/rounds/{round_id}/image")
 async def picture(round_id: str, game: Game, cookie: Cookie) -> Response:
     """The picture of one's own round."""
-    jpeg = await in_thread(game.picture, cookie, round_id, game.now())
+    jpeg = await asyncio.to_thread(game.picture, cookie, round_id, game.now())
     return Response(jpeg, media_type="image/jpeg", headers={"Cache-Control": "no-store"})
 
 
 @router.post("/rounds/{round_id}/start")
 async def start(round_id: str, asked: m.StartSent, game: Game, cookie: Cookie) -> m.Started:
     """The first click."""
-    return await in_thread(game.start, cookie, round_id, asked, game.now())
+    return await asyncio.to_thread(game.start, cookie, round_id, asked, game.now())
 
 
 @router.post("/rounds/{round_id}/bubbles")
@@ -86,7 +45,7 @@ async def bubbles(
     round_id: str, asked: m.BubblesSent, game: Game, cookie: Cookie
 ) -> m.BubblesStored:
     """Stores a batch, asks the partner if it is time, and waits for the answer a second at most."""
-    stored = await in_thread(game.add_bubbles, cookie, round_id, asked, game.now())
+    stored = await asyncio.to_thread(game.add_bubbles, cookie, round_id, asked, game.now())
     answer = stored.snapshot and await game.questions.ask(stored.snapshot, ANSWER_S)
     return game.as_stored(stored, answer)
 
@@ -94,63 +53,37 @@ async def bubbles(
 @router.post("/rounds/{round_id}/end")
 async def end(round_id: str, asked: m.EndSent, game: Game, cookie: Cookie) -> m.RoundEnded:
     """Ends a round; when time is up, one last question is asked first."""
-    snapshot = await in_thread(game.last_question, cookie, round_id, asked, game.now())
+    snapshot = await asyncio.to_thread(game.last_question, cookie, round_id, asked, game.now())
     if snapshot is not None:
         await game.questions.ask(snapshot, game.settings.rules.grace_ms / 1000)
-    return await in_thread(game.end, cookie, round_id, asked, game.now())
+    return await asyncio.to_thread(game.end, cookie, round_id, asked, game.now())
 
 
 @router.get("/leaderboard")
 async def leaderboard(game: Game, cookie: Cookie, all_time: bool = False) -> dict[str, Any]:
     """The ten best and one's own row, of the current contest or of all time."""
-    return await in_thread(game.leaderboard, cookie, all_time, game.now())
+    return await asyncio.to_thread(game.leaderboard, cookie, all_time, game.now())
 
 
 @router.post("/report", status_code=204)
 async def report(asked: m.Report, game: Game, cookie: Cookie) -> None:
     """A few words to whoever runs the study."""
-    await in_thread(game.people.report, cookie, asked.text, game.now())
+    await asyncio.to_thread(game.visits.report, cookie, asked.text, game.now())
 
 
 @router.post("/contact", status_code=204)
 async def put_contact(asked: m.Contact, game: Game, cookie: Cookie) -> None:
     """An address to write to, by choice; an empty one takes it away."""
-    await in_thread(game.people.put_contact, cookie, asked.email, game.now())
+    await asyncio.to_thread(game.visits.put_contact, cookie, asked.email, game.now())
 
 
 @router.post("/pause", status_code=204)
 async def pause(asked: m.Pause, game: Game, cookie: Cookie) -> None:
     """Gives an unstarted picture back, for others to play meanwhile."""
-    await in_thread(game.pause, cookie, game.now())
-
-
-@router.get("/me")
-async def about_me(game: Game, cookie: Cookie) -> dict[str, Any]:
-    """Everything that is stored about oneself."""
-    return await in_thread(game.people.about_me, cookie, game.now())
-
-
-@router.delete("/me", status_code=204)
-async def withdraw(response: Response, game: Game, cookie: Cookie) -> None:
-    """Withdrawal: identity, sessions and, by the study's rule, what was painted."""
-    await in_thread(game.people.withdraw, cookie, game.now())
-    response.delete_cookie(sessions.COOKIE)
+    await asyncio.to_thread(game.pause, cookie, game.now())
 
 
 @router.get("/about")
 async def about(game: Game) -> dict[str, Any]:
     """What the study is: its rules, its partner, what becomes of the data."""
     return game.about()
-
-
-@health.get("/healthz")
-async def alive() -> dict[str, str]:
-    """The process answers."""
-    return {"status": "alive"}
-
-
-@health.get("/readyz")
-async def ready(game: Game) -> dict[str, str]:
-    """The database takes a write, and the partner has answered within five seconds."""
-    await in_thread(game.check_ready, game.now())
-    return {"status": "ready"}

@@ -8,7 +8,6 @@ reference_masks/      occlusion importance of each picture, for catch rounds
 
 import dataclasses
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from data_prep.humans.game.masks import images_hash
 from data_prep.humans.game.partners import Partner
 from data_prep.humans.game.rules import Rules
 from data_prep.humans.game.settings import GameSettings
+from data_prep.humans.studies import writing
 from data_prep.humans.studies.database import Database
 from data_prep.humans.studies.serving import LOOPBACK
 
@@ -36,10 +36,10 @@ def write(found: Calibration, folder: Path) -> Cell:
         path = folder / "reference_masks" / f"{Path(name).with_suffix('')}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         write_mask(path, most_important(importance))
-    _write(folder / "calibration.md", markdown(found, best))
-    _write(folder / "game.flags", flagfile(found, best))
+    writing.write(folder / "calibration.md", markdown(found, best))
+    writing.write(folder / "game.flags", flagfile(found, best))
     # Last: where it is there, the others are, too.
-    _write(folder / FILE, json.dumps(as_json(found, best), indent=1) + "\n")
+    writing.write(folder / FILE, writing.to_json(as_json(found, best)))
     return best
 
 
@@ -198,10 +198,3 @@ def require(settings: GameSettings, database: Database, partner: Partner) -> Non
 def _rules_of(report, cell):
     names = ("background", "partner_bubble_side", "top_k", "minimum_probability")
     return report["base_rules"] | {name: cell[name] for name in names}
-
-
-def _write(path, text):
-    """Beside it first, then renamed: a reader finds the old one or the new one."""
-    beside = path.with_name(path.name + ".writing")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, path)

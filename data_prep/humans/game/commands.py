@@ -13,7 +13,9 @@ from data_prep.humans.game.settings import GameSettings
 from data_prep.humans.game.tables import contests as contests_table
 from data_prep.humans.game.tables import images as images_table
 from data_prep.humans.studies import participants as people
+from data_prep.humans.studies.clocks import now_ms
 from data_prep.humans.studies.database import open_database
+from data_prep.humans.studies.sessions import new_token
 from gala_tf import command
 
 
@@ -35,7 +37,7 @@ def _export(settings, flag_values):
     if not flag_values.output:
         raise ValueError("--output is missing: the file or folder to write.")
     choice = exports.Choice(
-        until_ms=flag_values.until or serving.now_ms(),
+        until_ms=flag_values.until or now_ms(),
         include_late=flag_values.include_late,
         include_keyboard=flag_values.include_keyboard,
         keep_ids=flag_values.keep_ids,
@@ -47,7 +49,7 @@ def _export(settings, flag_values):
     # So that whoever withdraws later can be told which files still hold what they painted.
     with database.write() as connection:
         path = os.path.abspath(flag_values.output)
-        people.log(connection, "export", path, flag_values.format, serving.now_ms())
+        people.log(connection, "export", path, flag_values.format, now_ms())
 
 
 def _images_add(settings, flag_values):
@@ -66,7 +68,7 @@ def _images_retire(settings, flag_values):
         found = connection.execute(sa.select(images_table.c.id).where(wanted)).scalar()
         if found is None:
             raise ValueError(f"--image={flag_values.image!r} is no picture's id or path.")
-        images.retire(connection, found, flag_values.reason, serving.now_ms())
+        images.retire(connection, found, flag_values.reason, now_ms())
     print(f"retired {found}")
 
 
@@ -90,13 +92,13 @@ def _contest_add(settings, flag_values):
     with open_database(settings.study.database).write() as connection:
         contests.add(
             connection,
-            serving.new_token()[:32],
+            new_token()[:32],
             flag_values.name,
             begins,
             ends,
             flag_values.prizes,
         )
-        people.log(connection, "contest add", flag_values.name, "", serving.now_ms())
+        people.log(connection, "contest add", flag_values.name, "", now_ms())
 
 
 def _contest_list(settings, flag_values):
@@ -109,8 +111,8 @@ def _contest_list(settings, flag_values):
 
 def _contest_close(settings, flag_values):
     with open_database(settings.study.database).write() as connection:
-        contests.close(connection, flag_values.name, serving.now_ms())
-        people.log(connection, "contest close", flag_values.name, "", serving.now_ms())
+        contests.close(connection, flag_values.name, now_ms())
+        people.log(connection, "contest close", flag_values.name, "", now_ms())
 
 
 def _instant(flag_values, name):

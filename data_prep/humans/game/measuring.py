@@ -29,6 +29,7 @@ from data_prep.humans.game.settings import GameSettings
 from data_prep.humans.game.tables import contests, images, rounds
 from data_prep.humans.studies import study
 from data_prep.humans.studies.database import Database, open_database
+from data_prep.humans.studies.sessions import new_token
 from data_prep.humans.studies.tables import participants
 from gala_tf import command
 
@@ -119,9 +120,7 @@ def _simulate(settings, flag_values):
                 masks=seen,
                 threshold=players.PLANTED_THRESHOLD,
             )
-        told = simulate.simulate(
-            plan, settings, database, partner, seen.sees, serving.new_token, tqdm
-        )
+        told = simulate.simulate(plan, settings, database, partner, seen.sees, new_token, tqdm)
     kinds = {kind: list(told.kinds.values()).count(kind) for kind in players.KINDS}
     print(f"people: {kinds}")
     print(f"honest rounds: {told.states}; {told.rounds_s:.1f} rounds/s of real time")

@@ -1,51 +1,19 @@
-"""What the browser and the server say to each other: strict models, unknown fields refused.
+"""What the game's browser and server say to each other; of people: studies/messages.py.
 
 The pages' types are written from these by `tests/browser`, which fails when they differ.
 """
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
+
+from data_prep.humans.studies.messages import Message
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Coordinate = Annotated[float, Field(allow_inf_nan=False, ge=-10_000, le=10_000)]
 Milliseconds = Annotated[float, Field(allow_inf_nan=False, ge=0, le=86_400_000)]
 # JSON knows lists only; what is in them stays strict.
 Point = Annotated[tuple[Coordinate, Coordinate, Milliseconds], Field(strict=False)]
-
-
-class Message(BaseModel):
-    """Anything sent: what we do not know is refused, not ignored."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class SessionAsked(Message):
-    """POST /api/session."""
-
-    recruitment: dict[Annotated[str, Field(max_length=40)], Annotated[str, Field(max_length=200)]]
-    touch: bool | None = None
-    canvas_css_px: Annotated[float, Field(allow_inf_nan=False, ge=0, le=10_000)] | None = None
-    device_pixel_ratio: Annotated[float, Field(allow_inf_nan=False, ge=0, le=100)] | None = None
-
-
-class SessionGiven(BaseModel):
-    """Who one is, and what one has to agree to."""
-
-    display_name: str
-    consent_version: int
-    consent_text: str
-    consent_accepted: bool
-    demo: str  # banner of a demonstration; "" in a real study
-    contact: str
-    retention_date: str
-
-
-class ConsentGiven(Message):
-    """POST /api/consent."""
-
-    version: int
-    accepted: bool
 
 
 class RoundAsked(Message):

@@ -34,6 +34,7 @@ class Played(NamedTuple):
 
     @property
     def has_map(self) -> bool:
+        """Whether its bubbles count as a map."""
         return self.bubbles > 0 and self.state not in WITHOUT_MAP
 
 

@@ -5,11 +5,9 @@ and the same path every time, `scripted` jumps about without ever moving a point
 """
 
 import dataclasses
-import http.client
 import io
-import json
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from PIL import Image
@@ -17,7 +15,7 @@ from PIL import Image
 from data_prep.humans.game import painters
 from data_prep.humans.game.partners.reference import picture_key
 from data_prep.humans.game.rules import FRAME, Rules
-from data_prep.humans.studies import sessions
+from data_prep.humans.studies.browser import Browser
 
 KINDS = ("honest", "random", "copying", "scripted")
 NARROW = 12  # px; radius within which somebody paints who will not be recognised
@@ -31,59 +29,11 @@ SKIP_REASONS = ("unclear", "wrong_label")  # the paper's: poor quality, incorrec
 class Clock(Protocol):
     """What tells the time: the real one, or one that a simulation moves."""
 
-    def now_ms(self) -> int: ...
+    def __call__(self) -> int:
+        """UTC in ms."""
 
     def until(self, instant_ms: int) -> None:
         """Returns when it is that late."""
-
-
-class Refused(Exception):
-    """The server answered with an error: `status` and what it said."""
-
-    def __init__(self, status: int, said: Any):
-        super().__init__(f"{status}: {said}")
-        self.status, self.said = status, said
-
-
-class Browser:
-    """One person's connection and cookie."""
-
-    def __init__(self, host: str, port: int, timeout_s: float = 60.0):
-        self._connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
-        self._origin, self._cookie = f"http://{host}:{port}", ""
-
-    def post(self, address: str, body: dict) -> dict:
-        """The answer's JSON; Refused for any status from 400 on."""
-        return self._send("POST", address, json.dumps(body))
-
-    def get(self, address: str) -> bytes | dict:
-        """The answer: JSON, or bytes of anything else."""
-        return self._send("GET", address, None)
-
-    def close(self) -> None:
-        """Ends the connection."""
-        self._connection.close()
-
-    def _send(self, method, address, body):
-        headers = {"Origin": self._origin, "Content-Type": "application/json"}
-        if self._cookie:
-            headers["Cookie"] = f"{sessions.COOKIE}={self._cookie}"
-        try:
-            self._connection.request(method, address, body, headers)
-            answer = self._connection.getresponse()
-        except (http.client.RemoteDisconnected, ConnectionError, BrokenPipeError):
-            self._connection.close()  # the server ended an idle connection: once more on a new one
-            self._connection.request(method, address, body, headers)
-            answer = self._connection.getresponse()
-        data = answer.read()
-        for name, value in answer.getheaders():
-            if name.lower() == "set-cookie" and value.startswith(f"{sessions.COOKIE}="):
-                self._cookie = value.partition(";")[0].partition("=")[2]
-        is_json = (answer.getheader("content-type") or "").startswith("application/json")
-        found = json.loads(data) if is_json and data else data
-        if answer.status >= 400:
-            raise Refused(answer.status, found)
-        return found
 
 
 @dataclasses.dataclass
@@ -127,12 +77,12 @@ class Player:
         number, rules = given["round"], _rules(given["limits"])
         looked_ms = int(np.clip(self.rng.lognormal(np.log(1500), 0.5), 200, 20_000))
         importance = self.sees(self.browser.get(given["image"]))
-        clock.until(clock.now_ms() + looked_ms)
+        clock.until(clock() + looked_ms)
         chance = self.rng.random()
         if chance < self.skipped:
             reason = SKIP_REASONS[int(self.rng.integers(len(SKIP_REASONS)))]
             return self._end(number, "skip", skip_reason=reason)
-        began = clock.now_ms()
+        began = clock()
         self.browser.post(f"/api/rounds/{number}/start", {"input": "mouse", "looked_ms": looked_ms})
         path = self._path(importance, rules)
         if chance < self.skipped + self.hidden:

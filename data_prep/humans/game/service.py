@@ -2,7 +2,6 @@
 
 import dataclasses
 import threading
-from collections.abc import Callable
 from typing import Any
 
 from data_prep.humans.game import (
@@ -23,13 +22,9 @@ from data_prep.humans.game.partners.asking import Asker, Look
 from data_prep.humans.game.people import People
 from data_prep.humans.game.questions import Questions, Snapshot
 from data_prep.humans.game.settings import GameSettings
-from data_prep.humans.studies import study
-from data_prep.humans.studies.database import Database
-from data_prep.humans.studies.errors import Unavailable
 from data_prep.humans.studies.rate_limits import RateLimit
 
 BOARD_MS = 3000
-READY_MS = 1000
 
 
 class Service:
@@ -39,17 +34,10 @@ class Service:
         board_ms: how old a leaderboard may be; to make one reads all rounds of a contest.
     """
 
-    def __init__(
-        self,
-        settings: GameSettings,
-        database: Database,
-        partner: Partner,
-        consent_text: str,
-        now: Callable[[], int],
-        new_token: Callable[[], str],
-    ):
-        self.settings, self.database, self.now = settings, database, now
-        self._new_token, self._frames = new_token, Frames()
+    def __init__(self, settings: GameSettings, visits: People, partner: Partner):
+        self.settings, self.visits = settings, visits
+        self.database, self.now = visits.database, visits.now
+        self._frames = Frames()
         self.partner_facts = partner.describe()
         self.class_names = partner.classes.names
         self.asker = Asker(partner, settings.rules, patience_ms=settings.partner_patience_ms)
@@ -59,17 +47,13 @@ class Service:
             self._answered,
             self._failed,
         )
-        self.board_ms, self._ready_at = BOARD_MS, -READY_MS
-        salt = new_token()
+        self.board_ms = BOARD_MS
+        salt = visits.new_token()
         # What is saved up in some seconds may come at once: pages begin, and lines come back.
         self._rounds_limit = RateLimit(round(5 * settings.rounds_per_s), 5_000, salt)
         self._messages_limit = RateLimit(round(3 * settings.messages_per_s), 3_000, salt)
         self._unranked = tuple(filter(None, settings.unranked_flags.split(",")))
         self._board_lock, self._boards = threading.Lock(), {}
-        self.people = People(settings, database, consent_text, new_token, now())
-        with database.write() as connection:
-            name, digest = settings.study.study, settings.study.hash()
-            study.store(connection, name, settings.as_json(), digest, new_token(), now())
 
     # ----------------------------------------------------------------------- a round
 
@@ -79,7 +63,7 @@ class Service:
         if self.asker.failure is not None:
             raise PartnerAway()
         with self.database.write() as connection:
-            session = self.people.who(connection, cookie, now_ms, agreed=True)
+            session = self.visits.session(connection, cookie, now_ms)
             row, picture = offering.offer(
                 connection,
                 self.settings,
@@ -87,7 +71,7 @@ class Service:
                 asked.tab,
                 asked.take_over,
                 self.partner_facts["sha256"],
-                self._new_token,
+                self.visits.new_token,
                 now_ms,
             )
         rules = dataclasses.asdict(self.settings.rules)
@@ -104,7 +88,7 @@ class Service:
     def picture(self, cookie: str | None, round_id: str, now_ms: int) -> bytes:
         """The JPEG of one's own round."""
         with self.database.read() as connection:
-            session = self.people.who(connection, cookie, now_ms)
+            session = self.visits.session(connection, cookie, now_ms, agreed=False)
             row = rounds.own(connection, round_id, session.participant_id)
             if row is None:
                 raise RoundUnknown()
@@ -117,7 +101,7 @@ class Service:
         """Starts the round's clock, once."""
         self._messages_limit.take(round_id, now_ms)
         with self.database.write() as connection:
-            session = self.people.who(connection, cookie, now_ms)
+            session = self.visits.session(connection, cookie, now_ms, agreed=False)
             row, elapsed_ms = painting.start(
                 connection, session, round_id, asked.input, asked.looked_ms, now_ms
             )
@@ -129,7 +113,7 @@ class Service:
         """Stores what is new, and says what to ask."""
         self._messages_limit.take(round_id, now_ms)
         with self.database.write() as connection:
-            session = self.people.who(connection, cookie, now_ms)
+            session = self.visits.session(connection, cookie, now_ms, agreed=False)
             return painting.add_bubbles(
                 connection,
                 self.settings,
@@ -160,7 +144,7 @@ class Service:
         """What is left to ask when time is up; None if all bubbles have been looked at."""
         self._messages_limit.take(round_id, now_ms)
         with self.database.read() as connection:
-            session = self.people.who(connection, cookie, now_ms)
+            session = self.visits.session(connection, cookie, now_ms, agreed=False)
             row = rounds.own(connection, round_id, session.participant_id)
             if row is None:
                 raise RoundUnknown()
@@ -171,7 +155,7 @@ class Service:
     def end(self, cookie: str | None, round_id: str, asked: m.EndSent, now_ms: int) -> m.RoundEnded:
         """Ends the round, and says how it ended and where one stands."""
         with self.database.write() as connection:
-            session = self.people.who(connection, cookie, now_ms)
+            session = self.visits.session(connection, cookie, now_ms, agreed=False)
             row = ending.end(
                 connection,
                 self.settings,
@@ -232,7 +216,7 @@ class Service:
     def leaderboard(self, cookie: str | None, all_time: bool, now_ms: int) -> dict[str, Any]:
         """The ten best and one's own row."""
         with self.database.read() as connection:
-            session = self.people.who(connection, cookie, now_ms)
+            session = self.visits.session(connection, cookie, now_ms, agreed=False)
             contest = None if all_time else contests.current(connection, now_ms)
         board = self._board(contest.id if contest else None, session.participant_id, now_ms)
         span = contest and {
@@ -246,7 +230,7 @@ class Service:
     def pause(self, cookie: str | None, now_ms: int) -> None:
         """Ends an open round: one that is only looked at returns to the pool."""
         with self.database.write() as connection:
-            session = self.people.who(connection, cookie, now_ms)
+            session = self.visits.session(connection, cookie, now_ms, agreed=False)
             row = rounds.open_of(connection, session.id)
             if row is not None and row.state == "offered":
                 rounds.move(connection, row.id, "release", now_ms)
@@ -267,18 +251,3 @@ class Service:
             "demo": self.settings.demo,
             "most_bubbles": bubbles.MOST_BUBBLES,
         }
-
-    def check_ready(self, now_ms: int) -> None:
-        """Unavailable unless the database takes a write and the partner answers in 5 s.
-
-        Anybody may ask, so one look is good for a second.
-        """
-        if 0 <= now_ms - self._ready_at < READY_MS:
-            return
-        try:
-            with self.database.write():
-                pass
-            self.asker.check(5.0)
-        except Exception as error:  # whatever is wrong, the answer to a load balancer is no
-            raise Unavailable(why=type(error).__name__) from error
-        self._ready_at = now_ms

@@ -1,14 +1,7 @@
 """Starts a game: database, pictures, partner, and uvicorn in one process or several."""
 
 import dataclasses
-import multiprocessing
-import multiprocessing.connection
-import os
-import secrets
-import signal
-import sys
 import threading
-import time
 from collections.abc import Iterator
 
 from data_prep.humans.demo import DemoMissing
@@ -16,18 +9,10 @@ from data_prep.humans.demo import pictures as demo_pictures
 from data_prep.humans.game import admin, calibration_report, frames, images, masks, partners
 from data_prep.humans.game.app import make_app
 from data_prep.humans.game.settings import GameSettings
-from data_prep.humans.studies import serving
+from data_prep.humans.studies import serving, workers
+from data_prep.humans.studies.clocks import now_ms
 from data_prep.humans.studies.database import Database, open_database
-
-
-def now_ms() -> int:
-    """UTC."""
-    return time.time_ns() // 1_000_000
-
-
-def new_token() -> str:
-    """256 random bits."""
-    return secrets.token_hex(32)
+from data_prep.humans.studies.sessions import new_token
 
 
 def prepare(settings: GameSettings) -> tuple[Database, partners.Partner]:
@@ -86,27 +71,19 @@ def serve(settings: GameSettings) -> None:
     serving.check_address(settings.study)
     database, partner = prepare(settings)
     calibration_report.require(settings, database, partner)
-    listener = serving.free_socket(settings.study)
-    print(f"open {serving.address_of(settings.study, listener)}", flush=True)
-    others = [
-        multiprocessing.get_context("spawn").Process(
-            target=_work, args=(settings.as_json(), listener), daemon=True
-        )
-        for _ in range(settings.study.workers - 1)
-    ]
-    for process in others:
-        process.start()
-    # uvicorn raises the signal that ended it once more: without a handler that would end this
-    # process before it has ended the others.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    app = make_app(settings, database, partner, now_ms, new_token)
-    if settings.study.admin_port >= 0:
-        _serve_admin(app, settings)
-    try:
+    listener = serving.opened(settings.study)
+    with workers.further(_worker, settings.as_json(), settings.study, listener):
+        app = make_app(settings, database, partner, now_ms, new_token)
+        if settings.study.admin_port >= 0:
+            _serve_admin(app, settings)
         serving.serve(app, settings.study, listener)
-    finally:
-        for process in others:
-            process.terminate()
+
+
+def _worker(settings_json):
+    """A further worker's application: a database connection and a partner of its own."""
+    settings = GameSettings.from_json(settings_json)
+    database = open_database(settings.study.database)
+    return make_app(settings, database, load_partner(settings, database), now_ms, new_token)
 
 
 def _serve_admin(app, settings):
@@ -123,19 +100,3 @@ def _serve_admin(app, settings):
     address = serving.address_of(study, listener)
     print(f"admin {address}enter/{token} (works once)", flush=True)
     threading.Thread(target=serving.serve, args=(page, study, listener), daemon=True).start()
-
-
-def _work(settings_json, listener):
-    """A further worker: the same socket, a database connection and a partner of its own."""
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    settings = GameSettings.from_json(settings_json)
-    database = open_database(settings.study.database)
-    app = make_app(settings, database, load_partner(settings, database), now_ms, new_token)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    serving.serve(app, settings.study, listener)
-
-
-def _end_with_parent():
-    """Ends this worker when the first process is gone, however it went: else it keeps the port."""
-    multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
-    os.kill(os.getpid(), signal.SIGTERM)

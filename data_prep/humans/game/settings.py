@@ -1,16 +1,15 @@
 """What a game is, as a value: its study, its rules, and how it is run."""
 
 import dataclasses
-import json
 
 from data_prep.humans.game import allocation
 from data_prep.humans.game.rules import Rules
-from data_prep.humans.studies.settings import StudySettings
+from data_prep.humans.studies.settings import Stored, StudySettings
 from gala_tf import command
 
 
 @dataclasses.dataclass(frozen=True)
-class GameSettings:
+class GameSettings(Stored):
     """Everything about a game that its rules and its study do not say. Fields are flags."""
 
     study: StudySettings = StudySettings()
@@ -59,14 +58,3 @@ class GameSettings:
         ):
             if not getattr(self, name) >= least:
                 raise ValueError(f"--{name} must be at least {least}, got {getattr(self, name)}.")
-
-    def as_json(self) -> str:
-        """All of it, as exports and other workers read it."""
-        return json.dumps(dataclasses.asdict(self), sort_keys=True)
-
-    @classmethod
-    def from_json(cls, text: str) -> "GameSettings":
-        """What `as_json` wrote."""
-        values = json.loads(text)
-        study, rules = StudySettings(**values.pop("study")), Rules(**values.pop("rules"))
-        return cls(study=study, rules=rules, **values)

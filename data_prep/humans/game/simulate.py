@@ -5,24 +5,23 @@ of months takes minutes: players take turns, a round at a time, in the order of 
 `in_real_time` lets players paint at once, each on a thread, against a server that is running.
 """
 
-import contextlib
 import dataclasses
 import heapq
-import socket
 import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
-import uvicorn
 
 from data_prep.humans.game.app import make_app
 from data_prep.humans.game.partners import Partner
 from data_prep.humans.game.plan import Plan
-from data_prep.humans.game.players import KINDS, Browser, Player, Refused
+from data_prep.humans.game.players import KINDS, Player
 from data_prep.humans.game.settings import GameSettings
 from data_prep.humans.studies import serving
+from data_prep.humans.studies.browser import Browser, Refused
+from data_prep.humans.studies.clocks import MovedClock, RealClock
 from data_prep.humans.studies.database import Database
 
 DAY_MS = 86_400_000
@@ -48,29 +47,6 @@ class Told:
     rounds_s: float
 
 
-class SimulatedClock:
-    """UTC in ms that moves when somebody waits, and never back."""
-
-    def __init__(self, began_ms: int = BEGIN_MS):
-        self._now = began_ms
-
-    def now_ms(self) -> int:
-        return self._now
-
-    def until(self, instant_ms: int) -> None:
-        self._now = max(self._now, instant_ms)
-
-
-class RealClock:
-    """The machine's own."""
-
-    def now_ms(self) -> int:
-        return time.time_ns() // 1_000_000
-
-    def until(self, instant_ms: int) -> None:
-        time.sleep(max(0, instant_ms - self.now_ms()) / 1000)
-
-
 def simulate(
     plan: Plan,
     settings: GameSettings,
@@ -85,14 +61,12 @@ def simulate(
     Args:
       sees: bytes of a picture -> what matters in it to honest players, >= 0 [256, 256].
     """
-    # All sessions come from one address here; people do not.
-    study = dataclasses.replace(settings.study, sessions_per_hour=1_000_000, port=0)
-    settings = dataclasses.replace(settings, study=study)
-    clock = SimulatedClock()
-    app = make_app(settings, database, partner, clock.now_ms, new_token)
+    settings = dataclasses.replace(settings, study=settings.study.for_simulation())
+    clock = MovedClock(BEGIN_MS)
+    app = make_app(settings, database, partner, clock, new_token)
     # Rounds follow each other in no time, so one of three seconds would be made for each.
     app.state.service.board_ms = DAY_MS
-    with served(app, settings) as (host, port):
+    with serving.on_a_thread(app, settings.study) as (host, port):
         players, wanted = _people(plan, sees, lambda: Browser(host, port))
         try:
             return _take_turns(plan, players, wanted, clock, progress)
@@ -128,29 +102,6 @@ def in_real_time(plan: Plan, host: str, port: int, sees: Callable[[bytes], np.nd
     return _told(players, told, time.monotonic() - began)
 
 
-@contextlib.contextmanager
-def served(app, settings: GameSettings) -> Iterator[tuple[str, int]]:
-    """(host, port) of the application behind uvicorn, on a thread."""
-    listener = serving.free_socket(dataclasses.replace(settings.study, port=0))
-    server = uvicorn.Server(serving.uvicorn_config(app, settings.study))
-    thread = threading.Thread(
-        target=server.run, kwargs={"sockets": [listener]}, name="server", daemon=True
-    )
-    thread.start()
-    try:
-        while not server.started:
-            if not thread.is_alive():
-                raise RuntimeError("The server did not start; its log says why.")
-            time.sleep(0.01)
-        yield listener.getsockname()[:2]
-    finally:
-        server.should_exit = True
-        thread.join(20)
-        with contextlib.suppress(OSError):
-            listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-
-
 # --------------------------------------------------------------------------- people and turns
 
 
@@ -183,7 +134,7 @@ def _people(plan, sees, new_browser):
 def _take_turns(plan, players, wanted, clock, progress):
     """Rounds in the order of their time, until everybody has played or no picture is left."""
     rng = np.random.default_rng([plan.seed, 2])
-    starts = clock.now_ms() + rng.uniform(0, plan.days * DAY_MS * 0.8, len(players))
+    starts = clock() + rng.uniform(0, plan.days * DAY_MS * 0.8, len(players))
     turns = [(int(start), index) for index, start in enumerate(starts)]
     heapq.heapify(turns)
     told, began = [[] for _ in players], time.monotonic()
@@ -205,7 +156,7 @@ def _take_turns(plan, players, wanted, clock, progress):
             continue
         if len(ends) < wanted[index]:
             pause = DAY_MS if len(ends) % A_SITTING == 0 else BETWEEN_ROUNDS_MS
-            heapq.heappush(turns, (clock.now_ms() + pause, index))
+            heapq.heappush(turns, (clock() + pause, index))
     return _told(players, told, time.monotonic() - began)
 
 

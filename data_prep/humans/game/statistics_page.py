@@ -2,13 +2,12 @@
 
 import dataclasses
 import html
-import json
 import math
-import os
 from pathlib import Path
 
 from data_prep.humans.game.beside_paper import lines
 from data_prep.humans.game.statistics import Statistics
+from data_prep.humans.studies import writing
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
@@ -45,24 +44,14 @@ def write(found: Statistics, page: Page, folder: Path) -> list[Path]:
         "statistics.json": as_json(found, page),
     }
     for name, text in texts.items():
-        beside = folder / f"{name}.writing"
-        beside.write_text(text, encoding="utf-8")
-        os.replace(beside, folder / name)
+        writing.write(folder / name, text)
     return [folder / name for name in texts]
 
 
 def as_json(found: Statistics, page: Page) -> str:
     """All numbers; those that cannot be estimated are null."""
     content = dataclasses.asdict(found) | {"study": page.title, "facts": page.facts}
-    return json.dumps(_without_nan(content), indent=1) + "\n"
-
-
-def _without_nan(value):
-    if isinstance(value, dict):
-        return {key: _without_nan(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return writing.to_json(content)
 
 
 def markdown(found: Statistics, page: Page) -> str:

@@ -10,7 +10,6 @@ from data_prep.humans.psychophysics.service import Service
 from data_prep.humans.studies.api import Cookie
 
 router = APIRouter(prefix="/api")
-health = APIRouter()
 
 
 def service_of(request: Request) -> Service:
@@ -68,16 +67,3 @@ async def finish(sent: m.FinishSent, here: Experiment, cookie: Cookie) -> m.Fini
 async def about(here: Experiment) -> dict[str, Any]:
     """What the study is."""
     return here.about()
-
-
-@health.get("/healthz")
-async def alive() -> dict[str, str]:
-    """The process answers."""
-    return {"status": "alive"}
-
-
-@health.get("/readyz")
-async def ready(here: Experiment) -> dict[str, str]:
-    """The database takes a write."""
-    await asyncio.to_thread(here.check_ready)
-    return {"status": "ready"}

@@ -12,6 +12,7 @@ from data_prep.humans.psychophysics.settings import Settings
 from data_prep.humans.studies import api as studies_api
 from data_prep.humans.studies import serving
 from data_prep.humans.studies.database import Database
+from data_prep.humans.studies.readiness import Readiness
 from data_prep.humans.studies.visits import Visits
 
 PAGES = Path(__file__).parent / "pages"
@@ -55,23 +56,13 @@ def make_app(
         settings.study,
         settings.as_json(),
         database,
-        consent_text(settings),
+        CONSENT,
         settings.stand_in,
         [ROOM],
         now,
         new_token,
     )
-    app.state.visits, app.state.service = visits, Service(settings, visits)
-    for router in (studies_api.router, api.router, api.health):
-        app.include_router(router)
-    pages = {address: PAGES / name for address, name in ADDRESSES.items()}
-    folders = {"studies/pages": serving.PAGES, "psychophysics/pages": PAGES}
-    serving.add_pages(app, pages, folders)
+    app.state.service = Service(settings, visits)
+    studies_api.wire(app, visits, Readiness(database), api.router)
+    serving.add_pages(app, PAGES, ADDRESSES)
     return app
-
-
-def consent_text(settings: Settings) -> str:
-    """The study's text, or the template."""
-    if not settings.study.consent_file:
-        return CONSENT
-    return Path(settings.study.consent_file).read_text(encoding="utf-8")

@@ -18,7 +18,8 @@ from data_prep.humans.psychophysics.settings import (
     Settings,
 )
 from data_prep.humans.studies import participants as people
-from data_prep.humans.studies.database import open_database
+from data_prep.humans.studies.clocks import now_ms
+from data_prep.humans.studies.database import open_existing
 from gala_tf import command
 
 
@@ -86,11 +87,11 @@ def _simulate(settings, flag_values):
 
 def _export(settings, flag_values):
     folder = _output(flag_values)
-    with _existing(settings).read() as connection:
+    with open_existing(settings.study.database).read() as connection:
         about = export.write(connection, settings.study.study, folder)
-    with _existing(settings).write() as connection:
+    with open_existing(settings.study.database).write() as connection:
         # So that whoever withdraws later can be told which files still hold what they answered.
-        people.log(connection, "export", str(folder.resolve()), "psychophysics", serving.now_ms())
+        people.log(connection, "export", str(folder.resolve()), "psychophysics", now_ms())
     print(f"{about['trials']} trials of {about['people']} people in {folder}")
 
 
@@ -98,13 +99,6 @@ def _output(flag_values):
     if not flag_values.output_dir:
         raise ValueError("--output_dir is missing: the folder to write.")
     return Path(flag_values.output_dir)
-
-
-def _existing(settings):
-    address = settings.study.database
-    if "://" not in address and not os.path.exists(address):
-        raise ValueError(f"--database={address!r}: there is no such file.")
-    return open_database(address)
 
 
 def _analysis(settings, flag_values):
@@ -116,7 +110,7 @@ def _analysis(settings, flag_values):
     folder, groups, note = _output(flag_values), None, ""
     trials = flag_values.trials
     if not trials:
-        with _existing(settings).read() as connection:
+        with open_existing(settings.study.database).read() as connection:
             about = export.write(connection, settings.study.study, folder / "tables")
         groups, note = tuple(about["stimuli"]["sources"]), about["stimuli"]["stand_in"]
         trials = folder / "tables" / "trials.csv"

@@ -8,11 +8,9 @@ harmonization.npz     accuracy over levels, as that project's files have it (ful
 about.json            study, stimuli, counts, what was left out and why
 """
 
-import csv
-import hashlib
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +18,9 @@ import sqlalchemy as sa
 
 from data_prep.humans.psychophysics.levels import FULL, LEVEL_NAMES, LEVELS
 from data_prep.humans.psychophysics.lists import plan_of
-from data_prep.humans.psychophysics.manifest import write_atomically
 from data_prep.humans.psychophysics.tables import gates, lists, stimuli, stimulus_sets, trials
+from data_prep.humans.studies import writing
+from data_prep.humans.studies.pseudonyms import pseudonym
 from data_prep.humans.studies.tables import participants, sessions, studies
 
 CODE_BOOK = {
@@ -77,19 +76,19 @@ def write(connection: sa.Connection, study: str, folder: Path) -> dict:
     salt = connection.execute(sa.select(studies.c.salt).where(studies.c.name == study)).scalar()
 
     def name_of(participant_id):
-        return hashlib.sha256(f"{salt}:{participant_id}".encode()).hexdigest()[:16]
+        return pseudonym(salt, participant_id)
 
     people = _people(connection, study)
     left = [row for row in people if row.excluded_reason]
     people = [row for row in people if not row.excluded_reason]
     rows = list(_trials(connection, study, name_of, {row.id for row in people}))
     folder.mkdir(parents=True, exist_ok=True)
-    _write_csv(folder / "trials.csv", CODE_BOOK, rows)
-    _write_csv(folder / "trials_codebook.csv", ("column", "meaning"), CODE_BOOK.items())
-    _write_csv(folder / "participants.csv", *_about_people(people, name_of))
-    _write_csv(folder / "sessions.csv", *_measured(connection, people, name_of))
+    writing.write_csv(folder / "trials.csv", CODE_BOOK, rows)
+    writing.write_csv(folder / "trials_codebook.csv", ("column", "meaning"), CODE_BOOK.items())
+    writing.write_csv(folder / "participants.csv", *_about_people(people, name_of))
+    writing.write_csv(folder / "sessions.csv", *_measured(connection, people, name_of))
     _write_lists(folder / "lists", people)
-    write_atomically(folder / "harmonization.npz", _harmonization(rows))
+    writing.write(folder / "harmonization.npz", _harmonization(rows))
     about = {
         "study": study,
         "stimuli": json.loads(known.settings) | {"hash": known.hash},
@@ -98,7 +97,7 @@ def write(connection: sa.Connection, study: str, folder: Path) -> dict:
         "trials": len(rows),
         "left_out": {"people excluded by an administrator": len(left)},
     }
-    write_atomically(folder / "about.json", (json.dumps(about, indent=1) + "\n").encode())
+    writing.write(folder / "about.json", writing.to_json(about))
     return about
 
 
@@ -172,7 +171,7 @@ def _write_lists(folder, people):
     for row in {(row.group, row.number): row for row in people}.values():
         plan = [(index, *trial) for index, trial in enumerate(plan_of(row.plan).trials)]
         columns = ("trial_index", "image", "level", "fixation_ms")
-        _write_csv(folder / f"{row.group}-{row.number:02d}.csv", columns, plan)
+        writing.write_csv(folder / f"{row.group}-{row.number:02d}.csv", columns, plan)
 
 
 def _harmonization(rows: Sequence[Sequence]):
@@ -188,11 +187,3 @@ def _harmonization(rows: Sequence[Sequence]):
         image=np.array([row[image] for row in answered], dtype=str),
     )
     return file.getvalue()
-
-
-def _write_csv(path: Path, columns: Iterable[str], rows: Iterable[Iterable]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    write_atomically(path, text.getvalue().encode())

@@ -2,8 +2,6 @@
 
 import csv
 import hashlib
-import io
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,22 +40,6 @@ def digest(*parts: str | bytes) -> str:
     for part in parts:
         whole.update(part.encode() if isinstance(part, str) else part)
     return whole.hexdigest()
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Written beside, then renamed: nobody meets half a file."""
-    beside = path.with_name(f"{path.name}.{os.getpid()}.writing")
-    beside.write_bytes(data)
-    os.replace(beside, path)
-
-
-def as_csv(rows: Iterable[Row]) -> str:
-    """The manifest's text."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(Row._fields)
-    writer.writerows(rows)
-    return text.getvalue()
 
 
 def read_manifest(folder: Path) -> list[dict[str, Any]]:

@@ -3,7 +3,6 @@
 import base64
 import html
 import io
-import json
 import math
 import re
 from collections.abc import Iterator, Sequence
@@ -12,8 +11,8 @@ from typing import Any
 
 from data_prep.humans.psychophysics import figure
 from data_prep.humans.psychophysics.levels import LEVEL_NAMES
-from data_prep.humans.psychophysics.manifest import write_atomically
 from data_prep.humans.psychophysics.power import Seen
+from data_prep.humans.studies import writing
 from gala_tf.paper import published
 
 STYLE = """
@@ -44,24 +43,13 @@ def write(
     tables = list(_tables(found, power))
     results = {"about": about, "note": note, **found, "power": [vars(one) for one in power]}
     files = pictures | {
-        "page.md": _markdown(tables, about, note).encode(),
-        "page.html": _html(tables, about, note, pictures["figure.png"]).encode(),
-        "results.json": (json.dumps(_without_nan(results), indent=1) + "\n").encode(),
+        "page.md": _markdown(tables, about, note),
+        "page.html": _html(tables, about, note, pictures["figure.png"]),
+        "results.json": writing.to_json(results),
     }
     for name, data in files.items():
-        write_atomically(folder / name, data)
+        writing.write(folder / name, data)
     return [folder / name for name in files]
-
-
-def _without_nan(value):
-    if isinstance(value, dict):
-        return {key: _without_nan(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-# --------------------------------------------------------------------------- tables
 
 
 def _tables(found, power) -> Iterator[Table]:

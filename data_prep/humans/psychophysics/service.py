@@ -13,7 +13,6 @@ from data_prep.humans.psychophysics.lists import plan_of
 from data_prep.humans.psychophysics.manifest import digest
 from data_prep.humans.psychophysics.settings import Settings
 from data_prep.humans.psychophysics.tables import gates, lists, stimuli
-from data_prep.humans.studies.errors import Unavailable
 from data_prep.humans.studies.rate_limits import RateLimit
 from data_prep.humans.studies.visits import Visits
 
@@ -163,14 +162,6 @@ class Service:
             "target_name": rules.target_name,
             "distractor_name": rules.distractor_name,
         }
-
-    def check_ready(self) -> None:
-        """Unavailable unless the database takes a write."""
-        try:
-            with self.database.write():
-                pass
-        except Exception as error:  # whatever is wrong, the answer to a load balancer is no
-            raise Unavailable(why=type(error).__name__) from error
 
 
 def _has_failed_check(connection, participant_id):

@@ -3,32 +3,21 @@
 import contextlib
 import dataclasses
 import json
-import multiprocessing
-import secrets
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from data_prep.humans.psychophysics import demo, lists, manifest, sets
 from data_prep.humans.psychophysics.app import make_app
 from data_prep.humans.psychophysics.settings import Settings
 from data_prep.humans.psychophysics.tables import stimuli, stimulus_sets
-from data_prep.humans.studies import serving
+from data_prep.humans.studies import serving, workers
+from data_prep.humans.studies.clocks import now_ms
 from data_prep.humans.studies.database import Database, open_database
+from data_prep.humans.studies.sessions import new_token
 
 # What people do, as far as data of one study must not differ in it.
 FIXED = ("stimulus_ms", "blank_ms", "fixation_ms", "blocks", "key_ends_trial", "training_passes")
-
-
-def now_ms() -> int:
-    """UTC."""
-    return time.time_ns() // 1_000_000
-
-
-def new_token() -> str:
-    """256 random bits."""
-    return secrets.token_hex(32)
 
 
 def prepare(settings: Settings) -> tuple[Settings, Database]:
@@ -112,37 +101,16 @@ def prepared(settings: Settings) -> Iterator[tuple[Settings, Database]]:
 def serve(settings: Settings) -> None:
     """Prepares and serves until interrupted."""
     serving.check_address(settings.study)
-    with prepared(settings) as (settings, _):
+    with prepared(settings) as (settings, database):
         if settings.allow_simulation:
             print("--allow_simulation: whoever asks can answer by program; not for real studies")
-        _run(settings)
+        listener = serving.opened(settings.study)
+        with workers.further(_worker, settings.as_json(), settings.study, listener):
+            app = make_app(settings, database, now_ms, new_token)
+            serving.serve(app, settings.study, listener)
 
 
-def _run(settings):
-    listener = serving.free_socket(settings.study)
-    print(f"open {serving.address_of(settings.study, listener)}", flush=True)
-    for _ in range(settings.study.workers - 1):
-        multiprocessing.get_context("spawn").Process(
-            target=_work, args=(settings.as_json(), listener), daemon=True
-        ).start()
-    _work(settings.as_json(), listener)
-
-
-def _work(settings_json, listener):
-    """One worker: the shared socket, a database connection of its own."""
+def _worker(settings_json):
+    """A further worker's application: a database connection of its own."""
     settings = Settings.from_json(settings_json)
-    database = open_database(settings.study.database)
-    serving.serve(make_app(settings, database, now_ms, new_token), settings.study, listener)
-
-
-@contextlib.contextmanager
-def on_a_thread(
-    settings: Settings, database: Database, now: Callable[[], int]
-) -> Iterator[tuple[str, int]]:
-    """(host, port) of an experiment served on a loopback port, for simulations."""
-    study = dataclasses.replace(
-        settings.study, host="127.0.0.1", port=0, sessions_per_hour=1_000_000
-    )
-    settings = dataclasses.replace(settings, study=study)
-    with serving.on_a_thread(make_app(settings, database, now, new_token), study) as address:
-        yield address
+    return make_app(settings, open_database(settings.study.database), now_ms, new_token)

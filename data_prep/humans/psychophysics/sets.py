@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from data_prep.humans.psychophysics import contact_sheet
-from data_prep.humans.psychophysics.manifest import MANIFEST, Row, digest, write_atomically
+from data_prep.humans.psychophysics.manifest import MANIFEST, Row, digest
 from data_prep.humans.psychophysics.stimuli import Work, make_all
+from data_prep.humans.studies import writing
 
 SETTINGS = "settings.json"
 
@@ -32,7 +33,7 @@ def write(
         "stand_in": stand_in,
         **dataclasses.asdict(first.making),
     }
-    write_atomically(output_dir / SETTINGS, (json.dumps(about, indent=1) + "\n").encode())
+    writing.write(output_dir / SETTINGS, writing.to_json(about))
     contact_sheet.draw(output_dir, rows)
     return rows
 

@@ -1,9 +1,8 @@
 """What an experiment is, as values: its stimuli, its trials, its analysis. Fields are flags."""
 
 import dataclasses
-import json
 
-from data_prep.humans.studies.settings import StudySettings
+from data_prep.humans.studies.settings import Stored, StudySettings
 from gala_tf import command
 
 
@@ -102,7 +101,7 @@ class Trials:
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class Settings(Stored):
     """A study with its trials and its stimuli."""
 
     study: StudySettings = StudySettings(study="psychophysics", database="psychophysics.db")
@@ -118,18 +117,6 @@ class Settings:
     def pool(self) -> str:
         """Whose people may not take part again."""
         return self.trials.exclusion_pool or self.study.study
-
-    def as_json(self) -> str:
-        """All of it, as further workers read it."""
-        return json.dumps(dataclasses.asdict(self), sort_keys=True)
-
-    @classmethod
-    def from_json(cls, text: str) -> "Settings":
-        """What `as_json` wrote."""
-        values = json.loads(text)
-        study, trials = StudySettings(**values.pop("study")), values.pop("trials")
-        trials["fixation_ms"] = tuple(trials["fixation_ms"])
-        return cls(study=study, trials=Trials(**trials), **values)
 
 
 # --------------------------------------------------------------------------- afterwards

@@ -1,56 +1,28 @@
 """A whole study of simulated observers through the real interface, in simulated time."""
 
-import http.client
+import dataclasses
 import json
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
 
-from data_prep.humans.psychophysics import observers, serving
+from data_prep.humans.psychophysics import observers
+from data_prep.humans.psychophysics.app import make_app
 from data_prep.humans.psychophysics.lists import KEYS
 from data_prep.humans.psychophysics.observers import Person
 from data_prep.humans.psychophysics.settings import Planted, Settings
 from data_prep.humans.psychophysics.tables import lists, stimuli, stimulus_sets
+from data_prep.humans.studies import serving
+from data_prep.humans.studies.browser import Browser
+from data_prep.humans.studies.clocks import MovedClock, now_ms
 from data_prep.humans.studies.database import Database
+from data_prep.humans.studies.sessions import new_token
 
 PERIOD_MS = 1000 / 60
 BETWEEN_PEOPLE_MS = 20 * 60_000
 BETWEEN_TRIALS_MS = 2_500
 AT_ONCE = 8  # trials a message
-
-
-class Clock:
-    """UTC in ms; moves when somebody takes time."""
-
-    def __init__(self, now_ms: int):
-        self.now_ms = now_ms
-
-    def __call__(self) -> int:
-        return self.now_ms
-
-
-class Browser:
-    """Sends messages as a page does, on one connection, with the session's cookie."""
-
-    def __init__(self, host: str, port: int):
-        self._line, self._cookie = http.client.HTTPConnection(host, port, timeout=60), ""
-
-    def post(self, address: str, body: dict) -> Any:
-        """The answer; RuntimeError if it is an error."""
-        headers = {"Content-Type": "application/json", "Cookie": self._cookie}
-        self._line.request("POST", f"/api/{address}", json.dumps(body), headers)
-        answer = self._line.getresponse()
-        text = answer.read()
-        if answer.status >= 300:
-            raise RuntimeError(f"/api/{address}: {answer.status} {text[:300]!r}")
-        if given := answer.getheader("Set-Cookie"):
-            self._cookie = given.partition(";")[0]
-        return json.loads(text) if text else None
-
-    def close(self) -> None:
-        self._line.close()
 
 
 def simulate(
@@ -60,17 +32,19 @@ def simulate(
     progress: Callable[[Iterable], Iterator] = iter,
 ) -> dict[str, int]:
     """Lets everybody take part, one after the other; how many finished, and how many left."""
-    clock = Clock(serving.now_ms())
+    settings = dataclasses.replace(settings, study=settings.study.for_simulation())
+    clock = MovedClock(now_ms())
+    app = make_app(settings, database, clock, new_token)
     images = _ImageEffects(planted, settings.study.seed)
     ends = {"finished": 0, "left": 0}
-    with serving.on_a_thread(settings, database, clock) as (host, port):
+    with serving.on_a_thread(app, settings.study) as (host, port):
         for number in progress(range(planted.observers)):
             chance = np.random.default_rng([settings.study.seed, 2, number])
             person, browser = observers.draw_person(planted, chance), Browser(host, port)
             visit = _Visit(planted, settings, database, person, browser, chance, clock, images)
             ends["finished" if visit.take_part(f"observer-{number}") else "left"] += 1
             browser.close()
-            clock.now_ms += BETWEEN_PEOPLE_MS
+            clock.advance(BETWEEN_PEOPLE_MS)
     return ends
 
 
@@ -96,7 +70,10 @@ class _Visit:
 
     def take_part(self, name: str) -> bool:
         """Whether the person stayed to the end."""
-        post = self._browser.post
+
+        def post(address, body):
+            return self._browser.post(f"/api/{address}", body)
+
         given = post("session", {"recruitment": {"pid": name}})
         post("consent", {"version": given["consent_version"], "accepted": True})
         values = {"desktop": True, "canvas": True, "storage": True, "comprehension": True}
@@ -116,7 +93,7 @@ class _Visit:
                 self._trial(item) for item in given["trials"][first : min(first + AT_ONCE, stays)]
             ]
             post("trials", {"list": given["list"], "trials": sent})
-            self._clock.now_ms += BETWEEN_TRIALS_MS * len(sent)
+            self._clock.advance(BETWEEN_TRIALS_MS * len(sent))
         if stays < len(given["trials"]):
             return False
         return post("finish", {"list": given["list"]})["complete"]

@@ -27,15 +27,10 @@ from PIL import Image
 
 from data_prep.humans.psychophysics import flood_fill, phase_scramble, verify
 from data_prep.humans.psychophysics.levels import FRAME, FULL, LEVEL_NAMES, PIXELS, pixels_shown
-from data_prep.humans.psychophysics.manifest import (
-    MANIFEST,
-    Row,
-    as_csv,
-    digest,
-    write_atomically,
-)
+from data_prep.humans.psychophysics.manifest import MANIFEST, Row, digest
 from data_prep.humans.psychophysics.pictures import Picture, square, to_image
 from data_prep.humans.psychophysics.settings import Making
+from data_prep.humans.studies import writing
 from data_prep.parallel import workers
 from gala_tf import __version__
 
@@ -136,7 +131,7 @@ def make_image(work: Work, folder: Path) -> list[Row]:
         for row in made(source, counts, importance)
     ]
     kept.parent.mkdir(exist_ok=True, parents=True)
-    write_atomically(kept, json.dumps({"key": key, "rows": rows}).encode())
+    writing.write(kept, json.dumps({"key": key, "rows": rows}))
     return rows
 
 
@@ -163,7 +158,7 @@ def _make_source(work, folder, image, scrambled, count, image_sha256, source, co
     here.mkdir(parents=True, exist_ok=True)
     order_file = io.BytesIO()
     np.savez_compressed(order_file, order=order, shift=np.asarray(shift))
-    write_atomically(here / "order.npz", order_file.getvalue())
+    writing.write(here / "order.npz", order_file.getvalue())
     rows, written = [], {}
     for level in LEVEL_NAMES:
         shown = pixels_shown(level, count)
@@ -172,7 +167,7 @@ def _make_source(work, folder, image, scrambled, count, image_sha256, source, co
         # Level 1: noise does not shrink, and the search for repetitions takes most of the time.
         to_image(pixels).save(png, "PNG", compress_level=1)
         path = here / f"{level}.png"
-        write_atomically(path, png.getvalue())
+        writing.write(path, png.getvalue())
         written[level] = np.asarray(Image.open(path)).reshape(image.shape)
         rows.append(
             Row(
@@ -244,7 +239,7 @@ def make_all(
         shown = "\n".join(faults[:MOST_FAULTS])
         raise ValueError(f"{len(faults)} of {len(works)} images cannot be used:\n{shown}")
     rows = [row for one in made for row in one]
-    write_atomically(folder / MANIFEST, as_csv(rows).encode())
+    writing.write_csv(folder / MANIFEST, Row._fields, rows)
     return rows
 
 

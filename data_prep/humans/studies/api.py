@@ -1,15 +1,24 @@
-"""The routes about people that any study has; an application's state has `visits`."""
+"""The routes that any study has, and how an application gets them."""
 
 import asyncio
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 
 from data_prep.humans.studies import sessions
 from data_prep.humans.studies.messages import ConsentGiven, SessionAsked, SessionGiven
+from data_prep.humans.studies.readiness import Readiness
 from data_prep.humans.studies.visits import Visits
 
 router = APIRouter(prefix="/api")
+health = APIRouter()
+
+
+def wire(app: FastAPI, visits: Visits, readiness: Readiness, own: APIRouter) -> None:
+    """Gives an application its people and its health, with their routes and the study's own."""
+    app.state.visits, app.state.readiness = visits, readiness
+    for each in (router, own, health):
+        app.include_router(each)
 
 
 def visits_of(request: Request) -> Visits:
@@ -65,3 +74,16 @@ async def withdraw(response: Response, people: People, cookie: Cookie) -> None:
     """Withdrawal: identity, sessions and, by the study's rule, what was measured."""
     await asyncio.to_thread(people.withdraw, cookie, people.now())
     response.delete_cookie(sessions.COOKIE)
+
+
+@health.get("/healthz")
+async def alive() -> dict[str, str]:
+    """The process answers."""
+    return {"status": "alive"}
+
+
+@health.get("/readyz")
+async def ready(request: Request, people: People) -> dict[str, str]:
+    """The database takes a write, and what else the study needs is there."""
+    await asyncio.to_thread(request.app.state.readiness.check, people.now())
+    return {"status": "ready"}

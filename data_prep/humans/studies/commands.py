@@ -1,14 +1,13 @@
 """What the subcommands of `data_prep.studies` do."""
 
 import json
-import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from data_prep.humans.studies import backup, invariants, participants, withdrawal
-from data_prep.humans.studies.database import Database, open_database, shown
+from data_prep.humans.studies.database import open_existing, shown
 from data_prep.humans.studies.tables import participants as people_table
 
 
@@ -28,16 +27,8 @@ def run(words: list[str], options: Any, rooms: list[Room], now_ms: int) -> None:
     command(options, rooms, now_ms)
 
 
-def _existing(options) -> Database:
-    """Opens a database, but makes none: a mistyped name would else look like an empty study."""
-    address = options.database
-    if "://" not in address and not os.path.exists(address):
-        raise ValueError(f"--database={address!r}: there is no such file.")
-    return open_database(address)
-
-
 def _status(options, rooms, now_ms):
-    database = _existing(options)
+    database = open_existing(options.database)
     print(f"{shown(options.database)}, version {database.version()}")
     for name, rows in backup.row_counts(database).items():
         print(f"{rows:>12,}  {name}")
@@ -51,21 +42,21 @@ def _status(options, rooms, now_ms):
 
 
 def _show(options, rooms, now_ms):
-    with _existing(options).read() as connection:
+    with open_existing(options.database).read() as connection:
         person = participants.named(connection, options.who)
         found = withdrawal.about(connection, person.id, [room.people for room in rooms])
     print(json.dumps(found, indent=2))
 
 
 def _exclude(options, rooms, now_ms):
-    with _existing(options).write() as connection:
+    with open_existing(options.database).write() as connection:
         person = participants.named(connection, options.who)
         participants.exclude(connection, person.id, options.reason, now_ms)
     print(f"{person.display_name}: {'excluded' if options.reason else 'included again'}")
 
 
 def _withdraw(options, rooms, now_ms):
-    with _existing(options).write() as connection:
+    with open_existing(options.database).write() as connection:
         person = participants.named(connection, options.who)
         withdrawal.withdraw(
             connection,
@@ -83,7 +74,7 @@ def _withdraw(options, rooms, now_ms):
 def _backup(options, rooms, now_ms):
     if not options.output:
         raise ValueError("--output is missing: the file to write.")
-    rows = backup.backup(_existing(options), options.output)
+    rows = backup.backup(open_existing(options.database), options.output)
     print(f"{options.output}: verified, {sum(rows.values()):,} rows in {len(rows)} tables")
 
 
@@ -93,7 +84,7 @@ def _restore(options, rooms, now_ms):
 
 
 def _check(options, rooms, now_ms):
-    with _existing(options).read() as connection:
+    with open_existing(options.database).read() as connection:
         found = invariants.violations(connection, [room.invariants for room in rooms])
     for name, count in found.items():
         print(f"{'ok' if not count else f'{count} broken':>12}  {name}")

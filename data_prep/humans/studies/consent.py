@@ -1,27 +1,20 @@
 """Consent: the text has versions, and an answer is an answer to one of them."""
 
 import hashlib
+from pathlib import Path
 
 import sqlalchemy as sa
 
 from data_prep.humans.studies.errors import ConsentChanged, NoConsent
+from data_prep.humans.studies.settings import StudySettings
 from data_prep.humans.studies.tables import consent_texts, consents
 
-# A template. It has had no legal or ethical review; a real study brings its own --consent_file.
-TEMPLATE = """\
-This is a template. Replace it with the text that your ethics board has approved.
 
-You are invited to play a game for research. You paint over the parts of a picture that matter for \
-recognising what it shows, while a computer program tries to recognise it from these parts alone. \
-What people paint is used to study and to train programs that recognise pictures.
-
-We store where and when you painted, which pictures you were shown, and what kind of device you \
-used. We do not store your name, your address on the internet, or anything about you that you do \
-not tell us.
-
-You may stop at any time, skip any picture, see all that is stored about you, and have it deleted, \
-on the page "My data". There are no known risks beyond those of looking at a screen.
-"""
+def text_of(settings: StudySettings, template: str) -> str:
+    """The study's own text, or the template."""
+    if not settings.consent_file:
+        return template
+    return Path(settings.consent_file).read_text(encoding="utf-8")
 
 
 def publish(connection: sa.Connection, text: str, now_ms: int) -> int:

@@ -9,6 +9,7 @@ PostgreSQL does the same by ordinary transactions and the guarded updates of `ro
 
 import contextlib
 import functools
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -128,6 +129,13 @@ def open_database(address: str) -> Database:
     database = Database(address)
     database.upgrade()
     return database
+
+
+def open_existing(address: str) -> Database:
+    """Opens a database, but makes none: a mistyped name would else look like an empty study."""
+    if "://" not in address and not os.path.exists(address):
+        raise ValueError(f"--database={address!r}: there is no such file.")
+    return open_database(address)
 
 
 def shown(address: str) -> str:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
@@ -36,17 +37,21 @@ def new_app(title: str) -> FastAPI:
     return app
 
 
-def add_pages(app: FastAPI, pages: Mapping[str, Path], folders: Mapping[str, Path]) -> None:
-    """Serves HTML files at given addresses, and scripts and styles of `folders` at /static/NAME.
+def add_pages(
+    app: FastAPI, folder: Path = PAGES, addresses: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Serves HTML files of a room's `pages` at {address: name}.
 
-    Files are listed once, at the start: no address is ever turned into a path.
+    Its scripts and styles, and those of all studies, are at /static/ROOM/pages. Files are listed
+    once, at the start: no address is ever turned into a path.
     """
-    for address, path in pages.items():
-        app.get(address, response_class=HTMLResponse)(_page(path.read_text(encoding="utf-8")))
+    for address, name in addresses.items():
+        page = (folder / name).read_text(encoding="utf-8")
+        app.get(address, response_class=HTMLResponse)(_page(page))
     files = {
-        f"/static/{name}/{path.relative_to(folder).as_posix()}": path
-        for name, folder in folders.items()
-        for path in sorted(folder.rglob("*"))
+        f"/static/{path.relative_to(place.parent.parent).as_posix()}": path
+        for place in {PAGES, folder}
+        for path in sorted(place.rglob("*"))
         if path.suffix in (".js", ".css", ".svg", ".png", ".jpg")
     }
     files["/favicon.ico"] = PAGES / "favicon.svg"
@@ -132,7 +137,7 @@ def check_address(settings: StudySettings) -> None:
 
 
 def free_socket(settings: StudySettings) -> socket.socket:
-    """A bound socket, so that the address is known before anything is printed.
+    """A bound socket, so that the address is known before anybody is told of it.
 
     Raises:
       ValueError: the port is taken.
@@ -155,6 +160,13 @@ def address_of(settings: StudySettings, listener: socket.socket) -> str:
     """The address to open."""
     host, port = listener.getsockname()[:2]
     return settings.public_url or f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}/"  # noqa: S104
+
+
+def opened(settings: StudySettings) -> socket.socket:
+    """`free_socket`, and prints the address to open."""
+    listener = free_socket(settings)
+    print(f"open {address_of(settings, listener)}", flush=True)
+    return listener
 
 
 def serve(app: Callable, settings: StudySettings, listener: socket.socket) -> None:

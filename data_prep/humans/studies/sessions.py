@@ -4,6 +4,7 @@ Whoever reads the database, or a copy of it, cannot act as a participant.
 """
 
 import hashlib
+import secrets
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -31,6 +32,11 @@ class Session(NamedTuple):
     id: str
     participant_id: str
     display_name: str
+
+
+def new_token() -> str:
+    """256 random bits as hexadecimal digits; ids are the first 128."""
+    return secrets.token_hex(32)
 
 
 def token_hash(token: str) -> str:

@@ -4,12 +4,33 @@ import dataclasses
 import hashlib
 import json
 import os
+from typing import Self
 
 from gala_tf import command
 
 
+class Stored:
+    """A dataclass that goes into the database, to further workers and back, as JSON."""
+
+    def as_json(self) -> str:
+        """All of it; equal values give the same text."""
+        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """What `as_json` wrote; what it did not know yet has its default."""
+        return _made(cls, json.loads(text))
+
+
+def _made(kind, values):
+    if dataclasses.is_dataclass(kind):
+        kinds = {field.name: field.type for field in dataclasses.fields(kind)}
+        return kind(**{name: _made(kinds.get(name), value) for name, value in values.items()})
+    return tuple(values) if isinstance(values, list) else values  # JSON knows no tuples
+
+
 @dataclasses.dataclass(frozen=True)
-class StudySettings:
+class StudySettings(Stored):
     """Everything about a study that is not about one game or experiment. Fields are flags."""
 
     study: str = command.flag("clickme", "name of the study; salts the pseudonyms of exports")
@@ -41,8 +62,13 @@ class StudySettings:
 
     def hash(self) -> str:
         """Names these settings in exports."""
-        text = json.dumps(dataclasses.asdict(self), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return hashlib.sha256(self.as_json().encode()).hexdigest()
+
+    def for_simulation(self) -> "StudySettings":
+        """On any loopback port; all sessions come from one address there, and people's do not."""
+        return dataclasses.replace(
+            self, host="127.0.0.1", port=0, public_url="", sessions_per_hour=1_000_000
+        )
 
 
 def words_of(arguments: list[str]) -> list[str]:

@@ -23,14 +23,18 @@ from data_prep.humans.studies.settings import StudySettings
 
 
 class Visits:
-    """What the routes about people call; each act is one transaction."""
+    """What the routes about people call; each act is one transaction.
+
+    Attributes:
+        requests: how often a cookie may ask what is not measured: consent, its own data.
+    """
 
     def __init__(
         self,
         settings: StudySettings,
         settings_json: str,
         database: Database,
-        consent_text: str,
+        consent_template: str,
         banner: str,
         rooms: Sequence[withdrawal.Room],
         now: Callable[[], int],
@@ -40,14 +44,18 @@ class Visits:
 
         Args:
           settings_json: all of the study's settings, for the record.
+          consent_template: the text if the study brings none of its own.
           banner: what every page of a demonstration says; "" in a real study.
           now, new_token: as of `make_app`.
         """
         self.settings, self.database, self.now, self.new_token = settings, database, now, new_token
-        self._text, self._banner, self._rooms = consent_text, banner, rooms
-        self._new_sessions = RateLimit(settings.sessions_per_hour, 3_600_000, new_token())
+        self._text = consent.text_of(settings, consent_template)
+        self._banner, self._rooms = banner, rooms
+        salt = new_token()
+        self._new_sessions = RateLimit(settings.sessions_per_hour, 3_600_000, salt)
+        self.requests = RateLimit(10, 5_000, salt)
         with database.write() as connection:
-            self._version = consent.publish(connection, consent_text, now())
+            self._version = consent.publish(connection, self._text, now())
             digest = settings.hash()
             study.store(connection, settings.study, settings_json, digest, new_token(), now())
 
@@ -58,6 +66,14 @@ class Visits:
         session = sessions.find(connection, cookie, now_ms)
         if agreed:
             consent.require(connection, session.participant_id, self._version)
+        return session
+
+    def first_session(
+        self, connection: sa.Connection, cookie: str | None, now_ms: int
+    ) -> sessions.Session:
+        """Who asks; NoSession, or OtherDevice unless it is the person's first session."""
+        session = self.session(connection, cookie, now_ms, agreed=False)
+        sessions.require_first(connection, session)
         return session
 
     def begin_session(
@@ -118,19 +134,22 @@ class Visits:
 
     def give_consent(self, cookie: str | None, asked: ConsentGiven, now_ms: int) -> None:
         """Stores the answer; ConsentChanged if another text is current."""
+        self.requests.take(str(cookie), now_ms)
         with self.database.write() as connection:
             person = self.session(connection, cookie, now_ms, agreed=False).participant_id
             consent.answer(connection, person, asked.version, asked.accepted, self._version, now_ms)
 
     def about_me(self, cookie: str | None, now_ms: int) -> dict[str, Any]:
-        """Everything stored about who asks."""
+        """Everything stored about who asks; OtherDevice unless by the person's first session."""
+        self.requests.take(str(cookie), now_ms)
         with self.database.read() as connection:
-            session = self.session(connection, cookie, now_ms, agreed=False)
+            session = self.first_session(connection, cookie, now_ms)
             return withdrawal.about(connection, session.participant_id, self._rooms)
 
     def withdraw(self, cookie: str | None, now_ms: int) -> None:
-        """Withdraws who asks."""
+        """Withdraws who asks; OtherDevice unless by the person's first session."""
+        self.requests.take(str(cookie), now_ms)
         delete = self.settings.withdrawn_maps == "delete"
         with self.database.write() as connection:
-            session = self.session(connection, cookie, now_ms, agreed=False)
+            session = self.first_session(connection, cookie, now_ms)
             withdrawal.withdraw(connection, session.participant_id, self._rooms, delete, now_ms)

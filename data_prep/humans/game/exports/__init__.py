@@ -13,7 +13,6 @@ same bytes. It says what it left out and why.
 """
 
 import dataclasses
-import json
 import os
 from collections.abc import Callable, Mapping
 
@@ -23,7 +22,7 @@ from data_prep.humans.game.exports import clicks, maps, ndjson, people_tables, p
 from data_prep.humans.game.exports.choosing import Choice, Left
 from data_prep.humans.game.settings import GameSettings
 from data_prep.humans.game.tables import rounds
-from data_prep.humans.studies import study
+from data_prep.humans.studies import study, writing
 from data_prep.humans.studies.database import Database
 
 __all__ = ["Choice", "write"]
@@ -53,11 +52,10 @@ def write(
     if os.path.exists(output):
         raise ValueError(f"--output={output!r} exists; an export never replaces another.")
     os.makedirs(os.path.dirname(os.path.abspath(output)), exist_ok=True)
-    beside, left = output + ".writing", Left()
-    with database.read() as connection:
-        rows = FORMATS[format](connection, choice, beside, left)
+    left = Left()
+    with database.read() as connection, writing.whole(output) as beside:
+        rows = FORMATS[format](connection, choice, str(beside), left)
         study_facts = _facts_of(connection, settings)
-    os.replace(beside, output)
     facts = {
         "format": format,
         "rows": rows,
@@ -68,8 +66,7 @@ def write(
         "pseudonyms": not choice.keep_ids,
         **study_facts,
     }
-    with open(output + ".about.json", "w", encoding="utf-8") as file:
-        file.write(json.dumps(facts, indent=2, sort_keys=True) + "\n")
+    writing.write(output + ".about.json", writing.to_json(facts))
     return f"{output}: {rows} rows{left.sentence()}"
 
 

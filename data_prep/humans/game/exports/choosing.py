@@ -2,7 +2,6 @@
 
 import collections
 import dataclasses
-import hashlib
 from collections.abc import Iterator
 
 import sqlalchemy as sa
@@ -10,6 +9,7 @@ import sqlalchemy as sa
 from data_prep.humans.game.bubbles import path_of
 from data_prep.humans.game.rounds import CLOSED
 from data_prep.humans.game.tables import images, rounds
+from data_prep.humans.studies.pseudonyms import pseudonym
 from data_prep.humans.studies.tables import participants, sessions, studies
 
 MAPS = ("recognised", "timed_out")  # states that give a map; others are left out, and counted
@@ -38,6 +38,7 @@ class Left:
     counts: dict[str, int] = dataclasses.field(default_factory=lambda: collections.Counter())
 
     def add(self, reason: str) -> None:
+        """Counts one more."""
         self.counts[reason] = self.counts.get(reason, 0) + 1
 
     def sentence(self) -> str:
@@ -53,9 +54,7 @@ def pseudonyms(connection: sa.Connection, keep_ids: bool):
     salt = connection.execute(sa.select(studies.c.salt).limit(1)).scalar()
     if salt is None:
         raise ValueError("This database holds no study yet; it has never been served.")
-    return lambda participant_id: hashlib.sha256(f"{salt}:{participant_id}".encode()).hexdigest()[
-        :16
-    ]
+    return lambda participant_id: pseudonym(salt, participant_id)
 
 
 def closed_rounds(connection: sa.Connection, until_ms: int) -> Iterator[sa.Row]:

@@ -1,6 +1,5 @@
 """Clicks as ClickMe 2.0's files have them: what `data_prep.readers.clicks` reads back."""
 
-import csv
 import datetime
 
 import numpy as np
@@ -8,21 +7,19 @@ import sqlalchemy as sa
 
 from data_prep.humans.game.exports.choosing import MAPS, Choice, Left, painted, pseudonyms
 from data_prep.humans.game.tables import rounds
+from data_prep.humans.studies import writing
 
 COLUMNS = ("image_path", "clicks", "user_id", "timestamp", "user_catch_trial", "is_mobile")
 
 
 def write_csv(connection: sa.Connection, choice: Choice, path: str, left: Left) -> int:
     """One submission a row; returns how many."""
-    name_of, count = pseudonyms(connection, choice.keep_ids), 0
+    name_of = pseudonyms(connection, choice.keep_ids)
     passed = catch_scores(connection, choice.until_ms)
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for row, points in painted(connection, choice, left):
-            writer.writerow(_fields(row, points, name_of, passed))
-            count += 1
-    return count
+    rows = (
+        _fields(row, points, name_of, passed) for row, points in painted(connection, choice, left)
+    )
+    return writing.write_csv(path, COLUMNS, rows)
 
 
 def _fields(row, points, name_of, passed):

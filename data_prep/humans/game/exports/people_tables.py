@@ -1,14 +1,12 @@
 """Tables about people, questions and consent; outside identities and contacts never leave."""
 
-import csv
-from collections.abc import Iterable, Sequence
-
 import sqlalchemy as sa
 
 from data_prep.humans.game.exports.choosing import Choice, Left, pseudonyms
 from data_prep.humans.game.exports.clicks import timestamp
 from data_prep.humans.game.tables import queries, rounds
 from data_prep.humans.studies.tables import consents, participants
+from data_prep.humans.studies.writing import write_csv
 
 
 def participants_csv(connection: sa.Connection, choice: Choice, path: str, left: Left) -> int:
@@ -41,7 +39,7 @@ def participants_csv(connection: sa.Connection, choice: Choice, path: str, left:
         )
         for row in connection.execute(query)
     )
-    return _write(path, (*header, *(column.name for column in counts)), rows)
+    return write_csv(path, (*header, *(column.name for column in counts)), rows)
 
 
 def queries_csv(connection: sa.Connection, choice: Choice, path: str, left: Left) -> int:
@@ -55,7 +53,7 @@ def queries_csv(connection: sa.Connection, choice: Choice, path: str, left: Left
         (row.round_id, row.upto, row.rank, row.best, row.took_ms, timestamp(row.answered_at))
         for row in connection.execution_options(yield_per=1000).execute(query)
     )
-    return _write(path, ("round", "upto", "rank", "best", "took_ms", "answered"), rows)
+    return write_csv(path, ("round", "upto", "rank", "best", "took_ms", "answered"), rows)
 
 
 def consents_csv(connection: sa.Connection, choice: Choice, path: str, left: Left) -> int:
@@ -75,15 +73,4 @@ def consents_csv(connection: sa.Connection, choice: Choice, path: str, left: Lef
         )
         for row in connection.execute(query)
     )
-    return _write(path, ("participant", "version", "accepted", "answered"), rows)
-
-
-def _write(path: str, header: Sequence[str], rows: Iterable[Sequence]) -> int:
-    count = 0
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        for row in rows:
-            writer.writerow(row)
-            count += 1
-    return count
+    return write_csv(path, ("participant", "version", "accepted", "answered"), rows)

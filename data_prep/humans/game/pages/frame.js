@@ -1,14 +1,10 @@
-import { element } from "../../studies/pages/element.js";
-import { askSession } from "./api.js";
+import { beginSession } from "../../studies/pages/session.js";
 
 /** Begins a page: says who we are, shows the demonstration's banner.
  * People who have not agreed are led to the first page.
- * @param {boolean} needsConsent @returns {Promise<import("./wire.js").SessionGiven>} */
+ * @param {boolean} needsConsent @returns {Promise<import("../../studies/pages/wire.js").SessionGiven>} */
 export async function beginPage(needsConsent) {
-  const session = await askSession(location.search);
-  const banner = element("banner", HTMLElement);
-  banner.textContent = session.demo;
-  banner.hidden = !session.demo;
+  const session = await beginSession(document.getElementById("canvas"));
   if (needsConsent && !session.consent_accepted) {
     location.replace("/" + location.search);
     await new Promise(() => {}); // the page is on its way out

@@ -71,9 +71,11 @@ class Looking:
         return occlusion(lambda views: self.look(views)[:, target], pixels)
 
     def with_rules(self, game: rules.Rules) -> "Looking":
+        """The same one under other rules."""
         return Looking(self.network, self.classes, game, self.about)
 
     def describe(self) -> dict:
+        """Name, kind and hash, as the study stores them."""
         return {
             **self.about,
             "classes": self.classes.pairs(),

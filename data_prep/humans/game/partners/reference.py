@@ -90,9 +90,11 @@ class Reference:
         return self._masks.get(picture_key(pixels), self._disc)
 
     def with_rules(self, rules: Rules) -> "Reference":
+        """The same one under other rules."""
         return Reference(rules, self.classes, self._masks, self.threshold)
 
     def describe(self) -> dict:
+        """Name, kind and hash, as the study stores them."""
         masks = {
             key: hashlib.sha256(mask.tobytes()).hexdigest() for key, mask in self._masks.items()
         }

@@ -1,3 +1,4 @@
+import { showConsent } from "../../studies/pages/consent.js";
 import { element } from "../../studies/pages/element.js";
 import { giveConsent } from "../../studies/pages/session.js";
 import { show, stop, until, untilSent, write } from "./screens.js";
@@ -9,17 +10,10 @@ const CARD_MM = 85.6; // ISO/IEC 7810 ID-1
 const ARM_MM = 570; // where a degree is a centimetre
 const CHECK_TRIES = 2;
 
-/** @param {import("../../studies/pages/session.js").Session} session */
+/** @param {import("../../studies/pages/wire.js").SessionGiven} session */
 export async function askConsent(session) {
   if (session.consent_accepted) return;
-  for (const paragraph of session.consent_text.split(/\n\s*\n/)) {
-    const part = document.createElement("p");
-    part.textContent = paragraph.trim();
-    element("consent-text", HTMLElement).append(part);
-  }
-  const kept = element("kept", HTMLElement);
-  kept.hidden = !session.retention_date;
-  kept.textContent = `Data are kept until ${session.retention_date}.`;
+  showConsent(session);
   await until("consent", "accept");
   await giveConsent(session.consent_version, true);
 }

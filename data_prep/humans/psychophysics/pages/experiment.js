@@ -1,6 +1,6 @@
 import { element } from "../../studies/pages/element.js";
 import { Problem, request } from "../../studies/pages/request.js";
-import { askSession } from "../../studies/pages/session.js";
+import { beginSession } from "../../studies/pages/session.js";
 import { askConsent, calibrate, instruct, letters, offerFullscreen, onlyTab, sideOf, tellKeys, wait } from "./before.js";
 import { measure } from "./gates.js";
 import { recall } from "./memory.js";
@@ -14,10 +14,7 @@ import { Watcher } from "./watching.js";
 const post = async (address, body) => (await request("POST", `/api/${address}`, body)).json();
 
 async function main() {
-  const session = await askSession(location.search);
-  const banner = element("banner", HTMLElement);
-  banner.textContent = session.demo;
-  banner.hidden = !session.demo;
+  const session = await beginSession();
   const about = await (await request("GET", "/api/about")).json();
   write("target-name", about.target_name);
   write("distractor-name", about.distractor_name);

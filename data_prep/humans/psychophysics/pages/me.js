@@ -1,23 +1,7 @@
-import { element } from "../../studies/pages/element.js";
-import { askMe, askSession, withdraw } from "../../studies/pages/session.js";
+import { showMyData } from "../../studies/pages/my_data.js";
+import { beginSession } from "../../studies/pages/session.js";
 
-const session = await askSession(location.search);
-element("banner", HTMLElement).textContent = session.demo;
-element("banner", HTMLElement).hidden = !session.demo;
-element("who", HTMLElement).textContent = session.display_name;
-const mine = await askMe();
-element("all", HTMLElement).textContent = JSON.stringify(mine, null, 2);
-element("facts", HTMLElement).textContent = `${mine.trials.length} answers.`;
-
-const sure = element("sure", HTMLDialogElement);
-element("withdraw", HTMLButtonElement).addEventListener("click", () => sure.showModal());
-sure.addEventListener("close", async () => {
-  if (sure.returnValue !== "yes") return;
-  await withdraw();
+await showMyData(await beginSession(), (mine) => `${mine.trials.length} answers.`, () => {
   indexedDB.deleteDatabase("psychophysics"); // what was still to be sent
   localStorage.removeItem("psychophysics");
-  element("withdraw", HTMLButtonElement).disabled = true;
-  element("all", HTMLElement).textContent = "";
-  element("facts", HTMLElement).textContent = "";
-  element("gone", HTMLElement).textContent = "Done. Nothing here leads to you any more. Thank you for having taken part.";
 });

@@ -1,13 +1,7 @@
+import { element } from "./element.js";
 import { request } from "./request.js";
 
-/** @typedef {object} Session
- * @property {string} display_name
- * @property {number} consent_version
- * @property {string} consent_text
- * @property {boolean} consent_accepted
- * @property {string} demo
- * @property {string} contact
- * @property {string} retention_date */
+/** @typedef {import("./wire.js").SessionGiven} SessionGiven */
 
 // Names of recruitment services' parameters; others in the address are nobody's business.
 const RECRUITMENT = [
@@ -15,8 +9,10 @@ const RECRUITMENT = [
 ];
 
 /** Who we are; the server sets the cookie.
- * @param {string} search the address's parameters @returns {Promise<Session>} */
-export async function askSession(search) {
+ * @param {string} search the address's parameters
+ * @param {Element | null} [canvas] what one works on: its size on the screen is told
+ * @returns {Promise<SessionGiven>} */
+export async function askSession(search, canvas = null) {
   const given = new URLSearchParams(search);
   /** @type {Record<string, string>} */
   const recruitment = {};
@@ -27,9 +23,20 @@ export async function askSession(search) {
   const answer = await request("POST", "/api/session", {
     recruitment,
     touch: navigator.maxTouchPoints > 0,
+    canvas_css_px: canvas ? canvas.getBoundingClientRect().width : null,
     device_pixel_ratio: devicePixelRatio,
   });
   return answer.json();
+}
+
+/** Begins a page: who we are, and the banner of a demonstration.
+ * @param {Element | null} [canvas] as of `askSession` @returns {Promise<SessionGiven>} */
+export async function beginSession(canvas = null) {
+  const session = await askSession(location.search, canvas);
+  const banner = element("banner", HTMLElement);
+  banner.textContent = session.demo;
+  banner.hidden = !session.demo;
+  return session;
 }
 
 /** @param {number} version @param {boolean} accepted */

@@ -2,7 +2,7 @@
 
 import pytest
 from fastapi.testclient import TestClient
-from game_world import tokens
+from study_world import tokens
 
 from data_prep.humans.game.admin import make_admin
 

@@ -112,7 +112,7 @@ def test_an_unexpected_error_keeps_its_text_to_itself(world, monkeypatch):
     def fail(*_):
         raise RuntimeError("secret path /etc")
 
-    monkeypatch.setattr(world.service.people, "about_me", fail)
+    monkeypatch.setattr(world.service.visits, "about_me", fail)
     bob = world.person()
     bob.http._transport.raise_server_exceptions = False
     answer = bob.http.get("/api/me")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.humans.game.players import Browser, Refused
+from data_prep.humans.studies.browser import Browser, Refused
 
 ROOT = Path(__file__).resolve().parents[4]
 KILLS, PLAYERS = 20, 4

@@ -1,6 +1,7 @@
 """Many people and tabs at once, on both back ends; then everything that must hold is looked at."""
 
 import collections
+import dataclasses
 import threading
 
 import pytest
@@ -10,6 +11,7 @@ from data_prep.humans.game import invariants, rounds
 from data_prep.humans.game import messages as m
 from data_prep.humans.game.errors import AllPlayed, RoundTaken
 from data_prep.humans.game.exports import FORMATS, Choice, write
+from data_prep.humans.game.tables import images
 from data_prep.humans.game.tables import rounds as table
 from data_prep.humans.studies import invariants as study_invariants
 
@@ -76,6 +78,23 @@ def test_eight_people_play_all_pictures(world):
     assert len(rows) == PEOPLE * 9
     assert set(collections.Counter(row.image_id for row in rows).values()) == {PEOPLE}
     unbroken(world)
+
+
+@pytest.mark.parametrize("rule", ["coverage", "target:9", "random"])
+def test_who_has_few_pictures_left_waits_for_one_that_others_hold(world, rule):
+    """On PostgreSQL it was passed by, and the last picture looked like none at all."""
+    world.service.settings = dataclasses.replace(world.settings, allocation=rule)
+    alice, got = world.person(), []
+    for _ in range(8):
+        alice.end(alice.ask().json()["round"], "skip")
+    with world.database.write() as connection:
+        connection.execute(images.select().with_for_update()).all()
+        asking = threading.Thread(target=lambda: got.append(alice.ask().status_code))
+        asking.start()
+        asking.join(0.5)
+        assert not got
+    asking.join()
+    assert got == [200]
 
 
 def test_many_tabs_of_one_person_get_one_round(world):

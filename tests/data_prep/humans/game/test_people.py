@@ -70,6 +70,18 @@ def test_everything_about_me_and_withdrawal(world, alice, charlie):
     assert count(world, tables.sessions) == 1
 
 
+def test_who_knows_an_outside_id_neither_sees_nor_deletes_the_data(world):
+    bob = world.person(pid="17")
+    world.clock.advance(1)
+    mallory = world.person(pid="17")
+    bob.post("/api/contact", {"email": "bob@example.org"})
+    for method in ("GET", "DELETE"):
+        assert mallory.http.request(method, "/api/me").status_code == 403
+    (stored,) = bob.http.get("/api/me").json()["contacts"]
+    assert stored["email"] == "bob@example.org"
+    assert bob.http.delete("/api/me").status_code == 204 and count(world, tables.contacts) == 0
+
+
 def test_names_are_unique(world):
     names = [world.person(agreed=False).session["display_name"] for _ in range(30)]
     assert len(set(names)) == 30
@@ -90,7 +102,7 @@ def test_an_address_is_kept_apart_and_taken_back(world, alice):
 def test_a_text_that_changes_during_a_round_lets_it_end(world, alice):
     """Consent is asked before the next round; what is being painted is taken."""
     round_id = alice.round()
-    world.service.people._consent += 1
+    world.service.visits._version += 1
     world.clock.advance(600)
     assert alice.bubbles(round_id, line(10)).status_code == 200
     assert alice.end(round_id).status_code == 200

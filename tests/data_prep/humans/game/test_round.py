@@ -11,7 +11,7 @@ def send(world, person, round_id, path, each=10):
     begun = world.clock()
     for first in range(0, len(path), each):
         batch = path[first : first + each]
-        world.clock.now_ms = max(world.clock(), begun + int(batch[-1][2]) + 40)
+        world.clock.until(begun + int(batch[-1][2]) + 40)
         answer = person.bubbles(round_id, batch, first)
         assert answer.status_code == 200, answer.text
         if answer.json()["status"] != "playing":

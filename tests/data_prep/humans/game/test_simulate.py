@@ -5,6 +5,7 @@ import dataclasses
 import game_world
 import numpy as np
 import pytest
+import study_world
 
 from data_prep.humans.game import images, played, players, quality, replay, rounds, simulate
 from data_prep.humans.game import statistics as game_statistics
@@ -13,6 +14,8 @@ from data_prep.humans.game.partners import load
 from data_prep.humans.game.plan import Plan
 from data_prep.humans.game.rules import Rules
 from data_prep.humans.game.settings import GameSettings
+from data_prep.humans.studies import serving
+from data_prep.humans.studies.clocks import RealClock
 from data_prep.humans.studies.database import open_database
 from data_prep.humans.studies.settings import StudySettings
 from data_prep.humans.studies.tables import participants
@@ -26,7 +29,7 @@ class Study:
     def __init__(self, folder, each, rules=None):
         study = StudySettings(database=str(folder / "game.db"))
         self.settings = GameSettings(study=study, rules=rules or Rules(), partner="reference")
-        self.database, self.tokens = open_database(study.database), game_world.tokens()
+        self.database, self.tokens = open_database(study.database), study_world.tokens()
         pictures = game_world.draw_pictures(folder / "pictures", each)
         images.add(self.database, images.in_folder(str(pictures)), "t", 0, self.tokens)
         images.meet(self.database, game_world.KNOWN)
@@ -110,9 +113,8 @@ def test_players_paint_at_once_in_real_time(study):
     rules = Rules(limit_ms=700, query_apart_ms=0)
     settings = dataclasses.replace(study.settings, rules=rules)
     partner = study.partner.with_rules(rules)
-    clock = simulate.RealClock()
-    app = simulate.make_app(settings, study.database, partner, clock.now_ms, study.tokens)
-    with simulate.served(app, settings) as (host, port):
+    app = simulate.make_app(settings, study.database, partner, RealClock(), study.tokens)
+    with serving.on_a_thread(app, settings.study.for_simulation()) as (host, port):
         plan = Plan(players=3, rounds=1, one_round=0, skipped=1.0)
         told = simulate.in_real_time(plan, host, port, MASKS.sees)
     assert list(told.rounds.values()) == [1, 1, 1]

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from data_prep.humans.game.players import Browser, Refused
 from data_prep.humans.game.tables import bubble_batches, rounds
+from data_prep.humans.studies.browser import Browser, Refused
 from data_prep.humans.studies.database import Database
 
 ROOT = Path(__file__).resolve().parents[4]

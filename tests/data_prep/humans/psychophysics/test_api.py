@@ -286,6 +286,45 @@ def test_me_shows_all_and_withdrawal_deletes_it(world):
     assert not broken(world)
 
 
+def test_who_knows_an_outside_id_neither_sees_nor_deletes_the_data(world):
+    """Outside ids are no secrets: workers' ids are known, and a lab's may be 1, 2, 3."""
+    anna = world.person("anna").begins()
+    anna.sends(anna.trial(0))
+    world.clock.advance(1)
+    mallory = world.person("anna").consents()
+    for method in ("GET", "DELETE"):
+        answer = mallory.client.request(method, "/api/me")
+        assert answer.status_code == 403 and "first came with" in answer.json()["remedy"]
+    mine = anna.client.get("/api/me").json()
+    assert len(mine["trials"]) == 1 and len(mine["sessions"]) == 2
+    assert anna.client.delete("/api/me").status_code == 204 and not world.rows(t.trials)
+
+
+@pytest.mark.parametrize(
+    ("method", "address", "body", "status"),
+    [
+        ("POST", "consent", {"version": 1, "accepted": True}, 204),
+        ("GET", "me", None, 200),
+        ("DELETE", "me", None, 401),  # after the first, nobody knows who asks
+    ],
+)
+def test_requests_about_oneself_are_limited(world, method, address, body, status):
+    anna = world.person("anna")
+    anna.post("session", {"recruitment": anna.address})
+    cookie = {"Cookie": f"study_session={anna.client.cookies['study_session']}"}
+
+    def ask():
+        anna.client.cookies.clear()
+        return anna.client.request(method, f"/api/{address}", json=body, headers=cookie)
+
+    for _ in range(10):
+        last = ask()
+    assert last.status_code == status
+    assert ask().status_code == 429
+    world.clock.advance(500)
+    assert ask().status_code == status
+
+
 def test_no_address_or_agent_is_stored(world):
     anna = world.person("anna")
     anna.client.headers["user-agent"] = "Mozilla/5.0 (X11) Chrome/130.0.6723.58 secret-agent"

@@ -5,7 +5,8 @@ import collections
 import numpy as np
 import pytest
 import sqlalchemy as sa
-from experiment_world import Clock, small_set
+import study_world
+from experiment_world import small_set
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
@@ -108,7 +109,7 @@ def held(connection, now_ms):
 @given(st.lists(st.sampled_from(["arrive", "finish", "leave", "wait"]), max_size=60))
 def test_arrivals_even_the_groups_out_whoever_leaves(empty, steps):
     settings, database = empty
-    clock, people, open_lists = Clock(), iter(range(60)), []
+    clock, people, open_lists = study_world.clock(), iter(range(60)), []
     with database.engine.connect() as connection:
         connection.exec_driver_sql("BEGIN")  # rolled back at the end
         for step in steps:

@@ -4,8 +4,8 @@ import shutil
 import sqlite3
 import threading
 
-import game_world
 import pytest
+import study_world
 
 from data_prep import studies
 from data_prep.humans.studies import backup, commands
@@ -15,7 +15,7 @@ from data_prep.humans.studies.tables import participants
 
 @pytest.fixture
 def database(tmp_path):
-    shutil.copy(game_world.empty_database(), tmp_path / "study.db")
+    shutil.copy(study_world.empty_database(), tmp_path / "study.db")
     made = open_database(str(tmp_path / "study.db"))
     with made.write() as connection:
         for number in range(3):
