@@ -204,13 +204,8 @@ def lambda_table(sweep, relative: bool, quoted: bool) -> Table:
         cells += [cell(score, digits_of("maps", relative)), map_counts(line)]
         cells += [caption.pop(line.row, DASH)] if quoted else []
         rows.append(tuple(cells))
-    columns = [
-        "lambda",
-        "n",
-        "top-1 error, %",
-        f"maps, {numbers.map_unit(sweep, relative)}",
-        "n of maps",
-    ]
+    unit = f"maps, {numbers.map_unit(sweep, relative)}"
+    columns = ["lambda", "n", "top-1 error, %", unit, "n of maps"]
     columns += ["published maps, % of ceiling"] if quoted else []
     return Table(tuple(columns), tuple(rows))
 
