@@ -57,9 +57,9 @@ def store(data_dir: str, results: dict, name: str) -> None:
     info = dataset_info.load_info(data_dir)  # as it is now, after what may have been an hour
     if info.human_ceiling:
         old = info.human_ceiling
-        print(f"replaces the human ceiling {old.get('value')}: {old.get('estimator')}")
+        print(f"replaces the {info.map_origin} ceiling {old.get('value')}: {old.get('estimator')}")
     dataset_info.save_info(data_dir, dataclasses.replace(info, human_ceiling=ceiling))
-    print(f"stored {name} as the human ceiling in {dataset_info.INFO_FILE}")
+    print(f"stored {name} as the {info.map_origin} ceiling in {dataset_info.INFO_FILE}")
 
 
 def format_table(results: dict) -> str:

@@ -46,24 +46,29 @@ def one_line(errors: tuple[type[Exception], ...], kept: Callable[[], str]) -> It
             sys.exit(f"error: {words} (--verbosity=1 shows where)")
 
 
-@contextlib.contextmanager
-def _interruption():
-    """A list that is filled when Ctrl-C comes, which is raised as Python raises it."""
-    asked: list[int] = []
-    ours = threading.current_thread() is threading.main_thread()
-    before = signal.getsignal(signal.SIGINT)
-    # A shell starts background jobs with SIGINT ignored, and means it.
-    if not ours or before not in (signal.default_int_handler, first_moments.leave):
-        yield asked
-        return
+class _Handler:
+    """Raises Ctrl-C as Python does, and remembers it: code may make another error of it."""
 
-    def handler(number, frame):
-        asked.append(number)
+    def __init__(self):
+        self.asked = []
+
+    def __call__(self, number, frame):
+        self.asked.append(number)
         signal.default_int_handler(number, frame)
 
+
+@contextlib.contextmanager
+def _interruption():
+    """A list that is filled when Ctrl-C comes."""
+    handler, before = _Handler(), signal.getsignal(signal.SIGINT)
+    ours = threading.current_thread() is threading.main_thread()
+    # A shell starts background jobs with SIGINT ignored, and means it.
+    if not ours or before not in (signal.default_int_handler, first_moments.leave):
+        yield (before if isinstance(before, _Handler) else handler).asked
+        return
     signal.signal(signal.SIGINT, handler)
     try:
-        yield asked
+        yield handler.asked
     finally:
         if signal.getsignal(signal.SIGINT) is handler:
             signal.signal(signal.SIGINT, before)

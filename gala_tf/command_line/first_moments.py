@@ -1,7 +1,8 @@
-"""Ctrl-C while a command's modules are imported: one line, as later on.
+"""Ctrl-C where `endings` does not see it: a line, too, not Python's 30 of other people's files.
 
-Python would print where the import was, 30 lines of other people's files. Only the process of
-`python -m gala_tf...` or `python -m data_prep...` is changed, and `command.run` takes over.
+That is while a command's modules are imported; once its work is done, while Python clears up; and
+in what Python calls by itself and lets nobody catch an error of (a finalizer, the end of an
+import's lock). Only the process of `python -m gala_tf...` or `python -m data_prep...` is changed.
 """
 
 import _signal as signal  # without the names of `signal`, whose import takes as long as the rest
@@ -20,9 +21,30 @@ def guard() -> None:
     default = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if package in ("gala_tf", "data_prep") and default:
         signal.signal(signal.SIGINT, leave)
+        sys.excepthook = _last_word
+        sys.unraisablehook = _once_more
 
 
 def leave(number, frame) -> None:
-    """Ends the process at once: nothing has begun that would need an end of its own."""
+    """Ends the process at once: nothing has begun, or all is done."""
     os.write(2, b"\ninterrupted.\n")
     os._exit(128 + number)
+
+
+def _last_word(kind, error, trace, others=sys.excepthook):
+    """Of an error that ends the process."""
+    if issubclass(kind, KeyboardInterrupt):
+        leave(signal.SIGINT, None)
+    others(kind, error, trace)
+
+
+def _once_more(unraisable, others=sys.unraisablehook):
+    """Of an error that nobody can catch: Ctrl-C comes again, where the command's own code is."""
+    if not issubclass(unraisable.exc_type, KeyboardInterrupt):
+        others(unraisable)
+        return
+    import threading  # not in the first moments; later it is there
+
+    again = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT))
+    again.daemon = True
+    again.start()

@@ -87,6 +87,11 @@ class DatasetInfo:
         source = re.search(r"--?source(?:=| +)'?(\w+)", self.command)
         return (source[1] if source else self.name) == "quickstart"
 
+    @property
+    def map_origin(self) -> str:
+        """The word that stands before "map" and "ceiling": human, or simulated."""
+        return "simulated" if self.simulated else "human"
+
     def require_split(self, split: str, flag: str = "") -> Split:
         """The split of that name, which `flag` gave; ValueError listing those there are."""
         if split not in self.splits:

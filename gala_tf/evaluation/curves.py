@@ -45,7 +45,7 @@ def _write(path, lines, title, split):
         if one.get_legend_handles_labels()[0]:
             one.legend()
         else:
-            plots.message(one, "no human maps in this split" if one is score else "nothing yet")
+            plots.message(one, "no maps in this split" if one is score else "nothing yet")
     plots.save(path, figure)
 
 

@@ -186,7 +186,7 @@ def predictions_grid(
 
 def human_title(info) -> str:
     """What stands above the maps of a data set: of people, or simulated."""
-    return "simulated map" if info.simulated else "human map"
+    return f"{info.map_origin} map"
 
 
 def choose_layers(maps: Iterable[str], layers: Sequence[str] | None = None) -> list[str]:

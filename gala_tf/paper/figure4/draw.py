@@ -142,7 +142,7 @@ def _answers(predictions, class_names, wrong):
 def _notes_a(runs, info, split, shown, seed, samples, noise):
     """What stands below Fig. 4A: where everything in it is from."""
     entry = info.require_split(split)
-    chosen = " over those with a human map" if entry.with_clickmap else ""
+    chosen = f" over those with a {info.map_origin} map" if entry.with_clickmap else ""
     weights = "; ".join(
         f"{color}: {naming.network_name(run.config)}, best weights, step {run.step}"
         for color, run in zip(("red", "blue"), runs, strict=True)

@@ -16,7 +16,7 @@ INTERVALS = (
     "networks not yet trained; those of errors end at 0 and 100 %. With one seed there is no "
     "such interval, and brackets are over images instead: Wilson's for errors; for maps a "
     "bootstrap, or, where a run has no per_image file, the normal interval of the standard error. "
-    "Intervals of map scores take the human ceiling as known."
+    "Intervals of map scores take the ceiling as known."
 )
 TESTS = (
     "Two-sided paired tests over images against the network in the second column, as the paper's "
@@ -27,7 +27,7 @@ TESTS = (
     "their number"
 )
 SIMULATED = (
-    "The built-in data set is a miniature: its human maps are simulated from the true figure, and "
+    "The built-in data set is a miniature: its maps are simulated from the true figure, and "
     "its design was tuned for a task that such maps help with. Its numbers show that the mechanism "
     "works from end to end. They do not show that human attention helps, and they neither "
     "reproduce nor contradict the published ones."
@@ -176,12 +176,13 @@ def _test_blocks(lines, tested):
 def _map_blocks(lines, relative, prefix):
     lines = [line for line in lines if line.runs[0].results["maps"]]
     if not lines:
-        return [Heading(3, "Maps"), Paragraph("No run has map scores: no image has a human map.")]
+        return [Heading(3, "Maps"), Paragraph("No run has map scores: no image has a map.")]
     found = [run.results["human_ceiling"] for line in lines for run in line.runs]
     # One a data set, unless runs were evaluated with other blurs: each is said once.
     ceilings = sorted({(ceiling["value"], ceiling["estimator"]) for ceiling in found}, key=str)
+    ceiling = numbers.ceiling_words(lines).capitalize()
     words = [
-        f"Human ceiling {'none' if value is None else f'{value:.3f}'}: {estimator}."
+        f"{ceiling} {'none' if value is None else f'{value:.3f}'}: {estimator}."
         for value, estimator in ceilings
     ]
     places = []  # {layer name: the paper's number} a line

@@ -38,9 +38,9 @@ def line_styles(lines) -> list[tuple[str, str]]:
     return styles
 
 
-def map_axis(relative: bool) -> str:
+def map_axis(lines, relative: bool) -> str:
     """What an axis of map scores says."""
-    return "map score, % of human ceiling" if relative else "map score, Spearman"
+    return f"map score, {numbers.map_unit(lines, relative)}"
 
 
 @styled
@@ -51,7 +51,7 @@ def figure7(name, sweep, floor, relative: bool, published=(), published_label=""
         name: of the file.
         sweep: lines of GALA, one a lambda, in ascending order.
         floor: the ResNet-50 line, or None.
-        relative: map scores in % of the human ceiling.
+        relative: map scores in % of the ceiling.
         published: (lambda, % of ceiling) of the paper's caption; drawn only if `relative`. The last
             one's lambda is a guess.
         published_label: what the legend calls them.
@@ -74,15 +74,17 @@ def figure7(name, sweep, floor, relative: bool, published=(), published_label=""
         _level(right, numbers.map_score(floor, relative), grey, "--", "ResNet-50")
     null = numbers.baseline(sweep, "null", relative)
     shuffled = null or numbers.baseline(sweep, "shuffled", relative)
-    _level(right, shuffled, NULL, ":", f"{'people' if null else 'GALA'}, shuffled (null)")
+    info = sweep[0].runs[0].info
+    origin = "simulated people" if info.simulated else "people"
+    _level(right, shuffled, NULL, ":", f"{origin if null else 'GALA'}, shuffled (null)")
     if relative:
-        right.axhline(100, color=CEILING, linewidth=1.2, label="human ceiling")
+        right.axhline(100, color=CEILING, linewidth=1.2, label=numbers.ceiling_words(sweep))
         right.set_ylim(min(0, right.get_ylim()[0]), max(105, right.get_ylim()[1]))
     for i, (weight, value) in enumerate(published):
         right.plot(ticks.index(weight), value, "D", markerfacecolor="none", color=RULE,
                    label="_" if i else published_label)  # fmt: skip
     left.set_ylim(0, 100)
-    for axes, title in ((left, "top-1 accuracy, %"), (right, map_axis(relative))):
+    for axes, title in ((left, "top-1 accuracy, %"), (right, map_axis(sweep, relative))):
         axes.set_xticks(range(len(ticks)), [f"{value:g}" for value in ticks])
         axes.set_xlim(-0.5, len(ticks) - 0.5)
         axes.set_xlabel("lambda, weight of the map loss (steps not to scale)")
@@ -91,8 +93,8 @@ def figure7(name, sweep, floor, relative: bool, published=(), published_label=""
         "Figure 7. Left: top-1 accuracy. Right: map score of the final layer. Means with 95 % "
         "intervals over seeds (one seed: over images; n in the table below), faint dots single "
         "runs. Dashed: ResNet-50, its interval shaded. Dotted: the null, two participants of two "
-        "different images; where no image has two, the networks' maps against other images' human "
-        "maps."
+        "different images; where no image has two, the networks' maps against other images' "
+        f"{info.map_origin} maps."
     )
     if published:
         weight, value = published[-1]
@@ -118,10 +120,10 @@ def layers(name, lines, places_of, relative: bool) -> Figure:
     center = numbers.baseline(lines, "center_prior", relative)
     _level(axes, center, RULE, ":", "centre prior")
     if relative:
-        axes.axhline(100, color=CEILING, linewidth=1.2, label="human ceiling")
+        axes.axhline(100, color=CEILING, linewidth=1.2, label=numbers.ceiling_words(lines))
     axes.set_xticks(sorted(ticks))
     axes.set_xlabel("layer, in the paper's way of counting")
-    axes.set_title(map_axis(relative))
+    axes.set_title(map_axis(lines, relative))
     caption = (
         "Map scores by layer. GALA: its attention; SE: gated activity; ResNet: activity of the "
         "same units. Means with 95 % intervals over seeds (one seed: over images)."
@@ -179,7 +181,7 @@ def accuracy_and_maps(name, lines, fifths, relative: bool) -> Figure:
         if points:
             left.plot(*zip(*points, strict=True), one.marker, color=one.color, label=one.label)
     plots.draw_accuracy_by_map_score(right, series, fifths)
-    left.set_xlabel(map_axis(relative))
+    left.set_xlabel(map_axis(lines, relative))
     left.set_title("each run: top-1 accuracy, %")
     caption = (
         "Accuracy against map score. Left: each run. Right: images sorted by their final layer's "

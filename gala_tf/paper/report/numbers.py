@@ -29,13 +29,24 @@ def error(line, k: int) -> Interval:
 
 
 def has_ceiling(lines) -> bool:
-    """Whether every run with maps knows its human ceiling; else maps are given as Spearman."""
+    """Whether every run with maps knows its ceiling; else maps are given as Spearman."""
     ceilings = [run.results["human_ceiling"] for line in lines for run in line.runs]
     return any(ceilings) and all(one["value"] for one in ceilings if one)
 
 
+def ceiling_words(lines) -> str:
+    """What the ceiling of these lines' maps is called: simulated maps have none of people's."""
+    origins = {run.info.map_origin for line in lines for run in line.runs}
+    return f"{' and '.join(sorted(origins)) or 'human'} ceiling"
+
+
+def map_unit(lines, relative: bool) -> str:
+    """The unit of map scores, for columns and axes."""
+    return f"% of {ceiling_words(lines)}" if relative else "Spearman"
+
+
 def map_score(line, relative: bool, layer: str | None = None) -> Interval | None:
-    """How a layer's maps correlate with people's; None if no run has a defined score.
+    """How a layer's maps correlate with the data's; None if no run has a defined score.
 
     `relative`: in % of the human ceiling; else the mean Spearman. By default of the final layer,
     which the paper scores. One seed: over images, bootstrapped where the run has its single images,

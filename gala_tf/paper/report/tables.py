@@ -45,7 +45,7 @@ def counts(line) -> str:
 def map_counts(line, layer: str | None = None) -> str:
     """Seeds, and images whose map has a score: the n of a layer's score, by default the final's.
 
-    Fewer than `counts`: not every image has a human map, and a constant map has no correlation.
+    Fewer than `counts`: not every image has a map, and a constant map has no correlation.
     """
     found = sorted(numbers.map_images(line, layer))
     if not found:
@@ -69,14 +69,14 @@ def paper_table(
         lines: ours, one data set's.
         compared: {label: Paired} of the lines that were tested.
         unfinished: {row: number of unfinished runs}.
-        relative: map scores in % of the human ceiling; else Spearman.
+        relative: map scores in % of the ceiling; else Spearman.
         same_data: our data is the paper's.
         quoted: whether there are columns of published numbers.
     """
     paper, entry = published.table(which[-1]), published.document()["tables"][str(which[-1])]
     has_maps = which != (2,) and (any("maps" in row for row in paper.values()) or bool(lines))
     metrics = [name for name in METRICS if name != "maps" or has_maps]
-    heads = {**METRICS, "maps": "maps, % of human ceiling" if relative else "maps, Spearman"}
+    heads = {**METRICS, "maps": f"maps, {numbers.map_unit(lines, relative)}"}
     columns = ["network", "table", "n"]
     for metric in metrics:
         columns.append(heads[metric])
@@ -185,8 +185,9 @@ def maps_table(lines, relative: bool) -> Table:
         cells.append(DASH if prior is None else _number(prior.mean, 3))
         rows.append(tuple(cells))
     columns = ["network", "n", "layer", "Spearman"]
-    columns += ["% of human ceiling"] if relative else []
-    columns += ["shuffled: other images' human maps", "centre prior"]
+    columns += [numbers.map_unit(lines, relative)] if relative else []
+    origin = lines[0].runs[0].info.map_origin
+    columns += [f"shuffled: other images' {origin} maps", "centre prior"]
     return Table(tuple(columns), tuple(rows))
 
 
@@ -203,8 +204,8 @@ def lambda_table(sweep, relative: bool, quoted: bool) -> Table:
         cells += [cell(score, digits_of("maps", relative)), map_counts(line)]
         cells += [caption.pop(line.row, DASH)] if quoted else []
         rows.append(tuple(cells))
-    unit = "% of human ceiling" if relative else "Spearman"
-    columns = ["lambda", "n", "top-1 error, %", f"maps, {unit}", "n of maps"]
+    unit = f"maps, {numbers.map_unit(sweep, relative)}"
+    columns = ["lambda", "n", "top-1 error, %", unit, "n of maps"]
     columns += ["published maps, % of ceiling"] if quoted else []
     return Table(tuple(columns), tuple(rows))
 

@@ -54,6 +54,40 @@ def test_a_librarys_user_keeps_his_handler():
     subprocess.run(words, check=True, capture_output=True)
 
 
+COMMAND = """
+import atexit, os, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.argv, sys.orig_argv = ["-m"], ["python", "-m", "gala_tf.train"]
+from gala_tf.command_line import endings
+sys.argv = ["train"]
+def ctrl_c(*_): os.kill(os.getpid(), signal.SIGINT)
+class Finalizer: __del__ = ctrl_c
+"""
+KEPT = "with endings.one_line((), lambda: 'All is kept.'):"
+
+
+@pytest.mark.parametrize(
+    "program, said",
+    {
+        "in a finalizer": (f"{KEPT}\n    Finalizer()\n    time.sleep(60)", "All is kept."),
+        "in the inner of two": (
+            f"{KEPT}\n  with endings.one_line((ValueError,), lambda: 'Two.'):\n"
+            "    try: ctrl_c()\n    except KeyboardInterrupt: raise ValueError('half')",
+            "Two.",
+        ),
+        "after the work": (f"{KEPT} pass\nctrl_c()", ""),
+        "at exit": (f"atexit.register(ctrl_c)\n{KEPT} pass", ""),
+        "where nobody sees it": (f"{KEPT} pass\nraise KeyboardInterrupt", ""),
+    }.values(),
+)  # fmt: skip
+def test_ctrl_c_is_one_line_whenever_it_comes(program, said):
+    ended = subprocess.run(
+        [sys.executable, "-c", COMMAND + program], capture_output=True, text=True
+    )
+    assert (ended.returncode, ended.stdout) == (130, "")
+    assert ended.stderr.strip() == f"interrupted. {said}".strip()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("module", ["gala_tf", "gala_tf.train", "data_prep.build_tfrecords"])
 def test_ctrl_c_while_modules_are_imported_is_one_line(module):

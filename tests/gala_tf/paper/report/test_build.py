@@ -16,7 +16,7 @@ from PIL import Image
 from gala_tf.data import dataset_info
 from gala_tf.evaluation import per_image
 from gala_tf.paper import published
-from gala_tf.paper.report import build, contents, lines, runs
+from gala_tf.paper.report import build, contents, figures, lines, runs
 from gala_tf.paper.report import tables as report_tables
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -117,12 +117,40 @@ def test_unfinished_and_repeated_runs_are_named(page):
 
 
 def test_caveats_order_and_tables_not_run(page):
-    assert "> The built-in data set is a miniature: its human maps are simulated" in page
+    assert "> The built-in data set is a miniature: its maps are simulated" in page
     assert re.search(r"Order by top-1 error, best first: .* The paper's: GALA-ResNet-50 w/", page)
     assert "## Not run" in page and "Table 2: Errors" in page and "Table 4: Errors" in page
     rows = [row for number in (2, 4) for row in published.table(number).values()]
     values = [value for row in rows for value in row.values()]
     assert len(values) > 15 and all(f"{value:.2f}" in page for value in values)
+
+
+@pytest.mark.parametrize("simulated", [True, False])
+def test_maps_and_ceilings_are_called_what_they_are(tmp_path, simulated, monkeypatch):
+    """Every column, axis, legend and caption."""
+    drawn = []
+    draw = figures.png
+
+    def seen(figure, *rest):
+        for axes in figure.axes:
+            texts = [axes.get_title(), axes.get_xlabel(), axes.get_ylabel()]
+            drawn.extend(texts + axes.get_legend_handles_labels()[1])
+        return draw(figure, *rest)
+
+    monkeypatch.setattr(figures, "png", seen)
+    info = fake_runs.data_set("quickstart" if simulated else "mine")
+    fake_runs.write_campaign(tmp_path / "runs", seeds=1, info=info)
+    build.build([str(tmp_path / "runs")], str(tmp_path / "page"))
+    text = (tmp_path / "page" / "report.md").read_text()
+    text = text.replace(contents.SIMULATED, "") + "\n".join(drawn)
+    right, wrong = ("simulated", "human") if simulated else ("human", "simulated")
+    assert not re.search(rf"(?i)\b{wrong}\b", text)
+    assert f"map score, % of {right} ceiling" in drawn and f"{right} ceiling" in drawn
+    assert {"simulated people, shuffled (null)", "people, shuffled (null)"} & {*drawn} == {
+        f"{'simulated ' * simulated}people, shuffled (null)"
+    }
+    for words in ("maps, % of {} ceiling", "| % of {} ceiling", "other images' {} maps"):
+        assert words.format(right) in text
 
 
 def test_provenance_names_every_run_and_no_path(page, campaign):
