@@ -3,10 +3,11 @@
     KERAS_BACKEND=jax python experiments/keras_fit.py --flagfile=experiments/quickstart.flags \\
         --data_dir=data/quickstart --model_dir=runs/quickstart_jax --seed=1
 
-The same flags, data, schedule and objective as `gala_tf.train`, which is TensorFlow's. What the
-loop has beyond Keras' is not here: resuming, several machines, reports of faults. tf.data feeds
-either. Writes `results.json`: the backend, top-1 error in % and the last layer's map score on
---test_split, by the weights that were best on --validation_split.
+The same flags, data, schedule and objective as `gala_tf.train`, which is TensorFlow's; tf.data
+feeds either, so that a seed's batches are the same. Initial weights are not: backends draw their
+own. What the loop has beyond Keras' is not here, such as resuming, several machines, reports of
+faults; flags of such things are refused. Writes `results.json`: the backend, top-1 error in % and
+the last layer's map score on --test_split, by the weights that were best on --validation_split.
 """
 
 import json
@@ -23,10 +24,33 @@ from gala_tf.evaluation import scores
 from gala_tf.runs import directory
 from gala_tf.training import checks, plan, schedules, session
 
+# Flags that change a run, and that nothing here reads.
+NOT_HERE = (
+    "tpu", "init_from", "freeze", "new_layers_rate", "clip_gradient_norm", "label_smoothing",
+    "map_target", "map_loss_reduction", "map_resize", "jit_compile", "stop_after_steps",
+)  # fmt: skip
+
+
+def check(cfg) -> None:
+    """ValueError for what `gala_tf.train` can do and this cannot."""
+    default = config.Config()
+    ignored = [n for n in NOT_HERE if getattr(cfg, n) != getattr(default, n)]
+    if ignored:
+        raise ValueError(f"--{', --'.join(ignored)}: only gala_tf.train reads that. Leave it away.")
+    for name in ("validation_split", "test_split", "map_loss_weight"):
+        if not getattr(cfg, name):
+            raise ValueError(f"--{name} must be set: this compares runs with maps by their score.")
+
 
 def main(_):
     """Trains as the flags say."""
     cfg = config.from_flags()
+    check(cfg)
+    print(train(cfg))
+
+
+def train(cfg) -> dict:
+    """Trains the network that the flags describe, and returns what `results.json` holds."""
     info = dataset_info.load_info(cfg.data_dir)
     length = plan.make_plan(cfg, info, replicas=1)
     network = directory.build_network(cfg, info.num_classes)
@@ -58,9 +82,9 @@ def main(_):
     found = evaluate(trained, cfg, info, cfg.test_split, sizes)
     found = {"backend": keras.backend.backend(), "seed": cfg.seed, **found}
     os.makedirs(cfg.model_dir, exist_ok=True)
-    with open(os.path.join(cfg.model_dir, "results.json"), "w") as file:
+    with open(os.path.join(cfg.model_dir, "results.json"), "w", encoding="utf-8") as file:
         json.dump(found, file, indent=1)
-    print(found)
+    return found
 
 
 def training_batches(cfg, info, sizes):
@@ -128,7 +152,7 @@ def evaluate(trained, cfg, info, split, sizes) -> dict:
     return {
         "error": 100 * float((logits.argmax(1) != labels).mean()),
         "cross_entropy": -float(np.take_along_axis(logs, labels[:, None], 1).mean()),
-        "spearman": agreement.spearman,
+        "map_score": agreement.spearman,
     }
 
 

@@ -5,8 +5,9 @@
 
 Prints `file,class,confidence` as CSV. With --output_dir that is DIR/predictions.csv, and
 DIR/attention/ has each picture beside its attention maps, as PNG. Folders are searched to the
-bottom; files of any kind that Pillow reads without starting another program. Pictures are cut as
-in evaluation: the central square, then resized to the network's input.
+bottom; files of any kind that Pillow reads without starting another program, of 16-bit grey the
+upper 8 bits. Pictures are cut as in evaluation: the central square, then resized to the network's
+input.
 
 MODEL is a run directory of gala_tf.train, or a `.keras` file: an export, a network of
 gala_tf.models or of `add_attention`, or any other classifier, which has no attention to draw.

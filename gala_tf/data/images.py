@@ -156,7 +156,7 @@ def decode_image(data: bytes | np.ndarray, name: str) -> Image.Image:
                 raise OSError("its JPEG data are cut off or altered, they have no end marker")
             image = load_upright(image)  # open() reads only the header; a truncated file fails here
             if image.mode[0] not in "IF":
-                return _opaque(image)
+                return opaque(image)
     except PILLOW_ERRORS as error:
         raise BadImageError(
             f"Image {name!r} ({len(data)} bytes) cannot be decoded: {reason(error)}. Expected a "
@@ -174,7 +174,7 @@ def is_transparent(image: Image.Image) -> bool:
     return image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info
 
 
-def _opaque(image):
+def opaque(image: Image.Image) -> Image.Image:
     """RGB or L; transparent pixels show GROUND, so that what is hidden below them never counts."""
     if is_transparent(image):
         above = image.convert("RGBA")

@@ -27,6 +27,8 @@ TABLE, DRAWN = "predictions.csv", "attention"
 COLUMNS = ("file", "class", "confidence", "problem")
 # Pillow hands these to another program, or to the system: a stranger's file would choose it.
 NEVER_READ = {"EPS", "WMF"}
+# Whose mode "I", 32 bits, Pillow fills with 0...65,535. Others' range, and that of "F", is unknown.
+SIXTEEN_BITS = {"PNG", "PPM"}
 CROP_FRACTION = 0.875  # of evaluation, where no run says otherwise
 
 
@@ -118,7 +120,7 @@ def list_pictures(pictures: Sequence[str]) -> list[str]:
 
 
 def read_picture(path: str, size: int, crop_fraction: float) -> np.ndarray:
-    """A picture cut as in evaluation, uint8 [S, S, 3].
+    """A picture cut as in evaluation, uint8 [S, S, 3]; of 16-bit grey the upper 8 bits.
 
     BadImageError: it cannot be decoded.
     """
@@ -126,8 +128,9 @@ def read_picture(path: str, size: int, crop_fraction: float) -> np.ndarray:
         data = file.read()
     try:
         with Image.open(io.BytesIO(data), formats=_formats()) as opened:
-            known = opened.format in images.IMAGE_FORMATS
-            pixels = data if known else np.asarray(opened.convert("RGB"))
+            # MPO is what phones call a JPEG with a second picture.
+            known = opened.format in (*images.IMAGE_FORMATS, "MPO") and opened.mode[0] not in "IF"
+            pixels = data if known else _pixels(opened)
     except images.PILLOW_ERRORS as error:
         raise images.BadImageError(
             f"{path}: {images.reason(error).split(' as one of')[0]}"
@@ -135,6 +138,20 @@ def read_picture(path: str, size: int, crop_fraction: float) -> np.ndarray:
     image = images.decode_image(pixels, path)
     window = preprocessing.center_window(image.height, image.width, crop_fraction)
     return preprocessing.cut_image(images.to_jpeg(image, pixels, path), window, size).numpy()
+
+
+def _pixels(opened):
+    """An opened picture that no data set takes: upright, opaque, uint8 [H, W, 3] or [H, W]."""
+    kind = opened.format
+    image = images.load_upright(opened)
+    if image.mode.startswith("I;16") or (image.mode == "I" and kind in SIXTEEN_BITS):
+        return (np.asarray(image).astype(int) >> 8).clip(0, 255).astype(np.uint8)
+    if image.mode[0] in "IF":
+        raise ValueError(
+            f"its pixels are numbers of 32 bits (mode {image.mode!r} of {kind}), and what is white "
+            "cannot be known. Convert it to 8 or 16 bits"
+        )
+    return np.asarray(images.opaque(image))
 
 
 def _formats():

@@ -50,6 +50,52 @@ def test_another_backend_is_refused(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     with pytest.raises(ValueError, match="KERAS_BACKEND=jax: .* TensorFlow backend"):
         installation.check()
+    assert os.environ["KERAS_BACKEND"] == "jax"
+
+
+@pytest.mark.parametrize("variable", [None, ""])
+def test_a_configured_backend_is_overridden_with_a_word(monkeypatch, tmp_path, capsys, variable):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setenv("KERAS_BACKEND", variable or "")
+    if variable is None:
+        monkeypatch.delenv("KERAS_BACKEND")
+    (tmp_path / "keras.json").write_text('{"backend": "jax"}')
+    installation.check()
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert said.startswith(f"note: {tmp_path / 'keras.json'} sets Keras to jax; this command runs")
+    assert os.environ["KERAS_BACKEND"] == "tensorflow"
+    installation.check()  # who set the variable knows
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("text", [None, '{"backend": "tensorflow"}', "{}", "[]", "{", "\xff"])
+def test_nothing_is_said_of_tensorflow(monkeypatch, tmp_path, capsys, text):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    if text is not None:
+        (tmp_path / "keras.json").write_bytes(text.encode("latin-1"))
+    installation.check()
+    assert capsys.readouterr().err == ""
+    monkeypatch.undo()
+
+
+def test_a_command_says_which_backend_it_overrides(tmp_path):
+    """In a process of its own: the line, the command's own error, and no traceback."""
+    (tmp_path / "keras.json").write_text('{"backend": "torch"}')
+    given = {**os.environ, "KERAS_HOME": str(tmp_path)}
+    given.pop("KERAS_BACKEND", None)
+    command = [sys.executable, "-m", "gala_tf.predict", "none.jpg", "--model=none.keras"]
+
+    def said():
+        return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=given)
+
+    note, error = said().stderr.splitlines()
+    assert "sets Keras to torch; this command runs on TensorFlow" in note
+    assert error.startswith("error: none.jpg")
+    given["KERAS_BACKEND"] = "torch"
+    (error,) = said().stderr.splitlines()
+    assert error.startswith("error: KERAS_BACKEND=torch: the commands need")
 
 
 MODULES = [

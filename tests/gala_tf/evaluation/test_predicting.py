@@ -98,6 +98,68 @@ def test_postscript_is_not_read(pictures):
         predicting.read_picture(str(path), 32, 1.0)
 
 
+def formats():
+    """What Pillow can write as well as read, and may read here."""
+    Image.init()
+    return sorted(set(Image.SAVE) & set(Image.OPEN) - predicting.NEVER_READ)
+
+
+STUBS = {"BUFR", "GRIB", "HDF5"}  # Pillow knows their names, and needs another program
+NUMBERS = {"SPIDER"}  # of no known range
+
+
+@pytest.mark.parametrize("kind", [kind for kind in formats() if kind not in STUBS])
+def test_every_format_that_pillow_reads(kind, tmp_path):
+    photo = photographs.photograph(0).resize((96, 80))
+    path = tmp_path / "picture"
+    for mode in ("RGB", "P", "L", "1", "F"):
+        try:
+            photo.convert(mode).save(path, kind)
+            break
+        except (OSError, ValueError, KeyError):
+            continue
+    if kind in NUMBERS:
+        with pytest.raises(images.BadImageError, match="numbers of 32 bits .* what is white"):
+            predicting.read_picture(str(path), 32, 1.0)
+        return
+    photo.save(tmp_path / "plain.png")
+    expected = predicting.read_picture(str(tmp_path / "plain.png"), 32, 1.0).astype(int)
+    if mode in ("L", "1"):
+        expected = expected @ np.array([0.299, 0.587, 0.114])
+        expected = np.repeat(expected[..., None], 3, axis=2)
+    found = predicting.read_picture(str(path), 32, 1.0)
+    sizes = {"ICNS": 32, "ICO": 32}  # of other sizes inside, and of other sides
+    tolerance = {"1": 40, "P": 25}.get(mode, sizes.get(kind, 6))
+    assert found.shape == (32, 32, 3)
+    assert np.abs(found - expected).mean() < tolerance
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "PPM", "JPEG2000"])
+def test_sixteen_bit_grey_keeps_its_shades(kind, tmp_path):
+    """Not clipped, which would be white: black to white, from left to right."""
+    ramp = np.linspace(0, 65_535, 64).astype("uint16")[None].repeat(64, 0)
+    Image.fromarray(ramp).save(tmp_path / "grey", kind)
+    found = predicting.read_picture(str(tmp_path / "grey"), 64, 1.0).astype(int)
+    assert np.ptp(found, axis=2).max() == 0
+    np.testing.assert_allclose(found[32, :, 0], ramp[0] // 256, atol=3)
+
+
+def test_a_phones_picture_is_turned_upright(tmp_path):
+    """An MPO, which opens as a format of its own, with an EXIF orientation."""
+    photo = photographs.photograph(0).resize((96, 80))
+    exif = Image.Exif()
+    exif[images.ORIENTATION] = 6
+    photo.save(tmp_path / "phone.jpg", "MPO", save_all=True, append_images=[photo], exif=exif)
+    photo.transpose(Image.Transpose.ROTATE_270).save(tmp_path / "upright.png")
+    with Image.open(tmp_path / "phone.jpg") as opened:
+        assert opened.format == "MPO"
+    found, expected = (
+        predicting.read_picture(str(tmp_path / name), 32, 1.0).astype(int)
+        for name in ("phone.jpg", "upright.png")
+    )
+    assert np.abs(found - expected).mean() < 6
+
+
 def test_add_attention_and_any_classifier(pictures, tmp_path, capsys):
     inputs = keras.Input((16, 16, 3))
     x = keras.layers.Conv2D(4, 3, name="conv")(keras.layers.Rescaling(1 / 255)(inputs))
