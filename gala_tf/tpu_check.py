@@ -1,7 +1,8 @@
-"""Compiles a run's steps for a TPU on a machine that has none.
+"""Compiles a run's steps for a TPU on a machine that has none, or executes them on its CPU.
 
     python -m gala_tf.tpu_check --flagfile=experiments/full_ilsvrc.flags --topology=v3:2x2x1
     python -m gala_tf.tpu_check --flagfile=experiments/full_ilsvrc.flags --find_batch
+    python -m gala_tf.tpu_check --flagfile=experiments/full_ilsvrc.flags --execute
 
 The steps are those of `train` and `evaluate`, with the flags of training; no data set is needed.
 TensorFlow's TPU kernels lower them to HLO, libtpu compiles that for the topology named, and the
@@ -9,8 +10,12 @@ report says: whether they compile or what stops them; the memory a core needs of
 and bytes of a step and the least time they imply; what the lint found (`tpu_checking.lint`); the
 largest batch that fits. Exit status 1 if anything is at fault.
 
-Both stages run in a virtual environment of their own (`tpu_checking.environment`), made on first
-use. What this cannot show: the input pipeline, TPUStrategy's runtime, numerics, speed, convergence.
+With --execute the same HLO runs on the CPU, step after step, beside TensorFlow's own step, and what
+each does to every variable is compared (`tpu_checking.execution`).
+
+All of it runs in a virtual environment of its own (`tpu_checking.environment`), made on first use.
+What this cannot show: the input pipeline, TPUStrategy's runtime, libtpu's kernels, speed,
+convergence.
 """
 
 import json
@@ -20,7 +25,7 @@ from absl import flags
 
 from gala_tf import command, config
 from gala_tf.data import files, places
-from gala_tf.tpu_checking import check, environment, summary
+from gala_tf.tpu_checking import cases, check, environment, execution, summary
 from gala_tf.tpu_checking.check import TRIES
 from gala_tf.tpu_checking.verdicts import STEPS
 
@@ -37,6 +42,13 @@ def define_flags() -> None:
     flags.DEFINE_list("steps", list(STEPS), "Which steps.")
     flags.DEFINE_integer("num_classes", 1000, "Where --data_dir holds no data set.", lower_bound=2)
     flags.DEFINE_bool("find_batch", False, f"Compile up to {TRIES} times to find what fits.")
+    flags.DEFINE_bool("execute", False, "Run the program on a CPU instead of compiling it.")
+    flags.DEFINE_list(
+        "cases",
+        [],
+        f"What is executed, PRECISION/REPLICAS/MAPS; default all: {', '.join(cases.NAMES)}. "
+        f"--batch_per_core, by default {cases.BATCH}, is the batch of a replica.",
+    )
     flags.DEFINE_string(
         "environment", "", f"Virtual environment; default ${environment.VARIABLE} or a cache."
     )
@@ -66,10 +78,15 @@ def main():
         values.environment,
         values.cache_dir,
     )
-    report = check.check(run_config, naming.network_name(run_config), asked)
+    network = naming.network_name(run_config)
+    if values.execute:
+        chosen = cases.chosen(values.cases, run_config)
+        report = execution.check(run_config, network, asked, chosen)
+    else:
+        report = check.check(run_config, network, asked)
     if values.output:
         files.write(values.output, json.dumps(report, indent=1))
-    print(summary.table(report))
+    print((execution if values.execute else summary).table(report))
     if not report["passes"]:
         sys.exit(1)
 

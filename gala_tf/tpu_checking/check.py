@@ -117,8 +117,7 @@ class Request:
 
 def check(run_config: config.Config, network: str, asked: Request) -> dict:
     """The report: every step on every topology, and what is at fault; `network` is its name."""
-    directory = asked.environment or environment.default_directory()
-    where = environment.find(directory) or environment.make(directory)
+    where = environment.find_or_make(asked.environment)
     kept = verdicts.Cache(asked.cache_dir or environment.cache_directory() / "tpu_check")
     checked = Check(where, kept, run_config, asked.num_classes)
     report = {

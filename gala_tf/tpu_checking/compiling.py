@@ -89,17 +89,11 @@ def compile_module(serialized: bytes, sizes: dict, devices: list) -> dict:
     `bytes_accessed` (a core and step) where it compiles, else `error`, `needed`, `available`.
     """
     import jax
-    import numpy as np
     from jax._src.interpreters import mlir
-    from jax._src.lib import _jax, xla_client
+    from jax._src.lib import xla_client
     from jax._src.lib.mlir import ir
 
-    options = xla_client.CompileOptions()
-    # As TPUStrategy runs it: the same program on every core, each with its part of the batch.
-    options.num_replicas, options.num_partitions = len(devices), 1
-    assignment = np.array([[device.id] for device in devices])
-    options.device_assignment = xla_client.DeviceAssignment.create(assignment)
-    text = _jax.mlir.xla_computation_to_mlir_module(xla_client.XlaComputation(serialized))
+    text = module_text(serialized)
     started = time.process_time()  # not the wall's: several may compile side by side
     with mlir.make_ir_context():
         module = ir.Module.parse(text)
@@ -108,7 +102,7 @@ def compile_module(serialized: bytes, sizes: dict, devices: list) -> dict:
             executable = devices[0].client.compile(
                 module,
                 executable_devices=xla_client.DeviceList(tuple(devices)),
-                compile_options=options,
+                compile_options=options_for(devices),
             )
         except jax.errors.JaxRuntimeError as error:
             verdict = {"compiles": False, "error": str(error)[:4000], **sizes_in(str(error))}
@@ -116,6 +110,25 @@ def compile_module(serialized: bytes, sizes: dict, devices: list) -> dict:
             verdict = {"compiles": True, **_costs(executable)}
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return {**verdict, "seconds": time.process_time() - started, "process_bytes": used}
+
+
+def module_text(serialized: bytes) -> str:
+    """Serialised HLO as the text of an MLIR module."""
+    from jax._src.lib import _jax, xla_client
+
+    return _jax.mlir.xla_computation_to_mlir_module(xla_client.XlaComputation(serialized))
+
+
+def options_for(devices: list):
+    """As TPUStrategy runs it: the same program on every core, each with its part of the batch."""
+    import numpy as np
+    from jax._src.lib import xla_client
+
+    options = xla_client.CompileOptions()
+    options.num_replicas, options.num_partitions = len(devices), 1
+    assignment = np.array([[device.id] for device in devices])
+    options.device_assignment = xla_client.DeviceAssignment.create(assignment)
+    return options
 
 
 def _share_memory(module, sizes):

@@ -67,8 +67,11 @@ class Environment:
     def python(self) -> Path:
         return self.directory / "bin" / "python"
 
-    def run(self, module: str, request: dict) -> subprocess.CompletedProcess:
-        """Runs `python -m module REQUEST.json`, gala_tf importable, output captured as text."""
+    def run(self, module: str, request: dict, **more: str) -> subprocess.CompletedProcess:
+        """Runs `python -m module REQUEST.json`, gala_tf importable, output captured as text.
+
+        `more` are further variables of the environment.
+        """
         path = os.environ.get("PYTHONPATH")
         variables = {
             **os.environ,
@@ -78,6 +81,7 @@ class Environment:
             "TF_CPP_MIN_LOG_LEVEL": "2",
             "PYTHONWARNINGS": "ignore",
             "CUDA_VISIBLE_DEVICES": "",
+            **more,
         }
         with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
             json.dump(request, file)
@@ -116,6 +120,12 @@ def find(directory: Path) -> Environment | None:
             f"made again; or run: {environment.python} -m pip install {' '.join(requirements())}"
         )
     return environment
+
+
+def find_or_make(directory: str) -> Environment:
+    """That in `directory`, or in the default one for ""; ValueError as `find` and `make`."""
+    wanted = Path(directory or default_directory())
+    return find(wanted) or make(wanted)
 
 
 def make(directory: Path) -> Environment:

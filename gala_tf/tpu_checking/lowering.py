@@ -46,7 +46,7 @@ def main(request: dict) -> None:
         traced = steps.trace(request["step"], run_config, *sizes)
         step = PureStep(traced.function)
         dynamic = dynamic_operations(traced.function.graph, step.operations)
-        note(stage="lowering", dynamic=dynamic)
+        note(stage="lowering", dynamic=dynamic, names=parameter_names(traced, step))
         text, serialized, sizes = lower(step, request["platform"])
     except Exception as error:  # whatever stops the step: the parent says it in its own words
         note(error=describe(error))
@@ -55,6 +55,17 @@ def main(request: dict) -> None:
         with open(base + ending, "wb") as file:
             file.write(content)
     note(stage="done", **sizes)
+
+
+def parameter_names(traced: steps.TracedStep, pure_step) -> dict:
+    """{"variables", "arguments", "results"}: names of a module's, in its order."""
+    by_variable = {id(v): path for path, v in steps.named_variables(traced.owner).items()}
+    (batch,), _ = traced.function.structured_input_signature
+    return {
+        "variables": [by_variable[id(v)] for v in pure_step.variables],
+        "arguments": steps.names_of(batch),
+        "results": steps.names_of(traced.function.structured_outputs, "vector"),
+    }
 
 
 def lower(pure_step, platform: str = "TPU"):

@@ -86,7 +86,7 @@ def trace(name: str, run_config: config.Config, replicas: int, num_classes: int)
     run_config = dataclasses.replace(run_config, tpu="local", cpu_devices=1)
     strategy = OneCore(replicas)
     with tempfile.TemporaryDirectory() as directory:
-        run_config, info = _data_set(run_config, num_classes, directory)
+        run_config, info = data_set(run_config, num_classes, directory)
         session = sessions.build_session(run_config, info, strategy)
         if name == "train":
             replica_step = session.replica_step
@@ -95,18 +95,38 @@ def trace(name: str, run_config: config.Config, replicas: int, num_classes: int)
             )
         else:
             evaluator = RunEvaluator(
-                strategy, session.network, run_config, info, _evaluated_split(run_config)
+                strategy, session.network, run_config, info, evaluated_split(run_config)
             )
             replica_step, dataset = evaluator.replica_step, evaluator.dataset
     return TracedStep(strategy.trace(replica_step, dataset.element_spec), session)
 
 
-def _evaluated_split(run_config):
+def named_variables(session: sessions.Session) -> dict[str, tf.Variable]:
+    """{path: variable} of the network and its optimizer."""
+    variables = [*session.network.variables, *session.optimizer.variables]
+    named = {variable.path: variable.value for variable in variables}
+    if len(named) < len(variables):
+        raise ValueError("Two variables of a step have the same path.")
+    return named
+
+
+def names_of(structure, alone: str = "") -> list[str]:
+    """Names of what `tf.nest.flatten` finds in a nest of dicts, in its order: `maps/layer`.
+
+    `alone` is the name of what is no dict.
+    """
+    if not isinstance(structure, dict):
+        return [alone]
+    nested = ((key, names_of(structure[key])) for key in sorted(structure))
+    return [f"{key}/{name}".removesuffix("/") for key, names in nested for name in names]
+
+
+def evaluated_split(run_config: config.Config) -> str:
     """That of validation; without one, whichever: its step is the same."""
     return run_config.validation_split or run_config.train_split
 
 
-def _data_set(run_config, num_classes, directory):
+def data_set(run_config: config.Config, num_classes: int, directory: str):
     """(Config, DatasetInfo): of `--data_dir`, or of shards that only look like some."""
     data_dir = run_config.data_dir
     if data_dir and tf.io.gfile.exists(os.path.join(data_dir, dataset_info.INFO_FILE)):
@@ -125,7 +145,7 @@ def placeholder_data_set(directory: str, run_config: config.Config, num_classes:
     examples = 10 * run_config.global_batch_size + run_config.eval_batch_size
     side = round(run_config.image_size / run_config.crop_fraction)
     splits = {}
-    for split in {run_config.train_split, _evaluated_split(run_config)}:
+    for split in {run_config.train_split, evaluated_split(run_config)}:
         path = os.path.join(directory, dataset_info.shard_name(split, 0, 1))
         # Input pipelines look for the file; what is in it, they would read only if they ran.
         shard = dataclasses.replace(tfrecord_files.write_shard(path, [b""]), examples=examples)

@@ -1,10 +1,10 @@
 """Faults planted into a step, which `tpu_check` must catch by name.
 
-Each takes a replica step and returns one that computes the same and something else beside it.
-
     python -m faults.planted_defects REQUEST.json
 
-is `gala_tf.tpu_checking.lowering` with the defect that $PLANTED_DEFECT names.
+is `gala_tf.tpu_checking.lowering` with the defect that $PLANTED_DEFECT names. Those of DEFECTS take
+a replica step and return one that computes the same and something else beside it: compiling must
+catch them. Those of WRONG change the numbers and compile: executing must catch them.
 """
 
 import json
@@ -13,7 +13,9 @@ import sys
 
 import tensorflow as tf
 
+from gala_tf import losses
 from gala_tf.tpu_checking import lowering, steps
+from gala_tf.training import optimizers, step
 
 
 def _beside(extra):
@@ -77,6 +79,50 @@ DEFECTS = {
 }
 
 
+def _another_momentum():
+    """0.89 for 0.9."""
+    make = optimizers.make_optimizer
+    optimizers.make_optimizer = lambda schedule, momentum, *more: make(
+        schedule, momentum - 0.01, *more
+    )
+
+
+def _missing_all_reduce():
+    """One gradient, the first, stays each replica's own."""
+    all_reduce = steps._CoreContext.all_reduce
+
+    def partly(self, reduce_op, value, options=None):
+        if not isinstance(value, list):
+            return all_reduce(self, reduce_op, value, options)
+        return [value[0], *all_reduce(self, reduce_op, value[1:], options)]
+
+    steps._CoreContext.all_reduce = partly
+
+
+def _local_batch():
+    """The map loss of a replica's batch is divided by that, not by the global one."""
+    of_global_batch = step.Objective._map_loss
+
+    def of_own_batch(self, *arguments):
+        return of_global_batch(self, *arguments) * self.replicas
+
+    step.Objective._map_loss = of_own_batch
+
+
+def _bilinear():
+    """Maps are resized so, whatever the flags say."""
+    resize = losses.resize_maps
+    losses.resize_maps = lambda maps, size, method: resize(maps, size, "bilinear")
+
+
+WRONG = {
+    "momentum": _another_momentum,
+    "all_reduce": _missing_all_reduce,
+    "local_batch": _local_batch,
+    "bilinear": _bilinear,
+}
+
+
 class Planted(steps.OneCore):
     """A core whose step has the defect of the environment."""
 
@@ -85,6 +131,9 @@ class Planted(steps.OneCore):
 
 
 if __name__ == "__main__":
-    steps.OneCore = Planted
+    if os.environ["PLANTED_DEFECT"] in WRONG:
+        WRONG[os.environ["PLANTED_DEFECT"]]()
+    else:
+        steps.OneCore = Planted
     with open(sys.argv[1]) as file:
         lowering.main(json.load(file))

@@ -1,0 +1,115 @@
+"""How far two programs' values are apart, as a share of what a step did to them.
+
+    share of a variable = |new value here - new value there| / |new value there - old value|
+
+by Euclidean norms over the variable, the farthest replica's. A share alone says little: where an
+update nearly cancels, as those of a BN before another, roundings are much of it, and each step
+amplifies what the one before it left. So each program is also compared with itself where only
+roundings differ, and the farther of the two is the variable's yardstick.
+"""
+
+import dataclasses
+from collections.abc import Iterable
+
+import numpy as np
+
+# Yardsticks that two programs may be apart: one draw of roundings is not the next.
+FACTOR = 10.0
+LEAST = 2e-5  # a share that is never at fault: some roundings of float32
+
+
+@dataclasses.dataclass(frozen=True)
+class Distance:
+    """Of one variable, or one output."""
+
+    name: str
+    share: float  # inf: one side moved it, the other did not
+    yardstick: float
+
+    def excess(self, usual: float) -> float:
+        """`share` by the largest that passes, so that above 1 is at fault.
+
+        A variable's own yardstick may be small by chance: it counts as `usual`, the median, at
+        least.
+        """
+        return self.share / max(FACTOR * max(self.yardstick, usual), LEAST)
+
+
+@dataclasses.dataclass(frozen=True)
+class Compared:
+    """All variables after a step, or all outputs."""
+
+    distances: tuple[Distance, ...]
+
+    @property
+    def usual(self) -> float:
+        """The median yardstick."""
+        return float(np.median([distance.yardstick for distance in self.distances]))
+
+    @property
+    def at_fault(self) -> list[Distance]:
+        """Those beyond their yardsticks, the farthest first."""
+        excess = {d: d.excess(self.usual) for d in self.distances}
+        broken = [d for d in self.distances if not excess[d] <= 1.0]  # NaN is at fault
+        return sorted(broken, key=lambda d: -np.nan_to_num(excess[d], nan=np.inf))
+
+    def summary(self) -> dict:
+        """For the report."""
+        shares = [d.share for d in self.distances]
+        farthest = max(self.distances, key=lambda d: np.nan_to_num(d.share, nan=np.inf))
+        return {
+            "worst": farthest.share,
+            "worst_name": farthest.name,
+            "worst_excess": max(d.excess(self.usual) for d in self.distances),
+            "median": float(np.median(shares)),
+            "yardstick_worst": max(d.yardstick for d in self.distances),
+            "yardstick_median": self.usual,
+            "at_fault": [dataclasses.asdict(distance) for distance in self.at_fault],
+        }
+
+
+def compare(names: Iterable[str], old, theirs, ours, themselves: list, ourselves: list) -> Compared:
+    """Of values {name: an array a replica}.
+
+    `old` is before the step or steps, `theirs` and `ours` are what two programs made of it;
+    `themselves` and `ourselves` what each made of it with other roundings, so many times.
+    """
+    found = []
+    for name in names:
+        before, there = old[name], theirs[name]
+        here = ours[name] if name in ours else before  # the program does not know it
+        yardsticks = [
+            *(_farthest(before, there, again[name]) for again in themselves),
+            *(_farthest(before, here, again[name]) for again in ourselves if name in ours),
+        ]
+        found.append(Distance(name, _farthest(before, there, here), max(yardsticks, default=0.0)))
+    return Compared(tuple(found))
+
+
+class Means:
+    """For outputs, in place of values before a step: each array's own mean.
+
+    An output's share is then one of how much it varies over the batch.
+    """
+
+    def __init__(self, values):
+        self._values = values
+
+    def __getitem__(self, name):
+        return [np.full(x.shape, np.mean(x, dtype=np.float64)) for x in self._values[name]]
+
+
+def _farthest(before, there, here) -> float:
+    """The share of the farthest replica."""
+    if not len(before) == len(there) == len(here):
+        return float("inf")
+    return max(_share(*arrays) for arrays in zip(before, there, here, strict=True))
+
+
+def _share(before, there, here):
+    before, there, here = (np.asarray(x, np.float64) for x in (before, there, here))
+    apart = np.linalg.norm(np.ravel(here - there))
+    moved = np.linalg.norm(np.ravel(there - before))
+    if apart == 0.0:
+        return 0.0
+    return float(apart / moved) if moved else float("inf")
