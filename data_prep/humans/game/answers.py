@@ -12,8 +12,16 @@ from data_prep.humans.game.tables import queries
 from data_prep.humans.game.tables import rounds as rounds_table
 
 # Built once: asked with every answer.
-_THIS = rounds_table.c.id == sa.bindparam("round_id")
-_EVALUATED = rounds_table.update().where(_THIS).values(evaluated=sa.bindparam("upto"))
+_EVALUATED = (
+    rounds_table.update()
+    .where(
+        rounds_table.c.id == sa.bindparam("round_id"),
+        rounds_table.c.state == "playing",
+        rounds_table.c.evaluated < sa.bindparam("upto"),
+    )
+    .values(evaluated=sa.bindparam("upto"))
+    .returning(*rounds_table.c)
+)
 _ANSWERED = queries.insert()
 
 
@@ -31,23 +39,21 @@ def record(
     Points come from the last bubble it saw: neither the line nor its thinking costs any.
     """
     rules, upto = settings.rules, len(snapshot.path)
-    row = rounds.get(connection, snapshot.round_id, lock=True)
+    # Nearly always the round is being played, and this is its newest answer.
+    this = {"round_id": snapshot.round_id, "upto": upto}
+    row = connection.execute(_EVALUATED, this).one_or_none()
+    is_newest = row is not None
+    if row is None:
+        row = rounds.get(connection, snapshot.round_id, lock=True)
     best = [
         [index, round(probability, 6)]
         for index, probability in zip(look.top5_class, look.top5_probability, strict=True)
         if index >= 0
     ]
-    if not _is_answered(connection, row, upto):
-        values = {
-            "round_id": row.id,
-            "upto": upto,
-            "rank": look.rank,
-            "best": bubbles.as_json(best),
-        }
+    if is_newest or not _is_answered(connection, row, upto):
+        values = {"rank": look.rank, "best": bubbles.as_json(best)}
         took = {"took_ms": round(look.ms, 3), "answered_at": now_ms}
-        connection.execute(_ANSWERED, {**values, **took})
-    if upto > row.evaluated and row.state == "playing":
-        connection.execute(_EVALUATED, {"round_id": row.id, "upto": upto})
+        connection.execute(_ANSWERED, {**this, **values, **took})
     in_time = row.started_at is not None and (
         now_ms <= row.started_at + rules.limit_ms + rules.grace_ms
     )
@@ -60,9 +66,7 @@ def record(
 
 
 def _is_answered(connection, row, upto):
-    """Whether the same question is stored; a number past the newest answered needs no look."""
-    if upto > row.evaluated and row.state == "playing":
-        return False
+    """Whether the same question is stored."""
     known = sa.select(queries.c.upto).where(queries.c.round_id == row.id, queries.c.upto == upto)
     return connection.execute(known).scalar() is not None
 

@@ -13,7 +13,7 @@ router = APIRouter(prefix="/api")
 ANSWER_S = 1.0  # a batch waits for the partner so long at most
 
 
-def service_of(request: Request) -> Service:
+async def service_of(request: Request) -> Service:
     """What `make_app` wired."""
     return request.app.state.service
 

@@ -4,16 +4,18 @@ Nothing here waits for the partner: `add_bubbles` says what there is to ask, `an
 what it said.
 """
 
+import itertools
 from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from data_prep.humans.game import bubbles, images, rounds
+from data_prep.humans.game import bubbles, rounds
 from data_prep.humans.game.bubbles import Point
 from data_prep.humans.game.ending import expire
 from data_prep.humans.game.errors import BubblesMissing, NotStarted, RoundOver
 from data_prep.humans.game.questions import Snapshot
 from data_prep.humans.game.settings import GameSettings
+from data_prep.humans.game.tables import bubble_batches, images
 from data_prep.humans.game.tables import rounds as rounds_table
 from data_prep.humans.studies.sessions import Session
 
@@ -25,6 +27,16 @@ _PAINTED = (  # built once: run with every batch
     .values(
         {name: sa.bindparam(f"new_{name}") for name in ("bubbles", "last_ms", "heard_at", "flags")}
     )
+)
+
+_SNAPSHOT = (  # the picture beside each batch: a second statement would cost more
+    sa.select(bubble_batches.c.points, images.c.path, images.c.class_index)
+    .join(rounds_table, rounds_table.c.id == bubble_batches.c.round_id)
+    .join(images, images.c.id == rounds_table.c.image_id)
+    .where(
+        bubble_batches.c.round_id == sa.bindparam("round_id"), bubble_batches.c.phase == "in_time"
+    )
+    .order_by(bubble_batches.c.first)
 )
 
 
@@ -139,7 +151,8 @@ def _add_late(connection, settings, row, first, new, now_ms):
 
 
 def snapshot_of(connection: sa.Connection, row: sa.Row) -> Snapshot:
-    """What the partner is to be asked about a round now."""
-    picture = images.of_round(connection, row)
-    path = tuple(bubbles.path_of(connection, row.id))
-    return Snapshot(row.id, path, picture.path, picture.class_index)
+    """What the partner is to be asked about a round that has bubbles."""
+    batches = connection.execute(_SNAPSHOT, {"round_id": row.id}).all()
+    points = itertools.chain.from_iterable(bubbles.from_json(one.points) for one in batches)
+    path = tuple(map(tuple, points))
+    return Snapshot(row.id, path, batches[0].path, batches[0].class_index)

@@ -189,19 +189,28 @@ def composite(pixels: np.ndarray, mask: np.ndarray, rules: Rules, seed: int = 0)
       mask: bool [H, W].
       seed: of the noise. One round has one, so each of its questions can be asked again.
     """
-    return np.where(mask[..., None], pixels, background(pixels, rules, seed))
+    view = background(pixels, rules, seed).copy()
+    view[mask] = pixels[mask]
+    return view
 
 
 def background(pixels: np.ndarray, rules: Rules, seed: int = 0) -> np.ndarray:
-    """What hides a picture, uint8 [H, W, 3]."""
+    """What hides a picture, uint8 [H, W, 3]; not to be written into."""
     if rules.background == "legacy_noise":
         noisy = pixels + _noise(seed, pixels.shape)
         return np.rint(np.clip(noisy, 0, 255, out=noisy), out=noisy).astype(np.uint8)
     if rules.background == "blur":
         blurred = Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(BLUR_RADIUS))
         return np.asarray(blurred)
-    colour = MEAN_COLOUR if rules.background == "mean" else (0, 0, 0)
-    return np.broadcast_to(np.array(colour, np.uint8), pixels.shape)
+    return _plain(MEAN_COLOUR if rules.background == "mean" else (0, 0, 0), pixels.shape)
+
+
+@functools.lru_cache(maxsize=8)  # made out of three numbers it costs as much as all the rest
+def _plain(colour, shape):
+    plain = np.empty(shape, np.uint8)
+    plain[:] = colour
+    plain.flags.writeable = False
+    return plain
 
 
 @functools.lru_cache(maxsize=64)  # a round asks some 14 times; 50 MB

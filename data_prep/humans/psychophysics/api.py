@@ -12,7 +12,7 @@ from data_prep.humans.studies.api import Cookie
 router = APIRouter(prefix="/api")
 
 
-def service_of(request: Request) -> Service:
+async def service_of(request: Request) -> Service:
     """What `make_app` wired."""
     return request.app.state.service
 

@@ -5,6 +5,7 @@ is a map of people, and every page and figure says so.
 """
 
 import dataclasses
+import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from data_prep.humans.psychophysics import sets
 from data_prep.humans.psychophysics.pictures import Picture
 from data_prep.humans.psychophysics.settings import Making, Settings
 from data_prep.humans.psychophysics.stimuli import Work
+from data_prep.humans.studies import writing
 from data_prep.readers.imagenet import imagenet_classes
 
 STAND_IN = "demonstration: 16 photographs; both kinds of maps are made by programs, not by people"
@@ -89,7 +91,9 @@ def importance(picture: DemoPicture, pixels: np.ndarray, cache: Path) -> np.ndar
     if not path.exists():
         values = _occlusion(picture, pixels)
         cache.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(_as_counts(values).astype(np.uint16)).save(path)
+        png = io.BytesIO()
+        Image.fromarray(_as_counts(values).astype(np.uint16)).save(png, "PNG")
+        writing.write(path, png.getvalue())  # two that start at once share the cache
     with Image.open(path) as kept:
         return np.asarray(kept).astype(np.int64)
 

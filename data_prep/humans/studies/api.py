@@ -17,16 +17,17 @@ health = APIRouter()
 def wire(app: FastAPI, visits: Visits, readiness: Readiness, own: APIRouter) -> None:
     """Gives an application its people and its health, with their routes and the study's own."""
     app.state.visits, app.state.readiness = visits, readiness
-    for each in (router, own, health):
+    for each in (own, router, health):  # the busiest first: they are tried in turn
         app.include_router(each)
 
 
-def visits_of(request: Request) -> Visits:
+# Not plain functions: FastAPI would call each on a thread of its own, for every request.
+async def visits_of(request: Request) -> Visits:
     """What `make_app` wired."""
     return request.app.state.visits
 
 
-def cookie_of(request: Request) -> str | None:
+async def cookie_of(request: Request) -> str | None:
     """The session's token."""
     return request.cookies.get(sessions.COOKIE)
 

@@ -56,8 +56,7 @@ class Database:
         """
         with self._turn, self.engine.connect() as connection:
             if self.is_sqlite:
-                connection.exec_driver_sql("PRAGMA query_only = OFF")
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                _begin(connection, "BEGIN IMMEDIATE", query_only=False)
             try:
                 yield connection
                 connection.commit()
@@ -70,8 +69,7 @@ class Database:
         """One consistent look at the rows; a statement that writes fails."""
         with self.engine.connect() as connection:
             if self.is_sqlite:
-                connection.exec_driver_sql("PRAGMA query_only = ON")
-                connection.exec_driver_sql("BEGIN")
+                _begin(connection, "BEGIN", query_only=True)
             else:
                 connection.exec_driver_sql(
                     "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
@@ -149,8 +147,22 @@ def _options(address):
         return {
             "connect_args": {"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000},
             "pool_size": 20,
+            "pool_use_lifo": True,  # the last one used has the newest pages in its cache
         }
     return {"pool_pre_ping": True, "pool_size": 20}
+
+
+def _begin(connection, statement, query_only):
+    """Straight to the driver: through SQLAlchemy, these two cost as much as a statement with rows.
+
+    What is set stays set, so it is said only when it changes.
+    """
+    connection.begin()  # SQLAlchemy's own, which tells the driver nothing: commit() must commit
+    driver, known = connection.connection.driver_connection, connection.info
+    if known.get("query_only") != query_only:
+        driver.execute(f"PRAGMA query_only = {'ON' if query_only else 'OFF'}")
+        known["query_only"] = query_only
+    driver.execute(statement)
 
 
 def _prepare_sqlite(connection, _record):
