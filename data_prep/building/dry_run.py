@@ -42,6 +42,7 @@ def look(flag_values: flags.FlagValues) -> bool:
             print("No image was read: the above comes before.")
             return False
         summary.say_missing_splits(flag_values, source, plan)
+        summary.say_classes(source.class_names)
         job = dataclasses.replace(
             build.make_job(flag_values, directory, source, plan),
             dry=True,
