@@ -131,6 +131,7 @@ def say_left_out(found: Duplicates, said: Said) -> None:
     _warn("images were left out, their picture being in another split", found.lines)
     if found.repeated:
         logging.warning("%d images repeat another of their split; they are kept.", found.repeated)
+    _warn("of these are of two classes, one of them wrong", found.contradictory)
 
 
 def by_reason(listed: dict[str, list[str]], said: Said, found: Duplicates) -> dict[str, list[str]]:
