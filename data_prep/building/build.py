@@ -22,6 +22,8 @@ from data_prep.sources.splits import SPLITS
 from gala_tf import command
 from gala_tf.data import clickmaps, dataset_info, files, places
 
+MAX_SQUARE = 8192  # pixels; 200 MB for each worker, and more than any network takes
+
 
 def build(flag_values: flags.FlagValues, words: str) -> dataset_info.DatasetInfo:
     """Builds the data set that the flags describe, by the command `words`; returns its description.
@@ -64,6 +66,12 @@ def check(flag_values: flags.FlagValues) -> None:
     for flag in ("num_shards", "num_eval_shards", "square_size", "clickmap_grid", "num_workers"):
         if flag_values[flag].value < 1:
             raise ValueError(f"--{flag} must be at least 1, got {flag_values[flag].value}.")
+    if flag_values["square_size"].present and flag_values.image_storage != "square":
+        raise ValueError("--square_size means nothing without --image_storage=square. Add it.")
+    if flag_values.square_size > MAX_SQUARE:
+        raise ValueError(
+            f"--square_size must be at most {MAX_SQUARE}, got {flag_values.square_size}."
+        )
     if flag_values.beam_options and flag_values.runner == "local":
         raise ValueError("--beam_options means nothing to --runner=local. Name a Beam runner.")
     try:
@@ -76,6 +84,7 @@ def _build(flag_values, words, directory, source, listed):
     plan = _plan(flag_values, directory, source)
     left_out = staging.keep_left_out(directory, listed.left_out)
     summary.say_missing_splits(flag_values, source, plan)
+    summary.say_classes(source.class_names)
     job = make_job(flag_values, directory, source, plan)
     missing = [shard for shard in plan.all_shards() if not job.finished(*shard)]
     try:

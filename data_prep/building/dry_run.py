@@ -42,6 +42,7 @@ def look(flag_values: flags.FlagValues) -> bool:
             print("No image was read: the above comes before.")
             return False
         summary.say_missing_splits(flag_values, source, plan)
+        summary.say_classes(source.class_names)
         job = dataclasses.replace(
             build.make_job(flag_values, directory, source, plan),
             dry=True,
@@ -78,6 +79,9 @@ def _report(flag_values, listed, source, plan, job, seconds):
             _print(f"{len(lines):,} {why}; left out", lines)
     if found.repeated:
         print(f"{found.repeated:,} images repeat another of their split; they are kept")
+    if found.contradictory:
+        number = len(found.contradictory)
+        _print(f"{number:,} of these are of two classes, one of them wrong", found.contradictory)
     if said.remarks:
         _print(f"{len(said.remarks):,} images are not stored in all that they are", said.remarks)
     _print_splits(source, plan, job, {name for name, *_ in found.across})

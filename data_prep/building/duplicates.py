@@ -17,6 +17,7 @@ class Duplicates(NamedTuple):
     # would have to go
     across: list[tuple[str, str, str, str]]
     repeated: int  # images that repeat another of their own split
+    contradictory: list[str]  # those of another class than the one they repeat
 
     @property
     def lines(self) -> list[str]:
@@ -32,16 +33,19 @@ def find(rows: Callable[[str], Iterable[Row]], images: dict[str, int]) -> Duplic
       images: of each split, to choose the number of passes.
     """
     passes = -(-sum(images.values()) // AT_ONCE)
-    across, repeated = [], 0
+    across, repeated, contradictory = [], 0, []
     for turn in range(passes):
-        seen: dict[str, tuple[str, str]] = {}  # digest -> image, split
+        seen: dict[str, tuple[str, str, int]] = {}  # digest -> image, split, label
         for split in filter(images.__contains__, KEEPERS):
             for row in rows(split):
                 if int(row.digest[:8], 16) % passes != turn:
                     continue
-                keeper, keeper_split = seen.setdefault(row.digest, (row.image_id, split))
+                known = seen.setdefault(row.digest, (row.image_id, split, row.label))
+                keeper, keeper_split, label = known
                 if keeper_split != split:
                     across.append((row.image_id, split, keeper, keeper_split))
                 else:
                     repeated += keeper != row.image_id
-    return Duplicates(across, repeated)
+                    if label != row.label:
+                        contradictory.append(f"{row.image_id} = {keeper}")
+    return Duplicates(across, repeated, contradictory)

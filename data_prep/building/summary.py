@@ -1,5 +1,6 @@
 """What a build wrote and left out: counted for dataset_info.json, and said to the user."""
 
+import collections
 import os
 from collections.abc import Iterable, Sequence
 
@@ -86,6 +87,8 @@ def say_missing_splits(flag_values: flags.FlagValues, source: Source, planned: B
             thirds if images < 10 else tenths,
         )
         return
+    if flag_values["split_proportions"].present:
+        logging.warning("--split_proportions means nothing here: splits are %s.", source.split_rule)
     missing = [split for split in missing if split == "validation"]
     if "validation_fraction" not in SOURCES[flag_values.source].reads:
         why = f"the splits are the source's own ({source.split_rule})"
@@ -95,6 +98,18 @@ def say_missing_splits(flag_values: flags.FlagValues, source: Source, planned: B
         _say_missing(missing, why, "--validation_fraction=0.5 gives half of train to validation")
     else:
         _say_missing(missing, "--validation_fraction is 0", _TRAINING_WITHOUT)
+
+
+def say_classes(names: Sequence[str]) -> None:
+    """Warns of classes that nobody meant: one alone, or several that a slip of the pen made."""
+    if len(names) == 1:
+        logging.warning("There is one class, %r: nothing to tell apart.", names[0])
+    alike = collections.defaultdict(list)
+    for name in names:
+        alike[" ".join(name.casefold().split())].append(name)
+    for twins in alike.values():
+        if len(twins) > 1:
+            logging.warning("Classes differ in capitals or spaces alone: %r.", twins)
 
 
 _TRAINING_WITHOUT = (
@@ -116,6 +131,7 @@ def say_left_out(found: Duplicates, said: Said) -> None:
     _warn("images were left out, their picture being in another split", found.lines)
     if found.repeated:
         logging.warning("%d images repeat another of their split; they are kept.", found.repeated)
+    _warn("of these are of two classes, one of them wrong", found.contradictory)
 
 
 def by_reason(listed: dict[str, list[str]], said: Said, found: Duplicates) -> dict[str, list[str]]:

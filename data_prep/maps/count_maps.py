@@ -20,12 +20,15 @@ class BadMapOfImageError(BadImageError, BadMapError):
 def attach(example: Example, read_maps: Callable[[], Iterable[np.ndarray]]) -> Example:
     """The example with the maps that `read_maps` gives.
 
-    BadMapError: as `read_maps` did; it carries the example without maps.
+    BadMapError: as `read_maps` did; it carries the example without maps. NoImageError: likewise,
+    since no map is at fault.
     """
     try:
         return dataclasses.replace(example, participant_maps=tuple(read_maps()))
     except BadMapError as error:
         error.example = example
+        raise
+    except geometry.NoImageError:
         raise
     except BadImageError as error:
         both = BadMapOfImageError(str(error))
@@ -64,7 +67,7 @@ def as_counts(values: np.ndarray, path: str) -> np.ndarray:
     total = values.sum(0, dtype=np.float64).max()
     if total > MAX_COUNT:
         raise BadMapError(
-            f"Map {path!r}: counts sum to {total:.0f} over participants, at most {MAX_COUNT} can "
+            f"Map {path!r}: counts sum to {total:.12g} over participants, at most {MAX_COUNT} can "
             "be kept. Divide them first."
         )
     return values.astype(np.int64)

@@ -19,15 +19,19 @@ from PIL import Image
 from gala_tf.data import images, schema
 
 
+class NoImageError(images.BadImageError):
+    """A file that is no image, whatever lists or maps say of it."""
+
+
 def displayed_size(data: bytes, name: str) -> tuple[int, int]:
     """Height and width of an image file as displayed, from its header alone.
 
-    images.BadImageError: not an image. (Damage behind the header is not seen here.)
+    NoImageError: it is none. (Damage behind the header is not seen here.)
     """
     try:
         return images.displayed_size(images.open_header(data))
     except images.PILLOW_ERRORS as error:
-        raise images.BadImageError(
+        raise NoImageError(
             f"Image {name!r} cannot be opened: {images.reason(error)}. Fetch the file again or "
             "remove it."
         ) from error

@@ -25,6 +25,13 @@ def rows(
     ValueError: the first line is no header in UTF-8, or lacks a column.
     """
     with tf.io.gfile.GFile(path, "rb") as file:
+        start = file.read(1 << 16)
+        if b"\r" in start and b"\n" not in start:  # TensorFlow would drop these ends of lines
+            raise ValueError(
+                f"{what}{path!r}: its lines end as on old Macs, in a carriage return alone. Save "
+                "it with the line ends of Unix or Windows."
+            )
+        file.seek(0)
         # Bytes that are no UTF-8 spoil their row, not those behind it.
         reader = csv.reader((line.decode("utf-8", "surrogateescape") for line in file), strict=True)
         header = _header(reader, path, columns, what)
@@ -61,12 +68,28 @@ def _header(reader, path, columns, what):
     if not all(map(is_utf8, header)):
         raise ValueError(f"{what}{path!r}, line 1: not UTF-8 text. Save the file as UTF-8.")
     missing = [name for name in columns if header.count(name) != 1]
+    if missing and (other := _other_kind(",".join(header))):
+        raise ValueError(f"{what}{path!r}, line 1: {other}.")
     if missing:
         raise ValueError(
             f"{what}{path!r}, line 1: columns {', '.join(missing)} must occur once each, it has "
             f"{header!r:.300}. Add a header, or rename yours."
         )
     return header
+
+
+def _other_kind(text):
+    """Why a first line is no header, and what to do, where that can be told."""
+    if text.startswith("PK\3\4"):
+        return "it is a spreadsheet or another zip file. Save it as CSV"
+    if "\0" in text:
+        return "not UTF-8 text. Save the file as UTF-8"
+    if text.startswith("sep="):
+        return "it names the separator, where the columns' names belong. Remove this line"
+    for sign, name in {";": "semicolons", "\t": "tabs", "|": "bars"}.items():
+        if sign in text:
+            return f"{name} separate its columns, expected commas. Save it with commas"
+    return ""
 
 
 def _row(header, cells, where):

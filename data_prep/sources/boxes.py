@@ -37,8 +37,7 @@ from data_prep.readers import csv_rows, file_names, listing
 from data_prep.readers.coco import masks
 from data_prep.readers.images.image_files import leave_out_unlisted, read_image, relative_name
 from data_prep.sources import Item, Source, SourceOptions
-from data_prep.sources.folder import SPLIT_FOLDERS
-from data_prep.sources.splits import dealt, in_proportion
+from data_prep.sources.splits import dealt, in_proportion, of_folder
 from gala_tf.data.schema import Example
 
 EDGES = ("xmin", "ymin", "xmax", "ymax")
@@ -160,7 +159,7 @@ def _edges(row, where):
 
 def _label(row, image, where):
     label = row.get("label") if "label" in row else os.path.basename(os.path.dirname(image))
-    if not label or ("label" not in row and label in SPLIT_FOLDERS):
+    if not label or ("label" not in row and of_folder(label)):
         raise ValueError(
             f"{where}: image {image!r} has no label: fill the column label, or put the image into "
             "a folder with the name of its class."
@@ -171,7 +170,7 @@ def _label(row, image, where):
 def _check_splits(database, path):
     """Whether images lie in split folders; ValueError if only some do."""
     tops = {top for (top,) in database.execute("SELECT DISTINCT top FROM images")}
-    inside = tops & set(SPLIT_FOLDERS)
+    inside = set(filter(of_folder, tops))
     if inside and tops - inside:
         raise ValueError(
             f"{path!r}: some images lie in split folders {sorted(inside)}, others in "
@@ -185,7 +184,7 @@ def _items(options, database, class_names, has_splits) -> Iterator[Item]:
     images = database.execute("SELECT image, label, top FROM images ORDER BY image")
     if has_splits:
         for image, name, top in images:
-            yield _item(database, image, name, labels, SPLIT_FOLDERS[top])
+            yield _item(database, image, name, labels, of_folder(top))
         return
     keys = ((name, image, json.dumps([image, name])) for image, name, _ in images)
     for key, split in dealt(keys, options.split_proportions, options.seed):

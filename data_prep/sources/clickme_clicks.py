@@ -47,7 +47,6 @@ from data_prep.readers.clicks.click_table import ClickTable, folder_wnid, touche
 from data_prep.readers.imagenet import imagenet_classes
 from data_prep.readers.images import image_files
 from data_prep.sources import Item, Source, SourceOptions, splits
-from data_prep.sources.folder import SPLIT_FOLDERS
 from gala_tf.data import files
 from gala_tf.data.schema import Example
 
@@ -174,13 +173,13 @@ def _list_images(table, options):
 
 def _split(path):
     folders = path.split("/")[:-1]
-    return SPLIT_FOLDERS.get(folders[0]) if folders else None
+    return splits.of_folder(folders[0]) if folders else None
 
 
 def _class(path):
     """A WordNet id among the folders; else the first folder below the split; else by file name."""
     folders = path.split("/")[:-1]
-    if folders and folders[0] in SPLIT_FOLDERS:
+    if folders and splits.of_folder(folders[0]):
         folders = folders[1:]
     if folders:
         return folder_wnid(path) or folders[0]

@@ -19,6 +19,7 @@ resampled; of other proportions it is an error.
 What belongs to none of this is left out and named; so are links that lead nowhere.
 """
 
+import collections
 import functools
 import json
 import os
@@ -34,7 +35,9 @@ from data_prep.readers.images.map_files import MAP_SUFFIXES, is_lossy, read_map
 from data_prep.sources import Item, Source, SourceOptions, splits
 from gala_tf.data.schema import Example
 
-SPLIT_FOLDERS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
+# What systems keep beside people's files; what begins with "._" is such a file of a Mac's.
+_SYSTEM_FOLDERS = ("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found")
+LINKS = "links lead nowhere, or back up"
 
 
 class _File(NamedTuple):
@@ -54,9 +57,16 @@ def load(options: SourceOptions) -> Source:
         raise ValueError(f"--input_dir={root!r} is not a folder; give the one of class folders.")
     if options.maps_dir and not os.path.isdir(options.maps_dir):
         raise ValueError(f"--maps_dir={options.maps_dir!r} is not a folder.")
-    tops = [name for name in _folders(root) if name in SPLIT_FOLDERS]
-    if tops and len(tops) < len(_folders(root)):
-        others = [name for name in _folders(root) if name not in SPLIT_FOLDERS]
+    if options.maps_dir and os.path.samefile(options.maps_dir, root):
+        raise ValueError(
+            f"--maps_dir={options.maps_dir!r} is --input_dir: images would be their own maps. Maps "
+            "that lie beside their images need no --maps_dir."
+        )
+    tops = [name for name in _folders(root) if splits.of_folder(name)]
+    others = [name for name in _folders(root) if name not in tops]
+    if others and not any(_folders(os.path.join(root, name)) for name in tops):
+        tops = []  # classes by such a name, as of trains
+    if tops and others:
         raise ValueError(
             f"--input_dir={root!r} holds split folders {tops} and also {others[:5]}. Keep either "
             "split folders or class folders at the top, and move the others away."
@@ -64,6 +74,7 @@ def load(options: SourceOptions) -> Source:
     found = _Found(options)
     items = [item for top in tops or [""] for item in found.under(top)]
     class_names = sorted({item.class_name for item in items})
+    _check_levels(root, items)
     if not class_names:
         raise ValueError(
             f"--input_dir={root!r} holds no class folders with images. Expected "
@@ -92,25 +103,47 @@ def load(options: SourceOptions) -> Source:
     )
 
 
+def _hidden(name):
+    return name.startswith(".") or name in _SYSTEM_FOLDERS
+
+
+def _say_hidden(path, is_folder, left_out):
+    """Names what may have been meant: a folder or an image, but no such file of a Mac's."""
+    name = os.path.basename(path)
+    if not name.startswith("._") and (is_folder or suffix(name) in MAP_SUFFIXES):
+        left_out["files or folders are hidden, or the system's"].append(path)
+
+
 def _folders(path):
-    there = (name for name in file_names.listed(path) if not name.startswith("."))
+    there = (name for name in file_names.listed(path) if not _hidden(name))
     return [name for name in there if os.path.isdir(os.path.join(path, name))]
 
 
-def _walk(root, top=""):
-    """(folder, its files, links that lead nowhere) below `root`, sorted; nothing hidden."""
-    seen = set()  # a link may lead back up
+def _walk(root, top, left_out) -> Iterator[tuple[str, list[str]]]:
+    """(folder, its files) below `root`, sorted; `left_out` takes in what is hidden or no place."""
+    place = os.path.realpath(os.path.join(root, top)) + os.sep
+    seen = set()
     for folder, folders, names in os.walk(os.path.join(root, top), followlinks=True):
+        for name in [*folders, *names]:
+            path = os.path.join(folder, name)
+            if os.path.islink(path) and (
+                # A link to where we are would give this class the images of all.
+                place.startswith(os.path.realpath(path) + os.sep) or not os.path.exists(path)
+            ):
+                left_out[LINKS].append(path)
+            elif _hidden(name):
+                _say_hidden(path, name in folders, left_out)
+            else:
+                continue
+            (folders if name in folders else names).remove(name)
         real = os.path.realpath(folder)
         if real in seen:
             folders.clear()
             continue
         seen.add(real)
-        folders[:] = file_names.readable(folder, [f for f in folders if not f.startswith(".")])
+        folders[:] = file_names.readable(folder, folders)
         relative = os.path.relpath(folder, root).replace(os.sep, "/")
-        names = file_names.readable(folder, [name for name in names if not name.startswith(".")])
-        broken = [name for name in names if not os.path.exists(os.path.join(folder, name))]
-        yield "" if relative == "." else relative, sorted({*names} - {*broken}), broken
+        yield "" if relative == "." else relative, file_names.readable(folder, names)
 
 
 def _stem(path):
@@ -125,14 +158,13 @@ class _Found:
         self._root, self._maps_dir = options.input_dir, options.maps_dir
         self._maps: dict[str, list[str]] = {}  # stem below maps_dir -> paths
         self._spellings = file_names.Spellings()
-        self._broken: list[str] = []
-        self._other: list[str] = []  # neither image nor map
+        self._left_out: dict[str, list[str]] = collections.defaultdict(list)  # why -> paths
+        self._other = self._left_out["files are neither images nor maps"]
         self._lone: list[str] = []  # maps beside no image
         self._disputed: set[str] = set()  # of one image with several maps
         self._inner: dict[str, int] = {}  # folder in a class folder -> images
         if self._maps_dir:
-            for folder, names, broken in _walk(self._maps_dir):
-                self._broken += [os.path.join(self._maps_dir, folder, name) for name in broken]
+            for folder, names in _walk(self._maps_dir, "", self._left_out):
                 for name in names:
                     path = os.path.join(self._maps_dir, folder, name)
                     if suffix(name) in MAP_SUFFIXES and os.path.isfile(path):
@@ -145,7 +177,7 @@ class _Found:
         for class_name in _folders(os.path.join(self._root, top)):
             folder = os.path.join(top, class_name).replace(os.sep, "/")
             spelling = self._spellings.first(class_name)
-            items = list(self._of_class(folder, spelling, SPLIT_FOLDERS.get(top)))
+            items = list(self._of_class(folder, spelling, splits.of_folder(top)))
             if not items:
                 listing.fault(
                     f"Class folder {os.path.join(self._root, folder)!r} holds no JPEG or PNG "
@@ -153,14 +185,18 @@ class _Found:
                 )
             yield from items
         names = file_names.listed(os.path.join(self._root, top))
-        paths = [os.path.join(self._root, top, name) for name in names if not name.startswith(".")]
-        self._other += [path for path in paths if os.path.isfile(path)]
-        self._broken += [path for path in paths if not os.path.exists(path)]
+        for name in names:
+            path = os.path.join(self._root, top, name)
+            if not os.path.exists(path):
+                self._left_out[LINKS].append(path)
+            elif _hidden(name):
+                _say_hidden(path, os.path.isdir(path), self._left_out)
+            elif os.path.isfile(path):
+                self._other.append(path)
 
     def _of_class(self, class_folder, class_name, split):
-        for folder, names, broken in _walk(self._root, class_folder):
+        for folder, names in _walk(self._root, class_folder, self._left_out):
             path = os.path.join(self._root, folder)
-            self._broken += [os.path.join(path, name) for name in broken]
             stems: dict[str, list[str]] = {}
             for name in names:
                 if suffix(name) in MAP_SUFFIXES and os.path.isfile(os.path.join(path, name)):
@@ -205,6 +241,12 @@ class _Found:
         used = {item.map_path for item in items} - {None}
         taken = used | self._disputed
         lone = self._lone + [p for paths in self._maps.values() for p in paths if p not in taken]
+        if self._maps_dir and not lone and not taken:
+            there = f"; it has {self._other[0]!r}" if self._other else ""
+            raise ValueError(
+                f"--maps_dir={self._maps_dir!r} holds no map, an NPY file or a grey image, best "
+                f"PNG{there}. Convert them, or leave out the flag."
+            )
         if lone and not taken:
             raise ValueError(
                 f"Of {len(lone)} map files under {self._maps_dir or self._root!r} none belongs to "
@@ -213,8 +255,8 @@ class _Found:
                 "that stem."
             )
         listing.leave_out("map files belong to no image", sorted(lone))
-        listing.leave_out("files are neither images nor maps", sorted(self._other))
-        listing.leave_out("links lead nowhere", sorted(self._broken))
+        for why, paths in self._left_out.items():
+            listing.leave_out(why, sorted(paths))
         if self._inner:
             shown = ", ".join(f"{folder} ({count})" for folder, count in self._inner.items())
             logging.warning(
@@ -231,6 +273,28 @@ class _Found:
                 len(lossy),
                 ", ".join(lossy[: listing.SHOWN]),
             )
+
+
+def _check_levels(root, items):
+    """ValueError where the tree has classes and splits, or classes and their folder, reversed."""
+    inner = collections.defaultdict(set)  # class -> folders in it, "" for its own images
+    for item in items:
+        # Below a split folder a class has its images, whatever its folders are called.
+        if item.split is None:
+            inner[item.class_name].add((item.image.split("/")[1:-1] or [""])[0])
+    every = set().union(*inner.values())
+    if len(every) > 1 and all(map(splits.of_folder, every)):
+        name, split = min(inner), max(every)
+        raise ValueError(
+            f"--input_dir={root!r} has the splits {', '.join(sorted(every))} inside its class "
+            f"folders. Put them above: {split}/{name}/, not {name}/{split}/."
+        )
+    if len(inner) == 1 and len(every) > 1 and "" not in every:
+        above = os.path.join(root, *inner)
+        raise ValueError(
+            f"--input_dir={root!r} holds one folder, of which {', '.join(sorted(every)[:5])} would "
+            f"be one class. Give --input_dir={above}."
+        )
 
 
 def _check_trained(root, items, class_names):

@@ -4,13 +4,24 @@ The paper's splits count "images and importance maps" and exceed its unique imag
 there is not an image. Here images are split, whatever number of maps they have.
 """
 
+import math
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from data_prep.readers.seeded import seeded_rank
 
 SPLITS = ("train", "validation", "test")
+_FOLDERS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "val", "valid"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
 PAPER_PROPORTIONS = (329_036, 17_841, 17_581)  # Linsley et al. 2019, section 4.1
+
+
+def of_folder(name: str) -> str | None:
+    """The split that a folder of this name stands for, as Train or val; None for any other."""
+    return _FOLDERS.get(name.lower())
 
 
 def assign_splits(
@@ -43,7 +54,8 @@ def deal(keys: Iterable[str], proportions: Sequence[float]) -> Iterator[tuple[st
     Returns an iterator over (key, split). ValueError: not three proportions >= 0 with a positive
     sum.
     """
-    if len(proportions) != len(SPLITS) or min(proportions) < 0 or not sum(proportions) > 0:
+    total = sum(proportions)
+    if len(proportions) != len(SPLITS) or min(proportions) < 0 or not 0 < total < math.inf:
         raise ValueError(
             f"--split_proportions must be {len(SPLITS)} numbers >= 0 of {', '.join(SPLITS)}, not "
             f"all 0, got {list(proportions)}. The paper's are {list(PAPER_PROPORTIONS)}."

@@ -39,11 +39,12 @@ def _read(path, including):
     if os.path.abspath(path) in including:
         raise ValueError(f"Flagfile {path} includes itself: {' -> '.join((*including, path))}.")
     try:
-        with open(path) as file:
+        with open(path, encoding="utf-8-sig") as file:  # some editors begin UTF-8 with a mark
             lines = [line.strip() for line in file]
     except (OSError, UnicodeDecodeError) as error:
         named_by = f", named in {including[-1]}" if including else ""
-        raise ValueError(f"Unable to open flagfile {path}{named_by}: {error}") from error
+        why = getattr(error, "strerror", "") or "it is no UTF-8 text; save it as UTF-8"
+        raise ValueError(f"Unable to open flagfile {path}{named_by}: {why}") from error
     found = []
     for line in lines:
         if line.startswith(_DIRECTIVES):

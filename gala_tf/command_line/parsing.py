@@ -25,13 +25,15 @@ def parse(arguments: list[str], doc: str, more: str, positional: str) -> list[st
         refuse(f"there is no flag --{error.flagname}{hint}")
     except (flags.Error, ValueError) as error:
         missing = re.match(r"flag --(\w+)=None: .*other than None", str(error))
-        refuse(f"--{missing[1]} is missing" if missing else " ".join(str(error).split()))
+        refuse(f"--{missing[1]} is missing" if missing else _plain(" ".join(str(error).split())))
     if positional and isinstance(flags.FLAGS[positional].value, list):  # takes any number
         flags.FLAGS[positional].value += stray
         stray = []
     if positional and len(stray) == 1 and not flags.FLAGS[positional].present:
         flags.FLAGS[positional].parse(stray.pop())
         flags.FLAGS[positional].using_default_value = False
+    if stray and stray[0].startswith(("–", "—", "−")):
+        refuse(f"{stray[0]} begins with a long dash, as text programs make of two: write --")
     if stray:
         refuse(f"unexpected arguments: {' '.join(stray)}; write --name=value")
     try:
@@ -39,6 +41,13 @@ def parse(arguments: list[str], doc: str, more: str, positional: str) -> list[st
     except ValueError as error:
         refuse(str(error))
     return [program]
+
+
+def _plain(message):
+    """What Python says of text that is no number, in words."""
+    message = re.sub(r"\('Non-boolean argument .*", "it must be true or false", message)
+    message = re.sub(r"invalid literal for int\(\) .*", "it must be a whole number", message)
+    return re.sub(r"could not convert string to float.*", "it must be a number, as 0.5", message)
 
 
 def _read_paths(flag_values):

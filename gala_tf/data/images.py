@@ -51,7 +51,7 @@ def reason(error: BaseException) -> str:
     if isinstance(error, UnidentifiedImageError):
         return f"cannot identify it as one of {', '.join(IMAGE_FORMATS)}"
     text = re.sub(r"<[^<>]* at 0x[0-9a-fA-F]+>", "the file", str(error))
-    return text or type(error).__name__
+    return text.rstrip(". ") or type(error).__name__
 
 
 _Turn = Image.Transpose

@@ -203,13 +203,20 @@ def test_a_long_help_text_is_cut_between_sentences():
     assert "without end" in help_page.entry(values["kind"], full=True)
 
 
+LEARNING_RATE = "error: flag --learning_rate_per_256=0,1: it must be a number, as 0.5 ("
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
         (["train", "data"], "error: unexpected arguments: data; write --name=value (--help"),
         (["train", "--sede=1"], "error: there is no flag --sede; did you mean --seed? (--help"),
-        (["train", "--seed=x"], "error: flag --seed=x: invalid literal"),
-        (["train", "--flagfile=/no/file"], "error: Unable to open flagfile /no/file: "),
+        (["train", "--seed=x"], "error: flag --seed=x: it must be a whole number ("),
+        (["train", "--learning_rate_per_256=0,1"], LEARNING_RATE),
+        (["train", "--flip=ja"], "error: flag --flip=ja: it must be true or false ("),
+        (["train", "–seed=1"], "error: –seed=1 begins with a long dash, as text programs make"),
+        (["train", "--flagfile=/no/file"], "error: Unable to open flagfile /no/file: No such"),
+        (["train", "--flagfile=/"], "error: Unable to open flagfile /: Is a directory ("),
         (["export", "--model_dir=x"], "error: --output_dir is missing (--help lists the flags)"),
     ],
 )

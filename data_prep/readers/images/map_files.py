@@ -32,6 +32,11 @@ def read_map(path: str) -> np.ndarray:
             values = np.array(np.lib.format.open_memmap(path, mode="r"))
         else:
             with open_image(path) as image:
+                if (frames := getattr(image, "n_frames", 1)) > 1:
+                    raise ValueError(
+                        f"it has {frames} frames; save participants as NPY [participants, height, "
+                        "width]"
+                    )
                 values = np.asarray(_grey(load_upright(image)))
     except (*PILLOW_ERRORS, *npz_files.HEADER_ERRORS) as error:
         raise BadMapError(

@@ -6,8 +6,8 @@ from data_prep.building import duplicates
 from data_prep.building.shards import Row
 
 
-def row(name, digest):
-    return Row(name, f"{digest:024x}", 0, 1, 1, 0, False)
+def row(name, digest, label=0):
+    return Row(name, f"{digest:024x}", label, 1, 1, 0, False)
 
 
 SPLITS = {
@@ -30,4 +30,10 @@ def test_training_loses(monkeypatch, at_once):
 
 
 def test_nothing_to_find():
-    assert duplicates.find(SPLITS.get, {"test": 3}) == ([], 0)
+    assert duplicates.find(SPLITS.get, {"test": 3}) == ([], 0, [])
+
+
+def test_one_picture_of_two_classes_is_named():
+    rows = [row("ant/0", 1, 0), row("ant/1", 1, 0), row("bee/0", 1, 1)]
+    found = duplicates.find({"train": rows}.get, {"train": 3})
+    assert found == ([], 2, ["bee/0 = ant/0"])

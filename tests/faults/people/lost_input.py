@@ -9,6 +9,8 @@ from faults.people import DONE, LEFT_OUT, REFUSED, Case, material
 from faults.trees import TREES
 from PIL import Image
 
+from gala_tf.data import dataset_info
+
 FORMATS = {".webp": "WEBP", ".bmp": "BMP", ".gif": "GIF", ".tif": "TIFF", ".tiff": "TIFF"}
 FORMATS |= {".jfif": "JPEG", ".JPG": "JPEG", ".PNG": "PNG", ".Jpeg": "JPEG", ".jpe": "JPEG"}
 
@@ -260,3 +262,65 @@ def _pipe(folder):
 
 
 CASES["a pipe among images"] = _case(_pipe, lambda folder: "", (LEFT_OUT,), r"9\.jpg")
+
+
+def _moved(pattern, maps=""):
+    """The images (and maps) in other folders: {c} the class, {s} or {S} a split, {i} the number."""
+
+    def change(folder):
+        for kind, form in {"images": pattern, "maps": maps}.items():
+            for path in sorted((folder / kind).rglob("*.*")) if form else ():
+                split = ("train", "train", "train", "validation", "test")[int(path.stem)]
+                words = {"c": path.parent.name, "s": split, "S": split.upper(), "i": path.stem}
+                target = folder / kind / f"{form.format(**words)}{path.suffix}"
+                target.parent.mkdir(parents=True, exist_ok=True)
+                os.rename(path, target)
+            for path in sorted((folder / kind).rglob("*"), reverse=True):
+                if path.is_dir() and not any(path.iterdir()):
+                    path.rmdir()
+
+    return change
+
+
+def _two_classes(folder):
+    found = dataset_info.load_info(str(folder / "out")).class_names
+    return material.all_there()(folder) or ("" if found == ("ant", "bee") else f"classes {found}")
+
+
+for above in ("{s}", "{S}", "{s}ing"):  # the last are split folders in part
+    pattern = above + "/{c}/{i}"
+    CASES[f"splits in folders, {above}"] = _case(
+        _moved(pattern, pattern), _two_classes, named="ing"
+    )
+CASES["splits below classes"] = _case(
+    _moved("{c}/{s}/{i}", "{c}/{s}/{i}"), _two_classes, named="splits"
+)
+CASES["a folder too many"] = _case(_moved("all/{c}/{i}", "all/{c}/{i}"), _two_classes, named="all")
+CASES["a folder of no maps"] = _case(
+    lambda folder: [path.unlink() for path in (folder / "maps").rglob("*.png")] and None,
+    allowed=(REFUSED,),
+    named="--maps_dir.* holds no map",
+)
+CASES["maps that are the images"] = _case(
+    lambda folder: ["--maps_dir=images"], allowed=(REFUSED,), named="--maps_dir"
+)
+
+
+def _hidden(name):
+    def change(folder):
+        (folder / name).parent.mkdir(exist_ok=True)
+        write_image(folder / name, 999)
+
+    return _case(change, allowed=(LEFT_OUT,), named=name.split("/")[-2])
+
+
+def _frames(folder):
+    image = Image.open(folder / "maps/ant/0.png")
+    (folder / "maps/ant/0.png").unlink()
+    other = image.point(lambda value: 255 - value)
+    image.save(folder / "maps/ant/0.gif", save_all=True, append_images=[other])
+
+
+CASES["a map of two frames"] = _case(_frames, allowed=(REFUSED,), named=r"0\.gif.* 2 frames")
+for name in ("images/.cat/0.jpg", "images/ant/.thumbs/0.jpg", "images/__MACOSX/0.jpg"):
+    CASES[f"hidden: {name}"] = _hidden(name)
