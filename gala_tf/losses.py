@@ -33,7 +33,8 @@ def column_norm(volume):
     """
     _check_channels_last()
     volume = ops.cast(volume, "float32")
-    return ops.sqrt(ops.sum(ops.square(volume), axis=-1, keepdims=True) + EPSILON)
+    # Not ops.square: its gradient needs 2 A, which TensorFlow computes early, and keeps.
+    return ops.sqrt(ops.sum(volume * volume, axis=-1, keepdims=True) + EPSILON)
 
 
 def unit_norm(maps):

@@ -9,7 +9,9 @@ material alone, whoever makes it, and whenever. A build that was killed goes on 
     plan/plan.json             written last: fingerprint of the flags, images and shards a split
 """
 
+import array
 import dataclasses
+import hashlib
 import json
 import os
 import shutil
@@ -17,6 +19,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from data_prep.readers import listing
@@ -26,7 +29,6 @@ from gala_tf.data.files import is_utf8
 from gala_tf.data.files import write as write_file
 
 FLUSH_ITEMS = 100_000  # kept in memory before they are written
-NAMES_AT_ONCE = 500_000  # kept in memory while looking for a name that comes twice
 _SUMMARY = "plan.json"
 
 
@@ -62,14 +64,15 @@ def make(
         tf.io.gfile.rmtree(directory)
     # Listed into a local directory: a bucket's objects cannot be appended to.
     with tempfile.TemporaryDirectory() as local:
-        images = _deal(local, items, shards_wanted)
+        digests = array.array("Q")  # 8 bytes an image
+        images = _deal(local, items, shards_wanted, digests)
         if not images:
             raise ValueError(
                 "The source lists no image. Check its folder, and what its options leave out."
             )
         shards = {split: min(count, shards_wanted[split]) for split, count in images.items()}
         plan = BuildPlan(fingerprint, images, shards)
-        _check_names(local, plan)
+        _check_names(local, plan, digests)
         tf.io.gfile.makedirs(directory)
         copy = tf.io.gfile.copy if "://" in directory else shutil.copyfile
         for split, index in plan.all_shards():
@@ -98,8 +101,8 @@ def shard_items(directory: str, split: str, index: int, seed: int) -> list[Item]
     return sorted(items, key=lambda item: seeded_rank(item.image_id, seed))
 
 
-def _deal(directory, items, shards_wanted):
-    """Writes the items files; split -> number of images, of splits that have any."""
+def _deal(directory, items, shards_wanted, digests):
+    """Writes the items files, and digests of names; split -> images, of splits that have any."""
     images = dict.fromkeys(splits.SPLITS, 0)
     waiting: dict[str, list[str]] = {}
     held = 0
@@ -115,6 +118,7 @@ def _deal(directory, items, shards_wanted):
             )
         file = _items_file(item.split, images[item.split] % shards_wanted[item.split])
         waiting.setdefault(file, []).append(json.dumps([item.image_id, item.key]) + "\n")
+        digests.append(_digest(item.image_id))
         images[item.split] += 1
         held += 1
         if held >= FLUSH_ITEMS:
@@ -132,22 +136,32 @@ def _append(directory, waiting):
     waiting.clear()
 
 
-def _check_names(directory, plan):
-    """No two images of one name; looked for in passes, so that memory stays bounded."""
-    passes = -(-sum(plan.images.values()) // NAMES_AT_ONCE)
-    for turn in range(passes):
-        seen = set()
-        for split, index in plan.all_shards():
-            for name, _ in _lines(os.path.join(directory, _items_file(split, index))):
-                # The seeded rank as a hash: Python's own differs from process to process.
-                if passes > 1 and seeded_rank(name, 0)[0] % passes != turn:
-                    continue
-                if name in seen:
-                    listing.fault(
-                        f"Two examples are called {name!r}; image_id must be unique. Mend the "
-                        "source, or remove one of the two."
-                    )
-                seen.add(name)
+def _check_names(directory, plan, digests):
+    """No two images of one name, whose `digests` are of all names.
+
+    Names are read again only where two digests are equal, which those of different names are not
+    but by chance.
+    """
+    ordered = np.sort(np.frombuffer(digests, np.uint64))
+    twice = set(ordered[1:][ordered[1:] == ordered[:-1]].tolist())
+    if not twice:
+        return
+    seen = set()
+    for split, index in plan.all_shards():
+        for name, _ in _lines(os.path.join(directory, _items_file(split, index))):
+            if _digest(name) not in twice:
+                continue
+            if name in seen:
+                listing.fault(
+                    f"Two examples are called {name!r}; image_id must be unique. Mend the "
+                    "source, or remove one of the two."
+                )
+            seen.add(name)
+
+
+def _digest(name):
+    """8 bytes of a name, as a number: Python's own hash differs from process to process."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest())
 
 
 def _lines(path) -> Iterator[list[str]]:

@@ -11,12 +11,12 @@ class BatchNorm(keras.layers.BatchNormalization):
 
     Keras 3 composes the operation of primitives; on a CPU a small network's training step then
     takes over twice as long. Numbers agree to float tolerance. Whatever the kernel cannot compute
-    as Keras does runs in Keras' own implementation: see `_fits_the_kernel`.
+    as Keras does runs in Keras' own implementation: see `fits_the_kernel`.
 
     Input and output of any shape; fused are [B, H, W, C].
     """
 
-    def _fits_the_kernel(self, inputs, mask) -> bool:
+    def fits_the_kernel(self, inputs, mask=None) -> bool:
         """Whether the fused kernel computes what these arguments ask for."""
         return (
             keras.backend.backend() == "tensorflow"
@@ -34,7 +34,7 @@ class BatchNorm(keras.layers.BatchNormalization):
         )
 
     def call(self, inputs, training=None, mask=None):
-        if not self._fits_the_kernel(inputs, mask):
+        if not self.fits_the_kernel(inputs, mask):
             return super().call(inputs, training=training, mask=mask)
         import tensorflow as tf  # only this backend reaches here
 
@@ -49,10 +49,18 @@ class BatchNorm(keras.layers.BatchNormalization):
             is_training=normalise_by_batch,
         )
         if normalise_by_batch:
-            # The kernel returns the unbiased variance; Keras' moving average is of the biased one.
-            count = tf.cast(tf.size(inputs) // tf.shape(inputs)[-1], tf.float32)
-            variance *= (count - 1.0) / count
-            keep = self.momentum
-            self.moving_mean.assign(self.moving_mean * keep + mean * (1.0 - keep))
-            self.moving_variance.assign(self.moving_variance * keep + variance * (1.0 - keep))
+            self.move(mean, self.biased(variance, inputs))
         return outputs
+
+    def biased(self, variance, inputs):
+        """Batch variance as Keras' moving average has it: the kernel returns the unbiased one."""
+        import tensorflow as tf
+
+        count = tf.cast(tf.size(inputs) // tf.shape(inputs)[-1], tf.float32)
+        return variance * ((count - 1.0) / count)
+
+    def move(self, mean, variance):
+        """Moves the moving statistics towards a batch's [C]."""
+        keep = self.momentum
+        self.moving_mean.assign(self.moving_mean * keep + mean * (1.0 - keep))
+        self.moving_variance.assign(self.moving_variance * keep + variance * (1.0 - keep))

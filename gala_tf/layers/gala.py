@@ -6,6 +6,7 @@ B batch, H W space, C channels, R = C / r reduced channels
 import keras
 from keras import ops
 
+from gala_tf.layers import own_gradients
 from gala_tf.layers.squeeze_excite import (
     GlobalContext,
     check_input,
@@ -129,7 +130,7 @@ class GALA(keras.layers.Layer):
         """
         slope = self.additive + self.multiplicative * g  # [B, 1, 1, C]
         offset = self.additive * g  # [B, 1, 1, C]
-        return s * slope + offset
+        return own_gradients.multiply_add(s, slope, offset)
 
     def gate(self, integrated):
         """What an activity is multiplied by, and what is returned as attention."""

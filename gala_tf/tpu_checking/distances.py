@@ -14,7 +14,7 @@ from collections.abc import Iterable
 import numpy as np
 
 # Yardsticks that two programs may be apart: one draw of roundings is not the next.
-FACTOR = 10.0
+FACTOR = 5.0
 LEAST = 2e-5  # a share that is never at fault: some roundings of float32
 
 

@@ -25,23 +25,48 @@ def main(request: dict) -> None:
     """Runs a module as often as there are batches, from one step's values to the next.
 
     `request` is {"module": file of serialised HLO, "replicas", "variables", "arguments", "results":
-    names in the module's order, "start": file of variables, "batches": files, "orders": of a
-    batch's images, "directory"}. Writes `ORDER/values<i>.npz` and `ORDER/outputs<i>.npz` after
-    step i.
+    names in the module's order, "start": file of variables, "batches": files, "directories": where
+    to write each run, "roundings": for each, by which part, at most, its start is off}. Writes
+    `values<i>.npz` and `outputs<i>.npz` after step i.
     """
     with open(request["module"], "rb") as module:
         program = Program(module.read(), request["replicas"])
     names, results = request["variables"], request["results"]
-    for order in request["orders"]:
-        directory = os.path.join(request["directory"], order)
+    with replica_values.Saved(request["start"]) as saved:
+        start = [saved[name] for name in names]
+    for draw, directory in enumerate(request["directories"]):
         os.makedirs(directory, exist_ok=True)
-        values = program.place(request["start"], names)
-        for i, batch in enumerate(request["batches"], 1):
-            arguments = program.place(batch, request["arguments"], order == "reverse")
+        began = disturbed(start, request["roundings"][draw], seed=draw)
+        values = program.place(began)
+        for i, path in enumerate(request["batches"], 1):
+            with replica_values.Saved(path) as batch:
+                arguments = program.place([batch[name] for name in request["arguments"]])
             found = program.run([*values, *arguments])
             outputs, values = found[: len(results)], found[len(results) :]
-            program.save(os.path.join(directory, f"outputs{i}.npz"), results, outputs)
-            program.save(os.path.join(directory, f"values{i}.npz"), names, values)
+            # As from the true start: what is compared is what the steps did.
+            reached = [
+                [v if v.dtype.kind != "f" else v - (b - s) for v, b, s in zip(*parts, strict=True)]
+                for parts in zip(program.local(values), began, start, strict=True)
+            ]
+            for kind, named, arrays in (
+                ("outputs", results, program.local(outputs)),
+                ("values", names, reached),
+            ):
+                path = os.path.join(directory, f"{kind}{i}.npz")
+                replica_values.save(path, dict(zip(named, arrays, strict=True)))
+
+
+def disturbed(values: list, part: float, seed: int) -> list:
+    """Arrays of replicas, floats multiplied by 1 +- `part` at most, those of a variable alike."""
+    if not part:
+        return values
+    rng = np.random.default_rng(seed)
+    found = []
+    for replicas in values:
+        factor = (1 + part * rng.uniform(-1, 1, replicas[0].shape)).astype(np.float32)
+        floats = replicas[0].dtype.kind == "f"
+        found.append([array * factor for array in replicas] if floats else replicas)
+    return found
 
 
 class Program:
@@ -66,18 +91,13 @@ class Program:
                 compile_options=compiling.options_for(self.devices),
             )
 
-    def place(self, path: str, names, backwards: bool = False) -> list:
-        """Arrays of a file of `replica_values`, those of a replica on its device."""
-        with replica_values.Saved(path) as saved:
-            found = [saved[name] for name in names]
-        if backwards:  # along the first axis
-            found = [[array[::-1] for array in replicas] for replicas in found]
-        return list(map(self._place, found))
+    def place(self, values: list) -> list:
+        """Arrays of replicas, [array a replica], each on its device."""
+        return list(map(self._place, values))
 
-    def save(self, path: str, names, arrays) -> None:
-        """Writes what `run` gave."""
-        local = [[np.asarray(shard.data) for shard in array.addressable_shards] for array in arrays]
-        replica_values.save(path, dict(zip(names, local, strict=True)))
+    def local(self, arrays: list) -> list:
+        """What `run` gave, as arrays of replicas."""
+        return [[np.asarray(part.data) for part in array.addressable_shards] for array in arrays]
 
     def _place(self, replicas):
         import jax

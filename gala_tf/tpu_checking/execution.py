@@ -4,7 +4,8 @@ For each case (`cases`): TensorFlow trains on a CPU for a few steps and evaluate
 the steps are lowered with TensorFlow's TPU kernels (`lowering`), and that module is executed on the
 same batches, from the same values, each step on what the one before it left (`executing`). Both are
 then compared, variable by variable (`distances`). The yardsticks are TensorFlow without oneDNN, its
-images in reverse order, and the module with its images in reverse order.
+images in reverse order, and the module from values that are off by a few roundings, some times: one
+ReLU that falls on the other side of 0 moves a small network's gradients by a hundredth.
 """
 
 import os
@@ -19,7 +20,10 @@ from gala_tf.tpu_checking.replica_values import Saved
 
 STEPS = 3  # a planted momentum shows in the losses of the third only
 REFERENCE, EXECUTING = "gala_tf.tpu_checking.reference", "gala_tf.tpu_checking.executing"
-ORDERS = ("forward", "reverse")  # of a batch's images
+DRAWS = 5  # of values that are off
+# By which part: four roundings of float32, and one of what bfloat16 computes with.
+ROUNDINGS = {"float32": 2.0**-21, "mixed_bfloat16": 2.0**-8}
+DRAWN = ("true", *(f"off{i}" for i in range(DRAWS)))  # the program's runs
 
 
 def execute(
@@ -79,8 +83,8 @@ class Executed:
             **lowered.facts["names"],
             "start": self._path("one", "start.npz" if train else "evaluate-start.npz"),
             "batches": [self._path("one", f"{name}.npz") for name in batches],
-            "directory": self.directory,
-            "orders": ORDERS if train else ORDERS[:1],
+            "directories": [self._path(step, name) for name in DRAWN[: None if train else 1]],
+            "roundings": [0.0] + [ROUNDINGS[self.config.precision]] * DRAWS,
         }
         self._run(EXECUTING, request)
         return {"stopped_by": None, "steps": self._trained() if train else self._evaluated()}
@@ -89,24 +93,25 @@ class Executed:
         """A row for each step."""
         rows = []
         for i in range(1, STEPS + 1):
-            row = self._compared("one/start", f"train{i}", f"values{i}").summary()
-            theirs, ours = self._saved(f"one/vector{i}"), self._saved(f"forward/outputs{i}")
+            row = self._compared(i).summary()
+            theirs, ours = self._saved(f"one/vector{i}"), self._saved(f"train/true/outputs{i}")
             pairs = zip(theirs["vector"], ours["vector"], strict=True)
             row["loss"] = max(float(abs(b[0] / a[0] - 1)) for a, b in pairs)  # `step_vector.Layout`
             rows.append(row)
         return rows
 
-    def _compared(self, old, theirs, ours):
-        one, two = self._saved(f"one/{theirs}"), self._saved(f"two/{theirs}")
-        forward, reverse = (self._saved(f"{order}/{ours}") for order in ORDERS)
-        return distances.compare(one.names, self._saved(old), one, forward, [two], [reverse])
+    def _compared(self, i):
+        """All variables after so many steps."""
+        one, two = self._saved(f"one/train{i}"), self._saved(f"two/train{i}")
+        true, *off = (self._saved(f"train/{name}/values{i}") for name in DRAWN)
+        return distances.compare(one.names, self._saved("one/start"), one, true, [two], off)
 
     def _evaluated(self):
         """The outputs; variables must stay as they are."""
         one, two = self._saved("one/evaluated"), self._saved("two/evaluated")
-        ours = self._saved("forward/outputs1")
+        ours = self._saved("evaluate/true/outputs1")
         outputs = distances.compare(one.names, distances.Means(one), one, ours, [two], [])
-        start, after = self._saved("one/evaluate-start"), self._saved("forward/values1")
+        start, after = self._saved("one/evaluate-start"), self._saved("evaluate/true/values1")
         kept = distances.compare(after.names, start, start, after, [], [])
         found = outputs.summary()
         found["at_fault"] += kept.summary()["at_fault"]

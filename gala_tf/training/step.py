@@ -13,12 +13,15 @@ from gala_tf import losses, models
 from gala_tf.data import preprocessing
 from gala_tf.data.contracts import Batch, Network, Outputs
 from gala_tf.layers import BatchNorm
-from gala_tf.training import collapse
+from gala_tf.training import collapse, lean_forward
 from gala_tf.training.step_vector import Layout, Parts
 
 
 class Terms(NamedTuple):
-    """One replica's share of what a step minimises; summed over replicas, each is right."""
+    """One replica's share of what a step minimises; summed over replicas, each is right.
+
+    Automatic gradients are of Eq. 1 alone: `Objective.add_l2` adds those of L2.
+    """
 
     loss: tf.Tensor  # Eq. 1, and L2
     cross_entropy: tf.Tensor
@@ -57,9 +60,26 @@ class Objective:
         map_loss = tf.add_n(map_losses) if map_losses else tf.constant(0.0)
         if self.map_loss_reduction == "mean" and map_losses:
             map_loss /= len(map_losses)
-        l2 = self.weight_decay * losses.l2_loss(kernels) / self.replicas
+        l2 = tf.stop_gradient(self.weight_decay * losses.l2_loss(kernels) / self.replicas)
         loss = cross_entropy + self.map_loss_weight * map_loss + l2
         return Terms(loss, cross_entropy, map_loss, l2, map_losses)
+
+    def add_l2(self, gradients, weights, kernels, scale):
+        """Gradients of `weights` with those of `scale` times L2, which acts on `kernels`.
+
+        They need nothing but the kernels: left to automatic gradients they are computed first of
+        all, and kept, as large as the weights, while activities take the most memory.
+        """
+        decayed = {id(kernel) for kernel in kernels}
+        factor = scale / self.replicas * self.weight_decay
+
+        def with_l2(gradient, weight):
+            if id(weight) not in decayed:
+                return gradient
+            with tf.control_dependencies([gradient]):  # not before it is there
+                return gradient + factor * tf.convert_to_tensor(weight)
+
+        return [with_l2(g, w) for g, w in zip(gradients, weights, strict=True)]
 
     def _map_loss(self, volume, batch, size):
         # The batch's maps are as fine as the finest layer.
@@ -79,16 +99,18 @@ def make_replica_step(network: Network, optimizer, objective: Objective) -> tupl
     kernels = models.decayed_kernels(network)
     norms = [layer for layer in network.layers if isinstance(layer, BatchNorm)]
     layout = _layout(network, norms, objective)
+    forward = lean_forward.make_forward(network)
 
     def replica_step(batch: Batch):
         with tf.GradientTape() as tape:
             images = preprocessing.mirror(batch["image"], batch["mirrored"])
-            outputs = network(images, training=True)
+            outputs = forward(images)
             terms = objective.terms(outputs, batch, kernels)
             scaled_loss = optimizer.scale_loss(terms.loss)
-        gradients = _summed_gradients(tape, scaled_loss, weights)
+        gradients = _gradients(tape, scaled_loss, weights)
         # Read before the update, which may change float16's loss scale. 1 without loss scaling.
-        unscale = 1.0 / optimizer.scale_loss(tf.constant(1.0))
+        scale = optimizer.scale_loss(tf.constant(1.0))
+        gradients = _summed(objective.add_l2(gradients, weights, kernels, scale))
         optimizer.apply(gradients, weights)
 
         *whole, map_losses = terms
@@ -98,7 +120,7 @@ def make_replica_step(network: Network, optimizer, objective: Objective) -> tupl
         return layout.pack(
             Parts(
                 scalars=[*whole, top1, *map_losses],
-                squared_norms=squared_norms * (tf.square(unscale) / objective.replicas),
+                squared_norms=squared_norms * (tf.square(1.0 / scale) / objective.replicas),
                 finite=_finite_statistics(norms) / objective.replicas,
                 unsound=_unsound(batch, outputs["logits"].shape[-1]),
                 collapse=[
@@ -126,12 +148,17 @@ def _layout(network, norms, objective):
     )
 
 
-def _summed_gradients(tape, loss, weights):
-    """The gradients of all replicas together: summed here, once, because their norms are logged."""
+def _gradients(tape, loss, weights):
+    """One replica's."""
     gradients = tape.gradient(loss, weights)
     unused = [v.path for v, g in zip(weights, gradients, strict=True) if g is None]
     if unused:
         raise ValueError(f"The loss does not depend on {', '.join(unused)}: no gradient.")
+    return gradients
+
+
+def _summed(gradients):
+    """Of all replicas together: summed here, once, because their norms are logged."""
     context = tf.distribute.get_replica_context()
     return context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
 

@@ -89,7 +89,6 @@ def test_every_shard_has_every_class(tree, tmp_path):
 def test_a_plan_written_in_pieces_gives_the_same_bytes(tree, tmp_path, monkeypatch):
     build(tmp_path / "one", source="folder", input_dir=tree)
     monkeypatch.setattr("data_prep.building.plan.FLUSH_ITEMS", 5)
-    monkeypatch.setattr("data_prep.building.plan.NAMES_AT_ONCE", 5)
     monkeypatch.setattr("data_prep.building.duplicates.AT_ONCE", 5)
     build(tmp_path / "two", source="folder", input_dir=tree)
     assert digests(tmp_path / "one") == digests(tmp_path / "two")

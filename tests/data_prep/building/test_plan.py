@@ -54,13 +54,27 @@ def test_half_a_plan_is_none(tmp_path):
     assert not (tmp_path / "plan" / "train-00000.items").exists()
 
 
-@pytest.mark.parametrize("at_once", [1, 7, 1000])
-def test_a_name_that_comes_twice_is_found_across_splits_and_passes(tmp_path, monkeypatch, at_once):
-    monkeypatch.setattr(build_plan, "NAMES_AT_ONCE", at_once)
+@pytest.mark.parametrize("digest", [None, lambda name: 7, lambda name: len(name)])
+def test_a_name_that_comes_twice_is_found_whatever_its_digest(tmp_path, monkeypatch, digest):
+    """Across splits; and names whose digests happen to be equal are no names that are."""
+    if digest:
+        monkeypatch.setattr(build_plan, "_digest", digest)
+    plan = build_plan.make(str(tmp_path / "fine"), items(train=20, test=3), WANTED, {})
+    assert plan.images == {"train": 20, "test": 3}
     twice = [*items(train=20), Item("train/007", "test", "")]
     with pytest.raises(ValueError, match="Two examples are called 'train/007'"):
         build_plan.make(str(tmp_path / "plan"), twice, WANTED, {})
     assert build_plan.load(str(tmp_path / "plan")) is None
+
+
+def test_names_are_read_again_only_where_one_may_come_twice(tmp_path, monkeypatch):
+    def no_reading(path):
+        raise AssertionError(path)
+
+    monkeypatch.setattr(build_plan, "_lines", no_reading)
+    assert (
+        build_plan.make(str(tmp_path / "plan"), items(train=50), WANTED, {}).images["train"] == 50
+    )
 
 
 def test_what_a_source_may_not_list(tmp_path):

@@ -17,6 +17,7 @@ from gala_tf.tpu_checking import (
     cases,
     distances,
     environment,
+    executing,
     execution,
     lowering,
     pure_step,
@@ -85,6 +86,17 @@ def test_outputs_are_compared_with_how_they_vary():
     ).distances
     assert entropy.share == pytest.approx(0.1 / 2**0.5)
     assert label.share == 0.0
+
+
+def test_disturbed_values_are_off_by_a_part_alike_on_all_replicas():
+    values = [[np.float32([1, 100]), np.float32([2, 200])], [np.int64(7), np.int64(7)]]
+    assert executing.disturbed(values, 0.0, 1) is values
+    (one, two), counts = executing.disturbed(values, 1e-3, 1)
+    assert one.dtype == np.float32 and counts == [7, 7]
+    assert 0 < np.max(np.abs(one / values[0][0] - 1)) <= 1.001e-3
+    np.testing.assert_allclose(one / values[0][0], two / values[0][1], rtol=1e-6)
+    again, other = (executing.disturbed(values, 1e-3, seed)[0][0] for seed in (1, 2))
+    assert np.array_equal(again, one) and not np.array_equal(other, one)
 
 
 def test_values_of_replicas_are_kept(tmp_path):
