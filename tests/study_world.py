@@ -50,6 +50,16 @@ def one_file(database: Database) -> None:
     database.close()
 
 
+def emptied(postgres: str) -> str:
+    """The address of a PostgreSQL database, with nothing in it any more."""
+    database = Database(postgres)
+    with database.engine.begin() as connection:
+        connection.exec_driver_sql("DROP SCHEMA public CASCADE")
+        connection.exec_driver_sql("CREATE SCHEMA public")
+    database.close()
+    return postgres
+
+
 def without_fsync(database: Database) -> Database:
     """Nobody pulls the plug on a test: waiting for the disk is most of a small commit."""
     if database.is_sqlite:

@@ -46,7 +46,8 @@ def build_session(
     length = plan.make_plan(run_config, info, replicas, strategies.hosts(strategy))
     schedule = schedules.make_schedule(run_config, length)
     loss_scaling = run_config.precision == "mixed_float16"
-    one_kernel = not (run_config.tpu or run_config.jit_compile)  # XLA fuses the update anyhow
+    # XLA fuses the update, and decides what to keep, by itself.
+    by_kernels = not (run_config.tpu or run_config.jit_compile)
     momentum = run_config.momentum
     map_resize = run_config.map_resize
     if map_resize == "auto":  # as the paper: TPUs have no bicubic kernel
@@ -57,7 +58,7 @@ def build_session(
         initial = fine_tuning.initialise(network, run_config)
         fine_tuning.freeze(network, run_config.freeze)
         optimizer = optimizers.make_optimizer(
-            schedule, momentum, loss_scaling, one_kernel, run_config.clip_gradient_norm,
+            schedule, momentum, loss_scaling, by_kernels, run_config.clip_gradient_norm,
             fine_tuning.rate_factors(network, initial, run_config.new_layers_rate),
         )  # fmt: skip
         optimizer.build(network.trainable_variables)  # lazily it would fail inside strategy.run
@@ -72,7 +73,7 @@ def build_session(
         label_smoothing=run_config.label_smoothing,
         map_loss_reduction=run_config.map_loss_reduction,
     )
-    replica_step, layout = step.make_replica_step(network, optimizer, objective)
+    replica_step, layout = step.make_replica_step(network, optimizer, objective, by_kernels)
     if run_config.jit_compile:
         replica_step = tf.function(replica_step, jit_compile=True)  # of a single replica
     return Session(

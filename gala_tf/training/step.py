@@ -88,10 +88,13 @@ class Objective:
         return tf.reduce_sum(distances) / self.global_batch_size
 
 
-def make_replica_step(network: Network, optimizer, objective: Objective) -> tuple[Callable, Layout]:
+def make_replica_step(
+    network: Network, optimizer, objective: Objective, lean: bool = False
+) -> tuple[Callable, Layout]:
     """(replica_step, layout): one training step of one replica, and what its vector holds.
 
-    `optimizer` is built, and expects gradients summed over replicas (`optimizers`).
+    `optimizer` is built, and expects gradients summed over replicas (`optimizers`). `lean` keeps
+    less of the forward pass for the gradients (`lean_forward`).
     `replica_step(batch)` updates the variables and returns the vector [layout.width] float32, to
     be summed over replicas.
     """
@@ -99,7 +102,7 @@ def make_replica_step(network: Network, optimizer, objective: Objective) -> tupl
     kernels = models.decayed_kernels(network)
     norms = [layer for layer in network.layers if isinstance(layer, BatchNorm)]
     layout = _layout(network, norms, objective)
-    forward = lean_forward.make_forward(network)
+    forward = lean_forward.make_forward(network) if lean else _whole_forward(network)
 
     def replica_step(batch: Batch):
         with tf.GradientTape() as tape:
@@ -131,6 +134,10 @@ def make_replica_step(network: Network, optimizer, objective: Objective) -> tupl
         )
 
     return replica_step, layout
+
+
+def _whole_forward(network):
+    return lambda images: network(images, training=True)
 
 
 def _layout(network, norms, objective):

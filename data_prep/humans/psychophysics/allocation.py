@@ -16,10 +16,10 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from data_prep.humans.psychophysics import lists as rules
-from data_prep.humans.psychophysics.errors import ListOver, NotSuited, OtherDevice, TookPart
+from data_prep.humans.psychophysics.errors import BegunElsewhere, ListOver, NotSuited, TookPart
 from data_prep.humans.psychophysics.lists import LISTS, Shown
 from data_prep.humans.psychophysics.settings import Settings
-from data_prep.humans.psychophysics.tables import gates, lists, stimuli, trials
+from data_prep.humans.psychophysics.tables import gates, lists, stimuli, stimulus_sets, trials
 from data_prep.humans.studies import participants
 
 MOVES = {  # event: (states it may leave, state it leads to)
@@ -74,7 +74,7 @@ def take(
     Raises:
       NotSuited: a gate was not passed, or none was tried.
       TookPart: the person has finished, or is of another study of the pool.
-      OtherDevice: the list was begun in another browser.
+      BegunElsewhere: the list was begun in another browser.
       ListOver: it was given up after a long silence.
     """
     participants.lock(connection, participant_id)
@@ -90,7 +90,7 @@ def take(
     if mine.study != settings.study.study or mine.state == "finished":
         raise TookPart()
     if mine.device != device:
-        raise OtherDevice()
+        raise BegunElsewhere()
     if mine.state != "active":
         raise ListOver()
     return _again(connection, settings, mine, now_ms)
@@ -99,6 +99,7 @@ def take(
 def _abandon_silent(connection, settings, now_ms):
     silent = now_ms - settings.trials.abandon_hours * HOUR_MS
     query = sa.select(lists.c.id).where(lists.c.state == "active", lists.c.heard_at < silent)
+    query = query.order_by(lists.c.id)  # two at once meet them in one order, and do not deadlock
     for list_id in connection.execute(query).scalars().all():
         move(connection, list_id, "abandon", now_ms)
 
@@ -133,6 +134,7 @@ def block_size(row: sa.Row, settings: Settings) -> int:
 
 def _new(connection, settings, participant_id, device, new_id, now_ms):
     images = images_of(connection, settings.study.study)
+    _take_turns(connection, settings.study.study)
     group, number = choose(connection, settings, images.sources, now_ms)
     plan = rules.make(
         images.trials,
@@ -163,6 +165,12 @@ def _new(connection, settings, participant_id, device, new_id, now_ms):
         heard_at=now_ms,
     )
     return connection.execute(lists.insert().values(**values).returning(*lists.c)).one()
+
+
+def _take_turns(connection, study):
+    """One newcomer at a time, on PostgreSQL: of two that count together both take one place."""
+    this = sa.select(stimulus_sets.c.study).where(stimulus_sets.c.study == study)
+    connection.execute(this.with_for_update())
 
 
 def choose(

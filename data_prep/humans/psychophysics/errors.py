@@ -15,7 +15,7 @@ class TookPart(StudyError):
     status = 403
 
 
-class OtherDevice(StudyError):
+class BegunElsewhere(StudyError):
     """You began in another browser or on another device. Please go on there."""
 
     status = 409

@@ -7,8 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-
-from data_prep.humans.studies.database import Database
+import study_world
 
 
 @pytest.fixture(scope="session")
@@ -48,9 +47,4 @@ def postgres_server():
 @pytest.fixture
 def postgres(postgres_server):
     """The address of an empty database there."""
-    database = Database(postgres_server)
-    with database.engine.begin() as connection:
-        connection.exec_driver_sql("DROP SCHEMA public CASCADE")
-        connection.exec_driver_sql("CREATE SCHEMA public")
-    database.close()
-    return postgres_server
+    return study_world.emptied(postgres_server)

@@ -1,5 +1,6 @@
 """The server: gates, lists, trials in order, training, the end; what the browser never learns."""
 
+import collections
 import dataclasses
 import json
 import threading
@@ -348,6 +349,28 @@ def test_of_two_at_once_each_gets_a_list_and_one_person_one(world):
     for thread in threads:
         thread.join()
     assert len({given["list"] for given in got}) == 1 and len(world.rows(t.lists)) == 1
+
+
+def test_eight_who_come_at_once_fill_groups_and_lists_evenly(world):
+    """On PostgreSQL they counted together, and took one another's places."""
+    people = [world.person(f"anna{number}").enters() for number in range(8)]
+    gate = threading.Barrier(len(people))
+
+    def come(person):
+        gate.wait()
+        person.takes_list()
+
+    threads = [threading.Thread(target=come, args=(person,)) for person in people]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    rows = world.rows(t.lists)
+    assert len(rows) == len({(row.group, row.number) for row in rows}) == 8
+    groups = collections.Counter(row.group for row in rows)
+    assert set(groups.values()) == {4}
+    keys = collections.Counter((row.group, row.target_key) for row in rows)
+    assert set(keys.values()) == {2}
 
 
 def test_health(world):

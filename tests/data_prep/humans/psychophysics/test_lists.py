@@ -79,10 +79,14 @@ def test_sides_that_cannot_be_mixed_are_refused(monkeypatch):
 # --------------------------------------------------------------------------- who gets which
 
 
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("allocation")
-    study = StudySettings(study="rapid", database=str(folder / "study.db"))
+@pytest.fixture(
+    scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)]
+)
+def empty(request, tmp_path_factory):
+    address = str(tmp_path_factory.mktemp("allocation") / "study.db")
+    if request.param == "postgresql":
+        address = study_world.emptied(request.getfixturevalue("postgres_server"))
+    study = StudySettings(study="rapid", database=address)
     settings, database = serving.prepare(Settings(study, stimuli=str(small_set())))
     with database.write() as connection:
         for number in range(60):
