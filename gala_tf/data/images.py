@@ -27,6 +27,11 @@ class BadImageError(ValueError):
 # which it hands to Ghostscript: reading a stranger's data set would run a stranger's program.
 IMAGE_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")
 
+# Endings of their files' names, in small letters; a file's content decides what it is.
+SUFFIXES = frozenset(
+    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+)
+
 # What Pillow raises for broken files of its various formats: nearly anything.
 PILLOW_ERRORS = (
     OSError,

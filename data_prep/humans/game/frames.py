@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
+from gala_tf.data.images import BadImageError, decode_image
+
 SIDE = 256
 KEPT = 256  # frames in memory, 60 MB; each is used some 14 times within its round
 QUALITY = 95
@@ -20,10 +22,6 @@ class Frame(NamedTuple):
     pixels: np.ndarray  # uint8 [256, 256, 3]; what the JPEG decodes to
 
 
-class BadPictureError(ValueError):
-    """A file that is no picture; the message names it."""
-
-
 class Frames:
     """Frames by path, the last ones kept."""
 
@@ -32,7 +30,7 @@ class Frames:
         self._frames: OrderedDict[str, Frame] = OrderedDict()
 
     def get(self, path: str) -> Frame:
-        """The frame of a picture file; BadPictureError if it is none."""
+        """The frame of a picture file; BadImageError if it is none."""
         frame = self.known(path)
         if frame is not None:
             return frame
@@ -52,13 +50,17 @@ class Frames:
 
 
 def make(path: str) -> Frame:
-    """Upright, short side to 256, antialiased, centre crop."""
+    """Upright, on white where it is transparent, short side to 256, antialiased, centre crop.
+
+    BadImageError: a file that cannot be read, or is no whole image.
+    """
     try:
-        with Image.open(path) as image:
-            image = ImageOps.exif_transpose(image).convert("RGB")
-            square = ImageOps.fit(image, (SIDE, SIDE), Image.Resampling.BICUBIC)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise BadPictureError(f"{path!r} cannot be read as a picture: {error}.") from error
+        with open(path, "rb") as file:
+            data = file.read()
+    except OSError as error:
+        raise BadImageError(f"Image {path!r} cannot be read: {error.strerror}.") from error
+    image = decode_image(data, path).convert("RGB")
+    square = ImageOps.fit(image, (SIDE, SIDE), Image.Resampling.BICUBIC)
     file = io.BytesIO()
     Image.fromarray(np.asarray(square)).save(file, "JPEG", quality=QUALITY, subsampling=0)
     with Image.open(io.BytesIO(file.getvalue())) as decoded:

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 import os
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
@@ -14,9 +15,11 @@ from data_prep.humans.game.partners.classes import Classes
 from data_prep.humans.game.tables import images, rounds
 from data_prep.humans.studies import participants as people
 from data_prep.humans.studies.database import Database
+from data_prep.readers import listing
 from data_prep.readers.imagenet import imagenet_classes
+from gala_tf.data.files import is_utf8
+from gala_tf.data.images import SUFFIXES, BadImageError
 
-SUFFIXES = (".jpg", ".jpeg", ".png")
 BATCH = 200  # pictures a transaction
 
 
@@ -39,7 +42,7 @@ class Added(NamedTuple):
 
 def in_folder(folder: str, labels: str = "") -> Iterator[Picture]:
     """The pictures of `<class>/<picture>`, at any depth; a class that is a WordNet id of ImageNet
-    is shown by that class's name.
+    is shown by that class's name. Files that are none are said at the end.
 
     Args:
       labels: a CSV with the columns image (path in the folder) and class, in place of class
@@ -52,35 +55,53 @@ def in_folder(folder: str, labels: str = "") -> Iterator[Picture]:
     if not os.path.isdir(folder):
         raise ValueError(f"--images={folder!r} is not a folder.")
     names = dict(zip(imagenet_classes.wnids(), imagenet_classes.class_names(), strict=True))
-    found = False
-    for parent, folders, files in os.walk(folder):
-        folders.sort()
-        for file in sorted(files):
-            if not file.lower().endswith(SUFFIXES) or file.startswith("."):
+    found, others, unlisted = False, [], []
+    for path in _files(folder):
+        parent, file = os.path.split(path)
+        if not is_utf8(path) or os.path.splitext(file)[1].lower() not in SUFFIXES:
+            others.append(ascii(path))
+            continue
+        name = os.path.basename(parent)
+        if class_of is not None:
+            inside = os.path.relpath(path, folder).replace(os.sep, "/")
+            name = class_of.get(unicodedata.normalize("NFC", inside), "")
+            if not name:
+                unlisted.append(path)
                 continue
-            name = os.path.basename(parent)
-            if class_of is not None:
-                inside = os.path.relpath(os.path.join(parent, file), folder)
-                name = class_of.get(inside.replace(os.sep, "/"), "")
-                if not name:
-                    continue
-            found = True
-            label = names.get(name) or name.replace("_", " ")
-            yield Picture(os.path.join(parent, file), name if name in names else "", label)
+        found = True
+        label = names.get(name) or name.replace("_", " ")
+        yield Picture(path, name if name in names else "", label)
+    listing.leave_out("files are no pictures by their names", others)
+    listing.leave_out(f"pictures are not in --labels={labels!r}", unlisted)
     if not found:
         where = f"that --labels={labels!r} names" if labels else "in a class folder"
-        raise ValueError(f"--images={folder!r} holds no .jpg or .png file {where}.")
+        kinds = ", ".join(sorted(SUFFIXES))
+        raise ValueError(f"--images={folder!r} holds no picture ({kinds}) {where}.")
+
+
+def _files(folder):
+    """Paths of the files in a folder and all in it, sorted, hidden ones apart; links are followed,
+    but never into a folder that has been seen."""
+    seen = set()
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        inside = [os.path.join(parent, name) for name in folders if not name.startswith(".")]
+        seen.add(os.path.realpath(parent))
+        fresh = [path for path in inside if os.path.realpath(path) not in seen]
+        folders[:] = sorted(map(os.path.basename, fresh))
+        for file in sorted(files):
+            if not file.startswith("."):
+                yield os.path.join(parent, file)
 
 
 def read_labels(path: str) -> dict[str, str]:
     """{picture: class} of a CSV; ValueError names the line that is at fault."""
     found = {}
     try:
-        with open(path, encoding="utf-8", newline="") as file:
+        with open(path, encoding="utf-8-sig", newline="") as file:
             for number, row in enumerate(csv.DictReader(file), 2):
                 if not row.get("image") or not row.get("class"):
                     raise ValueError(f"--labels={path!r}, line {number}: expected image,class.")
-                found[row["image"]] = row["class"]
+                found[unicodedata.normalize("NFC", row["image"])] = row["class"]
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"--labels={path!r} cannot be read: {error}.") from None
     return found
@@ -109,7 +130,7 @@ def add(
         try:
             frames.make(picture.path)
             batch.append(_row(picture, image_set, seed, new_token()))
-        except frames.BadPictureError as error:
+        except BadImageError as error:
             broken.append(str(error))
         if len(batch) == BATCH:
             new += _insert(database, batch)

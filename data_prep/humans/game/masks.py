@@ -1,5 +1,6 @@
 """What matters in the pictures of a study, by the pixels that a partner or a player is shown."""
 
+import functools
 import hashlib
 import io
 from collections.abc import Callable, Iterator
@@ -14,6 +15,8 @@ from data_prep.humans.game.partners.reference import picture_key
 from data_prep.humans.game.quality import read_mask
 from data_prep.humans.game.tables import images
 from data_prep.humans.studies.database import Database
+
+KEPT = 256  # masks in memory, 130 MB
 
 
 class StudyMasks:
@@ -38,22 +41,19 @@ class StudyMasks:
             wanted = images.c.reference_path.is_not(None)
         rows = connection.execute(images.select().where(wanted).order_by(images.c.id)).all()
         self._rows = {picture_key(pixels_of(row.path)): row for row in rows}
-        self._pixels_of, self._partner, self._known = pixels_of, partner, {}
+        self._pixels_of, self._partner = pixels_of, partner
+        self._last = functools.lru_cache(KEPT)(self._make)  # of one key
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def get(self, key: str, default: np.ndarray | None = None) -> np.ndarray | None:
         """The mask of a picture by `picture_key`, [256, 256]."""
-        if key not in self._rows:
-            return default
-        if key not in self._known:
-            self._known[key] = self._make(self._rows[key])
-        return self._known[key]
+        return self._last(key) if key in self._rows else default
 
     def items(self) -> Iterator[tuple[str, np.ndarray]]:
-        """(key, mask) of all, in order."""
-        return ((key, self.get(key)) for key in sorted(self._rows))
+        """(key, mask) of all, in order; not all at once in memory."""
+        return ((key, self._make(key)) for key in sorted(self._rows))
 
     def sees(self, jpeg: bytes) -> np.ndarray:
         """What matters in a picture as the server sent it."""
@@ -63,7 +63,8 @@ class StudyMasks:
             raise ValueError("The server sent a picture that is not in the database.")
         return found
 
-    def _make(self, row):
+    def _make(self, key):
+        row = self._rows[key]
         if row.reference_path:
             return read_mask(row.reference_path)
         return self._partner.importance(self._pixels_of(row.path), row.class_index)

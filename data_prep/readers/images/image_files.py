@@ -8,12 +8,8 @@ from collections.abc import Callable, Iterator
 import tensorflow as tf
 
 from data_prep.readers import file_names, listing
-from gala_tf.data.images import BadImageError
+from gala_tf.data.images import SUFFIXES, BadImageError
 
-# Endings of the formats that are read, in small letters; a file's content decides what it is.
-SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
-)
 PHOTOGRAPHS = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".webp"))  # lossy formats
 
 

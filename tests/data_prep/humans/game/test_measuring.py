@@ -1,6 +1,7 @@
 """What the measuring subcommands do with a database: catch rounds, masks, calibrations, files."""
 
 import dataclasses
+import tracemalloc
 
 import game_world
 import numpy as np
@@ -44,6 +45,19 @@ def test_masks_meet_pictures_by_their_names(world, tmp_path, suffix):
     assert seen.get(picture_key(frame.pixels))[112, 128] == 255
     assert seen.sees(frame.jpeg)[10, 10] == 0
     assert seen.get("unknown", "none") == "none"
+
+
+def test_masks_of_many_pictures_are_not_all_in_memory(world, tmp_path, monkeypatch):
+    monkeypatch.setattr(masks, "KEPT", 2)
+    masks.attach(world.database, str(draw_masks(world, tmp_path / "masks")), str(world.pictures))
+    with world.database.read() as connection:
+        seen = masks.StudyMasks(connection, lambda path: world.service._frames.get(path).pixels)
+    tracemalloc.start()
+    for key, mask in seen.items():
+        assert np.array_equal(seen.get(key), mask)
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(seen) == 6 and kept < 4 * mask.nbytes  # two, and the last of the loop
 
 
 def test_masks_of_no_picture_are_refused(world, tmp_path):
