@@ -153,5 +153,5 @@ def _wrong(part, expected, received):
     name = f"{VARIABLE}: {part}" if part else VARIABLE
     return ValueError(
         f"{name} must be {expected}. Received: {received!r}. For one machine unset {VARIABLE}; for "
-        'several see the README, "More than one machine".'
+        'several see gala_tf/training/README.md, "More than one machine".'
     )

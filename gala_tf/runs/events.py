@@ -27,6 +27,8 @@ def cut(model_dir: str, step: int, again: str = "") -> None:
         if not name.startswith(PREFIX) or name.endswith(".writing"):
             continue
         path = os.path.join(model_dir, name)
+        if tf.io.gfile.isdir(path):
+            continue
         kept, dropped = [], 0
         try:
             for record in tfrecord_files.records(path):

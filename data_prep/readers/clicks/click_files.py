@@ -78,11 +78,12 @@ def parse_clicks(text: str) -> tuple[tuple[float, float], ...]:
     Also a list of lists, as JSON writes it, a tuple, and what NumPy makes of any of them: scalars
     `np.int64(12)`, `array([[12, 34], [56, 78]])`, a list of `array([12, 34])`, and an array as it
     is printed, `[[12 34] [56 78]]`. An array that was shortened by `...` is refused. Empty text,
-    {}, [], () and an empty array hold no clicks.
+    {}, [], (), set() and an empty array hold no clicks.
 
     ValueError: anything else, anywhere in the text; or more than MAX_CLICKS.
     """
-    given, text = text, _EMPTY.sub("array([]", _SCALAR.sub(r"\1", text))
+    given, text = text, "{}" if text.strip() == "set()" else text
+    text = _EMPTY.sub("array([]", _SCALAR.sub(r"\1", text))
     if not _CLICKS.fullmatch(text):
         shown = given if len(given) <= 80 else f"{given[:80]}... ({len(given)} characters)"
         raise ValueError(

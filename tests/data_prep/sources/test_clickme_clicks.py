@@ -69,7 +69,7 @@ def test_what_numpy_writes(kind):
             assert click_files.parse_clicks(text) == tuple(POINTS), text
     one = repr([tuple(array[0])]), repr(array[:1]), str(array[:1]), repr((tuple(array[0]),))
     assert all(click_files.parse_clicks(text) == ((10, 20),) for text in one)
-    for nothing in (array[:0], np.array([], kind), (), []):
+    for nothing in (array[:0], np.array([], kind), (), [], set()):
         assert click_files.parse_clicks(repr(nothing)) == ()
     half = click_files.parse_clicks("[(np.float64(1.5), np.float64(nan))]")
     assert half[0][0] == 1.5 and np.isnan(half[0][1])

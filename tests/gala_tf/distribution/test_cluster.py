@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import re
+from pathlib import Path
 
 import pytest
 import small_data
@@ -11,6 +13,8 @@ from gala_tf.data import dataset_info
 from gala_tf.distribution import cluster, strategy
 from gala_tf.runs import directory
 from gala_tf.training import checks, plan
+
+ROOT = Path(__file__).resolve().parents[3]
 
 WORKERS = ["gpu0:2222", "gpu1:2222"]
 
@@ -84,6 +88,8 @@ def test_the_part_that_is_wrong_is_named(jobs, task, message):
     with pytest.raises(ValueError, match=message) as error:
         read(jobs, task)
     assert "For one machine unset TF_CONFIG" in str(error.value)
+    readme, title = re.search(r'see (\S+\.md), "(.*)"', str(error.value)).groups()
+    assert f"## {title}\n" in (ROOT / readme).read_text()
 
 
 @pytest.mark.parametrize("flags", [{"tpu": "local"}, {"cpu_devices": 2}])

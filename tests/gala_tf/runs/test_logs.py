@@ -93,6 +93,23 @@ def test_a_watching_tensorboard_is_told(directory):
     assert start.session_log.status == tf.compat.v1.SessionLog.START and start.step == 5
 
 
+@pytest.mark.parametrize("sessions", [[(0, 9), (4, 9), (2, 6), (6, 8)], [(0, 3), (0, 8)]])
+def test_sessions_that_died_one_after_the_other_leave_each_step_once(directory, tmp_path, sessions):
+    (tmp_path / "events.out.tfevents.1").mkdir()  # nobody's file
+    (tmp_path / "events.out.tfevents.0").touch()  # of a session that died at once
+    for start, end in sessions:
+        write_steps(directory, start, range(start + 1, end + 1))
+    assert [line["step"] for line in logs.read_metrics(directory)] == [*range(1, 9)]
+    found = [
+        event.step
+        for path in tf.io.gfile.glob(directory + "/events*")
+        if not tf.io.gfile.isdir(path)
+        for record in tfrecord_files.records(path)
+        if (event := tf.compat.v1.Event.FromString(record)).HasField("summary")
+    ]
+    assert sorted(found) == [*range(1, 9)]
+
+
 def test_an_event_file_that_a_kill_cut_short_keeps_its_whole_events(directory):
     write_steps(directory, 0, [2, 4])
     (path,) = tf.io.gfile.glob(directory + "/events*")
