@@ -38,6 +38,7 @@ class Range(NamedTuple):
 
 POSITIVE = Range("positive", lambda x: x > 0)
 NOT_NEGATIVE = Range("not negative", lambda x: x >= 0)
+SEED = Range("from 0 to 4294967295", lambda x: 0 <= x < 2**32)  # what NumPy takes
 AT_MOST_1 = Range("above 0 and at most 1", lambda x: 0 < x <= 1)
 
 

@@ -225,7 +225,7 @@ class Config:
     )
 
     model_dir: str = _session("", "Run directory: flags, checkpoints, metrics, figures.", path=True)
-    seed: int = _run(0, "Seeds initial weights, shuffling and augmentation.")
+    seed: int = _run(0, "Seeds initial weights, shuffling and augmentation.", within=command.SEED)
     deterministic: bool = _run(
         True,
         "Same seed, same flags, same shards: same weights, bit for bit on a CPU; slower on "

@@ -77,7 +77,7 @@ class Request:
         "SmoothGrad: deviation of the noise / range of the image's values.",
         within=command.NOT_NEGATIVE,
     )
-    seed: int = command.flag(0, "SmoothGrad: of the noise.")
+    seed: int = command.flag(0, "SmoothGrad: of the noise.", within=command.SEED)
     samples_at_once: int = command.flag(
         1, "SmoothGrad: copies of an image in memory at the same time.", within=command.POSITIVE
     )
