@@ -215,6 +215,7 @@ class Service:
 
     def leaderboard(self, cookie: str | None, all_time: bool, now_ms: int) -> dict[str, Any]:
         """The ten best and one's own row."""
+        self.visits.requests.take(str(cookie), now_ms)
         with self.database.read() as connection:
             session = self.visits.session(connection, cookie, now_ms, agreed=False)
             contest = None if all_time else contests.current(connection, now_ms)
@@ -229,6 +230,7 @@ class Service:
 
     def pause(self, cookie: str | None, now_ms: int) -> None:
         """Ends an open round: one that is only looked at returns to the pool."""
+        self.visits.requests.take(str(cookie), now_ms)
         with self.database.write() as connection:
             session = self.visits.session(connection, cookie, now_ms, agreed=False)
             row = rounds.open_of(connection, session.id)

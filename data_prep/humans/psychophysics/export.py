@@ -148,7 +148,7 @@ def _about_people(people, name_of):
     for row in people:
         answers = json.loads(row.answers or "{}")
         values = (row.group, row.number, row.target_key, row.state, row.next, row.browser_family)
-        said = (answers.get(name, "") for name in answered)
+        said = (writing.plain(answers.get(name, "")) for name in answered)
         rows.append([name_of(row.participant_id), *map(_cell, values), *said])
     return (*columns, *answered), rows
 
@@ -161,7 +161,7 @@ def _measured(connection, people, name_of):
     rows = []
     for row in found:
         values = json.loads(row.values)
-        cells = (_cell(values.get(name)) for name in names)
+        cells = (writing.plain(_cell(values.get(name))) for name in names)
         rows.append([name_of(row.participant_id), row.reason, *cells])
     return ("participant", "reason", *names), rows
 

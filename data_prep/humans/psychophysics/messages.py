@@ -4,9 +4,9 @@ The pages' types are written from these by `tests/browser`, which fails when the
 side and source are in none of them: the browser must not know them before the answer.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from data_prep.humans.studies.messages import Message
 
@@ -123,6 +123,13 @@ class TrialSent(Message):
     time_elapsed_ms: Time | None = None
     events: Annotated[list[EventKind], Field(max_length=100)] = []
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+
+    @model_validator(mode="after")
+    def _is_timed(self) -> Self:
+        """A key has a time: one without would end every later mean."""
+        if self.response is not None and self.rt_ms is None:
+            raise ValueError("a response without rt_ms")
+        return self
 
 
 class TrialsSent(Message):

@@ -1,6 +1,7 @@
 """What the routes call: finds who asks, limits how often, opens the one transaction."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from data_prep.humans.psychophysics.tables import gates, lists, stimuli
 from data_prep.humans.studies.rate_limits import RateLimit
 from data_prep.humans.studies.visits import Visits
 
+_ID = re.compile("[0-9a-f]{32}")
 LEAST_WINDOW = (640, 560)  # px
 LONGEST_PERIOD_MS = 1000 / 50 * 1.02  # 50 Hz, and what a clock of whole 0.1 ms makes of it
 MOST_P95 = 1.5  # of the period
@@ -96,6 +98,8 @@ class Service:
 
     def stimulus(self, cookie: str | None, list_id: str, stimulus_id: str, now_ms: int) -> bytes:
         """The file of a stimulus on one's own list; StimulusChanged if it is not the manifest's."""
+        if not (_ID.fullmatch(list_id) and _ID.fullmatch(stimulus_id)):
+            raise NoList()  # PostgreSQL would take offence at a NUL
         with self.database.read() as connection:
             session = self.visits.session(connection, cookie, now_ms)
             mine = sa.and_(lists.c.id == list_id, lists.c.participant_id == session.participant_id)
@@ -142,6 +146,7 @@ class Service:
 
     def finish(self, cookie: str | None, sent: m.FinishSent, now_ms: int) -> m.Finished:
         """Ends the session if all is stored."""
+        self._messages.take(sent.list, now_ms)
         with self.database.write() as connection:
             row = self._own(connection, cookie, sent.list, now_ms)
             return answers.finish(connection, self.settings, row, sent, now_ms)

@@ -29,7 +29,8 @@ async def visits_of(request: Request) -> Visits:
 
 async def cookie_of(request: Request) -> str | None:
     """The session's token."""
-    return request.cookies.get(sessions.COOKIE)
+    public_url = request.app.state.visits.settings.public_url
+    return request.cookies.get(sessions.cookie_name(public_url))
 
 
 People = Annotated[Visits, Depends(visits_of)]
@@ -47,14 +48,7 @@ async def begin_session(
         people.begin_session, asked, cookie, address, agent, people.now()
     )
     if token is not None:
-        response.set_cookie(
-            sessions.COOKIE,
-            token,
-            max_age=sessions.DAYS * 86_400,
-            httponly=True,
-            samesite="lax",
-            secure=people.settings.public_url.startswith("https://"),
-        )
+        _set_cookie(response, people, token, sessions.DAYS * 86_400)
     return given
 
 
@@ -74,7 +68,19 @@ async def about_me(people: People, cookie: Cookie) -> dict[str, Any]:
 async def withdraw(response: Response, people: People, cookie: Cookie) -> None:
     """Withdrawal: identity, sessions and, by the study's rule, what was measured."""
     await asyncio.to_thread(people.withdraw, cookie, people.now())
-    response.delete_cookie(sessions.COOKIE)
+    _set_cookie(response, people, "", 0)
+
+
+def _set_cookie(response, people, token, max_age_s):
+    url = people.settings.public_url
+    response.set_cookie(
+        sessions.cookie_name(url),
+        token,
+        max_age=max_age_s,
+        httponly=True,
+        samesite="lax",
+        secure=url.startswith("https://"),  # without it, browsers refuse the prefix
+    )
 
 
 @health.get("/healthz")

@@ -25,7 +25,7 @@ def backup(database: Database, destination: str) -> dict[str, int]:
     if os.path.exists(destination):
         raise ValueError(f"{destination!r} exists; a backup never replaces another.")
     beside = destination + ".writing"
-    Path(beside).unlink(missing_ok=True)
+    _make_private(beside)
     source = sqlite3.connect(database.address)
     target = sqlite3.connect(beside)
     try:
@@ -53,6 +53,7 @@ def restore(backup_file: str, destination: str) -> dict[str, int]:
     if taken:
         raise ValueError(f"{taken[0]!r} exists. Move it away first; nothing is overwritten.")
     beside = destination + ".writing"
+    _make_private(beside)
     with open(backup_file, "rb") as source, open(beside, "wb") as target:
         while block := source.read(1 << 20):
             target.write(block)
@@ -95,6 +96,12 @@ def row_counts(database: Database) -> dict[str, int]:
             name: connection.execute(sa.text(f'SELECT count(*) FROM "{name}"')).scalar_one()
             for name in sorted(sa.inspect(connection).get_table_names())
         }
+
+
+def _make_private(path):
+    """An empty file that its owner alone may read: addresses and outside ids will be in it."""
+    Path(path).unlink(missing_ok=True)
+    Path(path).touch(0o600)
 
 
 def _to_disk(path):

@@ -1,6 +1,7 @@
 """What the subcommands of `data_prep.studies` do."""
 
 import json
+import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -56,7 +57,8 @@ def _exclude(options, rooms, now_ms):
 
 
 def _withdraw(options, rooms, now_ms):
-    with open_existing(options.database).write() as connection:
+    database = open_existing(options.database)
+    with database.write() as connection:
         person = participants.named(connection, options.who)
         withdrawal.withdraw(
             connection,
@@ -66,15 +68,20 @@ def _withdraw(options, rooms, now_ms):
             now_ms,
         )
         made = withdrawal.exports_before(connection, now_ms)
+    database.forget_deleted()
     print(f"{person.display_name}: withdrawn.")
     for path in made:
-        print(f"  this export was made before: {path}")
+        print(f"  made before, and holds the person still: {path}")
 
 
 def _backup(options, rooms, now_ms):
     if not options.output:
         raise ValueError("--output is missing: the file to write.")
-    rows = backup.backup(open_existing(options.database), options.output)
+    database = open_existing(options.database)
+    rows = backup.backup(database, options.output)
+    with database.write() as connection:
+        # So that whoever withdraws later can be told which files still hold what they made.
+        participants.log(connection, "backup", os.path.abspath(options.output), "", now_ms)
     print(f"{options.output}: verified, {sum(rows.values()):,} rows in {len(rows)} tables")
 
 

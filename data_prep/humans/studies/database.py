@@ -40,12 +40,14 @@ class Database:
 
     def __init__(self, address: str):
         self.address = address
-        self.engine = sa.create_engine(url_of(address), **_options(address))
+        # Errors are logged, and would name what was to be stored: addresses, outside ids.
+        self.engine = sa.create_engine(url_of(address), hide_parameters=True, **_options(address))
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         # SQLite's busy handler sleeps and retries: writers of one process queue fairly here
         # instead. Other processes are still met by BEGIN IMMEDIATE and its timeout.
         self._turn = threading.Lock() if self.is_sqlite else contextlib.nullcontext()
         if self.is_sqlite:
+            _make_private(address)
             sa.event.listen(self.engine, "connect", _prepare_sqlite)
 
     @contextlib.contextmanager
@@ -78,6 +80,20 @@ class Database:
                 yield connection
             finally:
                 connection.rollback()
+
+    def forget_deleted(self) -> None:
+        """Empties SQLite's log, where rows that were deleted can still be read.
+
+        As far as it can be: a long reader, as an export is, keeps its part until a later call.
+        """
+        if not self.is_sqlite:
+            return
+        with self._turn, self.engine.connect() as connection:
+            try:
+                connection.exec_driver_sql("PRAGMA busy_timeout = 500")  # all writers wait with us
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").all()
+            finally:
+                connection.exec_driver_sql(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
 
     def close(self) -> None:
         """Gives all connections back."""
@@ -141,6 +157,13 @@ def shown(address: str) -> str:
     return sa.make_url(url_of(address)).render_as_string(hide_password=True)
 
 
+def _make_private(address):
+    """A new file is its owner's alone, and so are the files that SQLite puts beside it."""
+    if "://" not in address and ":memory:" not in address and not os.path.exists(address):
+        with contextlib.suppress(OSError):  # SQLite itself says better what is wrong
+            os.close(os.open(address, os.O_CREAT | os.O_WRONLY, 0o600))
+
+
 def _options(address):
     if "://" not in address:
         # Threads of the pool share connections in turn; pysqlite must not begin by itself.
@@ -172,6 +195,7 @@ def _prepare_sqlite(connection, _record):
         "synchronous = FULL",
         f"busy_timeout = {BUSY_TIMEOUT_MS}",
         "foreign_keys = ON",
+        "secure_delete = ON",  # what people withdraw must not stay in free pages, nor in backups
     ):
         connection.execute(f"PRAGMA {pragma}")
 

@@ -21,6 +21,12 @@ def find_recruited(connection: sa.Connection, recruitment: Recruitment) -> str |
     ).scalar()
 
 
+def is_recruited(connection: sa.Connection, participant_id: str) -> bool:
+    """Whether the participant came by an outside identity."""
+    mine = recruitments.c.participant_id == participant_id
+    return connection.execute(sa.select(recruitments.c.provider).where(mine)).scalar() is not None
+
+
 def create(
     connection: sa.Connection,
     participant_id: str,

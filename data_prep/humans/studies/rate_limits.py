@@ -5,12 +5,24 @@ addresses exist nowhere, not even as hashes that could be tried out later.
 """
 
 import hashlib
+import ipaddress
 import threading
 from collections import OrderedDict
 
 from data_prep.humans.studies.errors import TooMany
 
 MOST_KEYS = 100_000  # the oldest go first: memory stays flat, whoever tries
+
+
+def network(address: str) -> str:
+    """What an address counts as: of IPv6 its /64, in which one visitor has 2^64 addresses."""
+    try:
+        known = ipaddress.ip_address(address)
+    except ValueError:  # a proxy's own word
+        return address
+    if known.version == 6 and known.ipv4_mapped is None:
+        return str(ipaddress.ip_network((int(known), 64), strict=False))
+    return str(getattr(known, "ipv4_mapped", None) or known)
 
 
 class RateLimit:

@@ -82,7 +82,8 @@ class Security:
         origin = headers.get("origin")
         if origin is None:
             return True  # no browser
-        return urlsplit(origin).netloc in (headers.get("host"), self._origin.netloc or None)
+        theirs = origin.partition("://")[2]  # "null", as of sandboxed frames, has none
+        return bool(theirs) and theirs in (headers.get("host"), self._origin.netloc)
 
 
 async def _whole_body(receive):

@@ -122,6 +122,11 @@ def _wants_page(request):
 
 def check_address(settings: StudySettings) -> None:
     """ValueError if people's answers would cross the network unencrypted."""
+    if "*" in settings.trusted_proxies:
+        raise ValueError(
+            f"--trusted_proxies={settings.trusted_proxies!r}: with * everybody may say what "
+            "address they have, and no limit holds. Name the proxy's own address, as 127.0.0.1."
+        )
     local = settings.host in LOOPBACK
     if settings.public_url and not settings.public_url.startswith("https://"):
         if not settings.allow_plain_http:
@@ -165,6 +170,11 @@ def address_of(settings: StudySettings, listener: socket.socket) -> str:
 def opened(settings: StudySettings) -> socket.socket:
     """`free_socket`, and prints the address to open."""
     listener = free_socket(settings)
+    if settings.public_url and not settings.trusted_proxies:
+        print(
+            "--trusted_proxies is empty: behind a proxy all people count as one address, "
+            f"{settings.sessions_per_hour} new sessions an hour in all"
+        )
     print(f"open {address_of(settings, listener)}", flush=True)
     return listener
 
@@ -210,4 +220,5 @@ def uvicorn_config(app: Callable, settings: StudySettings) -> uvicorn.Config:
         forwarded_allow_ips=settings.trusted_proxies or None,
         timeout_graceful_shutdown=10,
         http=LimitedHttp,
+        ws="none",  # a connection handed to another protocol would be outside all limits
     )

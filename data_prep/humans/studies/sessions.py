@@ -16,6 +16,13 @@ COOKIE = "study_session"
 DAYS = 180
 
 
+def cookie_name(public_url: str) -> str:
+    """Of the cookie at an address. Over TLS with the prefix that browsers keep for the host alone:
+    else another host of the same domain could set one of its own, and so give people its session.
+    """
+    return f"__Host-{COOKIE}" if public_url.startswith("https://") else COOKIE
+
+
 class Device(NamedTuple):
     """What a browser says of itself, as coarse as the data need."""
 

@@ -18,7 +18,7 @@ from data_prep.humans.studies import (
 from data_prep.humans.studies.database import Database
 from data_prep.humans.studies.errors import NoSession
 from data_prep.humans.studies.messages import ConsentGiven, SessionAsked, SessionGiven
-from data_prep.humans.studies.rate_limits import RateLimit
+from data_prep.humans.studies.rate_limits import RateLimit, network
 from data_prep.humans.studies.settings import StudySettings
 
 
@@ -84,12 +84,11 @@ class Visits:
         with self.database.read() as connection:
             try:
                 session = sessions.find(connection, cookie, now_ms)
-                known = came_by and participants.find_recruited(connection, came_by)
-                if known in (None, session.participant_id):
+                if _is_same(connection, session.participant_id, came_by):
                     return self._given(connection, session), None
             except NoSession:
                 pass  # a new one is made below
-        self._new_sessions.take(address, now_ms)
+        self._new_sessions.take(network(address), now_ms)
         token, session_id, new_id = (self.new_token() for _ in range(3))
         device = sessions.Device(
             sessions.device_class(agent, asked.touch),
@@ -153,3 +152,13 @@ class Visits:
         with self.database.write() as connection:
             session = self.first_session(connection, cookie, now_ms)
             withdrawal.withdraw(connection, session.participant_id, self._rooms, delete, now_ms)
+        self.database.forget_deleted()
+
+
+def _is_same(connection, person, came_by):
+    """Whether a cookie's person may be who came by a link. On a computer that people share, the
+    next one's link is another identity, of whom the cookie knows nothing."""
+    if came_by is None:
+        return True
+    known = participants.find_recruited(connection, came_by)
+    return known == person or (known is None and not participants.is_recruited(connection, person))

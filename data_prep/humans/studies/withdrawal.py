@@ -73,10 +73,10 @@ def withdraw(
 
 
 def exports_before(connection: sa.Connection, now_ms: int) -> list[str]:
-    """Files that may still hold what a person made who withdraws now."""
+    """Exports and backups that may still hold what a person made who withdraws now."""
     query = (
         sa.select(admin_log.c.subject)
-        .where(admin_log.c.action == "export", admin_log.c.acted_at <= now_ms)
+        .where(admin_log.c.action.in_(("export", "backup")), admin_log.c.acted_at <= now_ms)
         .order_by(admin_log.c.id)
     )
     return list(connection.execute(query).scalars())

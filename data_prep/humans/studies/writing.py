@@ -48,6 +48,15 @@ def write_csv(path: str | Path, header: Sequence[str], rows: Iterable[Iterable[A
     return count
 
 
+def plain(cell: Any) -> Any:
+    """A cell for what strangers typed: a spreadsheet takes it for text, never for a formula.
+
+    What begins like a formula gets an apostrophe in front, as OWASP advises; other cells stay.
+    """
+    is_formula = isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r"))
+    return f"'{cell}" if is_formula else cell
+
+
 def to_json(value: Any) -> str:
     """For people and programs: indented, and null for numbers that JSON does not know."""
     return json.dumps(_without_nan(value), indent=1, allow_nan=False) + "\n"

@@ -17,6 +17,8 @@ def test_the_address_works_once(admin):
     client, token = admin
     assert client.get("/").status_code == 404
     assert client.get("/enter/wrong").status_code == 404
+    assert client.get("/enter/%C3%A9").status_code == 404
+    assert client.get("/", headers={"Cookie": b"admin=\xe9"}).status_code == 404
     assert "participants" in client.get(f"/enter/{token}").text
     assert client.get("/").status_code == 200
     client.cookies.clear()

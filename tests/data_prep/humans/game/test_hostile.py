@@ -258,6 +258,7 @@ def test_no_address_becomes_a_path(server, address):
     [
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
+        {"Origin": "http://["},  # no address at all
         {"Origin": "http://127.0.0.1:1"},
         {"Origin": "http://127.0.0.1.evil.example"},
         {"Sec_Fetch_Site": "cross-site"},
@@ -273,6 +274,11 @@ def test_nothing_is_written_for_another_site(alice, headers):
     ):
         assert alice.send(method, address, {"text": "x"}, **headers)[0] == 403
     assert alice.send("GET", "/api/me")[0] == 200
+
+
+def test_a_frame_without_origin_is_not_at_home_where_no_host_is_named(server):
+    head = b"POST /api/report HTTP/1.1\r\nHost:\r\nOrigin: null\r\nContent-Length: 2\r\n\r\n{}"
+    assert b" 403 " in raw(server, head).split(b"\r\n")[0]
 
 
 def test_reading_from_another_site_gets_no_permission(alice):

@@ -2,10 +2,11 @@
 
 import json
 
-from game_world import line
+from game_world import World, line
 
 from data_prep.humans.game.tables import bubble_batches, rounds
 from data_prep.humans.studies import tables
+from data_prep.humans.studies.settings import StudySettings
 
 
 def count(world, table):
@@ -42,11 +43,70 @@ def test_the_same_recruitment_is_the_same_person_on_another_device(world):
     assert count(world, tables.sessions) == 2
 
 
+def test_the_next_one_on_a_shared_computer_is_somebody_else(world):
+    """A laboratory's ?pid= on one browser: the cookie is of whoever was here before."""
+    anna = world.person(pid="anna-4711")
+    again = anna.post("/api/session", {"recruitment": {"pid": "anna-4711"}}).json()
+    without = anna.post("/api/session", {"recruitment": {}}).json()
+    bert = anna.post("/api/session", {"recruitment": {"pid": "bert-0815"}}).json()
+    assert again["display_name"] == without["display_name"] == anna.session["display_name"]
+    assert bert["display_name"] != anna.session["display_name"]
+    assert not bert["consent_accepted"] and count(world, tables.participants) == 2
+    assert anna.http.get("/api/me").json()["recruitments"][0]["external_id"] == "bert-0815"
+
+
+def test_who_came_by_themselves_stays_the_same_by_a_link(world, alice):
+    again = alice.post("/api/session", {"recruitment": {"pid": "alice-4711"}}).json()
+    assert again["display_name"] == alice.session["display_name"]
+
+
+def test_what_was_withdrawn_is_in_no_file_any_more(world, alice):
+    """Deleted rows stayed readable in the log beside the database."""
+    bob = world.person(pid="outside-id-of-bob")
+    bob.post("/api/contact", {"email": "bob.the.builder@example.org"})
+    found = lambda: [  # noqa: E731
+        word
+        for word in (b"outside-id-of-bob", b"bob.the.builder")
+        if any(word in path.read_bytes() for path in world.folder.glob("game.db*"))
+    ]
+    assert len(found()) == 2
+    assert bob.http.delete("/api/me").status_code == 204
+    assert found() == []
+    assert alice.ask().status_code == 200
+
+
+def test_boards_and_pauses_are_limited(world, alice):
+    for ask in (
+        lambda: alice.http.get("/api/leaderboard"),
+        lambda: alice.post("/api/pause", {}),
+    ):
+        world.clock.advance(10_000)
+        statuses = [ask().status_code for _ in range(11)]
+        assert statuses[9] in (200, 204) and statuses[10] == 429
+
+
 def test_the_token_is_stored_only_as_a_hash(world, alice):
     token = alice.http.cookies["study_session"]
     with world.database.read() as connection:
         text = json.dumps([list(r) for r in connection.execute(tables.sessions.select())])
     assert token not in text
+
+
+def test_over_tls_the_cookie_is_of_this_host_alone(tmp_path):
+    """Another host of the domain could else set one, and people would play in its session."""
+    study = StudySettings(public_url="https://testserver/")
+    with World(tmp_path, study=study) as world:
+        bob = world.person(agreed=False)
+        bob.http.base_url = "https://testserver"
+        (name,) = bob.http.cookies
+        assert name == "__Host-study_session"
+        assert bob.http.get("/api/me").status_code == 200
+        gone = bob.http.delete("/api/me").headers["set-cookie"]
+        assert gone.startswith(f'{name}="";') and "Secure" in gone and "Path=/" in gone
+        assert not bob.http.cookies
+        mallory = world.person(agreed=False)
+        planted = {"Cookie": f"study_session={mallory.http.cookies[name]}"}
+        assert bob.http.get("/api/me", headers=planted).status_code == 401
 
 
 def test_without_cookie_nothing(world, alice):

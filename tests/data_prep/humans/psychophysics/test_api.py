@@ -1,6 +1,7 @@
 """The server: gates, lists, trials in order, training, the end; what the browser never learns."""
 
 import collections
+import csv
 import dataclasses
 import json
 import threading
@@ -8,7 +9,7 @@ import threading
 import pytest
 from experiment_world import GATES, World, small_set
 
-from data_prep.humans.psychophysics import invariants, serving
+from data_prep.humans.psychophysics import export, invariants, serving
 from data_prep.humans.psychophysics import tables as t
 from data_prep.humans.studies.invariants import violations
 
@@ -269,11 +270,43 @@ def test_malformed_messages_are_refused(world):
         ("trials", {"list": "x" * 12, "trials": [{"index": 0, "level": "full"}]}),
         ("trials", {"list": "x" * 12, "trials": [{"index": 0, "rt_ms": float("1e300")}]}),
         ("trials", {"list": "x" * 12, "trials": [{"index": 0, "response": "KeyA"}]}),
+        ("trials", {"list": "x" * 12, "trials": [{"index": 0, "response": "KeyS"}]}),  # no time
         ("gates", GATES | {"period_ms": "16"}),
         ("list", {"device": "../../etc"}),
         ("finish", {"list": "x" * 12, "handedness": "both hands"}),
     ):
         assert "error" in anna.post(address, body, 422), body
+
+
+def test_what_people_typed_is_no_formula_in_the_tables(world, tmp_path):
+    anna = world.person("anna").begins(browser="=1+1")
+    anna.does_all()
+    anna.finishes(odd='=HYPERLINK("http://elsewhere","x")')
+    with world.database.read() as connection:
+        export.write(connection, "rapid", tmp_path / "tables")
+    cells = [
+        cell
+        for name in ("participants.csv", "sessions.csv")
+        for row in csv.reader(open(tmp_path / "tables" / name, newline=""))
+        for cell in row
+    ]
+    assert {"'=1+1", '\'=HYPERLINK("http://elsewhere","x")'} <= set(cells)
+    assert not [cell for cell in cells if cell.startswith("=")]
+
+
+def test_addresses_of_no_stimulus_are_not_there(world):
+    anna = world.person("anna").begins()
+    mine, shown = anna.list["list"], anna.list["trials"][0]["url"]
+    assert anna.client.get(shown).status_code == 200
+    for address in (f"{mine}/%00", f"%00/{shown[-32:]}", f"{mine}/..%2f..%2fstudy.db", f"{mine}/x"):
+        assert anna.client.get(f"/api/stimuli/{address}").status_code == 404, address
+
+
+def test_the_end_is_not_asked_for_without_end(world):
+    anna = world.person("anna").enters()
+    body = {"list": anna.takes_list()["list"]}
+    statuses = [anna.client.post("/api/finish", json=body).status_code for _ in range(61)]
+    assert statuses[:60] == [200] * 60 and statuses[60] == 429
 
 
 def test_me_shows_all_and_withdrawal_deletes_it(world):

@@ -38,6 +38,16 @@ def test_a_backup_restores_the_same_rows(database, tmp_path):
     assert backup.row_counts(open_database(again)) == rows
 
 
+def test_a_backup_is_its_owners_alone_and_told_to_who_withdraws(database, tmp_path, capsys):
+    copy, again, new = (tmp_path / name for name in ("copy.db", "again.db", "new.db"))
+    run(database, "backup", output=str(copy))
+    backup.restore(str(copy), str(again))
+    open_database(str(new)).close()
+    assert {path.stat().st_mode & 0o777 for path in (copy, again, new)} == {0o600}
+    run(database, "participant", "withdraw", who="p1")
+    assert f"holds the person still: {copy}" in capsys.readouterr().out
+
+
 def test_a_backup_is_one_moment_while_others_write(database, tmp_path):
     stop = threading.Event()
 

@@ -35,6 +35,14 @@ def count(database):
         ).scalar_one()
 
 
+def test_errors_do_not_tell_what_was_to_be_stored(database):
+    """They are logged, and logs are for everybody who looks after a machine."""
+    row = dict(id="1", display_name="secret name", created_at=None)
+    with pytest.raises(sa.exc.IntegrityError) as refused, database.write() as connection:
+        connection.execute(tables.participants.insert().values(**row))
+    assert "parameters hidden" in str(refused.value)
+
+
 def test_the_schema_is_the_sum_of_its_migrations(database):
     with database.engine.connect() as connection:
         context = MigrationContext.configure(connection)

@@ -7,7 +7,7 @@ import pytest
 
 from data_prep.humans.studies import names, recruitment, sessions, settings
 from data_prep.humans.studies.errors import NotFound, TooMany
-from data_prep.humans.studies.rate_limits import RateLimit
+from data_prep.humans.studies.rate_limits import RateLimit, network
 from data_prep.humans.studies.serving import check_address
 from data_prep.humans.studies.settings import StudySettings
 
@@ -92,6 +92,32 @@ def test_a_rate_limit_forgets_the_oldest_and_knows_no_key(monkeypatch):
 def test_devices_are_told_coarsely(agent, touch, device, family):
     assert sessions.device_class(agent, touch) == device
     assert sessions.browser_family(agent) == family
+
+
+@pytest.mark.parametrize(
+    ("address", "counts_as"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
+        ("2001:db8:1:3::1", "2001:db8:1:3::/64"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("unknown", "unknown"),
+    ],
+)
+def test_a_visitor_has_one_network(address, counts_as):
+    assert network(address) == counts_as
+
+
+def test_over_tls_the_cookie_is_the_hosts_own():
+    assert sessions.cookie_name("https://play.example/") == "__Host-study_session"
+    assert sessions.cookie_name("http://127.0.0.1:8000/") == "study_session"
+
+
+def test_not_everybody_is_a_proxy():
+    with pytest.raises(ValueError, match="trusted_proxies"):
+        check_address(StudySettings(public_url="https://lab.example", trusted_proxies="*"))
 
 
 def test_errors_are_written_as_they_are_read():

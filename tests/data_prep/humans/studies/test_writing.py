@@ -21,6 +21,13 @@ def test_what_fails_leaves_what_was_there_and_nothing_beside_it(tmp_path):
     assert path.read_bytes() == "first\u00e9".encode() and list(tmp_path.iterdir()) == [path]
 
 
+def test_what_strangers_typed_is_no_formula(tmp_path):
+    cells = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "a=1", "", -1.5]
+    writing.write_csv(tmp_path / "a.csv", ["odd"], [[writing.plain(cell)] for cell in cells])
+    shown = "odd,'=1+1,'+1,'-1,'@SUM(A1),'\t=1,a=1,\"\",-1.5".split(",")
+    assert (tmp_path / "a.csv").read_text().splitlines() == shown
+
+
 def test_a_folder_appears_at_once_or_not_at_all(tmp_path):
     with writing.whole(tmp_path / "out") as beside:
         beside.mkdir()
