@@ -95,6 +95,10 @@ def _check_flags(flag_values):
         raise ValueError("--match is read with --other only: give both or none.")
     if flag_values["estimators"].present and flag_values.other:
         raise ValueError("--other compares sums over participants: leave --estimators out.")
+    if flag_values.other and os.path.realpath(flag_values.other) == os.path.realpath(
+        flag_values.data_dir
+    ):
+        raise ValueError(f"--other={flag_values.other} is the data set itself: name another.")
     if flag_values.blur:
         clickmaps.parse_blur(flag_values.blur)
 

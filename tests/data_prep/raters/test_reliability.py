@@ -522,6 +522,12 @@ def test_flag_errors(pairs_of_people, options, message, tmp_path):
         run(pairs_of_people[0], **{"output_dir": tmp_path, **options})
 
 
+def test_a_data_set_is_not_compared_with_itself(pairs_of_people, tmp_path):
+    (tmp_path / "link").symlink_to(pairs_of_people[0])
+    with pytest.raises(ValueError, match="--other=.*link is the data set itself"):
+        run(pairs_of_people[0], other=tmp_path / "link", output_dir=tmp_path / "out")
+
+
 def test_material_errors(tmp_path):
     rng = np.random.default_rng(0)
     with pytest.raises(ValueError, match="No data set at"):
