@@ -69,11 +69,18 @@ def source(name: str, images: np.ndarray) -> keras.Model:
     for weight in network.weights:
         if "moving_variance" in weight.path:
             weight.assign(rng.uniform(0.5, 2, weight.shape))
-    # Else pixels without preprocessing end in probabilities of 0 and 1, which tell nothing.
+    scale_logits(network, images)
+    return network
+
+
+def scale_logits(network, images) -> None:
+    """Scales the head so that the largest logit is 2.
+
+    Else pixels without preprocessing end in probabilities of 0 and 1, which tell nothing.
+    """
     largest = np.abs(logits_of(network, images)).max()
     head = [layer for layer in network.layers if layer.weights][-1]
     head.set_weights([weight * (2.0 / largest) for weight in head.get_weights()])
-    return network
 
 
 def logits_of(network, images):
@@ -146,6 +153,7 @@ def steps(name, images, path):
         raise ValueError(f"fit: no weight of {', '.join(still)} moved")
     yield {"map_loss": [float(map_loss[0]), float(map_loss[-1])]}
 
+    scale_logits(network, images)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     network.save(path)
     keras.backend.clear_session()
@@ -219,7 +227,9 @@ def _cell(rows, name, backend):
         words.append(f"{row['reloaded']:.1g}")
     said = rows.get((name, backend, "predict"), {})
     if "off" in said:
-        words.append(f"{said['off']:.1g}" + ("" if said["same_classes"] else " OTHER CLASSES"))
+        certain = np.min(np.max(row["probabilities"], axis=1)) > 0.9999  # then numbers tell nothing
+        words.append("same classes" if certain else f"{said['off']:.1g}")
+        words[-1] = words[-1] if said["same_classes"] else "OTHER CLASSES"
     words += [f"FAILED: {r['failed']}" for r in (row, said) if "failed" in r]
     return "; ".join(words)
 
@@ -231,7 +241,7 @@ def main(_):
         waiting = [
             (predict, row)
             for (name, backend, step), row in rows.items()
-            if step == "network" and "failed" not in row
+            if step == "network" and "failed" not in row and name in (options.only or [name])
             and (name, backend, "predict") not in rows
         ]  # fmt: skip
     else:

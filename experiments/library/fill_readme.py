@@ -20,11 +20,18 @@ def rows_of(module) -> dict:
     return module.load(str(HERE / f"{module.__name__}.jsonl"))
 
 
+def all_ended(rows: dict) -> bool:
+    """Whether every fine-tuning has a row: before, a figure would mislead."""
+    return {run.name for run in fine_tuning.RUNS} == set(rows)
+
+
 def filled(text: str) -> str:
     """The README with the tables of the rows there are."""
     for module in MODULES:
         rows, name = rows_of(module), module.__name__
         shown = module.table(rows) if rows else "No run has ended yet."
+        if module is fine_tuning and all_ended(rows):
+            shown += "\n\n![Validation errors by epoch](fine_tuning.png)"
         mark = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.S)
         if not mark.search(text):
             raise ValueError(f"README.md has no <!-- {name} --> with an <!-- end --> after it.")
@@ -36,7 +43,7 @@ def main(_):
     readme = HERE / "README.md"
     readme.write_text(filled(readme.read_text()))
     rows = rows_of(fine_tuning)
-    if rows:
+    if all_ended(rows):
         fine_tuning.draw(rows, str(HERE / "fine_tuning.png"))
 
 

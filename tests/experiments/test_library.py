@@ -63,10 +63,14 @@ def test_all_gates_of_a_seed_begin_with_the_same_head():
 def test_a_failure_stands_in_the_table_by_name():
     row = {"architecture": "ResNet50", "backend": "jax", "step": "network", "version": "1.2"}
     good = row | {"units": 6, "channels": 8, "changed": 0.0, "map_loss": [2.0, 1.5]}
-    good |= {"reloaded": 0.0}
+    good |= {"reloaded": 0.0, "probabilities": [[0.6, 0.4]]}
     said = {**row, "step": "predict", "off": 1e-6, "same_classes": False}
     rows = {("ResNet50", "jax", "network"): good, ("ResNet50", "jax", "predict"): said}
-    assert "0; fits; 0; 1e-06 OTHER CLASSES" in architectures.table(rows)
+    assert "0; fits; 0; OTHER CLASSES" in architectures.table(rows)
+    said["same_classes"] = True
+    assert "0; fits; 0; 1e-06" in architectures.table(rows)
+    good["probabilities"] = [[1.0, 0.0]]
+    assert "0; fits; 0; same classes" in architectures.table(rows)
     rows = {("ResNet50", "jax", "network"): row | {"failed": "ValueError: fit: nan"}}
     assert "FAILED: ValueError: fit: nan" in architectures.table(rows)
 
