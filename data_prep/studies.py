@@ -23,7 +23,7 @@ class Options:
     """Flags of all subcommands."""
 
     database: str = command.flag("clickme.db", "SQLite file, or postgresql://user@host/name.")
-    who: str = command.flag("", "participant: id or display name.")
+    who: str = command.flag("", "participant: id, display name, or a service's id.")
     reason: str = command.flag("", "participant exclude: why; empty includes again.")
     withdrawn_maps: str = command.flag(
         "delete", "participant withdraw: what becomes of maps.", ("delete", "anonymise")

@@ -14,6 +14,7 @@ from data_prep.humans.psychophysics.lists import plan_of
 from data_prep.humans.psychophysics.manifest import digest
 from data_prep.humans.psychophysics.settings import Settings
 from data_prep.humans.psychophysics.tables import gates, lists, stimuli
+from data_prep.humans.studies.errors import TooMany
 from data_prep.humans.studies.rate_limits import RateLimit
 from data_prep.humans.studies.visits import Visits
 
@@ -21,6 +22,7 @@ _ID = re.compile("[0-9a-f]{32}")
 LEAST_WINDOW = (640, 560)  # px
 LONGEST_PERIOD_MS = 1000 / 50 * 1.02  # 50 Hz, and what a clock of whole 0.1 ms makes of it
 MOST_P95 = 1.5  # of the period
+MOST_GATES = 200  # of one person; a visit has two or three, a script could fill the disk
 FAILED_CHECK = "the questions about the task were not answered right"
 
 
@@ -41,6 +43,10 @@ class Service:
         reason = why_not(sent)
         with self.database.write() as connection:
             session = self.visits.session(connection, cookie, now_ms)
+            mine = gates.c.participant_id == session.participant_id
+            count = sa.select(sa.func.count()).select_from(gates).where(mine)
+            if connection.execute(count).scalar_one() >= MOST_GATES:
+                raise TooMany()
             if not reason and _has_failed_check(connection, session.participant_id):
                 reason = FAILED_CHECK  # a reload is no third try
             connection.execute(

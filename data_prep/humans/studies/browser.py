@@ -37,7 +37,7 @@ class Browser:
     def _send(self, method, address, body):
         headers = {"Origin": self._origin, "Content-Type": "application/json"}
         if self._cookie:
-            headers["Cookie"] = f"{sessions.COOKIE}={self._cookie}"
+            headers["Cookie"] = self._cookie
         try:
             self._connection.request(method, address, body, headers)
             answer = self._connection.getresponse()
@@ -47,8 +47,9 @@ class Browser:
             answer = self._connection.getresponse()
         data = answer.read()
         for name, value in answer.getheaders():
-            if name.lower() == "set-cookie" and value.startswith(f"{sessions.COOKIE}="):
-                self._cookie = value.partition(";")[0].partition("=")[2]
+            cookie = value.partition(";")[0]
+            if name.lower() == "set-cookie" and f"{sessions.COOKIE}=" in cookie:
+                self._cookie = cookie  # with its name, which TLS lengthens
         is_json = (answer.getheader("content-type") or "").startswith("application/json")
         found = json.loads(data) if is_json and data else data
         if answer.status >= 400:

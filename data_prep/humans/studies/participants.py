@@ -77,15 +77,25 @@ def lock(connection: sa.Connection, participant_id: str) -> None:
 
 
 def named(connection: sa.Connection, name_or_id: str) -> sa.Row:
-    """The participant of this id or display name; ValueError if there is none."""
-    row = connection.execute(
+    """The participant of this id, display name or outside id; ValueError unless there is one."""
+    outside = sa.select(recruitments.c.participant_id).where(
+        recruitments.c.external_id == name_or_id
+    )
+    rows = connection.execute(
         participants.select().where(
-            sa.or_(participants.c.id == name_or_id, participants.c.display_name == name_or_id)
+            sa.or_(
+                participants.c.id == name_or_id,
+                participants.c.display_name == name_or_id,
+                participants.c.id.in_(outside),
+            )
         )
-    ).one_or_none()
-    if row is None:
-        raise ValueError(f"There is no participant {name_or_id!r}; give an id or a display name.")
-    return row
+    ).all()
+    if len(rows) != 1:
+        many = f"are {len(rows)} participants" if rows else "is no participant"
+        raise ValueError(
+            f"There {many} {name_or_id!r}; give an id, a display name or a service's id of one."
+        )
+    return rows[0]
 
 
 def exclude(connection: sa.Connection, participant_id: str, reason: str, now_ms: int) -> None:

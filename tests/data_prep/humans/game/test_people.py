@@ -75,6 +75,15 @@ def test_what_was_withdrawn_is_in_no_file_any_more(world, alice):
     assert alice.ask().status_code == 200
 
 
+def test_reports_do_not_fill_the_disk(world, alice, charlie):
+    for _ in range(100):
+        world.clock.advance(500)
+        assert alice.post("/api/report", {"text": "x"}).status_code == 204
+    world.clock.advance(60_000)
+    assert alice.post("/api/report", {"text": "x"}).status_code == 429
+    assert charlie.post("/api/report", {"text": "x"}).status_code == 204
+
+
 def test_boards_and_pauses_are_limited(world, alice):
     for ask in (
         lambda: alice.http.get("/api/leaderboard"),

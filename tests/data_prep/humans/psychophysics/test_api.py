@@ -130,6 +130,15 @@ def test_who_failed_the_check_twice_is_not_asked_a_third_time(world):
     anna.takes_list(status=403)
 
 
+def test_gates_do_not_fill_the_disk(world, monkeypatch):
+    monkeypatch.setattr("data_prep.humans.psychophysics.service.MOST_GATES", 3)
+    anna = world.person("anna").consents()
+    for _ in range(3):
+        anna.post("gates", GATES)
+    assert "error" in anna.post("gates", GATES, 429) and len(world.rows(t.gates)) == 3
+    assert anna.takes_list()["list"]
+
+
 def test_screens_of_50_to_240_hz_pass(world):
     anna = world.person("anna").consents()
     for rate in (50, 60, 75, 144, 240):

@@ -10,7 +10,7 @@ import study_world
 from data_prep import studies
 from data_prep.humans.studies import backup, commands
 from data_prep.humans.studies.database import open_database
-from data_prep.humans.studies.tables import participants
+from data_prep.humans.studies.tables import participants, recruitments
 
 
 @pytest.fixture
@@ -106,6 +106,21 @@ def test_status_show_exclude_withdraw_check(database, capsys):
         log = connection.execute("SELECT action, subject, reason FROM admin_log").fetchall()
     assert log[0] == ("exclude", "p1", "painted a frame")
     assert [row[0] for row in log] == ["exclude", "withdraw", "withdraw"]
+
+
+def test_somebody_is_found_by_the_id_of_a_service(database, capsys):
+    """It is all that a service tells of who is to be paid, or a person who writes in."""
+    with database.write() as connection:
+        for person, provider in (("p0", "pid"), ("p1", "prolific"), ("p2", "mturk")):
+            outside = "twice" if person != "p0" else "5f3a"
+            values = dict(participant_id=person, provider=provider, external_id=outside)
+            connection.execute(recruitments.insert().values(**values))
+    run(database, "participant", "show", who="5f3a")
+    assert '"display_name": "Person 0"' in capsys.readouterr().out
+    with pytest.raises(ValueError, match="are 2 participants 'twice'"):
+        run(database, "participant", "show", who="twice")
+    with pytest.raises(ValueError, match="is no participant 'nobody'"):
+        run(database, "participant", "show", who="nobody")
 
 
 def test_check_finds_what_is_broken(database):
