@@ -148,7 +148,7 @@ def source_network(path: str, old: dict, seed: int):
         os.makedirs(os.path.dirname(path), exist_ok=True)
         network.save(f"{path}.part.keras")
         os.replace(f"{path}.part.keras", path)
-    network = keras.saving.load_model(path, compile=False)
+    network = keras.saving.load_model(path, compile=False, safe_mode=True)
     head = keras.Model(network.inputs[0], network.output["logits"])
     return network, evaluate(head, *old["validation"])[0]
 

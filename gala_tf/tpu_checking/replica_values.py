@@ -19,7 +19,7 @@ class Saved:
     """The values of a file, each read when it is asked for: a large network's fill gigabytes."""
 
     def __init__(self, path: str):
-        self._file = np.load(path)
+        self._file = np.load(path, allow_pickle=False)
         self._replicas = {}
         for key in self._file.files:
             _, count, name = key.split(" ", 2)
