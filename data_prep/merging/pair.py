@@ -9,9 +9,9 @@ import numpy as np
 from PIL import Image
 
 from data_prep.merging import perceptual_hash, source_hashes
-from data_prep.readers import file_names
 from data_prep.readers.imagenet import imagenet_classes
 from data_prep.sources import Item, Source
+from gala_tf.data import files
 from gala_tf.data.images import BadImageError
 
 MIN_CORRELATION = 0.9  # of 32x32 grey thumbnails, the last check of every pair
@@ -52,8 +52,8 @@ def label_table(
     ValueError: names and numbers of classes differ (only with `by_index`).
     """
     words = dict(zip(imagenet_classes.wnids(), imagenet_classes.class_names(), strict=True))
-    base_names = [words.get(name, file_names.composed(name)) for name in base_names]
-    map_names = [words.get(name, file_names.composed(name)) for name in map_names]
+    base_names = [words.get(name, files.composed(name)) for name in base_names]
+    map_names = [words.get(name, files.composed(name)) for name in map_names]
     if base_names == map_names:
         return None
     shared = set(base_names) & set(map_names)
@@ -165,7 +165,7 @@ class Tables:
         rows = (
             (pos, *item, *stem(composed), composed.rpartition("/")[0].split("/")[-1])
             for pos, item in enumerate(items)
-            for composed in [file_names.composed(item.image_id)]
+            for composed in [files.composed(item.image_id)]
         )
         names = "pos, image_id, split, key, stem, is_imagenet, folder"
         self._db.executemany(f"INSERT INTO {which} ({names}) VALUES (?, ?, ?, ?, ?, ?, ?)", rows)

@@ -6,7 +6,6 @@ nor opened by TensorFlow: it is left out, and named.
 """
 
 import os
-import unicodedata
 from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
@@ -15,11 +14,6 @@ from data_prep.readers import listing
 from gala_tf.data import files
 
 NO_UTF8 = "names are no UTF-8 (rename them)"
-
-
-def composed(name: str) -> str:
-    """The name as it is compared with others."""
-    return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 def shown(name: str) -> str:
@@ -60,7 +54,7 @@ class Spellings:
 
     def first(self, name: str) -> str:
         """The spelling in which this name came first."""
-        return name if name.isascii() else self._first.setdefault(composed(name), name)
+        return name if name.isascii() else self._first.setdefault(files.composed(name), name)
 
 
 def on_disk(root: str, name: str) -> str:
@@ -76,7 +70,11 @@ def on_disk(root: str, name: str) -> str:
         step = os.path.join(place, part)
         if not os.path.lexists(step):
             there = os.listdir(place) if os.path.isdir(place) else []
-            same = [one for one in there if files.is_utf8(one) and composed(one) == composed(part)]
+            same = [
+                one
+                for one in there
+                if files.is_utf8(one) and files.composed(one) == files.composed(part)
+            ]
             if not same:
                 return path
             step = os.path.join(place, same[0])

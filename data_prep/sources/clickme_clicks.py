@@ -126,7 +126,7 @@ def _click_files(pattern):
 
 def _key(path, prefix):
     """What a click's path and an image's have in common; None outside of the prefix."""
-    path, prefix = file_names.composed(path.replace("\\", "/")), file_names.composed(prefix)
+    path, prefix = files.composed(path.replace("\\", "/")), files.composed(prefix)
     if prefix:
         prefix = prefix.rstrip("/") + "/"
         if not path.startswith(prefix):
@@ -151,9 +151,7 @@ def _list_images(table, options):
                 key = posixpath.splitext(path if options.click_path_prefix else name)[0]
                 of_class = _class(path) and classes.first(_class(path))
                 with listing.one_row():
-                    table.add_image(
-                        file_names.composed(key), path, of_class, _split(path), options.seed
-                    )
+                    table.add_image(files.composed(key), path, of_class, _split(path), options.seed)
             elif not name.startswith("."):
                 other.append(os.path.join(folder, name))
     given = {os.path.abspath(path) for path in _click_files(options.clicks_file)}

@@ -33,6 +33,7 @@ from data_prep.readers import file_names, listing
 from data_prep.readers.images.image_files import PHOTOGRAPHS, is_image, suffix
 from data_prep.readers.images.map_files import MAP_SUFFIXES, is_lossy, read_map
 from data_prep.sources import Item, Source, SourceOptions, splits
+from gala_tf.data import files
 from gala_tf.data.schema import Example
 
 # What systems keep beside people's files; what begins with "._" is such a file of a Mac's.
@@ -148,7 +149,7 @@ def _walk(root, top, left_out) -> Iterator[tuple[str, list[str]]]:
 
 def _stem(path):
     """What an image and its map have in common; a Mac spells accents in two characters."""
-    return file_names.composed(os.path.splitext(path)[0])
+    return files.composed(os.path.splitext(path)[0])
 
 
 class _Found:

@@ -11,11 +11,11 @@ says with what the network said on its own backend. What has a row in --results 
 """
 
 import importlib.metadata
-import json
 import os
 import time
 import traceback
 
+import finished
 import keras
 import numpy as np
 from absl import app, flags
@@ -191,10 +191,7 @@ def predict(row: dict, folder: str) -> dict:
 
 def load(path: str) -> dict[tuple, dict]:
     """{(architecture, backend, step): row}; {} where there is no file."""
-    if not os.path.exists(path):
-        return {}
-    with open(path, encoding="utf-8") as file:
-        rows = [json.loads(line) for line in file]
+    rows = finished.read(path)
     return {(row["architecture"], row["backend"], row["step"]): row for row in rows}
 
 
@@ -235,6 +232,7 @@ def _cell(rows, name, backend):
 
 
 def main(_):
+    """Tries what has no row."""
     options = flags.FLAGS
     rows = load(options.results)
     if options.predict:
@@ -250,8 +248,7 @@ def main(_):
         waiting = [(attempt, n) for n in names if (n, backend, "network") not in rows]
     for do, what in waiting:
         row = do(what, options.files)
-        with open(options.results, "a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        finished.add(options.results, row)
         print(row, flush=True)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import architectures
 import fine_tuning
+import finished
 import gates_and_loops
 from absl import app
 
@@ -17,7 +18,8 @@ MODULES = (architectures, fine_tuning, gates_and_loops)
 
 def rows_of(module) -> dict:
     """The committed rows of a script."""
-    return module.load(str(HERE / f"{module.__name__}.jsonl"))
+    load = architectures.load if module is architectures else finished.load
+    return load(str(HERE / f"{module.__name__}.jsonl"))
 
 
 def all_ended(rows: dict) -> bool:
@@ -40,6 +42,7 @@ def filled(text: str) -> str:
 
 
 def main(_):
+    """Writes both."""
     readme = HERE / "README.md"
     readme.write_text(filled(readme.read_text()))
     rows = rows_of(fine_tuning)

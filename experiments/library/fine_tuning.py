@@ -10,12 +10,12 @@ in --results is done.
 """
 
 import dataclasses
-import json
 import math
 import os
 import time
 from pathlib import Path
 
+import finished
 import keras
 import numpy as np
 from absl import app, flags
@@ -193,14 +193,6 @@ def set_head(network, seed: int) -> None:
 # --------------------------------------------------------------------------- table and figure
 
 
-def load(path: str) -> dict[str, dict]:
-    """{name of a run: its row}; {} where there is no file."""
-    if not os.path.exists(path):
-        return {}
-    with open(path, encoding="utf-8") as file:
-        return {row["name"]: row for row in map(json.loads, file)}
-
-
 def groups(rows: dict) -> dict[tuple, list[dict]]:
     """{(gate, start, rate): rows of its seeds}."""
     found: dict = {}
@@ -266,8 +258,9 @@ def draw(rows: dict, path: str) -> None:
 
 
 def main(_):
+    """Trains what has no row."""
     options = flags.FLAGS
-    rows = load(options.results)
+    rows = finished.load(options.results)
     names = (Path(options.input_dir) / "wnids.txt").read_text().split()
     classes = [read_class(Path(options.input_dir) / "train" / name) for name in names]
     for run in RUNS:
@@ -276,8 +269,7 @@ def main(_):
         old = split(classes[:5], {"validation": 50, "train": 450}, run.seed)
         new = split(classes[5:], {"validation": VALIDATION, "train": TRAIN}, run.seed)
         row = fine_tune(run, old, new, options.networks)
-        with open(options.results, "a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        finished.add(options.results, row)
         print(f"{run.name}: {row['errors']}, {row['cpu_seconds']} s of CPU", flush=True)
 
 

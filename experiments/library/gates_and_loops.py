@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 
+import finished
 import numpy as np
 from absl import app, flags
 from scipy import stats
@@ -91,14 +92,6 @@ def _cpu():
     return used.ru_utime + used.ru_stime
 
 
-def load(path: str) -> dict[str, dict]:
-    """{name of a run: its row}; {} where there is no file."""
-    if not os.path.exists(path):
-        return {}
-    with open(path, encoding="utf-8") as file:
-        return {row["name"]: row for row in map(json.loads, file)}
-
-
 # --------------------------------------------------------------------------- table
 
 
@@ -134,8 +127,9 @@ def interval(numbers, digits: int) -> str:
 
 
 def main(_):
+    """Trains what has no row."""
     options = flags.FLAGS
-    rows = load(options.results)
+    rows = finished.load(options.results)
     failed = 0
     for run in RUNS:
         if run.name in rows or (run.how == JAX_FIT and not options.jax_python):
@@ -147,8 +141,7 @@ def main(_):
             print(f"FAILED: {error}", flush=True)
             failed += 1
             continue
-        with open(options.results, "a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        finished.add(options.results, row)
         print(f"  error {row['error']:.1f} %, map score {row['map_score']:.2f}", flush=True)
     sys.exit(1 if failed else 0)
 

@@ -8,6 +8,7 @@ read most of it.
 import contextlib
 import glob
 import os
+import unicodedata
 from collections.abc import Sequence
 from typing import BinaryIO
 
@@ -55,6 +56,11 @@ def unreadable(directory: str) -> str:
     """The names that `names` leaves out, as a screen can hold them; empty where there is none."""
     there = os.listdir(directory) if is_local(directory) else []
     return ", ".join(sorted(ascii(name)[1:-1] for name in there if not is_utf8(name)))
+
+
+def composed(name: str) -> str:
+    """The name as it is compared with others: a Mac writes "è" as a letter and an accent."""
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 def is_utf8(name: str) -> bool:

@@ -14,6 +14,7 @@ sys.path.insert(0, str(FOLDER))
 import architectures  # noqa: E402
 import fill_readme  # noqa: E402
 import fine_tuning  # noqa: E402
+import finished  # noqa: E402
 import gates_and_loops  # noqa: E402
 
 
@@ -21,7 +22,7 @@ import gates_and_loops  # noqa: E402
 def test_runs_have_names_of_their_own_and_rows_are_theirs(module):
     names = [run.name for run in module.RUNS]
     assert len(set(names)) == len(names)
-    rows = module.load(str(FOLDER / f"{module.__name__}.jsonl"))
+    rows = finished.load(str(FOLDER / f"{module.__name__}.jsonl"))
     assert set(rows) <= set(names)
     by_name = {run.name: dataclasses.asdict(run) for run in module.RUNS}
     for name, row in rows.items():

@@ -4,7 +4,6 @@ import csv
 import hashlib
 import json
 import os
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
@@ -17,7 +16,7 @@ from data_prep.humans.studies import participants as people
 from data_prep.humans.studies.database import Database
 from data_prep.readers import listing
 from data_prep.readers.imagenet import imagenet_classes
-from gala_tf.data.files import is_utf8
+from gala_tf.data.files import composed, is_utf8
 from gala_tf.data.images import SUFFIXES, BadImageError
 
 BATCH = 200  # pictures a transaction
@@ -64,7 +63,7 @@ def in_folder(folder: str, labels: str = "") -> Iterator[Picture]:
         name = os.path.basename(parent)
         if class_of is not None:
             inside = os.path.relpath(path, folder).replace(os.sep, "/")
-            name = class_of.get(unicodedata.normalize("NFC", inside), "")
+            name = class_of.get(composed(inside), "")
             if not name:
                 unlisted.append(path)
                 continue
@@ -101,7 +100,7 @@ def read_labels(path: str) -> dict[str, str]:
             for number, row in enumerate(csv.DictReader(file), 2):
                 if not row.get("image") or not row.get("class"):
                     raise ValueError(f"--labels={path!r}, line {number}: expected image,class.")
-                found[unicodedata.normalize("NFC", row["image"])] = row["class"]
+                found[composed(row["image"])] = row["class"]
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"--labels={path!r} cannot be read: {error}.") from None
     return found

@@ -18,7 +18,7 @@ from data_prep.humans.psychophysics.observed import (
     scored,
 )
 from data_prep.humans.psychophysics.resampling import (
-    draw_people,
+    draw_again,
     holm,
     interval,
     permute,
@@ -72,7 +72,7 @@ def by_level(seen: Observed, choices: Choices, chance: np.random.Generator) -> l
     tested = permute(values, seen.in_b, chance, choices.permutations)
     adjusted = holm(tested.p)
     draws = [
-        weighted_means(of, draw_people(len(of), chance, choices.resamples))
+        weighted_means(of, draw_again(len(of), chance, choices.resamples))
         for of in (values[~seen.in_b], values[seen.in_b])
     ]
     low, high = interval(draws[0] - draws[1])
@@ -120,7 +120,7 @@ def ceiling(seen: Observed, choices: Choices, chance: np.random.Generator) -> li
     full = LEVEL_NAMES.index(FULL)
     for which in (~seen.in_b, seen.in_b):
         of = values[which] - values[which, full, None]
-        draws = weighted_means(of, draw_people(len(of), chance, choices.resamples))
+        draws = weighted_means(of, draw_again(len(of), chance, choices.resamples))
         bound = np.nanquantile(draws, 0.05, axis=0)
         within = bound > -choices.margin
         within[full] = True  # equal to itself
@@ -187,15 +187,16 @@ def group_thresholds(
     a sample, too. Both groups see the same images, so that an image is drawn for both.
     """
     count, images = choices.resamples, len(seen.images)
-    drawn_images = draw_people(images, chance, count)
+    drawn_images = draw_again(images, chance, count)
+    of_people = _right_and_total(seen, seen.person, len(seen.people))
     found, draws = [], []
     for which in (~seen.in_b, seen.in_b):
+        by_person = [of[which] for of in of_people]
         part = seen.only(which[seen.person])
-        by_person = [of[which] for of in _right_and_total(part, part.person, len(seen.people))]
         by_image = _right_and_total(part, part.image, images)
         sums = [of.sum(0) for of in by_image]
         parameters, points = thresholds.fit(*(of[None] for of in sums))
-        drawn_people = draw_people(int(which.sum()), chance, count)
+        drawn_people = draw_again(int(which.sum()), chance, count)
         drawn = tuple(
             np.log10(thresholds.fit(*pair)[1])
             for pair in (

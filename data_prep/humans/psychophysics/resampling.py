@@ -74,9 +74,9 @@ def holm(p: np.ndarray) -> np.ndarray:
     return adjusted
 
 
-def draw_people(people: int, chance: np.random.Generator, count: int) -> np.ndarray:
-    """How often each person, or image, is drawn, with replacement: [count, people]."""
-    return chance.multinomial(people, np.full(people, 1 / people), size=count).astype(float)
+def draw_again(size: int, chance: np.random.Generator, count: int) -> np.ndarray:
+    """How often each of so many people or images is drawn, with replacement: [count, size]."""
+    return chance.multinomial(size, np.full(size, 1 / size), size=count).astype(float)
 
 
 def weighted_means(values: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -16,7 +16,6 @@ from gala_tf import config
 from gala_tf.tpu_checking import (
     cases,
     distances,
-    environment,
     executing,
     execution,
     lowering,
@@ -266,20 +265,6 @@ NETWORK = [
     "--map_resize=bicubic",
 ]
 CLASSES = 6
-
-
-@pytest.fixture(scope="module")
-def where():
-    try:
-        found = environment.find(environment.default_directory())
-    except ValueError as error:
-        pytest.skip(str(error))
-    if found is None:
-        pytest.skip(
-            f"no environment at {environment.default_directory()}: `python -m gala_tf.tpu_check` "
-            f"makes it (2.6 GB), or set {environment.VARIABLE}"
-        )
-    return found
 
 
 @pytest.fixture(scope="module")

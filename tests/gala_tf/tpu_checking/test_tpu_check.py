@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from gala_tf import config
-from gala_tf.tpu_checking import check, environment, summary, verdicts
+from gala_tf.tpu_checking import check, summary, verdicts
 
 TESTS = Path(__file__).resolve().parents[2]
 
@@ -179,20 +179,6 @@ NETWORK = [
     "--precision=mixed_bfloat16",
     "--num_classes=6",
 ]
-
-
-@pytest.fixture(scope="module")
-def where():
-    try:
-        found = environment.find(environment.default_directory())
-    except ValueError as error:
-        pytest.skip(str(error))
-    if found is None:
-        pytest.skip(
-            f"no environment at {environment.default_directory()}: `python -m gala_tf.tpu_check` "
-            f"makes it (2.6 GB), or set {environment.VARIABLE}"
-        )
-    return found
 
 
 @pytest.fixture(scope="module")

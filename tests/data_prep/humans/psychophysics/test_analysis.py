@@ -89,7 +89,7 @@ def test_holm_by_hand():
 
 
 def test_bootstrap_weights_are_people_drawn():
-    weights = resampling.draw_people(7, np.random.default_rng(0), 50)
+    weights = resampling.draw_again(7, np.random.default_rng(0), 50)
     assert (weights.sum(1) == 7).all() and weights.shape == (50, 7)
     values = np.array([[1.0, np.nan]] * 7)
     means = resampling.weighted_means(values, weights)
