@@ -29,6 +29,7 @@ def numpy_of(tensor):
     return ops.convert_to_numpy(ops.cast(tensor, "float32"))
 
 
+@pytest.mark.slow
 def test_importing_the_library_leaves_the_readers_backend_alone():
     code = "import keras, gala_tf.layers, gala_tf.losses, gala_tf.metrics, gala_tf.models\n"
     code += "import os, json; print(json.dumps([keras.backend.backend(), dict(os.environ)]))"
@@ -154,6 +155,7 @@ def compiled(network, learning_rate=0.1):
     return network.fit(images, targets, sample_weight=weights, epochs=3, batch_size=6, verbose=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attention", ["gala", "gala_residual"])
 def test_our_network_fits_maps(attention):
     network = models.build_model(attention=attention, image_size=16, num_classes=3, **TINY)

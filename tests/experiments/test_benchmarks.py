@@ -78,6 +78,7 @@ def test_flops_need_shapes(benchmark):
         benchmark("parts.flops").count_flops(traced(tf.matmul, (None, 3), (3, 5)))
 
 
+@pytest.mark.slow
 def test_flops_of_keras_resnet50_are_the_published(benchmark):
     """3.858 GMAC a picture, He et al.'s ResNet-50 with its stride in the 1x1."""
     network = keras.applications.ResNet50(weights=None)

@@ -105,6 +105,7 @@ def test_attention_by_the_papers_convention_equals_evaluate(gala, data_dir, tmp_
     assert "paper: 13 images" in text and "14x14, n = 10" in text
 
 
+@pytest.mark.slow
 def test_harmonizations_convention_one_image_at_a_time(data_dir, tmp_path, capsys):
     """The definitions again, with other operations: a gradient by hand, SciPy, sets of pixels."""
     network = plain_network(side=64)

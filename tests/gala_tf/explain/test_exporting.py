@@ -132,7 +132,7 @@ def expected_of_saved_model(network, attention, images):
     "attention, precision",
     [
         pytest.param("none", "float32", marks=pytest.mark.slow),
-        ("se", "float32"),
+        pytest.param("se", "float32", marks=pytest.mark.slow),
         pytest.param("gala", "float32", marks=pytest.mark.slow),
         ("gala", "mixed_bfloat16"),
     ],

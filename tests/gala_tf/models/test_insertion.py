@@ -12,8 +12,8 @@ SIDE = 64
 IMAGES = np.random.default_rng(0).uniform(0, 255, (2, SIDE, SIDE, 3)).astype("float32")
 
 # architecture: (units at stride 16, which is 4x4 here; channels of the last)
-SMALL = {"MobileNetV2": (7, 96)}
-LARGE = {
+ARCHITECTURES = {
+    "MobileNetV2": (7, 96),
     "ResNet50": (6, 1024),
     "ResNet101": (23, 1024),
     "ResNet50V2": (6, 1024),
@@ -36,10 +36,9 @@ def source(name, **arguments):
     return network
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    "name, units, channels",
-    [(name, *found) for name, found in SMALL.items()]
-    + [pytest.param(name, *found, marks=pytest.mark.slow) for name, found in LARGE.items()],
+    "name, units, channels", [(name, *found) for name, found in ARCHITECTURES.items()]
 )
 def test_architecture(name, units, channels, tmp_path):
     base = source(name, classifier_activation=None)

@@ -31,6 +31,7 @@ def weights_of(path):
     return {v.path: v.numpy() for v in network.weights}
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_from_another_with_attention_and_frozen_parts(
     data_dir, first, tmp_path, capsys
 ):

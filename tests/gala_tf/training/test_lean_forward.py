@@ -55,8 +55,15 @@ def both(network, images):
 IMAGES = np.random.default_rng(1).integers(0, 256, (4, 32, 32, 3)).astype("uint8")
 
 
-@pytest.mark.parametrize("version", ["v1", "v2"])
-@pytest.mark.parametrize("attention", ["none", "gala"])
+@pytest.mark.parametrize(
+    "version, attention",
+    [
+        ("v1", "gala"),
+        ("v2", "none"),
+        pytest.param("v1", "none", marks=pytest.mark.slow),
+        pytest.param("v2", "gala", marks=pytest.mark.slow),
+    ],
+)
 def test_the_same_numbers(version, attention):
     network = small_network(version=version, attention=attention, attention_units="stage2")
     (plain, logits, moving), (lean, lean_logits, lean_moving) = both(network, IMAGES)
@@ -70,6 +77,7 @@ def test_the_same_numbers(version, attention):
         assert apart <= 1e-5 * np.linalg.norm(gradient) + 1e-7 * largest, path
 
 
+@pytest.mark.slow
 def test_the_same_numbers_in_bfloat16():
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
@@ -128,6 +136,7 @@ def test_convolutions_that_do_more_stay(tail):
     assert lean_forward.find_chains(network) == []
 
 
+@pytest.mark.slow
 def test_norms_that_the_kernel_cannot_compute_run_as_they_are():
     network = small_network(synchronized_batch_norm=True)
     (plain, logits, _), (lean, lean_logits, _) = both(network, IMAGES)

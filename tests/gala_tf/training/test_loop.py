@@ -192,7 +192,6 @@ SINGLY = [
     [
         SINGLY[1] | SINGLY[5],
         SINGLY[9],
-        SINGLY[8] | SINGLY[7] | SINGLY[4],
         *(pytest.param(changes, marks=pytest.mark.slow) for changes in SINGLY),
     ],
     ids=str,
