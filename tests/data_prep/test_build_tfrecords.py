@@ -128,6 +128,11 @@ def test_square_storage(tree, tmp_path):
         ({"source": "quickstart", "output_dir": ""}, "--output_dir is missing"),
         ({"source": "quickstart", "num_shards": 0}, "--num_shards must be at least 1, got 0"),
         ({"source": "quickstart", "clickmap_blur": "box:4"}, "box:4"),
+        ({"source": "quickstart", "square_size": 64}, "--square_size means nothing without --ima"),
+        (
+            {"source": "quickstart", "image_storage": "square", "square_size": 8193},
+            "--square_size must be at most 8192, got 8193",
+        ),
         ({"source": "folder", "input_dir": "x", "split_proportions": "a,b"}, "list of numbers"),
     ],
 )
