@@ -9,8 +9,8 @@ import contextlib
 import glob
 import os
 import unicodedata
-from collections.abc import Sequence
-from typing import BinaryIO
+from collections.abc import Iterator, Sequence
+from typing import IO, BinaryIO
 
 
 def _tensorflow():
@@ -135,6 +135,18 @@ def write(path: str, content: str | bytes) -> None:
         with contextlib.suppress(tf.errors.OpError):
             tf.io.gfile.remove(beside)
         raise
+
+
+@contextlib.contextmanager
+def open_text(path: str) -> Iterator[IO[str]]:
+    """A file to write text to as it comes; its directory is made."""
+    if not is_local(path):
+        with _tensorflow().io.gfile.GFile(path, "w") as file:
+            yield file
+        return
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    with _naming(path), open(path, "w", encoding="utf-8", newline="") as file:
+        yield file
 
 
 def append(path: str, text: str) -> None:

@@ -198,7 +198,7 @@ def open_model(
 
 
 def _read_names(path, classes):
-    with open(path, encoding="utf-8") as file:
+    with open(path, encoding="utf-8-sig") as file:
         names = file.read().splitlines()
     if len(names) != classes:
         raise ValueError(

@@ -22,6 +22,7 @@ from data_prep.readers import csv_rows
 from data_prep.readers.csv_rows import BadRowError
 
 COLUMNS = ("image_path", "clicks", "user_id")
+OPTIONAL = ("timestamp", "user_catch_trial", "is_mobile")
 MAX_CLICKS = 100_000  # in one submission; a round of the game allows 140
 
 _NUMBER = r"[+-]?(?:[0-9]{1,15}(?:\.[0-9]{0,20})?(?:[eE][+-]?[0-9]{1,3})?|nan|NaN|inf|Infinity)"
@@ -115,7 +116,7 @@ def read_csv(path: str) -> Iterator[Submission | BadRowError]:
     A row that cannot be understood comes as an error, not raised, so that the caller can count it.
     ValueError: the first line is no header in UTF-8, or lacks a column.
     """
-    for line, row in csv_rows.rows(path, COLUMNS, "Clicks "):
+    for line, row in csv_rows.rows(path, COLUMNS, "Clicks ", OPTIONAL):
         yield row if isinstance(row, BadRowError) else _submission(f"{path!r}, line {line}", row)
 
 

@@ -143,10 +143,10 @@ def test_csv_rows(tmp_path):
 
 
 def test_csv_as_spreadsheets_save_it(tmp_path):
-    text = '\ufeffimage_path,clicks,user_id\r\na.png,"[(1, 2), (3, 4)]",9\r\n\r\n'
+    text = '\ufeffImage_Path,clicks,USER_ID,Timestamp\r\na.png,"[(1, 2), (3, 4)]",9,7\r\n\r\n'
     (tmp_path / "a.csv").write_bytes(text.encode())
     (found,) = rows_of(tmp_path / "a.csv")
-    assert found.clicks == ((1, 2), (3, 4)) and found.user == "9"
+    assert found.clicks == ((1, 2), (3, 4)) and found.user == "9" and found.timestamp == 7
 
 
 @pytest.mark.parametrize(
