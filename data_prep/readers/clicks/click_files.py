@@ -164,9 +164,20 @@ def _score(text):
     if text is None:
         return None
     try:
-        return float(text) if text.strip() else math.nan
+        score = float(text) if text.strip() else math.nan
     except ValueError:
         raise ValueError(f"user_catch_trial is {text!r:.80}, expected a number in 0...1") from None
+    return check_score(score)
+
+
+def check_score(score: float) -> float:
+    """The score; ValueError above 1: of percentages everybody would have passed."""
+    if score > 1:
+        raise ValueError(
+            f"user_catch_trial is {score:g}, expected the share of catch trials passed, 0...1; "
+            "divide percentages by 100"
+        )
+    return score
 
 
 def _mobile(text):
