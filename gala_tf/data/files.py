@@ -117,7 +117,7 @@ def write(path: str, content: str | bytes) -> None:
     if is_local(path):
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
         try:
-            with _naming(beside), open(beside, "wb") as file:
+            with naming(beside), open(beside, "wb") as file:
                 file.write(data)
             to_disk(beside)
             os.replace(beside, path)
@@ -145,7 +145,7 @@ def open_text(path: str) -> Iterator[IO[str]]:
             yield file
         return
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-    with _naming(path), open(path, "w", encoding="utf-8", newline="") as file:
+    with naming(path), open(path, "w", encoding="utf-8", newline="") as file:
         yield file
 
 
@@ -157,7 +157,7 @@ def append(path: str, text: str) -> None:
         return
     size = os.path.getsize(path) if os.path.exists(path) else 0
     try:
-        with _naming(path), open(path, "ab") as file:
+        with naming(path), open(path, "ab") as file:
             file.write(_bytes(text))
     except OSError:
         if os.path.exists(path):
@@ -177,8 +177,8 @@ def _bytes(content):
 
 
 @contextlib.contextmanager
-def _naming(path):
-    """Python names the file when it cannot be opened, but not when the disk is full."""
+def naming(path: str) -> Iterator[None]:
+    """Names the file in errors: Python does when it cannot be opened, not when the disk is full."""
     try:
         yield
     except OSError as error:

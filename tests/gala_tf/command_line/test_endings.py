@@ -41,6 +41,7 @@ def test_an_error_of_files_is_one_line():
         (["/home/me/out/in/a"], "--maps_dir=out/in: /home/me/out/in/a"),
         (["/tmp/x", None, "/home/me/out/y"], "--output_dir=out: /home/me/out/y"),  # of a copy
         (["out"], "--output_dir=out"),
+        (["/home/me/out.writing"], "--output_dir=out: /home/me/out.writing"),
         (["/home/me/output"], "/home/me/output"),
     ],
 )
