@@ -236,7 +236,7 @@ def run(
         def filled_in():  # `{flag}` replaced by the flag's value
             return re.sub(r"\{(\w+)\}", lambda match: str(flags.FLAGS[match[1]].value), kept)
 
-        with endings.one_line(errors, filled_in):
+        with endings.one_line(errors, filled_in, parsing.flag_of):
             if tensorflow:
                 installation.check()
             return main()

@@ -89,7 +89,7 @@ def _build(flag_values, words, directory, source, listed):
     missing = [shard for shard in plan.all_shards() if not job.finished(*shard)]
     try:
         _make(flag_values, plan, job, missing)
-    except ValueError:
+    except (ValueError, OSError):  # the material, or a full disk
         if kept := sum(job.finished(*shard) for shard in plan.all_shards()):
             logging.warning(
                 "%d of %d shards are finished and kept in %r: the same command goes on from there.",

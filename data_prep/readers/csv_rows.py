@@ -1,11 +1,11 @@
 """CSV files: those of people, where a row that is none does not end the file; and ours."""
 
+import codecs
 import csv
-import os
 from collections.abc import Iterable, Iterator, Sequence
 
-import tensorflow as tf
-
+from gala_tf.data import files
+from gala_tf.data.csv_head import column_names
 from gala_tf.data.files import is_utf8
 
 
@@ -14,27 +14,29 @@ class BadRowError(ValueError):
 
 
 def rows(
-    path: str, columns: Sequence[str], what: str = ""
+    path: str, columns: Sequence[str], what: str = "", optional: Sequence[str] = ()
 ) -> Iterator[tuple[int, dict[str, str] | BadRowError]]:
     """(line, column -> text) of a file, local or gs://; a bad row comes as an error, not raised.
 
     Args:
-      columns: names that the first line must have, once each; it may have more.
+      columns: names that the first line must have, once each, in capitals or not.
       what: begins messages, as "Clicks ".
+      optional: names that it may have; others are kept as they stand.
 
     ValueError: the first line is no header in UTF-8, or lacks a column.
     """
-    with tf.io.gfile.GFile(path, "rb") as file:
+    with files.open_binary(path) as file:
         start = file.read(1 << 16)
-        if b"\r" in start and b"\n" not in start:  # TensorFlow would drop these ends of lines
+        if b"\r" in start and b"\n" not in start:  # it would be one line
             raise ValueError(
                 f"{what}{path!r}: its lines end as on old Macs, in a carriage return alone. Save "
                 "it with the line ends of Unix or Windows."
             )
-        file.seek(0)
+        # Behind a byte-order mark, where a quoted name would not begin with its quote.
+        file.seek(len(codecs.BOM_UTF8) * start.startswith(codecs.BOM_UTF8))
         # Bytes that are no UTF-8 spoil their row, not those behind it.
         reader = csv.reader((line.decode("utf-8", "surrogateescape") for line in file), strict=True)
-        header = _header(reader, path, columns, what)
+        header = _header(reader, path, columns, optional, what)
         while True:
             line = reader.line_num + 1
             where = f"{what}{path!r}, line {line}"
@@ -53,21 +55,22 @@ def rows(
 
 def write(path: str, head: Sequence[str], rows: Iterable[Sequence]) -> None:
     """Writes a file, its folder if need be, row by row; local or gs://."""
-    tf.io.gfile.makedirs(os.path.dirname(path) or ".")
-    with tf.io.gfile.GFile(path, "w") as file:
+    with files.open_text(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(head)
         writer.writerows(rows)
 
 
-def _header(reader, path, columns, what):
+def _header(reader, path, columns, optional, what):
     try:
-        header = [name.strip().lstrip("\ufeff") for name in next(reader, [])]
+        header = column_names(next(reader, []), [*columns, *optional])
     except csv.Error as error:
         raise ValueError(f"{what}{path!r}, line 1: not CSV: {error}. Save it anew.") from error
     if not all(map(is_utf8, header)):
         raise ValueError(f"{what}{path!r}, line 1: not UTF-8 text. Save the file as UTF-8.")
-    missing = [name for name in columns if header.count(name) != 1]
+    small = [name.lower() for name in header]
+    doubtful = [name for name in optional if header.count(name) != 1 and name.lower() in small]
+    missing = [name for name in columns if header.count(name) != 1] + doubtful
     if missing and (other := _other_kind(",".join(header))):
         raise ValueError(f"{what}{path!r}, line 1: {other}.")
     if missing:

@@ -95,7 +95,7 @@ def _store(path, units):
     farthest = cut = 0
     images, labels = file_names.Spellings(), file_names.Spellings()
     database.execute("BEGIN")
-    for line, row in csv_rows.rows(path, ("image", *EDGES)):
+    for line, row in csv_rows.rows(path, _COLUMNS[:5], optional=_COLUMNS[5:]):
         with listing.one_row():
             if isinstance(row, ValueError):
                 raise row

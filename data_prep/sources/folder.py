@@ -325,6 +325,7 @@ def _maps(path, data, image_id):
     maps = tuple(read_map(path))
     if maps[0].shape == shape:
         return maps
+    fitted = tuple(count_maps.fit_map(counts, *shape, path) for counts in maps)
     logging.log_first_n(
         logging.WARNING,
         "%r is %dx%d, its image %dx%d (height x width): resampled to the nearest pixel. Further "
@@ -334,4 +335,4 @@ def _maps(path, data, image_id):
         *maps[0].shape,
         *shape,
     )
-    return tuple(count_maps.fit_map(counts, *shape, path) for counts in maps)
+    return fitted

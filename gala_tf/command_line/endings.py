@@ -19,14 +19,19 @@ INTERRUPTED, READER_GONE = 128 + signal.SIGINT, 128 + 13  # SIGPIPE is Unix's al
 
 
 @contextlib.contextmanager
-def one_line(errors: tuple[type[Exception], ...], kept: Callable[[], str]) -> Iterator[None]:
+def one_line(
+    errors: tuple[type[Exception], ...],
+    kept: Callable[[], str],
+    flag_of: Callable[[str], str] = lambda path: "",
+) -> Iterator[None]:
     """Ends the process in one line where what it surrounds raises one of these errors.
 
     So it does after Ctrl-C, whatever that made of the code it met: an import that was broken off
     says that a module lacks something. Errors of files, Python's and TensorFlow's, are the
     user's to mend; others show where they come from.
 
-    `kept`: what Ctrl-C leaves and how to go on, in a sentence.
+    `kept`: what Ctrl-C leaves and how to go on, in a sentence. `flag_of`: the flag, as
+    "--name=value", by which a file's place was given; empty if by none.
     """
     with _interruption() as asked:
         try:
@@ -38,7 +43,7 @@ def one_line(errors: tuple[type[Exception], ...], kept: Callable[[], str]) -> It
             if asked or isinstance(error, KeyboardInterrupt):
                 print(f"\ninterrupted. {kept()}".rstrip(), file=sys.stderr, flush=True)
                 _leave(INTERRUPTED)
-            words = str(error) if isinstance(error, errors) else _about_files(error)
+            words = str(error) if isinstance(error, errors) else _about_files(error, flag_of)
             if words is None:
                 raise
             logging.debug("the error below comes from here", exc_info=True)
@@ -83,18 +88,23 @@ def _leave(status):
     sys.exit(status)
 
 
-def _about_files(error):
-    """What an error says of a file; None where it is not about files."""
+def _about_files(error, flag_of):
+    """What an error says of a file, and the flag that led there; None where it is of no file."""
     if isinstance(error, OSError):
-        if error.filename is None:
-            return None
-        return f"{error.filename}: {error.strerror or error}"
-    if type(error).__module__.startswith("tensorflow."):  # it may not be loaded
+        # Of a copy Python names both files; the second is the one without room.
+        path, reason = error.filename2 or error.filename, error.strerror or error
+    elif type(error).__module__.startswith("tensorflow."):  # it may not be loaded
         words = str(getattr(error, "message", "")).partition("\n")[0]
-        return words if words.endswith(_OF_FILES) else None
-    return None
+        path, _, reason = words.rpartition("; ") if words.endswith(_OF_FILES) else ("", "", "")
+    else:
+        return None
+    if not path:
+        return None
+    flag = flag_of(str(path))
+    place = str(path) if not flag.endswith(f"={path}") else ""
+    return ": ".join(word for word in (flag, place, str(reason)) if word)
 
 
 # What TensorFlow says after a local file's name and a semicolon.
-_NUMBERS = "EACCES EEXIST EIO EISDIR ELOOP ENAMETOOLONG ENOENT ENOSPC ENOTDIR EPERM EROFS"
+_NUMBERS = "EACCES EDQUOT EEXIST EIO EISDIR ELOOP ENAMETOOLONG ENOENT ENOSPC ENOTDIR EPERM EROFS"
 _OF_FILES = tuple(f"; {os.strerror(getattr(errno, name))}" for name in _NUMBERS.split())

@@ -90,6 +90,19 @@ def path_of_user(text: str, flag: str) -> str:
     return expanded
 
 
+def flag_of(path: str, flag_values: flags.FlagValues = flags.FLAGS) -> str:
+    """The flag, as "--name=value", that names a file or a folder around it; empty if none does."""
+    found: dict[str, str] = {}  # place -> flag
+    written = os.path.abspath(path.removesuffix(".writing"))  # `data.files.write`
+    for name in flag_values:
+        value = flag_values[name].value if getattr(flag_values[name], "is_path", False) else None
+        for text in value if isinstance(value, list) else [value]:
+            place = os.path.abspath(text) if text else ""
+            if place and f"{written}/".startswith(f"{place.rstrip('/')}/"):
+                found[place] = f"--{name}={text}"
+    return found[max(found, key=len)] if found else ""
+
+
 def refuse(message: str) -> NoReturn:
     """Ends the process with one line and a hint."""
     printable = message.encode(errors="backslashreplace").decode()

@@ -3,6 +3,7 @@
 files.py           local and gs:// files; written whole or not at all
 places.py          whose directory it is: what a command may write into
 images.py          image files: decoded completely, checked, made JPEG
+csv_head.py        columns of a CSV file by name, as people spell them
 schema.py          what one record holds
 dataset_info.py    what a whole data set holds: dataset_info.json
 records.py         examples -> records, and back in TensorFlow

@@ -9,8 +9,8 @@ import contextlib
 import glob
 import os
 import unicodedata
-from collections.abc import Sequence
-from typing import BinaryIO
+from collections.abc import Iterator, Sequence
+from typing import IO, BinaryIO
 
 
 def _tensorflow():
@@ -117,7 +117,7 @@ def write(path: str, content: str | bytes) -> None:
     if is_local(path):
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
         try:
-            with _naming(beside), open(beside, "wb") as file:
+            with naming(beside), open(beside, "wb") as file:
                 file.write(data)
             to_disk(beside)
             os.replace(beside, path)
@@ -137,6 +137,18 @@ def write(path: str, content: str | bytes) -> None:
         raise
 
 
+@contextlib.contextmanager
+def open_text(path: str) -> Iterator[IO[str]]:
+    """A file to write text to as it comes; its directory is made."""
+    if not is_local(path):
+        with _tensorflow().io.gfile.GFile(path, "w") as file:
+            yield file
+        return
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    with naming(path), open(path, "w", encoding="utf-8", newline="") as file:
+        yield file
+
+
 def append(path: str, text: str) -> None:
     """Appends to a file; if that fails, nothing of it is left at the end."""
     if not is_local(path):  # object stores write all or nothing
@@ -145,7 +157,7 @@ def append(path: str, text: str) -> None:
         return
     size = os.path.getsize(path) if os.path.exists(path) else 0
     try:
-        with _naming(path), open(path, "ab") as file:
+        with naming(path), open(path, "ab") as file:
             file.write(_bytes(text))
     except OSError:
         if os.path.exists(path):
@@ -165,8 +177,8 @@ def _bytes(content):
 
 
 @contextlib.contextmanager
-def _naming(path):
-    """Python names the file when it cannot be opened, but not when the disk is full."""
+def naming(path: str) -> Iterator[None]:
+    """Names the file in errors: Python does when it cannot be opened, not when the disk is full."""
     try:
         yield
     except OSError as error:

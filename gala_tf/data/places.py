@@ -7,6 +7,7 @@ written if it is not there, is empty, or is the writer's own; what it holds othe
 import json
 import os
 from collections.abc import Iterable
+from pathlib import Path
 
 from gala_tf.data import files
 
@@ -243,7 +244,7 @@ def _begins_with(path, text):
 
 def _check_apart(model_dir, data_dir, flag):
     run, data = _real(model_dir), _real(data_dir)
-    if run == data:
+    if _is_in(run, data) and _is_in(data, run):
         what = "is --data_dir, too"
     elif _is_in(run, data):
         what = f"lies in --data_dir={data_dir}"
@@ -261,7 +262,13 @@ def _real(path):
 
 
 def _is_in(path, other):
-    return path == other or path.startswith(other.rstrip("/") + "/")
+    """Whether a path is another or lies in it, also where capitals make no other name."""
+    if path == other or path.startswith(other.rstrip("/") + "/"):
+        return True
+    if not os.path.exists(other):  # among them a bucket's
+        return False
+    above = [path, *map(str, Path(path).parents)]
+    return any(os.path.exists(place) and os.path.samefile(place, other) for place in above)
 
 
 def absolute(path: str) -> str:

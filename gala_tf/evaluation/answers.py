@@ -31,6 +31,7 @@ def on_device(logits, label) -> dict:
 def max_probability(logits):
     """The largest softmax probability, [B, K] -> [B]; NaN where any logit is NaN or infinite."""
     largest = tf.reduce_max(tf.nn.softmax(logits), axis=1)  # a maximum may pass NaN over
+    largest = tf.minimum(largest, 1.0)  # a device that rounds its quotient up gives 1.0000001
     return tf.where(tf.reduce_all(tf.math.is_finite(logits), axis=1), largest, float("nan"))
 
 

@@ -77,6 +77,7 @@ def evaluate_run(model_dir: str, split: str, which: str, overrides=(), strategy=
     chief, which alone writes. ValueError: no run, no such split, damaged data, or data of other
     classes than the run's.
     """
+    places.check_can_be_directory(model_dir, "model_dir")  # before the work
     run, info = open_with_data(model_dir, split, overrides)
     # What differs from the run's own flags goes into the files' names.
     changed = config.changed_flags(directory.open_run(model_dir).config, run.config)
@@ -128,7 +129,10 @@ def draw_run(
     """
     if num_images < 1:
         raise ValueError(f"--num_images must be positive. Received: {num_images}.")
-    places.check_file(output, "output", (places.PNG_SIGNATURE,), ".png")
+    if output:
+        places.check_file(output, "output", (places.PNG_SIGNATURE,), ".png")
+    else:
+        places.check_can_be_directory(model_dir, "model_dir")
     run, info = open_with_data(model_dir, split, overrides)
     strategy = make_strategy()
     with strategy.scope():

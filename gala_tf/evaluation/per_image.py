@@ -33,12 +33,14 @@ import tensorflow as tf
 
 from gala_tf import metrics
 from gala_tf.data import files
+from gala_tf.data.csv_head import column_names
 from gala_tf.evaluation import naming, scores
 
 TEXT = ("image_id", "class_name")
 WHOLE = ("label", "prediction", "rank")
 TRUTH = ("has_clickmap",)
 REQUIRED = (*TEXT, *WHOLE, "cross_entropy", "confidence", *TRUTH)
+OTHERS = ("center_prior", "clickmap_sum")
 HEADS = (",".join(TEXT),)  # by which a table of ours is known
 SPEARMAN = "spearman/"
 
@@ -128,9 +130,11 @@ def load(path: str) -> dict[str, np.ndarray]:
     with tf.io.gfile.GFile(path, "rb") as file:
         content = file.read()
     try:
-        header, *lines = list(csv.reader(io.StringIO(content.decode(), newline=""))) or [[]]
+        text = content.decode("utf-8-sig")  # as a spreadsheet saves it
+        header, *lines = list(csv.reader(io.StringIO(text, newline=""))) or [[]]
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path} is damaged: {error}. Evaluate again.") from error
+    header = column_names(header, (*REQUIRED, *OTHERS))
     missing = [name for name in REQUIRED if name not in header]
     if missing or len(set(header)) < len(header):
         raise ValueError(

@@ -39,7 +39,7 @@ class Model(NamedTuple):
     size: int  # S
     class_names: Sequence[str]
     crop_fraction: float
-    kind: str  # of its class scores, `endings.score_kind`
+    kind: str  # of its class scores, `endings.score_kind`; empty: the first pictures tell
 
 
 def predict(
@@ -198,7 +198,7 @@ def open_model(
 
 
 def _read_names(path, classes):
-    with open(path, encoding="utf-8") as file:
+    with open(path, encoding="utf-8-sig") as file:
         names = file.read().splitlines()
     if len(names) != classes:
         raise ValueError(
@@ -221,11 +221,17 @@ def make_look(model: Model, input_scaling: str):
         maps = {name: losses.column_norm(volume)[..., 0] for name, volume in volumes.items()}
         return network_parts.class_scores(outputs), maps
 
+    dtype = endings.coarsest_dtype(model.network)
+    kind = model.kind
+
     def look(pixels):
+        nonlocal kind
         scores, maps = run(saved_models.scale_input(pixels, input_scaling))
+        # Once for all pictures: those of a later batch may look like the other kind.
+        kind = kind or endings.kind_of_numbers(scores, dtype)
         nothing = np.zeros(len(pixels), int)
         return (
-            answers.on_host(scores.numpy(), nothing, model.kind, "float32"),
+            answers.on_host(scores.numpy(), nothing, kind, dtype),
             {name: maps[name].numpy() for name in maps},
         )
 

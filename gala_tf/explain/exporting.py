@@ -46,7 +46,12 @@ def export_network(
         # A prefix: Keras wants its suffix to be .keras.
         unfinished = os.path.join(output_dir, f".gala_tf-unfinished-{name}")
         _remove(unfinished)  # what a killed export left
-        write(unfinished)
+        try:
+            with files.naming(unfinished):
+                write(unfinished)
+        except (OSError, tf.errors.OpError):  # makes room, where a disk is full
+            _remove(unfinished)
+            raise
         _replace(unfinished, os.path.join(output_dir, name))
     return [os.path.join(output_dir, name) for name in writers]
 

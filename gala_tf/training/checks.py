@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import tensorflow as tf
+from absl import logging
 
 from gala_tf import config
 from gala_tf.data import clickmaps, dataset_info, files, left_out, places
@@ -27,6 +28,7 @@ def prepare_data(run_config: config.Config, hosts: int = 1) -> dataset_info.Data
             "(README, 'Your own images and maps'), or start with "
             "--flagfile=experiments/quickstart.flags, which makes a small one."
         )
+    _check_apart(run_config)
     elsewhere = run_config.tpu not in ("", "local")  # on a machine that sees no file of this one
     for name in ("data_dir", "model_dir"):
         if elsewhere and not getattr(run_config, name).startswith("gs://"):
@@ -63,6 +65,30 @@ REMEDIES = {
     "test_split": "Name one of these, or leave the flag empty: nothing is evaluated after training "
     "then.",
 }
+
+
+def _check_apart(run_config):
+    """ValueError where images would be trained on and judge the weights, too."""
+    train, validation = run_config.train_split, run_config.validation_split
+    test = run_config.test_split
+    if train and train == validation:
+        raise ValueError(
+            f"--validation_split={validation} is --train_split: best/ would be chosen on images "
+            "that were trained on. Name another, or train without: --validation_split= (empty); "
+            "the last weights are the result then."
+        )
+    if train and train == test:
+        raise ValueError(
+            f"--test_split={test} is --train_split. Name another, or leave the flag empty; `python "
+            f"-m gala_tf.evaluate --model_dir=... --split={test}` gives the error of training "
+            "images."
+        )
+    if test and test == validation:
+        logging.warning(
+            "--test_split=%s is --validation_split: best/ is chosen on the very images of its "
+            "test, so errors are optimistic. Table 4 is made so.",
+            test,
+        )
 
 
 def _check_splits(run_config, info):

@@ -1,6 +1,7 @@
 """The builder, on tiny fake trees: the same bytes every time, no image in two splits."""
 
 import dataclasses
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -128,6 +129,11 @@ def test_square_storage(tree, tmp_path):
         ({"source": "quickstart", "output_dir": ""}, "--output_dir is missing"),
         ({"source": "quickstart", "num_shards": 0}, "--num_shards must be at least 1, got 0"),
         ({"source": "quickstart", "clickmap_blur": "box:4"}, "box:4"),
+        ({"source": "quickstart", "square_size": 64}, "--square_size means nothing without --ima"),
+        (
+            {"source": "quickstart", "image_storage": "square", "square_size": 8193},
+            "--square_size must be at most 8192, got 8193",
+        ),
         ({"source": "folder", "input_dir": "x", "split_proportions": "a,b"}, "list of numbers"),
     ],
 )
@@ -174,7 +180,12 @@ def test_a_failed_build_leaves_nothing_and_harms_nothing(tree, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
-def test_finished_shards_are_kept_and_not_made_again(tree, tmp_path, monkeypatch, caplog, capsys):
+@pytest.mark.parametrize(
+    "error", [BadImageError("bad"), OSError(errno.ENOSPC, "bad", "x")], ids=["image", "full disk"]
+)
+def test_finished_shards_are_kept_and_not_made_again(
+    tree, tmp_path, monkeypatch, caplog, capsys, error
+):
     """The last of three shards fails; the image is mended; the build goes on from there."""
     kwargs = {"source": "folder", "input_dir": tree, "num_shards": 3, "split_proportions": "1,0,0"}
     build(tmp_path / "whole", **kwargs)
@@ -185,11 +196,12 @@ def test_finished_shards_are_kept_and_not_made_again(tree, tmp_path, monkeypatch
     def fails_in_the_last(example, storage):
         made.append(example.image_id)
         if broken and len(made) > 16:
-            raise BadImageError(f"Image {example.image_id!r} cannot be decoded: bad")
+            raise error
         return encode(example, storage)
 
     monkeypatch.setattr(encoding, "encode", fails_in_the_last)
-    with caplog.at_level("WARNING", logger="absl"), pytest.raises(ValueError, match="bad"):
+    ended = pytest.raises((ValueError, OSError), match="bad")
+    with caplog.at_level("WARNING", logger="absl"), ended:
         build(out, **kwargs)
     assert "2 of 3 shards are finished and kept" in caplog.text
     assert sorted(digests(out / ".building"))[:2] == ["lock", "train-00000-of-00003.tfrecord"]

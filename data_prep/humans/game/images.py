@@ -1,6 +1,5 @@
 """Folders of pictures -> rows; and how rows leave play."""
 
-import csv
 import hashlib
 import json
 import os
@@ -14,7 +13,7 @@ from data_prep.humans.game.partners.classes import Classes
 from data_prep.humans.game.tables import images, rounds
 from data_prep.humans.studies import participants as people
 from data_prep.humans.studies.database import Database
-from data_prep.readers import listing
+from data_prep.readers import csv_rows, listing
 from data_prep.readers.imagenet import imagenet_classes
 from gala_tf.data.files import composed, is_utf8
 from gala_tf.data.images import SUFFIXES, BadImageError
@@ -96,12 +95,13 @@ def read_labels(path: str) -> dict[str, str]:
     """{picture: class} of a CSV; ValueError names the line that is at fault."""
     found = {}
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            for number, row in enumerate(csv.DictReader(file), 2):
-                if not row.get("image") or not row.get("class"):
-                    raise ValueError(f"--labels={path!r}, line {number}: expected image,class.")
-                found[composed(row["image"])] = row["class"]
-    except (OSError, UnicodeDecodeError) as error:
+        for line, row in csv_rows.rows(path, ("image", "class"), "--labels="):
+            if isinstance(row, ValueError):
+                raise row
+            if not row["image"] or not row["class"]:
+                raise ValueError(f"--labels={path!r}, line {line}: expected image,class.")
+            found[composed(row["image"])] = row["class"]
+    except OSError as error:
         raise ValueError(f"--labels={path!r} cannot be read: {error}.") from None
     return found
 
@@ -245,7 +245,7 @@ def retire_if_skipped(
 
 def set_list(database: Database, file: str) -> int:
     """Gives pictures the order of a file with one path a line; returns how many were found."""
-    with open(file, encoding="utf-8") as lines:
+    with open(file, encoding="utf-8-sig") as lines:
         paths = [line.strip() for line in lines if line.strip()]
     with database.write() as connection:
         connection.execute(images.update().values(list_position=None))

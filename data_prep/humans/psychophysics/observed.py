@@ -8,6 +8,7 @@ import numpy as np
 
 from data_prep.humans.psychophysics.levels import FULL, LEVEL_NAMES
 from data_prep.humans.psychophysics.settings import Exclusions
+from gala_tf.data.csv_head import column_names
 
 NEEDED = ("participant", "group", "image", "label", "side", "level", "share_of_image", "state")
 NEEDED += ("response", "rt_ms", "correct", "too_slow", "timing_ok", "interrupted")
@@ -71,8 +72,9 @@ def read_csv(path: Path, groups: tuple[str, str] | None = None) -> Observed:
 
     ValueError: a column is missing, there are no two groups, or somebody is in both.
     """
-    with open(path, newline="", encoding="utf-8") as file:
+    with open(path, newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
+        reader.fieldnames = column_names(reader.fieldnames or (), NEEDED)
         missing = [name for name in NEEDED if name not in (reader.fieldnames or ())]
         if missing:
             raise ValueError(f"{path}: it lacks the columns {missing}. Expected trials.csv.")

@@ -20,12 +20,14 @@ from PIL import Image
 
 from data_prep.humans.psychophysics.levels import FRAME
 from data_prep.maps import geometry
+from gala_tf.data.csv_head import column_names
 from gala_tf.data.images import decode_image
 from gala_tf.data.schema import Example
 
 SIDES = ("target", "distractor")
 ROLES = ("", "training")
 COLUMNS = ("image", "label", "side")
+OPTIONAL = ("role", "map_a", "map_b")
 
 
 class Picture(NamedTuple):
@@ -55,6 +57,7 @@ def read_list(path: Path, per_class: int) -> list[Picture]:
         raise ValueError(f"--image_list={str(path)!r}: no such file. Expected a CSV: {COLUMNS}...")
     with open(path, newline="", encoding="utf-8-sig") as file:
         rows = csv.DictReader(file)
+        rows.fieldnames = column_names(rows.fieldnames or (), [*COLUMNS, *OPTIONAL])
         missing = [name for name in COLUMNS if name not in (rows.fieldnames or ())]
         if missing:
             raise ValueError(f"{path}: it lacks the columns {missing}; found {rows.fieldnames}.")

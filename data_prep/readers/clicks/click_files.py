@@ -22,6 +22,7 @@ from data_prep.readers import csv_rows
 from data_prep.readers.csv_rows import BadRowError
 
 COLUMNS = ("image_path", "clicks", "user_id")
+OPTIONAL = ("timestamp", "user_catch_trial", "is_mobile")
 MAX_CLICKS = 100_000  # in one submission; a round of the game allows 140
 
 _NUMBER = r"[+-]?(?:[0-9]{1,15}(?:\.[0-9]{0,20})?(?:[eE][+-]?[0-9]{1,3})?|nan|NaN|inf|Infinity)"
@@ -115,7 +116,7 @@ def read_csv(path: str) -> Iterator[Submission | BadRowError]:
     A row that cannot be understood comes as an error, not raised, so that the caller can count it.
     ValueError: the first line is no header in UTF-8, or lacks a column.
     """
-    for line, row in csv_rows.rows(path, COLUMNS, "Clicks "):
+    for line, row in csv_rows.rows(path, COLUMNS, "Clicks ", OPTIONAL):
         yield row if isinstance(row, BadRowError) else _submission(f"{path!r}, line {line}", row)
 
 
@@ -163,9 +164,20 @@ def _score(text):
     if text is None:
         return None
     try:
-        return float(text) if text.strip() else math.nan
+        score = float(text) if text.strip() else math.nan
     except ValueError:
         raise ValueError(f"user_catch_trial is {text!r:.80}, expected a number in 0...1") from None
+    return check_score(score)
+
+
+def check_score(score: float) -> float:
+    """The score; ValueError above 1: of percentages everybody would have passed."""
+    if score > 1:
+        raise ValueError(
+            f"user_catch_trial is {score:g}, expected the share of catch trials passed, 0...1; "
+            "divide percentages by 100"
+        )
+    return score
 
 
 def _mobile(text):

@@ -33,7 +33,12 @@ import numpy as np
 import tensorflow as tf
 
 from data_prep.readers.archives.npz_files import HEADER_ERRORS, read_header
-from data_prep.readers.clicks.click_files import BadRowError, Submission, check_number_of_clicks
+from data_prep.readers.clicks.click_files import (
+    BadRowError,
+    Submission,
+    check_number_of_clicks,
+    check_score,
+)
 
 COLUMNS = ("file_pointer", "clickmap_x", "clickmap_y", "user_id")
 CHUNK = 4096  # submissions read at a time
@@ -237,6 +242,12 @@ def _submission(where, fields, columns, count):
             f"Clicks {where}: {'user_id' if image_path else 'file_pointer'} is empty. Fill it, or "
             "remove the row."
         )
+    score = None
+    if "user_catch_trial" in fields:
+        try:
+            score = check_score(float(fields["user_catch_trial"]))
+        except ValueError as error:
+            return BadRowError(f"Clicks {where}: {error}. Convert the file again.")
     time = fields.get("timestamp")
     return Submission(
         where=where,
@@ -244,7 +255,7 @@ def _submission(where, fields, columns, count):
         clicks=tuple(zip(x, y, strict=True)),
         user=user,
         timestamp=None if time is None or not np.isfinite(time) else float(time),
-        catch_score=None if "user_catch_trial" not in fields else float(fields["user_catch_trial"]),
+        catch_score=score,
         # NaN, as an empty list in the original, is no statement that it was a phone.
         mobile=None if "is_mobile" not in fields else bool(np.nan_to_num(fields["is_mobile"])),
     )

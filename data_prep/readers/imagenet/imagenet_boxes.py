@@ -45,7 +45,8 @@ class BoxCsv:
         with tf.io.gfile.GFile(path, "rb") as file:
             for number, line in enumerate(file, 1):
                 with listing.one_row():
-                    name, box = _parse_line(path, number, line.decode("utf-8", "replace"))
+                    text = line.decode("utf-8-sig" if number == 1 else "utf-8", "replace")
+                    name, box = _parse_line(path, number, text)
                     names += name.ljust(_NAME_BYTES, b"\0")
                     values.extend(box)
         names = np.frombuffer(names, f"S{_NAME_BYTES}")

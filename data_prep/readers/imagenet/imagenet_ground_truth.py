@@ -90,7 +90,7 @@ def _parse(path):
             "right file?"
         )
     with tf.io.gfile.GFile(path, "rb") as file:
-        lines = file.read().decode("utf-8", "replace").splitlines()
+        lines = file.read().decode("utf-8-sig", "replace").splitlines()
     first = 1 if lines and lines[0].replace(" ", "").lower() == "imageid,predictionstring" else 0
     values, columns = {}, None
     for index, line in enumerate(lines[first:]):

@@ -15,6 +15,8 @@ TEXT = "image,xmin\ncafé/0.jpg,1\nb.jpg,2\n"
         TEXT.replace("\n", "\r\n").encode(),
         TEXT.replace("\n", "\r\n\r\n").encode(),
         TEXT.replace("image,xmin", '"image","xmin"').encode(),
+        TEXT.replace("image,xmin", '"image","xmin"').encode("utf-8-sig"),
+        TEXT.replace("image,xmin", " Image , XMIN").encode("utf-8-sig"),
     ],
 )
 def test_texts_that_are_read(tmp_path, data):
@@ -42,3 +44,19 @@ def test_texts_that_are_refused(tmp_path, data, why):
     path.write_bytes(data)
     with pytest.raises(ValueError, match=rf"a\.csv'.*{why}"):
         list(csv_rows.rows(str(path), ("image", "xmin")))
+
+
+def test_capitals_of_a_name_do_not_count_where_one_column_has_it(tmp_path):
+    path = tmp_path / "a.csv"
+
+    def read(head):
+        path.write_text(f"{head}\n1,2,3\n")
+        return list(csv_rows.rows(str(path), ("image",), optional=("label",)))
+
+    (_, row), *_ = read("Image,LABEL,Other")
+    assert row == {"image": "1", "label": "2", "Other": "3"}
+    (_, row), *_ = read("Image,image,Label")
+    assert row == {"Image": "1", "image": "2", "label": "3"}
+    for head, name in (("Image,IMAGE,x", "image"), ("image,Label,LABEL", "label")):
+        with pytest.raises(ValueError, match=f"columns {name} must occur once each"):
+            read(head)

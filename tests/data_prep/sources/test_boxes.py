@@ -68,6 +68,14 @@ def test_labels_are_the_folders_and_columns_come_in_any_order(tmp_path):
     )
 
 
+def test_columns_in_capitals_are_read_those_that_may_be_missing_too(tmp_path):
+    columns = ("Image", "XMIN", "YMIN", "XMAX", "YMAX", " Label ", "Participant")
+    rows = [("a.jpg", 1, 2, 4, 5, "cat", "p"), ("a.jpg", 0, 0, 2, 2, "cat", "q")]
+    source, items = load(tree(tmp_path, rows, columns=columns))
+    assert source.class_names == ("cat",)
+    assert len(source.read(items["a.jpg"]).participant_maps) == 2
+
+
 def test_participants_are_kept_apart(tmp_path):
     rows = [
         ("a/a.jpg", 1, 2, 4, 5, "p"),

@@ -143,10 +143,10 @@ def test_csv_rows(tmp_path):
 
 
 def test_csv_as_spreadsheets_save_it(tmp_path):
-    text = '\ufeffimage_path,clicks,user_id\r\na.png,"[(1, 2), (3, 4)]",9\r\n\r\n'
+    text = '\ufeffImage_Path,clicks,USER_ID,Timestamp\r\na.png,"[(1, 2), (3, 4)]",9,7\r\n\r\n'
     (tmp_path / "a.csv").write_bytes(text.encode())
     (found,) = rows_of(tmp_path / "a.csv")
-    assert found.clicks == ((1, 2), (3, 4)) and found.user == "9"
+    assert found.clicks == ((1, 2), (3, 4)) and found.user == "9" and found.timestamp == 7
 
 
 @pytest.mark.parametrize(
@@ -176,6 +176,7 @@ def test_bad_rows_name_file_and_line(tmp_path, line, message):
         ("timestamp", "yesterday", "timestamp is 'yesterday', expected seconds"),
         ("timestamp", "inf", "expected a finite number"),
         ("user_catch_trial", "good", "user_catch_trial is 'good', expected a number"),
+        ("user_catch_trial", "95", "0...1; divide percentages by 100"),
         ("is_mobile", "perhaps", "is_mobile is 'perhaps', expected true or false"),
     ],
 )
@@ -252,6 +253,12 @@ def test_plain_npz(tmp_path, monkeypatch):
     check_npz(npz(tmp_path / "a.npz", **plain()))
     nested = plain(is_mobile=np.asarray([[0], [0], [1]]), user_id=np.asarray(["5", "6", "7"]))
     check_npz(npz(tmp_path / "a.npz", **nested))
+
+
+def test_an_npz_of_percentages_is_refused_row_by_row(tmp_path):
+    found = npz(tmp_path / "a.npz", **plain(user_catch_trial=np.asarray([1.0, 95.0, np.nan])))
+    assert [isinstance(row, click_files.BadRowError) for row in found] == [False, True, False]
+    assert "row 1: user_catch_trial is 95, expected the share" in str(found[1])
 
 
 def test_npz_of_equal_numbers_of_clicks(tmp_path):

@@ -92,7 +92,10 @@ def test_the_map_is_the_decoded_jpeg_ripples_and_all(tmp_path):
     (example,) = examples(tmp_path)
     (counts,) = example.participant_maps
     assert counts.dtype == np.int64 and counts.shape == (SIDE, SIDE)
-    np.testing.assert_array_equal(counts, np.asarray(Image.open(io.BytesIO(data))))
+    # As the release's loader decodes it; Pillow's transform is a more exact one.
+    np.testing.assert_array_equal(counts, tf.io.decode_jpeg(data).numpy()[..., 0])
+    accurate = np.asarray(Image.open(io.BytesIO(data)), int)
+    assert 0 < np.abs(counts - accurate).max() < 4
     marked = grey()[..., 0] > 0
     assert counts[marked].min() > 150 and counts[~marked].max() < 40
     assert (counts[~marked] > 0).any()  # the ripples: kept

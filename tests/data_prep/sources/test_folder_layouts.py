@@ -5,11 +5,12 @@ import re
 
 import numpy as np
 import pytest
-from absl import logging
+from absl import flags, logging
 from fake_trees import counts, options, write_image, write_map
 from PIL import Image
 
-from data_prep.building import summary
+from data_prep.building import flags as build_flags
+from data_prep.building import plan, summary
 from data_prep.readers import listing
 from data_prep.sources import folder
 from gala_tf.data.images import BadImageError
@@ -50,6 +51,17 @@ def test_split_folders_by_other_names(tree, names):
     source, items, _ = load(root)
     assert source.class_names == ("ant", "bee")
     assert sorted(item.split for item in items) == sorted(2 * SPLITS)
+
+
+def test_proportions_beside_split_folders_are_said_to_mean_nothing(tree, tmp_path, caplog):
+    flag_values = flags.FlagValues()
+    build_flags.define(flag_values)
+    flag_values(["", "--source=folder", "--split_proportions=8,1,1"])
+    source, items, _ = load(tree("{s}/{c}/{i}"))
+    images = {"train": 4, "validation": 2, "test": 2}
+    with caplog.at_level("WARNING", logger="absl"):
+        summary.say_missing_splits(flag_values, source, plan.BuildPlan({}, images, images))
+    assert "--split_proportions means nothing here: splits are as in the folders" in caplog.text
 
 
 def test_a_class_may_be_called_train(tree):

@@ -263,6 +263,8 @@ def test_every_form_gives_the_same_labels(tmp_path, truth):
     fake.write_lines(tmp_path / "wnids.txt", truth)
     fake.write_val_txt(tmp_path / "val.txt", wanted)
     fake.write_solution_csv(tmp_path / "LOC.csv", truth)
+    marked = b"\xef\xbb\xbf" + (tmp_path / "LOC.csv").read_bytes()
+    (tmp_path / "LOC.csv").write_bytes(marked)
     for name, form in (
         ("devkit.txt", "numbers in the order 'devkit', line n = image n"),
         ("wnids.txt", "WordNet ids, line n = image n"),
@@ -381,7 +383,9 @@ def test_boxes_of_the_csv(tmp_path, capsys):
             "n09999999_9": [(0, 0, 1, 1)],
         },
     )
-    found = examples(tmp_path, boxes=str(tmp_path / "boxes.csv"))
+    path = tmp_path / "boxes.csv"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())  # saved anew by a spreadsheet
+    found = examples(tmp_path, boxes=str(path))
     maps = {name.split("/")[-1]: e.participant_maps for name, e in found.items()}
     assert maps["n01440764_10026.JPEG"] == () == maps["n02105855_2933.JPEG"]
     wanted = np.zeros((24, 32), int)

@@ -91,11 +91,12 @@ def test_proportions_are_judged_within_half_a_pixel(shape):
 
 
 @pytest.mark.parametrize("shape", [(32, 24), (24, 24), (12, 17), (48, 66)])
-def test_maps_of_other_proportions_are_refused(tmp_path, shape):
+def test_maps_of_other_proportions_are_refused(tmp_path, shape, caplog):
     write_image(tmp_path / "ant" / "a.jpg", 0)
     write_map(tmp_path / "ant" / "a.npy", np.ones(shape, int))
     with pytest.raises(ValueError, match=rf"a\.npy' is {shape[0]}x{shape[1]}, its image 24x32"):
         by_name(folder.load(options(tmp_path)))
+    assert "resampled" not in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Splits: in proportion, spread over classes, decided by names and seed, disjoint by content."""
 
+import math
+
 import pytest
 
 from data_prep.sources import splits
@@ -29,7 +31,7 @@ def test_zero_leaves_a_split_empty():
     assert set(assigned.values()) == {"train", "validation"}
 
 
-@pytest.mark.parametrize("proportions", [(1, 1), (1, -1, 1), (0, 0, 0)])
+@pytest.mark.parametrize("proportions", [(1, 1), (1, -1, 1), (0, 0, 0), (math.inf, 1, 1)])
 def test_proportions_that_make_no_sense(proportions):
     with pytest.raises(ValueError, match="must be 3 numbers >= 0.*The paper's are"):
         splits.assign_splits({"a": ["x"]}, proportions, 0)

@@ -1,5 +1,6 @@
 """Paths as users write them, and commands that end in one line."""
 
+import errno
 import os
 import re
 import signal
@@ -8,7 +9,9 @@ import sys
 import time
 
 import pytest
+from absl import flags
 
+from gala_tf import command
 from gala_tf.command_line import endings, parsing
 
 
@@ -29,6 +32,31 @@ def test_an_error_of_files_is_one_line():
             open("/nowhere")
     with pytest.raises(ZeroDivisionError), endings.one_line((), lambda: ""):
         print(1 / 0)
+
+
+@pytest.mark.parametrize(
+    "files, said",
+    [
+        (["/home/me/out/b/c"], "--output_dir=out: /home/me/out/b/c"),
+        (["/home/me/out/in/a"], "--maps_dir=out/in: /home/me/out/in/a"),
+        (["/tmp/x", None, "/home/me/out/y"], "--output_dir=out: /home/me/out/y"),  # of a copy
+        (["out"], "--output_dir=out"),
+        (["/home/me/out.writing"], "--output_dir=out: /home/me/out.writing"),
+        (["/home/me/output"], "/home/me/output"),
+    ],
+)
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EDQUOT])
+def test_a_disk_that_takes_nothing_is_named_by_its_flag(monkeypatch, files, said, number):
+    flag_values = flags.FlagValues()
+    for name, value in (("output_dir", "out"), ("maps_dir", "out/in"), ("seed", "output")):
+        flags.DEFINE_string(name, value, "", flag_values=flag_values)
+    command.are_paths("output_dir", "maps_dir", flag_values=flag_values)
+    flag_values(["x"])
+    monkeypatch.setattr(os.path, "abspath", lambda path: os.path.join("/home/me", path))
+    with pytest.raises(SystemExit) as end:
+        with endings.one_line((), str, lambda path: parsing.flag_of(path, flag_values)):
+            raise OSError(number, os.strerror(number), *files)
+    assert str(end.value).startswith(f"error: {said}: {os.strerror(number)} (")
 
 
 def test_an_interrupted_import_is_an_interruption(capfd, monkeypatch):

@@ -1,6 +1,7 @@
 """Whose directory it is: nothing of others is ever written over."""
 
 import json
+import os
 
 import pytest
 
@@ -40,6 +41,19 @@ def test_a_run_takes_an_empty_directory_and_its_own(tmp_path):
 def test_run_and_data_set_lie_apart(tmp_path, run, data):
     with pytest.raises(ValueError, match="a directory of its own"):
         places.check_run(str(tmp_path / run), str(tmp_path / data))
+
+
+def test_a_folder_is_itself_in_other_capitals(tmp_path, monkeypatch):
+    """As on disks of Windows and of Macs, for which links to one folder stand here."""
+    (tmp_path / "Photos").mkdir()
+    (tmp_path / "photos").symlink_to("Photos")
+    monkeypatch.setattr(os.path, "realpath", os.path.abspath)  # which keep the capitals
+    path, other = str(tmp_path / "photos" / "out"), str(tmp_path / "Photos")
+    with pytest.raises(ValueError, match="--output_dir=.* lies in --input_dir="):
+        places.check_outside(path, "output_dir", other, "input_dir")
+    with pytest.raises(ValueError, match="is --data_dir, too"):
+        places.check_run(str(tmp_path / "photos"), other)
+    places.check_outside(str(tmp_path / "out"), "output_dir", other, "input_dir")
 
 
 def test_a_file_is_no_directory(tmp_path):

@@ -304,6 +304,12 @@ def test_confidence_of_large_and_of_infinite_logits():
         np.testing.assert_allclose(found, np.array(expected, np.float32))
 
 
+def test_a_probability_that_a_device_rounds_above_1_is_1(monkeypatch):
+    monkeypatch.setattr(tf.nn, "softmax", lambda logits: logits)
+    rounded = tf.constant([[np.nextafter(np.float32(1), np.float32(2)), 0]])
+    assert answers.max_probability(rounded).numpy() == 1
+
+
 def test_block_sum_is_exact():
     rng = np.random.default_rng(0)
     maps = rng.integers(0, 2**24, (2, 12, 12)).astype(np.float32)  # sums beyond float32

@@ -124,6 +124,16 @@ def test_a_file_reads_back_exactly(columns, tmp_path):
     assert (tmp_path / "deep" / "per_image-test.csv").read_text(encoding="utf-8") == text
 
 
+def test_a_table_saved_by_a_spreadsheet_reads_back(columns, tmp_path):
+    """A byte-order mark, and names in capitals; those of layers stay."""
+    path = tmp_path / "saved.csv"
+    per_image.write(str(path), columns)
+    head, _, rest = path.read_text(encoding="utf-8").partition("\n")
+    head = head.replace("image_id", "Image_ID").replace("rank", " RANK ")
+    path.write_text(f"{head}\n{rest}", encoding="utf-8-sig")
+    assert list(per_image.load(str(path))) == list(columns)
+
+
 def test_names_with_line_ends_and_infinities(columns, tmp_path):
     odd = {name: values[:3].copy() for name, values in columns.items()}
     odd["image_id"][:] = ["a\nb", 'c"d,\r\ne', ""]

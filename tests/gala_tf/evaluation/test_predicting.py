@@ -180,6 +180,40 @@ def test_add_attention_and_any_classifier(pictures, tmp_path, capsys):
     assert "no pictures: the model returns no attention map" in capsys.readouterr().out
 
 
+class Returned(keras.Model):
+    """Gives its pixels as class scores, after `end`; its last step tells nothing."""
+
+    def __init__(self, end, dtype):
+        super().__init__(dtype=dtype)
+        self.end = end
+
+    def call(self, images, training=False):
+        return self.end(images[:, 0, 0, :])
+
+
+def look_at(batches, end, dtype="float32"):
+    """The confidences of batches of class scores [B, 3], one after the other."""
+    model = predicting.Model(Returned(end, dtype), 1, "abc", 1.0, "")
+    look = predicting.make_look(model, "none")
+    return [look(np.array(rows)[:, None, None, :])[0]["confidence"] for rows in batches]
+
+
+def test_later_pictures_do_not_change_what_class_scores_are():
+    _, small = look_at([[[5.0, -3, 1]], [[0.2, 0.3, 0.5]]], end=lambda x: x)
+    assert small == pytest.approx(1 / (1 + np.exp(-0.2) + np.exp(-0.3)))  # logits, as the first
+
+
+def test_a_softmax_rounded_to_bfloat16_stays_one():
+    logits = np.random.default_rng(0).normal(0, 2, (64, 3)).astype("float32")
+    exact = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    (found,) = look_at(
+        [logits],
+        lambda x: keras.ops.softmax(keras.ops.cast(x, "bfloat16")),
+        "mixed_bfloat16",
+    )
+    np.testing.assert_allclose(found, exact.max(1), atol=0.02)
+
+
 def test_the_command_prints_csv_without_a_directory(keras_file, pictures, monkeypatch, capsys):
     values = types.SimpleNamespace(
         pictures=[str(pictures / "a.jpg")], model=keras_file, output_dir="", class_names="",

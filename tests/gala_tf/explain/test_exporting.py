@@ -1,5 +1,6 @@
 """Exports come back, in processes that know less than this one, as the networks they were."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -272,6 +273,18 @@ def test_killed_export_leaves_no_output_and_the_next_one_cleans_up(tmp_path, mon
     exporting.export_network(tiny(), NAMES, str(tmp_path), overwrite=True)
     assert tree(tmp_path) == ["model.keras", "saved_model"]
     assert not (tmp_path / "saved_model" / "half").exists()
+
+
+def test_a_full_disk_is_named_and_holds_no_half_of_a_network(tmp_path, monkeypatch):
+    def full(path):
+        Path(path).write_text("half")
+        raise OSError(errno.ENOSPC, "No space left on device")  # as Keras: of no file
+
+    network = tiny()
+    monkeypatch.setattr(network, "save", full)
+    with pytest.raises(OSError, match="No space left on device: '.*-unfinished-model.keras'"):
+        exporting.export_network(network, NAMES, str(tmp_path))
+    assert tree(tmp_path) == []
 
 
 def test_names_must_be_as_many_as_classes(tmp_path):

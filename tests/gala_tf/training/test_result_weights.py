@@ -93,6 +93,21 @@ def test_a_missing_split_names_the_flag_and_the_remedy(data_dir, tmp_path):
         checks.prepare_data(config(place, "run", validation_split="", train_split=""))
 
 
+def test_training_images_neither_choose_nor_test_the_weights(data_dir, caplog):
+    def prepare(**splits):
+        return checks.prepare_data(small_data.small_config(data_dir, "run", **splits))
+
+    with pytest.raises(ValueError, match="--validation_split=train is --train_split: best/ would"):
+        prepare(validation_split="train")
+    with pytest.raises(ValueError, match="--test_split=train is --train_split.*--split=train"):
+        prepare(test_split="train")
+    with caplog.at_level("WARNING", logger="absl"):
+        prepare(test_split="test")
+        assert "optimistic" not in caplog.text
+        prepare(test_split="validation")  # as for Table 4
+    assert "--test_split=validation is --validation_split: best/ is chosen on" in caplog.text
+
+
 def test_an_empty_split_is_refused(data_dir, tmp_path):
     info, place = without(data_dir, tmp_path)
     empty = dataset_info.Split(0, 0, 0, 0, ())

@@ -19,7 +19,7 @@ def test_a_csv_gives_classes_to_a_flat_folder(tmp_path):
     flat.mkdir()
     for number, path in enumerate(sorted(drawn.rglob("*.png"))):
         path.rename(flat / f"{number}.png")
-    (tmp_path / "labels.csv").write_text("image,class\n0.png,n01440764\n2.png,night owl\n")
+    (tmp_path / "labels.csv").write_text("Image,Class\n0.png,n01440764\n2.png,night owl\n")
     found = list(images.in_folder(str(flat), str(tmp_path / "labels.csv")))
     assert [(one.path[-5:], one.wnid, one.label) for one in found] == [
         ("0.png", "n01440764", "tench"),
@@ -31,7 +31,7 @@ def test_a_csv_gives_classes_to_a_flat_folder(tmp_path):
     ("text", "why"),
     [
         ("image,class\na.png,\n", "line 2: expected image,class"),
-        ("a.png,tench\n", "holds no picture .* that --labels"),
+        ("a.png,tench\n", "line 1: columns image, class must occur once each"),
         ("image,class\nother.png,tench\n", "holds no picture .* that --labels"),
         (None, "cannot be read"),
     ],

@@ -296,7 +296,7 @@ class Folder:
 
     def __init__(self, root: Path):
         self.root = root
-        self.lines = [["image", "label", "side"]]
+        self.lines = [["Image", "label", "Side"]]
         self.size = (256, 320)
         for number, (label, side) in enumerate((("zebra", "target"), ("couch", "distractor"))):
             name = f"{label}.png"
