@@ -53,6 +53,7 @@ def make_steps(batch, image_size, classes, learning_rate, momentum, weight_decay
 
 
 def describe():
+    """The device, and versions of what computes."""
     device = jax.devices()[0]
     versions = {"jax": jax.__version__, "keras": keras.__version__}
     return {

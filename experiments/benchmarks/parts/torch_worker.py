@@ -64,12 +64,14 @@ def make_steps(batch, image_size, classes, learning_rate, momentum, weight_decay
 
 
 def describe():
+    """The device, and versions of what computes."""
     device = torch.cuda.get_device_name() if DEVICE == "cuda" else cores()
     versions = {"torch": torch.__version__, "torchvision": torchvision.__version__}
     return {"device": device, "versions": versions}
 
 
 def peak_mib():
+    """The most memory until now: of the GPU where there is one, else of the process."""
     return torch.cuda.max_memory_allocated() / 2**20 if DEVICE == "cuda" else peak_of_process()
 
 
