@@ -28,7 +28,7 @@ def tensor_of(jpeg: bytes, crop: str, decoder: str, rng: np.random.Generator) ->
     else:
         decoded = Image.fromarray(simplejpeg.decode_jpeg(jpeg, colorspace="RGB"))
         pixels = mirrored(cut(decoded, crop, rng), rng)
-    return torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)
+    return torch.from_numpy(np.array(pixels, order="C")).permute(2, 0, 1)
 
 
 class Folder(torch.utils.data.Dataset):
