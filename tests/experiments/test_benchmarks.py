@@ -125,12 +125,17 @@ def test_gpus_are_compared_by_wall_time(benchmark):
 def test_targets(benchmark):
     step, tables = benchmark("step"), benchmark("parts.tables")
     table = {
-        step.OURS: {"Keras": tables.Spread(1 / 1.31, 0.1, 2), "ResNet-50": tables.spread([1.0])},
-        step.MAPS: {"Keras": tables.spread([1.0]), "ResNet-50": tables.spread([1.151, 1.0, 2.0])},
+        step.OURS: {
+            "Keras": tables.Spread(1 / 1.31, 0.1, 2),
+            "torchvision": tables.spread([1 / 1.09]),
+            "ResNet-50": tables.spread([1.0]),
+        },
+        step.MAPS: {"Keras": tables.spread([1.0]), "ResNet-50": tables.spread([1.077, 1.0, 2.0])},
     }
-    fast, cheap = step.verdicts(table)
+    fast, than_torch, cheap = step.verdicts(table)
     assert fast.endswith("1.310, target at least 1.3: met") and step.OURS in fast
-    assert cheap.endswith("1.151, target at most 1.15: MISSED")
+    assert than_torch.endswith("1.090, target at least 1.1: MISSED")
+    assert cheap.endswith("1.077, target at most 1.076: MISSED")
     assert step.verdicts({step.MAPS: {}}) == []
 
 
@@ -146,6 +151,17 @@ def test_what_is_compared_differs_in_what_it_says(benchmark):
 
         for flag in ("batch", "image_size", "steps", "repetitions", "network_flags", "json"):
             delattr(flags.FLAGS, flag)
+
+
+def test_a_peer_without_an_environment_is_left_out_and_named(benchmark, monkeypatch, tmp_path):
+    step, environments = benchmark("step"), benchmark("parts.environments")
+    monkeypatch.setattr(environments, "FOLDER", tmp_path / ".venvs")
+    said = []
+    monkeypatch.setattr("builtins.print", said.append)
+    specs = {"mine": {"kind": "ours"}, "theirs": {"kind": "x", "environment": "torch"}}
+    assert step.present(specs) == {"mine": {"kind": "ours"}}
+    (line,) = said
+    assert line.startswith("left out: theirs: no environment at") and line.endswith(" torch")
 
 
 # --------------------------------------------------------------------------- steps

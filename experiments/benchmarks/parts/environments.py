@@ -24,7 +24,7 @@ def python_of(name: str) -> str:
     """The Python of a peer's environment; FileNotFoundError: there is none."""
     path = FOLDER / f"peer_{name}" / "bin" / "python"
     if not path.exists():
-        script = Path(__file__).resolve().relative_to(FOLDER.parent)
+        script = "experiments/benchmarks/parts/environments.py"
         raise FileNotFoundError(f"no environment at {path.parents[1]}: python {script} {name}")
     return str(path)
 
