@@ -66,6 +66,7 @@ def signed() -> PngInfo:
 
 
 def sheet_path(path: str) -> str:
+    """Where the picture of doubtful pairs lies: beside the report."""
     return f"{os.path.splitext(path)[0]}.png"
 
 

@@ -47,6 +47,7 @@ def add_facts(store: sqlite3.Connection, rows: Iterable[tuple]) -> None:
 
 
 def add_faults(store: sqlite3.Connection, faults: Iterable[Fault]) -> None:
+    """Adds rows to the list of faults."""
     store.executemany("INSERT INTO faults VALUES (?, ?, ?)", faults)
 
 
@@ -67,6 +68,7 @@ def all_faults(store: sqlite3.Connection) -> Iterator[Fault]:
 
 
 def count(store: sqlite3.Connection, table: str, where: str = "1", *values) -> int:
+    """How many rows of a table meet a condition; `values` are those of its question marks."""
     return store.execute(f"SELECT COUNT(*) FROM {table} WHERE {where}", values).fetchone()[0]
 
 

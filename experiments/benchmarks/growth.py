@@ -1,10 +1,15 @@
-"""How the cost of lists grows with their length: planning a build, by CPU time.
+"""How the cost of lists grows with their length: planning, verifying, reporting, by CPU time.
 
     python experiments/benchmarks/growth.py --millions=0.3,1.28,5 --json=growth.json
 
 An exponent of 1 is linear: twice as long a list costs twice the time. It is the slope of log time
-on log length, between each two lengths and over all. Names are as ImageNet's, dealt to 1,024
-shards. Nothing is decoded: what a build does with each image is in `data_prep.py`.
+on log length over all lengths. Names are as ImageNet's, dealt to 1,024 shards. What is done with
+each image by itself (decoding, hashing, writing) is left out: `data_prep.py` measures that.
+
+    listing, planning, reading   the source's names; the plan of a build; the plan, shard by shard
+    noting, comparing, counting  verify: a row an image, what no image shows by itself (names twice,
+                                 pictures alike in two splits), and statistics
+    reporting                    the report of one run from its file of rows by image
 """
 
 import json
@@ -16,8 +21,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
+import fake_runs  # noqa: E402
+import numpy as np  # noqa: E402
 from absl import flags  # noqa: E402
 
 from gala_tf import command  # noqa: E402
@@ -37,17 +45,23 @@ def names(count: int) -> Iterator:
         yield Item(name, "train", f'["{name}", {i % CLASSES}]')
 
 
-def plan(count: int) -> dict[str, float]:
-    """CPU seconds of listing alone, of planning, and of reading the plan again."""
-    from data_prep.building import plan as build_plan
+class Clock:
+    """CPU seconds of each stage, as they end."""
 
-    seconds = {}
+    def __init__(self):
+        self.seconds = {}
 
-    def clock(name, work):
+    def __call__(self, name: str, work):
+        """The result of `work()`, and its time under `name`."""
         started = time.process_time()
         result = work()
-        seconds[name] = time.process_time() - started
+        self.seconds[name] = time.process_time() - started
         return result
+
+
+def plan(count: int, clock: Clock) -> None:
+    """Listing alone, planning, and reading the plan again."""
+    from data_prep.building import plan as build_plan
 
     with tempfile.TemporaryDirectory() as directory:
         clock("listing", lambda: sum(1 for _ in names(count)))
@@ -62,7 +76,48 @@ def plan(count: int) -> dict[str, float]:
                 for shard in made.all_shards()
             ],
         )
-    return seconds
+
+
+def facts(count: int) -> Iterator[tuple]:
+    """Rows of `findings.add_facts`: one image in eight is of another split; all codes differ."""
+    from data_prep.verification.record_checks import Facts
+
+    rng = np.random.default_rng(0)
+    for i, item in enumerate(names(count)):
+        split = "validation" if i % 8 == 0 else "train"
+        code = rng.bytes(32)
+        found = Facts(
+            item.image_id, i % CLASSES, 256, 341, code[:16], code, 3, 60, 1, 0.1, 4, 0.01, 0.5, 0.5,
+            *rng.normal(0, 0.1, 4).tolist(), 60.0, 0.0,
+        )  # fmt: skip
+        yield (split, f"{split}-{i % SHARDS}", i // SHARDS, 100 * i, 100, *found)
+
+
+def verify(count: int, clock: Clock) -> None:
+    """What `dataset_checks.verify` does with the rows of all images."""
+    from data_prep.verification import dataset_statistics, findings
+
+    def compare():
+        findings.add_faults(store, findings.repeated_ids(store))
+        findings.add_faults(store, findings.across_splits(store))
+        findings.nearly_across_splits(store)
+
+    with tempfile.TemporaryDirectory() as directory:
+        store = findings.open_store(f"{directory}/all.sqlite")
+        clock("noting", lambda: findings.add_facts(store, facts(count)))
+        clock("comparing", compare)
+        clock("counting", lambda: dataset_statistics.collect(store, fake_runs.data_set(), {}))
+        store.close()
+
+
+def report(count: int, clock: Clock) -> None:
+    """The page of a run; what the run's evaluation wrote is made before."""
+    from gala_tf.paper.report import build
+
+    with tempfile.TemporaryDirectory() as directory:
+        run = Path(directory) / "run"
+        fake_runs.write_run(run, info=fake_runs.data_set(images=count))
+        clock("reporting", lambda: build.build([str(run)], f"{directory}/page"))
 
 
 def exponent(lengths: list[float], seconds: list[float]) -> float:
@@ -78,7 +133,10 @@ def main() -> None:
     lengths = [float(text) for text in MILLIONS.value]
     rows = []
     for millions in lengths:
-        seconds = plan(round(millions * 1e6))
+        clock = Clock()
+        for work in (plan, verify, report):
+            work(round(millions * 1e6), clock)
+        seconds = clock.seconds
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         rows.append({"millions": millions, "seconds": seconds, "peak_mib": peak})
         shown = ", ".join(f"{name} {value:.1f} s" for name, value in seconds.items())

@@ -1,7 +1,7 @@
 """Training records a second and core: our input pipeline against its limits, its stages and peers.
 
     python experiments/benchmarks/input.py --images=DIR_OF_JPEGS --json=input.json
-    python experiments/benchmarks/input.py --grain_python=VENV/bin/python           (Grain, too)
+    python experiments/benchmarks/parts/environments.py torch grain    # once; without: left out
 
 Everything is CPU time of one process on one core, all its threads together, per record; rows run in
 turn, so that a busy machine disturbs all alike; shares are medians (least-greatest) over the turns
@@ -37,7 +37,6 @@ RECORDS = flags.DEFINE_integer("records", 1000, "Records of a data set.", lower_
 BATCHES = flags.DEFINE_integer("batches", 12, "Batches of a measurement.", lower_bound=1)
 REPETITIONS = flags.DEFINE_integer("repetitions", 5, "Measurements of every row.", lower_bound=1)
 EPOCH = flags.DEFINE_integer("epoch_records", 20_000, "Records of the memory test; 0: none.")
-GRAIN = flags.DEFINE_string("grain_python", "", "A Python with grain and pillow; default: no row.")
 CORE = flags.DEFINE_integer("core", 0, "Which core to run on, where the system can pin.")
 ONLY = flags.DEFINE_list("only", [], "Crops to measure, of paper and inception; default: both.")
 JSON = flags.DEFINE_string("json", "", "Where to write all measurements.")
@@ -80,10 +79,8 @@ def rows_of(crop: str, data: input_data.Data, folder: Path) -> dict:
     if crop == "paper":
         rows |= input_peers.release(folder) | input_peers.harmonization(folder)
         rows |= input_stages.stored_otherwise(data, folder)
-    if GRAIN.value:
-        images = WARM_UP * input_data.BATCH, BATCHES.value * input_data.BATCH
-        rows |= input_peers.grain_folder(GRAIN.value, folder / "jpegs", crop, *images)
-    return rows
+    images = WARM_UP * input_data.BATCH, BATCHES.value * input_data.BATCH
+    return rows | input_peers.in_other_environments(folder / "jpegs", crop, *images)
 
 
 def report(crop: str, found: dict[str, list[float]]) -> dict:
@@ -150,8 +147,6 @@ def main() -> None:
         "crops": {},
     }
     print(f"TensorFlow {tf.__version__}; {len(photographs)} photographs; one core")
-    if not GRAIN.value:
-        print("Grain: no row, since --grain_python is not set")
     with tempfile.TemporaryDirectory() as directory:
         build = functools.partial(input_data.build, photographs, Path(directory))
         for crop in ONLY.value or ("paper", "inception"):

@@ -26,7 +26,7 @@ HARMONIZED = "ResNet-50, maps on gradients"
 
 
 def specs(shared: dict) -> dict[str, dict]:
-    """{network: arguments of `step_worker.make_steps`}, from those that all have."""
+    """{network: arguments of `workers.Worker`}, from those that all have."""
 
     def ours(*arguments):
         return {"kind": "ours", **shared, "flags": [*shared["flags"], *arguments]}

@@ -22,7 +22,7 @@ ON = ", XLA"
 
 
 def specs(shared: dict) -> dict[str, dict]:
-    """{network: arguments of `step_worker.make_steps`}, from those that all have."""
+    """{network: arguments of `workers.Worker`}, from those that all have."""
     sides = {name: shared[name] for name in ("batch", "image_size")}
     ours = {"kind": "ours", **sides, "flags": [*shared["flags"], *MAPS]}
     gala, keras = COMPARED

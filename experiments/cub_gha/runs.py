@@ -253,6 +253,7 @@ def tidy(run: Run, options) -> None:
 
 
 def main(_):
+    """Trains what has no row, one run after another; one that failed is not tried again."""
     options, failed = flags.FLAGS, set()
     while True:
         results = load(options.results)

@@ -138,6 +138,7 @@ def criterion(results: Results) -> list[str]:
 
 
 def lambda_table(results: Results) -> list[str]:
+    """Validation of each row and lambda on split 0; the chosen lambda is marked."""
     lines = []
     for row in planned.CHOOSE:
         for value in planned.LAMBDAS:
@@ -201,6 +202,7 @@ def why_table(results: Results) -> list[str]:
 
 
 def curve_tables(results: Results) -> list[str]:
+    """Errors by the share of images, and by the share of maps, as `curves.png` draws them."""
     lines = []
     for title, group in curves.curves(results).items():
         for label, points in group.items():

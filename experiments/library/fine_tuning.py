@@ -90,6 +90,7 @@ def augmented(images: np.ndarray, rng) -> np.ndarray:
 
 
 def central(images: np.ndarray) -> np.ndarray:
+    """The central CROP x CROP pixels, float32, 0...255: what validation sees."""
     edge = (SIDE - CROP) // 2
     return images[:, edge:-edge, edge:-edge].astype("float32")
 

@@ -147,6 +147,7 @@ class _Graph:
         return output
 
     def serialised(self, output: str) -> bytes:
+        """The whole graph as an ONNX file; `output` is the tensor that it gives."""
         onnx, helper = self._onnx, self._onnx.helper
         pixels = helper.make_tensor_value_info(
             "pixels", onnx.TensorProto.UINT8, ["batch", SIDE, SIDE, 3]

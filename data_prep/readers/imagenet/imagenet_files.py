@@ -31,6 +31,8 @@ class Place(NamedTuple):
 
 
 class Layout(NamedTuple):
+    """Where a split's images lie, and how."""
+
     split: str
     path: str  # relative to the root
     kind: str  # "class folders", "flat folder", "class tars" or "tar"

@@ -37,6 +37,8 @@ TFDS = Layout("image", "label", "file_name", None, "sorted")
 
 
 class Shard(NamedTuple):
+    """A file of records that somebody else wrote."""
+
     file: str  # relative to the root
     split: str
     records: int | None  # if its maker wrote that down

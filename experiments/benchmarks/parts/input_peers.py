@@ -1,4 +1,4 @@
-"""How others read: the release's records, Harmonization's, a folder by Keras and by Grain.
+"""How others read: the release's records, Harmonization's, a folder by Keras, Grain and PyTorch.
 
 release          records of raw float32 image (256x256x3) and map, as serre-lab/gala_tpu reads them:
                  cropped at random, normalised, joined to 5 channels with the box, mirrored; without
@@ -7,6 +7,8 @@ harmonization    256x256 JPEG of image and map, as serre-lab/Harmonization reads
                  224 without a random crop; the map resized to 64, blurred, resized to 224
 keras folder     `keras.utils.image_dataset_from_directory`: no random crop, no map
 grain            `MapDataset` over the files with Pillow's decoder, uint8 out; the same crop, no map
+torch folder     PyTorch's `DataLoader` over the files, with Pillow's decoder and with simplejpeg's
+webdataset       the same of a tar of the files
 
 Written anew from what those do, in today's TensorFlow.
 """
@@ -15,10 +17,12 @@ import io
 import json
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from parts import environments
 from parts.input_data import BATCH, Data
 from PIL import Image
 
@@ -31,11 +35,14 @@ from gala_tf.data import records  # noqa: E402
 
 FULL, SIDE = 256, 224
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-GRAIN_LOADER = Path(__file__).with_name("grain_loader.py")
+HERE = Path(__file__).parent
+TORCH_KINDS = [
+    f"{source}-{by}" for source in ("folder", "webdataset") for by in ("pillow", "simplejpeg")
+]
 
 
 def write(folder: Path, data: Data) -> Path:
-    """The same images and maps in the peers' formats; JPEGs as a folder of classes."""
+    """The same images and maps in the peers' formats; JPEGs in folders of classes and a tar."""
     released, harmonized = [], []
     for number, message in enumerate(data.messages()):
         record = records.parse_example(message)
@@ -63,6 +70,9 @@ def write(folder: Path, data: Data) -> Path:
         harmonized.append(
             clickme_harmonization.record(jpeg, clickme_harmonization.jpeg(heatmap), number % 4)
         )
+    with tarfile.open(folder / "jpegs" / "all.tar", "w") as tar:
+        for path in sorted((folder / "jpegs").rglob("*.jpg")):
+            tar.add(path, path.name)
     if released:
         clickme_release.write_records(folder / "release.tfrecord", released)
         clickme_harmonization.write_shard(folder, "train", 0, harmonized)
@@ -148,26 +158,30 @@ def keras_folder(folder: Path) -> dict:
     return {f"keras {keras.__version__} folder, no maps": batches}
 
 
-def grain_folder(python: str, folder: Path, crop: str, warm_up: int, images: int) -> dict:
-    """{name with version: function that measures}, in a process of another Python.
+def in_other_environments(folder: Path, crop: str, warm_up: int, images: int) -> dict:
+    """{name with version: function that measures}, a process each; says what is left out."""
 
-    ValueError: that Python has no Grain.
-    """
+    def run(environment, *arguments):
+        loader = HERE / f"{environment}_loader.py"
+        command = [environments.python_of(environment), str(loader), *map(str, arguments)]
+        return json.loads(
+            subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        )
 
-    def run(*arguments):
-        command = [python, str(GRAIN_LOADER), *map(str, arguments)]
-        result = subprocess.run(command, capture_output=True, text=True)
-        if result.returncode:
-            last = result.stderr.strip().splitlines()[-1:]
-            raise ValueError(
-                f"--grain_python={python}: Grain does not run there ({''.join(last)}). "
-                "Install grain and pillow there, or leave the flag away."
-            )
-        return json.loads(result.stdout)
-
-    version = run("--version")["version"]
-    return {
-        f"grain {version} folder, no maps": lambda: run(folder, crop, BATCH, warm_up, images)[
+    def measures(environment, *kind):
+        return lambda: run(environment, folder, crop, BATCH, warm_up, images, *kind)[
             "seconds_a_record"
         ]
-    }
+
+    found = {}
+    for environment, kinds in {"grain": [()], "torch": [(kind,) for kind in TORCH_KINDS]}.items():
+        try:
+            version = run(environment, "--version")["version"]
+        except FileNotFoundError as missing:
+            print(f"left out: {environment}: {missing}")
+            continue
+        for kind in kinds:
+            found[" ".join((environment, version, *kind)) + ", no maps"] = measures(
+                environment, *kind
+            )
+    return found

@@ -2,16 +2,15 @@
 
     python step_worker.py '{"kind": "ours", "batch": 8, "image_size": 224, "flags": []}'
 
-First it prints facts about itself, then what each run took, a line of JSON each.
+`answering` says what it prints.
 """
 
 import contextlib
 import functools
+import importlib
 import importlib.metadata
 import importlib.util
 import json
-import os
-import resource
 import sys
 import tempfile
 import time
@@ -23,16 +22,18 @@ BENCHMARKS = Path(__file__).resolve().parents[1]
 ROOT = BENCHMARKS.parents[1]
 sys.path[:0] = [str(ROOT), str(BENCHMARKS)]  # as a process of its own it has only its folder's
 
-from parts import flops, made_up_data  # noqa: E402
+from parts import answering, flops, made_up_data  # noqa: E402
 
 from gala_tf import config  # noqa: E402
 from gala_tf.distribution import strategy as strategies  # noqa: E402
 
 LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 0.01, 0.9, 1e-4  # of all that are compared
+SESSION = "gala_tf.training.session"
+IMPORTS = {"ours": SESSION, "fit": "keras", "harmonization": SESSION}
 
 
-def make_steps(kind: str, **spec) -> tuple[Callable, int]:
-    """(run(count) -> seconds (wall, cpu), FLOPs a step) of a kind of network.
+def make_steps(kind: str, **spec) -> tuple[Callable, Callable[[], int]]:
+    """(run(count) -> seconds (wall, cpu), FLOPs() of a step) of a kind of network.
 
     `ours` is what `gala_tf.train` runs; `fit` keras.applications' ResNet-50 in `model.fit`;
     `harmonization` our ResNet-50 with the loss of Fel et al. (2022), from their package. `spec` is
@@ -84,11 +85,11 @@ def _ours(batch, image_size, flags, stride_in_1x1=False):
     iterator = iter(dataset)
 
     def run(count):
-        return _timed(lambda: session.train_steps(iterator, tf.constant(count))[0].numpy())
+        return answering.timed(lambda: session.train_steps(iterator, tf.constant(count))[0].numpy())
 
     step = session.replica_step
     step = getattr(step, "python_function", step)  # of a step for XLA
-    return run, _flops(step, dataset.element_spec)
+    return run, lambda: _flops(step, dataset.element_spec)
 
 
 def _fit(batch, image_size, jit_compile, keep_memory=False):
@@ -136,7 +137,7 @@ def _fit(batch, image_size, jit_compile, keep_memory=False):
         return clock.end[0] - clock.start[0], clock.end[1] - clock.start[1]
 
     network.optimizer.build(network.trainable_variables)
-    return run, _flops(lambda x, y: network.train_step((x, y)), *dataset.element_spec)
+    return run, lambda: _flops(lambda x, y: network.train_step((x, y)), *dataset.element_spec)
 
 
 def harmonization_loss():
@@ -195,21 +196,14 @@ def _harmonization(batch, image_size, flags):
     iterator = iter(dataset)
 
     def run(count):
-        return _timed(lambda: steps(iterator, tf.constant(count)))
+        return answering.timed(lambda: steps(iterator, tf.constant(count)))
 
-    return run, _flops(step, dataset.element_spec)
+    return run, lambda: _flops(step, dataset.element_spec)
 
 
 def _now():
     """(wall, CPU time of all threads) in seconds."""
     return time.perf_counter(), time.process_time()
-
-
-def _timed(work):
-    wall, cpu = _now()
-    work()
-    ended = _now()
-    return ended[0] - wall, ended[1] - cpu
 
 
 def _flops(step, *specs):
@@ -225,32 +219,21 @@ def peak_mib() -> float:
 
     if tf.config.list_physical_devices("GPU"):
         return tf.config.experimental.get_memory_info("GPU:0")["peak"] / 2**20
-    # Kilobytes; bytes on a Mac. (It begins at what the parent had, which is little.)
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+    return answering.peak_of_process()
 
 
 def main(spec: dict) -> None:
     """Runs steps until the input ends."""
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever else prints must not answer
-
-    def say(answer):
-        print(json.dumps(answer), file=answers, flush=True)
-
+    importlib.import_module(IMPORTS.get(spec["kind"], "keras"))
     import tensorflow as tf
 
     for gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(gpu, True)  # leaves some to the other networks
-    before = peak_mib()
-    run, count = make_steps(**spec)
-    first = run(1)
-    run(1)  # the second still fills caches
-    facts = {"flops": count, "first_step_seconds": first[0], "mib_before": before}
-    say({**facts, "device": _device(), "versions": _versions()})
-    for line in sys.stdin:
-        wall, cpu = run(int(line))
-        say({"wall": wall / int(line), "cpu": cpu / int(line), "peak_mib": peak_mib()})
+    answering.answer(
+        lambda: make_steps(**spec),
+        lambda: {"device": _device(), "versions": _versions()},
+        peak_mib,
+    )
 
 
 def _versions():
@@ -270,7 +253,7 @@ def _device():
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
         return tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")
-    return f"CPU, {len(os.sched_getaffinity(0))} core(s)"
+    return answering.cores()
 
 
 if __name__ == "__main__":

@@ -1,13 +1,17 @@
 """Tables of steps: what `workers.compare` found, as rows with ratios to peers of the same run.
 
-GFLOP      a step's convolutions and matrix products, by the traced graph (`flops`)
+GFLOP      a step's convolutions and matrix products, by the traced graph (`flops`), or as PyTorch
+           counts them; - where nobody does
 wall, cpu  seconds a step, medians; cpu is that of all threads
 first      seconds of the first step, with tracing and compiling
 floor      FLOPs / those of the first peer: as little as could be, if nothing else cost
 / PEER     times the peer's time, round by round: median (least-greatest)
-MiB        peak memory of the process (of the GPU, where there is one), TensorFlow included
+imports    MiB of the process (of the GPU, where there is one) once everything is imported,
+set-up     what the network and its batches add,
+training   and what the steps add, at their peak
 """
 
+import math
 import statistics
 from typing import NamedTuple
 
@@ -35,23 +39,25 @@ def clock(results: dict[str, dict]) -> str:
 
 
 def rows(results: dict[str, dict], peers: dict[str, str]) -> dict[str, dict]:
-    """{network: {"gflop", "wall", "cpu", "first", "mib", "floor", heading: Spread}}.
+    """{network: {"gflop", "wall", "cpu", "first", three of MiB, "floor", heading: Spread}}.
 
     Of `workers.compare`'s results and peers, {heading: the network that others are compared with};
-    the first one's FLOPs are the floor. Peers that did not run have no column.
+    the first one's FLOPs are the floor, if it has any. Peers that did not run have no column.
     """
     by = clock(results)
     ran = {heading: peer for heading, peer in peers.items() if peer in results}
     found = {}
     for name, own in results.items():
         found[name] = {
-            "gflop": own["flops"] / 1e9,
+            "gflop": own["flops"] / 1e9 if own["flops"] else math.nan,
             **{key: statistics.median(r[key] for r in own["rounds"]) for key in ("wall", "cpu")},
             "first": own["first_step_seconds"],
-            "mib": own["rounds"][-1]["peak_mib"],
+            **own["mib"],
+            "training": own["rounds"][-1]["peak_mib"] - sum(own["mib"].values()),
         }
         if ran:
-            found[name]["floor"] = own["flops"] / results[next(iter(ran.values()))]["flops"]
+            least = results[next(iter(ran.values()))]["flops"]
+            found[name]["floor"] = own["flops"] / least if own["flops"] else math.nan
         for heading, peer in ran.items():
             rounds = zip(own["rounds"], results[peer]["rounds"], strict=True)
             found[name][heading] = spread([a[by] / b[by] for a, b in rounds])
@@ -62,9 +68,10 @@ def text(table: dict[str, dict]) -> str:
     """The rows as text, under a head."""
     first = next(iter(table.values()))
     headings = [key for key, value in first.items() if isinstance(value, Spread)]
-    columns = {"gflop": 1, "wall": 3, "cpu": 3, "first": 0, "mib": 0}
+    columns = {"gflop": 1, "wall": 3, "cpu": 3, "first": 0}
+    columns |= {"imports": 0, "set_up": 0, "training": 0}
     columns |= {"floor": 3} if "floor" in first else {}
-    names = {"gflop": "GFLOP", "wall": "wall s", "cpu": "cpu s", "mib": "MiB"}
+    names = {"gflop": "GFLOP", "wall": "wall s", "cpu": "cpu s", "set_up": "set-up"}
     wide = max(map(len, table))
     lines = [
         " " * wide
@@ -72,7 +79,10 @@ def text(table: dict[str, dict]) -> str:
         + "".join(f"{f'/ {heading}':>19}" for heading in headings)
     ]
     for name, row in table.items():
-        numbers = "".join(f"{row[key]:>9.{digits}f}" for key, digits in columns.items())
+        numbers = "".join(
+            f"{row[key]:>9.{digits}f}" if math.isfinite(row[key]) else f"{'-':>9}"
+            for key, digits in columns.items()
+        )
         lines.append(f"{name:<{wide}}{numbers}{''.join(f'{row[h]!s:>19}' for h in headings)}")
     return "\n".join(lines)
 

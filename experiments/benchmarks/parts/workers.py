@@ -13,32 +13,39 @@ from pathlib import Path
 from absl import flags
 from parts import tables
 
-WORKER = Path(__file__).with_name("step_worker.py")
+HERE = Path(__file__).parent
 
 
 class Worker:
     """A process with one network, ready to run: its first steps are done when it is made.
 
-    `spec` are arguments of `step_worker.make_steps`. RuntimeError: the process died; its last words
-    are above the message.
+    `spec` are arguments of `make_steps` of that worker; `python` is that of its environment.
+    RuntimeError: the process died; its last words are above the message.
     """
 
-    def __init__(self, name: str, **spec):
+    def __init__(
+        self, name: str, worker: str = "step_worker.py", python: str = sys.executable, **spec
+    ):
         self.name = name
         self._process = subprocess.Popen(
-            [sys.executable, str(WORKER), json.dumps(spec)],
+            [python, str(HERE / worker), json.dumps(spec)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             env={"TF_CPP_MIN_LOG_LEVEL": "2", **os.environ},
         )
-        # What it says of itself: `flops` a step, `first_step_seconds`, `device`, `versions`.
+        # What it says of itself: `first_step_seconds`, `mib`, `device`, `versions`.
         self.facts = self._answer()
 
     def run(self, steps: int) -> dict:
         """{"wall", "cpu": seconds a step; "peak_mib"}: so many steps, and the peak until now."""
         print(steps, file=self._process.stdin, flush=True)
         return self._answer()
+
+    def flops(self) -> int | None:
+        """Of a step, where its worker counts them."""
+        print("flops", file=self._process.stdin, flush=True)
+        return self._answer()["flops"]
 
     def close(self) -> None:
         """Ends the process."""
@@ -54,8 +61,8 @@ class Worker:
 def compare(specs: dict[str, dict], steps: int, repetitions: int) -> dict[str, dict]:
     """Runs networks in turn, `steps` each, for so many rounds over all of them.
 
-    Of {name: arguments of `step_worker.make_steps`}: {name: its facts, and "rounds": what
-    `Worker.run` said in each}.
+    Of {name: arguments of `Worker`}: {name: its facts, "flops", and "rounds": what `Worker.run`
+    said in each}.
     """
     workers = []
     try:
@@ -68,6 +75,8 @@ def compare(specs: dict[str, dict], steps: int, repetitions: int) -> dict[str, d
             for worker in workers:
                 results[worker.name]["rounds"].append(worker.run(steps))
             print(f"round {i + 1} of {repetitions}", file=sys.stderr, flush=True)
+        for worker in workers:
+            results[worker.name]["flops"] = worker.flops()
     finally:
         for worker in workers:
             worker.close()
@@ -85,7 +94,7 @@ def define_flags(batch: int = 8, image_size: int = 224) -> None:
 
 
 def shared_spec() -> dict:
-    """What `define_flags` says, as arguments of `step_worker.make_steps`."""
+    """What `define_flags` says, as arguments of a worker."""
     return {
         "batch": flags.FLAGS.batch,
         "image_size": flags.FLAGS.image_size,
@@ -96,7 +105,8 @@ def shared_spec() -> dict:
 def report(results: dict[str, dict], peers: dict[str, str]) -> dict[str, dict]:
     """Prints what was measured and its table, writes --json; returns the table's rows."""
     facts = next(iter(results.values()))
-    versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
+    found = {pair: None for own in results.values() for pair in own["versions"].items()}
+    versions = ", ".join(f"{name} {version}" for name, version in found)
     table, by = tables.rows(results, peers), tables.clock(results)
     print(
         f"{facts['device']}; {versions}\n"

@@ -1,0 +1,82 @@
+"""Measures PyTorch's DataLoader and webdataset, in a Python that has both; `input_peers` runs it.
+
+    python torch_loader.py FOLDER paper|inception BATCH WARM_UP_IMAGES IMAGES KIND
+
+KIND: `folder` of JPEGs or `webdataset`, tars of the same, with `-pillow` or `-simplejpeg`, which
+decode. In this process, without workers of their own, so that its CPU time holds all.
+"""
+
+import importlib.metadata
+import io
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import simplejpeg
+import torch
+import webdataset
+from PIL import Image
+from pillow_crops import crop_of, cut, mirrored
+
+
+def tensor_of(jpeg: bytes, crop: str, decoder: str, rng: np.random.Generator) -> torch.Tensor:
+    """[3, 224, 224], uint8."""
+    if decoder == "pillow":
+        pixels = crop_of(io.BytesIO(jpeg), crop, rng)
+    else:
+        decoded = Image.fromarray(simplejpeg.decode_jpeg(jpeg, colorspace="RGB"))
+        pixels = mirrored(cut(decoded, crop, rng), rng)
+    return torch.from_numpy(np.array(pixels, order="C")).permute(2, 0, 1)
+
+
+class Folder(torch.utils.data.Dataset):
+    """Files, over and over."""
+
+    def __init__(self, files, read):
+        self.files, self.read = files, read
+
+    def __len__(self):
+        return len(self.files) * 1000
+
+    def __getitem__(self, index):
+        return self.read(Path(self.files[index % len(self.files)]).read_bytes())
+
+
+def main(folder, crop, batch, warm_up, images, kind):
+    """Prints CPU seconds a record, of this process, which runs on its parent's core."""
+    torch.set_num_threads(1)
+    source, decoder = kind.split("-")
+    rng = np.random.default_rng(0)
+
+    def read(jpeg):
+        return tensor_of(jpeg, crop, decoder, rng)
+
+    if source == "folder":
+        dataset = Folder(sorted(str(path) for path in Path(folder).rglob("*.jpg")), read)
+        loader = torch.utils.data.DataLoader(
+            dataset, int(batch), shuffle=True, num_workers=0, drop_last=True
+        )
+    else:
+        tars = sorted(str(path) for path in Path(folder).rglob("*.tar"))
+        dataset = webdataset.WebDataset(tars, shardshuffle=False).shuffle(256).to_tuple("jpg")
+        dataset = dataset.map_tuple(read).repeat().batched(int(batch), partial=False)
+        loader = torch.utils.data.DataLoader(dataset, batch_size=None, num_workers=0)
+    batches = iter(loader)
+    for _ in range(int(warm_up) // int(batch)):
+        next(batches)
+    count = int(images) // int(batch)
+    start = time.process_time()
+    for _ in range(count):
+        next(batches)
+    seconds = (time.process_time() - start) / (count * int(batch))
+    print(json.dumps({"seconds_a_record": seconds}))
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "--version":
+        versions = [importlib.metadata.version(name) for name in ("torch", "webdataset")]
+        print(json.dumps({"version": "torch {}, webdataset {}".format(*versions)}))
+    else:
+        main(*sys.argv[1:])
