@@ -154,8 +154,8 @@ def test_what_is_compared_differs_in_what_it_says(benchmark):
 
 
 def test_a_peer_without_an_environment_is_left_out_and_named(benchmark, monkeypatch, tmp_path):
-    step, environments = benchmark("step"), benchmark("parts.environments")
-    monkeypatch.setattr(environments, "FOLDER", tmp_path / ".venvs")
+    step = benchmark("step")
+    monkeypatch.setattr(step.environments, "FOLDER", tmp_path / ".venvs")
     said = []
     monkeypatch.setattr("builtins.print", said.append)
     specs = {"mine": {"kind": "ours"}, "theirs": {"kind": "x", "environment": "torch"}}
