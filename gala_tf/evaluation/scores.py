@@ -102,9 +102,13 @@ CLICKME_CEILING = {
 
 
 def is_clickme(info) -> bool:
-    """Whether a data set's maps are ClickMe's: by its published ceiling, or how it was built."""
+    """Whether a data set's maps are ClickMe's: by its published ceiling, or from which release.
+
+    A file of clicks alone does not say so: those of one's own game, and of gaze, are such files.
+    """
     published = (info.human_ceiling or {}).get("value") == metrics.PAPER_HUMAN_CEILING
-    return published or "--source=clickme" in info.command
+    releases = ("--source=clickme_release", "--source=clickme_harmonization")
+    return published or any(source in info.command for source in releases)
 
 
 def find_ceilings(data, sides) -> dict[int, dict]:

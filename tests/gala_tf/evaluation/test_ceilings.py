@@ -52,12 +52,18 @@ def test_invented_maps_have_no_ceiling_of_clickme():
 
 @pytest.mark.parametrize(
     "changes",
-    [{"human_ceiling": CLICKME}, {"command": "data_prep.build_tfrecords --source=clickme_clicks"}],
+    [{"human_ceiling": CLICKME}, {"command": "data_prep.build_tfrecords --source=clickme_release"}],
 )
 def test_clickmes_own_maps_have_it(changes):
     found = harmonization_numbers(dataclasses.replace(INFO, **changes))
     expected = 0.4 / harmonization.HARMONIZATION_CEILING
     assert found["maps"]["gradient"]["fraction_of_ceiling"] == pytest.approx(expected)
+
+
+def test_clicks_of_ones_own_game_are_not_clickmes():
+    command = "data_prep.build_tfrecords --source=clickme_clicks"
+    found = harmonization_numbers(dataclasses.replace(INFO, command=command))
+    assert found["human_ceiling"]["value"] is None
 
 
 def test_a_ceiling_may_be_asked_for_by_name():
