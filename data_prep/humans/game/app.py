@@ -85,7 +85,6 @@ async def _lifespan(service: Service) -> AsyncIterator[None]:
     yield
     sweeper.cancel()
     await asyncio.gather(sweeper, return_exceptions=True)
-    await service.questions.finish()
     await asyncio.to_thread(service.asker.close)
 
 
