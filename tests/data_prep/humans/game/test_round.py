@@ -225,3 +225,22 @@ def test_a_script_that_steps_too_far_and_too_fast_is_flagged(world, alice):
     alice.bubbles(round_id, path)
     flags = alice.end(round_id, scripted=True).json()["flags"]
     assert set(flags) >= {"step", "too_many", "script", "short"}
+
+
+def test_a_partner_that_dies_ends_rounds_without_loss_and_may_come_back(
+    world, alice, charlie, monkeypatch
+):
+    def fail(*_):
+        raise RuntimeError("out of memory")
+
+    round_id = alice.round()
+    with monkeypatch.context() as dead:
+        dead.setattr(world.partner, "answer", fail)
+        last = send(world, alice, round_id, line(10, start=(5.0, 5.0), step=0.5))
+        assert (last["status"], last["stored"], last["points"]) == ("hidden", 10, None)
+        assert alice.end(round_id).json()["flags"] == ["hidden", "partner"]
+        assert charlie.ask().status_code == 503
+        world.service.sweep(world.clock())  # asks it again, in vain
+        assert charlie.ask().status_code == 503
+    world.service.sweep(world.clock())
+    assert charlie.ask().status_code == 200
