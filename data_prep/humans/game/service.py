@@ -1,6 +1,7 @@
 """What the routes call: finds who asks, limits how often, and opens the one transaction."""
 
 import dataclasses
+import logging
 import threading
 from concurrent.futures import Future
 from typing import Any
@@ -16,7 +17,7 @@ from data_prep.humans.game import (
     rounds,
 )
 from data_prep.humans.game import messages as m
-from data_prep.humans.game.errors import PartnerAway
+from data_prep.humans.game.errors import PartnerAway, PictureBroken
 from data_prep.humans.game.frames import Frames
 from data_prep.humans.game.partners import Partner, PartnerFailed
 from data_prep.humans.game.partners.asking import Asker, Look
@@ -24,6 +25,7 @@ from data_prep.humans.game.people import People
 from data_prep.humans.game.questions import Questions, Snapshot
 from data_prep.humans.game.settings import GameSettings
 from data_prep.humans.studies.rate_limits import RateLimit
+from gala_tf.data.images import BadImageError
 
 BOARD_MS = 3000
 
@@ -82,11 +84,19 @@ class Service:
         )
 
     def picture(self, cookie: str | None, round_id: str, now_ms: int) -> bytes:
-        """The JPEG of one's own round."""
+        """The JPEG of one's own round; one that cannot be read ends it, or it would come again."""
         with self.database.read() as connection:
             row = rounds.own(connection, cookie, round_id, now_ms)
             path = images.of_round(connection, row).path
-        return self._frames.get(path).jpeg
+        try:
+            return self._frames.get(path).jpeg
+        except BadImageError as error:
+            logging.getLogger(__name__).error("a picture cannot be shown: %s", error)
+        with self.database.write() as connection:
+            row = rounds.own(connection, cookie, round_id, now_ms, lock=True)
+            # As people skip one for that reason: where a few had to, it is retired, for review.
+            ending.end(connection, self.settings, row, "skip", "broken", False, None, now_ms)
+        raise PictureBroken()
 
     def start(
         self, cookie: str | None, round_id: str, asked: m.StartSent, now_ms: int

@@ -244,3 +244,15 @@ def test_a_partner_that_dies_ends_rounds_without_loss_and_may_come_back(
         assert charlie.ask().status_code == 503
     world.service.sweep(world.clock())
     assert charlie.ask().status_code == 200
+
+
+def test_a_picture_that_cannot_be_read_is_left_for_another(world, alice):
+    with world.database.write() as connection:
+        connection.execute(images.update().values(path=images.c.path + ".gone"))
+    given = alice.ask().json()
+    refused = alice.http.get(given["image"])
+    assert refused.status_code == 404 and "picture" in refused.json()["error"]
+    assert alice.ask().json()["round"] != given["round"]
+    with world.database.read() as connection:
+        row = rounds.get(connection, given["round"])
+    assert (row.state, row.skip_reason) == ("skipped", "broken")
