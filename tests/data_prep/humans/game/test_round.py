@@ -1,8 +1,9 @@
 """POST /api/rounds and what follows: one round from offer to end."""
 
-from game_world import line, winning
+from game_world import World, line, winning
 
 from data_prep.humans.game import bubbles, rounds
+from data_prep.humans.game.rules import Rules
 from data_prep.humans.game.tables import images, queries
 
 
@@ -53,6 +54,21 @@ def test_points_come_from_the_last_bubble_the_partner_saw(world, alice):
         row = rounds.get(connection, round_id)
         path = bubbles.path_of(connection, round_id)
     assert last["points"] == round(100 * (1 - path[row.recognised_upto - 1][2] / 7000), 3)
+
+
+def test_painting_may_go_on_after_recognition_and_changes_nothing(tmp_path):
+    with World(tmp_path, Rules(after_recognition="continue")) as world:
+        alice = world.person()
+        round_id = alice.round()
+        won = send(world, alice, round_id, winning())
+        more = winning()[won["stored"] :]
+        world.clock.until(world.clock() + 1000)
+        last = alice.bubbles(round_id, more, won["stored"]).json()
+        assert last == {**won, "stored": 60}
+        with world.database.read() as connection:
+            row = rounds.get(connection, round_id)
+            after = bubbles.path_of(connection, round_id, ("after_recognition",))
+    assert row.bubbles == won["stored"] and [list(point) for point in after] == more
 
 
 def test_timed_out(world, alice):
