@@ -85,7 +85,7 @@ async def _lifespan(service: Service) -> AsyncIterator[None]:
     yield
     sweeper.cancel()
     await asyncio.gather(sweeper, return_exceptions=True)
-    await asyncio.to_thread(service.asker.close)
+    await asyncio.to_thread(service.questions.close)
 
 
 async def _sweep(service):

@@ -1,16 +1,15 @@
 """From a round's path to a stored answer: asks the partner, and writes down what it says.
 
-An answer is stored by the partner's own thread, whether or not anybody still waits for it: no
-further thread wakes up for it. `partners.asking` sees to it that a round has one question under
-way, and that newer bubbles replace one that waits.
+An answer is stored whether or not anybody still waits for it, by a thread of its own: the partner's
+would look at nothing while the disk takes its time. `partners.asking` sees to it that a round has
+one question under way, and that newer bubbles replace one that waits.
 """
 
 import asyncio
-import functools
 import hashlib
 import logging
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from data_prep.humans.game.bubbles import Point
@@ -29,7 +28,7 @@ class Snapshot(NamedTuple):
 
 
 class Questions:
-    """Asks, and stores answers by `answered` or `failed`, on the partner's thread."""
+    """Asks, and stores answers by `answered` or `failed`."""
 
     def __init__(
         self,
@@ -40,6 +39,7 @@ class Questions:
     ):
         self._asker, self._frames = asker, frames
         self._answered, self._failed = answered, failed
+        self._storing = ThreadPoolExecutor(1, "answers")
 
     def ask(self, snapshot: Snapshot) -> Future | None:
         """What `answered` or `failed` will return, or None if no answer comes.
@@ -55,8 +55,15 @@ class Questions:
         except (TooManyQuestions, PartnerFailed):  # the line is full, or the server is stopping
             return None  # the round's next question will do
         stored = Future()
-        looked.add_done_callback(functools.partial(self._store, snapshot, stored))
+        looked.add_done_callback(
+            lambda looked: self._storing.submit(self._store, snapshot, stored, looked)
+        )
         return stored
+
+    def close(self) -> None:
+        """Ends the partner's thread, and returns when what it said is stored."""
+        self._asker.close()
+        self._storing.shutdown()
 
     def _store(self, snapshot, stored, looked):
         try:

@@ -44,7 +44,7 @@ class Service:
         self.partner_facts = partner.describe()
         self.class_names = partner.classes.names
         self.asker = Asker(partner, settings.rules, patience_ms=settings.partner_patience_ms)
-        self._questions = Questions(self.asker, self._frames, self._answered, self._failed)
+        self.questions = Questions(self.asker, self._frames, self._answered, self._failed)
         self.board_ms = BOARD_MS
         salt = visits.new_token()
         # What is saved up in some seconds may come at once: pages begin, and lines come back.
@@ -123,7 +123,7 @@ class Service:
                 self.asker.query_every(),
                 now_ms,
             )
-        return stored, stored.snapshot and self._questions.ask(stored.snapshot)
+        return stored, stored.snapshot and self.questions.ask(stored.snapshot)
 
     def as_stored(
         self, stored: painting.Stored, answer: tuple[int, str, float | None] | None
@@ -148,7 +148,7 @@ class Service:
             if asked.reason != "timeout" or row.state != "playing" or row.bubbles <= row.evaluated:
                 return None
             snapshot = painting.snapshot_of(connection, row)
-        return self._questions.ask(snapshot)
+        return self.questions.ask(snapshot)
 
     def end(self, cookie: str | None, round_id: str, asked: m.EndSent, now_ms: int) -> m.RoundEnded:
         """Ends the round, and says how it ended and where one stands."""
