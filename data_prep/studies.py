@@ -6,8 +6,8 @@
     python -m data_prep.studies restore --input=FILE --database=NEW_FILE
     python -m data_prep.studies check
 
-Each act is kept in the database's admin_log. The rooms of games and experiments hand in what they
-know of people and what must hold in their tables.
+Who was shown, excluded or withdrawn, and what was copied, is kept in the database's admin_log. The
+rooms of games and experiments hand in what they know of people and what must hold in their tables.
 """
 
 import dataclasses

@@ -2,6 +2,7 @@
 
     python experiments/benchmarks/game.py --partner=demo --players=1,10,40
     python experiments/benchmarks/game.py --partner=reference --players=160     four-fold overload
+    python experiments/benchmarks/game.py --partner=reference --memory=10000    rounds in a hurry
 
 Starts the real command on a free loopback port, and plays against it in real time: each player
 sends ten bubbles every half second for seven seconds a round, in corners that no partner
@@ -12,6 +13,9 @@ recognises, so that every round asks as often as it can. Compare rows, not machi
     CPU ms      of the server, an answer: HTTP, validation, commit, compositing and partner. Of
                 painting only; sessions, pictures and the ends of rounds come on top
     lost        bubbles acknowledged but not stored, or stored twice: read from the database
+
+With --memory people play one after the other, two messages a round and as fast as the server goes,
+and its resident memory is printed on the way.
 """
 
 import dataclasses
@@ -37,6 +41,8 @@ from data_prep.humans.studies.browser import Browser, Refused  # noqa: E402
 from gala_tf import command  # noqa: E402
 
 BATCH, TICK_MS, BUBBLES = 10, 50, 140
+EACH = 20  # pictures of each of the three classes
+HURRIED = 100  # the same in a hurry, and the rounds that one person plays of 300
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +52,7 @@ class Options:
     partner: str = command.flag("demo", "demo or reference.")
     players: tuple[int, ...] = command.flag((1, 10, 40), "How many at once, a row each.")
     rounds: int = command.flag(2, "Rounds that each plays.")
+    memory: int = command.flag(0, "So many rounds in a hurry instead: memory of the server.")
     json: str = command.flag("", "File to write the rows to.")
 
 
@@ -61,6 +68,9 @@ class Seen:
 def main() -> None:
     """Prints a row for each number of players."""
     options = command.from_flags(Options)
+    if options.memory:
+        memory(options.partner, options.memory)
+        return
     rows = [measure(options.partner, players, options.rounds) for players in options.players]
     if options.partner == "demo":
         print(f"bare partner: {bare_partner_ms():.1f} CPU ms a question at batch 1")
@@ -120,14 +130,45 @@ def measure(partner: str, players: int, rounds: int) -> dict:
     }
 
 
-def start(folder: Path, partner: str, *flags: str) -> tuple[subprocess.Popen, int]:
-    """The real command, and the port it chose."""
+def memory(partner: str, rounds: int) -> None:
+    """Prints the server's resident memory after each 1,000 of so many rounds."""
+    with tempfile.TemporaryDirectory() as folder:
+        process, port = start(Path(folder), partner, "--rounds_per_s=10000", each=HURRIED)
+        try:
+            for played in range(HURRIED, rounds + 1, HURRIED):
+                hurry(port)
+                if played % 1000 == 0:
+                    status = Path(f"/proc/{process.pid}/status").read_text()
+                    resident = int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024
+                    print(f"after {played:6,} rounds {resident:6.1f} MiB", flush=True)
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def hurry(port: int) -> None:
+    """One person plays HURRIED rounds of a second's painting, in no time."""
+    browser = entered(port)
+    for _ in range(HURRIED):
+        found = browser.post("/api/rounds", {"tab": "benchmark"})
+        browser.get(found["image"])
+        browser.post(f"/api/rounds/{found['round']}/start", {})
+        for first in (0, BATCH):
+            send(browser, found["round"], first, Seen())
+        browser.post(f"/api/rounds/{found['round']}/end", {"reason": "timeout"})
+    browser.close()
+
+
+def start(
+    folder: Path, partner: str, *flags: str, each: int = EACH
+) -> tuple[subprocess.Popen, int]:
+    """The real command, and the port it chose; `each` pictures of a class for `reference`."""
     words = [
         *(sys.executable, "-m", "data_prep.clickme_game", "--port=0", "--sessions_per_hour=100000"),
         *(f"--database={folder / 'game.db'}", f"--partner={partner}", *flags),
     ]
     if partner == "reference":
-        game_world.draw_pictures(folder / "pictures", each=20)
+        game_world.draw_pictures(folder / "pictures", each=each)
         words.append(f"--images={folder / 'pictures'}")
     process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     for line in process.stdout:
@@ -138,9 +179,7 @@ def start(folder: Path, partner: str, *flags: str) -> tuple[subprocess.Popen, in
 
 def play(port: int, rounds: int, offset: float, seen: Seen, gate: threading.Barrier) -> None:
     """Plays rounds; `offset` spreads the players over the half second between messages."""
-    browser = Browser("127.0.0.1", port)
-    given = browser.post("/api/session", {"recruitment": {}})
-    browser.post("/api/consent", {"version": given["consent_version"], "accepted": True})
+    browser = entered(port)
     for number in range(1 + rounds):  # the first warms up: code, caches, the partner
         found = browser.post("/api/rounds", {"tab": "benchmark"})
         browser.get(found["image"])
@@ -149,6 +188,14 @@ def play(port: int, rounds: int, offset: float, seen: Seen, gate: threading.Barr
         paint(browser, found["round"], seen if number else Seen())
         gate.wait()
         browser.post(f"/api/rounds/{found['round']}/end", {"reason": "timeout"})
+
+
+def entered(port: int) -> Browser:
+    """Somebody who has agreed to take part."""
+    browser = Browser("127.0.0.1", port)
+    given = browser.post("/api/session", {"recruitment": {}})
+    browser.post("/api/consent", {"version": given["consent_version"], "accepted": True})
+    return browser
 
 
 def paint(browser: Browser, round_id: str, seen: Seen) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request, Response
 
 from data_prep.humans.game import messages as m
+from data_prep.humans.game.questions import answer_to
 from data_prep.humans.game.service import Service
 from data_prep.humans.studies.api import Cookie
 
@@ -45,17 +46,17 @@ async def bubbles(
     round_id: str, asked: m.BubblesSent, game: Game, cookie: Cookie
 ) -> m.BubblesStored:
     """Stores a batch, asks the partner if it is time, and waits for the answer a second at most."""
-    stored = await asyncio.to_thread(game.add_bubbles, cookie, round_id, asked, game.now())
-    answer = stored.snapshot and await game.questions.ask(stored.snapshot, ANSWER_S)
-    return game.as_stored(stored, answer)
+    stored, question = await asyncio.to_thread(
+        game.add_bubbles, cookie, round_id, asked, game.now()
+    )
+    return game.as_stored(stored, await answer_to(question, ANSWER_S))
 
 
 @router.post("/rounds/{round_id}/end")
 async def end(round_id: str, asked: m.EndSent, game: Game, cookie: Cookie) -> m.RoundEnded:
     """Ends a round; when time is up, one last question is asked first."""
-    snapshot = await asyncio.to_thread(game.last_question, cookie, round_id, asked, game.now())
-    if snapshot is not None:
-        await game.questions.ask(snapshot, game.settings.rules.grace_ms / 1000)
+    question = await asyncio.to_thread(game.last_question, cookie, round_id, asked, game.now())
+    await answer_to(question, game.settings.rules.grace_ms / 1000)
     return await asyncio.to_thread(game.end, cookie, round_id, asked, game.now())
 
 

@@ -20,7 +20,7 @@ from data_prep.humans.studies.database import Database
 from data_prep.humans.studies.readiness import Readiness
 
 PAGES = Path(__file__).parent / "pages"
-SWEEP_S = 1.0
+SWEEP_S = 5.0  # rounds that hear a message end at once; this is for those that hear none
 ADDRESSES = {  # address: page
     "/": "consent.html",
     "/instructions": "instructions.html",
@@ -85,8 +85,7 @@ async def _lifespan(service: Service) -> AsyncIterator[None]:
     yield
     sweeper.cancel()
     await asyncio.gather(sweeper, return_exceptions=True)
-    await service.questions.finish()
-    await asyncio.to_thread(service.asker.close)
+    await asyncio.to_thread(service.questions.close)
 
 
 async def _sweep(service):

@@ -54,8 +54,9 @@ def _export(settings, flag_values):
 
 def _images_add(settings, flag_values):
     database, _ = serving.prepare(settings)
-    with database.read() as connection:
+    with database.write() as connection:
         print(f"{images.in_play(connection)} pictures are in play")
+        people.log(connection, "images add", settings.images or "demo", "", now_ms())
 
 
 def _images_retire(settings, flag_values):

@@ -12,14 +12,12 @@ from data_prep.humans.game import bubbles, images, rounds
 from data_prep.humans.game.settings import GameSettings
 from data_prep.humans.game.tables import queries
 from data_prep.humans.game.tables import rounds as rounds_table
-from data_prep.humans.studies.sessions import Session
 
 
 def end(
     connection: sa.Connection,
     settings: GameSettings,
-    session: Session,
-    round_id: str,
+    row: sa.Row,
     reason: str,
     skip_reason: str | None,
     scripted: bool,
@@ -27,7 +25,6 @@ def end(
     now_ms: int,
 ) -> sa.Row:
     """Ends a round as the browser says, if it may; the round as it then is."""
-    row = rounds.own_locked(connection, round_id, session.participant_id)
     row = expire(connection, settings, row, now_ms)
     event = {"timeout": "time_out", "skip": "skip", "hidden": "hide"}[reason]
     row, moved = finish(

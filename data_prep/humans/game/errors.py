@@ -9,6 +9,12 @@ class RoundUnknown(StudyError):
     status = 404
 
 
+class PictureBroken(StudyError):
+    """This picture cannot be shown, and it was noted. Go on to the next one."""
+
+    status = 404
+
+
 class RoundTaken(StudyError):
     """You are playing in another tab. Go back to it, or play here instead."""
 

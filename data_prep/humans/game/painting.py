@@ -4,7 +4,6 @@ Nothing here waits for the partner: `add_bubbles` says what there is to ask, `an
 what it said.
 """
 
-import itertools
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -17,7 +16,6 @@ from data_prep.humans.game.questions import Snapshot
 from data_prep.humans.game.settings import GameSettings
 from data_prep.humans.game.tables import bubble_batches, images
 from data_prep.humans.game.tables import rounds as rounds_table
-from data_prep.humans.studies.sessions import Session
 
 LATE_MS = 24 * 3600 * 1000  # so long after its end a round takes bubbles that were on their way
 
@@ -52,17 +50,15 @@ class Stored(NamedTuple):
 
 def start(
     connection: sa.Connection,
-    session: Session,
-    round_id: str,
+    row: sa.Row,
     input_kind: str,
     looked_ms: int | None,
     now_ms: int,
 ) -> tuple[sa.Row, int]:
     """Starts the clock; returns the round and the time it shows. A second time changes nothing."""
-    rounds.own_locked(connection, round_id, session.participant_id)
     row, _ = rounds.move(
         connection,
-        round_id,
+        row.id,
         "start",
         now_ms,
         started_at=now_ms,
@@ -77,8 +73,7 @@ def start(
 def add_bubbles(
     connection: sa.Connection,
     settings: GameSettings,
-    session: Session,
-    round_id: str,
+    row: sa.Row,
     first: int,
     new: list[Point],
     query_every: int,
@@ -87,11 +82,9 @@ def add_bubbles(
     """Stores what is new of a batch; every `query_every` bubbles there is something to ask.
 
     Raises:
-      RoundUnknown: no round of this person's.
       NotStarted, BubblesMissing: something before this batch has not arrived; nothing is changed.
       RoundOver: the round ended more than a day ago.
     """
-    row = rounds.own_locked(connection, round_id, session.participant_id)
     row = expire(connection, settings, row, now_ms)
     if row.state in ("offered", "released"):
         raise NotStarted(stored=0)
@@ -153,6 +146,5 @@ def _add_late(connection, settings, row, first, new, now_ms):
 def snapshot_of(connection: sa.Connection, row: sa.Row) -> Snapshot:
     """What the partner is to be asked about a round that has bubbles."""
     batches = connection.execute(_SNAPSHOT, {"round_id": row.id}).all()
-    points = itertools.chain.from_iterable(bubbles.from_json(one.points) for one in batches)
-    path = tuple(map(tuple, points))
+    path = [point for one in batches for point in bubbles.from_json(one.points)]
     return Snapshot(row.id, path, batches[0].path, batches[0].class_index)

@@ -1,14 +1,15 @@
 """From a round's path to a stored answer: asks the partner, and writes down what it says.
 
-A question is a task of its own: a handler waits for it a second at most, and the answer is stored
-all the same. `partners.asking` sees to it that a round has one question under way, and that newer
-bubbles replace one that waits.
+An answer is stored whether or not anybody still waits for it, by a thread of its own: the partner's
+would look at nothing while the disk takes its time. `partners.asking` sees to it that a round has
+one question under way, and that newer bubbles replace one that waits.
 """
 
 import asyncio
 import hashlib
 import logging
 from collections.abc import Callable
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from data_prep.humans.game.bubbles import Point
@@ -21,13 +22,13 @@ class Snapshot(NamedTuple):
     """What a partner is asked about: a round's path so far."""
 
     round_id: str
-    path: tuple[Point, ...]
+    path: list[Point]
     picture: str  # path of the picture's file
     target: int
 
 
 class Questions:
-    """Asks, and stores answers by `answered` or `failed`, in the pool of threads."""
+    """Asks, and stores answers by `answered` or `failed`."""
 
     def __init__(
         self,
@@ -38,42 +39,56 @@ class Questions:
     ):
         self._asker, self._frames = asker, frames
         self._answered, self._failed = answered, failed
-        self._tasks: set[asyncio.Task] = set()  # the loop itself holds tasks only weakly
+        self._storing = ThreadPoolExecutor(1, "answers")
 
-    async def ask(self, snapshot: Snapshot, wait_s: float) -> Any:
-        """What `answered` returned; None if that takes longer than `wait_s`, or never comes."""
-        task = asyncio.get_running_loop().create_task(self._question(snapshot))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        done, _ = await asyncio.wait({task}, timeout=wait_s)
-        return task.result() if done else None
+    def ask(self, snapshot: Snapshot) -> Future | None:
+        """What `answered` or `failed` will return, or None if no answer comes.
 
-    async def finish(self) -> None:
-        """Waits for what is under way, when the server stops."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=5)
-
-    async def _question(self, snapshot):
+        May read the picture's file: not for the event loop.
+        """
+        pixels = self._frames.get(snapshot.picture).pixels
+        seed = noise_seed(snapshot.round_id)
         try:
-            frame = self._frames.known(snapshot.picture)  # nearly always: it was shown just now
-            if frame is None:
-                frame = await asyncio.to_thread(self._frames.get, snapshot.picture)
-            future = self._asker.ask(
-                snapshot.round_id,
-                frame.pixels,
-                snapshot.path,
-                snapshot.target,
-                noise_seed(snapshot.round_id),
+            looked = self._asker.ask(
+                snapshot.round_id, pixels, snapshot.path, snapshot.target, seed
             )
-            look = await asyncio.wrap_future(future)
-        except TooManyQuestions:
+        except (TooManyQuestions, PartnerFailed):  # the line is full, or the server is stopping
             return None  # the round's next question will do
+        stored = Future()
+        looked.add_done_callback(
+            lambda looked: self._storing.submit(self._store, snapshot, stored, looked)
+        )
+        return stored
+
+    def close(self) -> None:
+        """Ends the partner's thread, and returns when what it said is stored."""
+        self._asker.close()
+        self._storing.shutdown()
+
+    def _store(self, snapshot, stored, looked):
+        try:
+            stored.set_result(self._outcome(snapshot, looked))
+        except Exception as error:  # a locked database, say: whoever waits must hear of it
+            stored.set_exception(error)
+
+    def _outcome(self, snapshot, looked):
+        try:
+            look = looked.result()
+        except CancelledError:  # the server is stopping
+            return None
         except PartnerFailed as error:
             logging.getLogger(__name__).error("the partner failed: %s", error)
-            return await asyncio.to_thread(self._failed, snapshot)
-        if look is None:  # a newer question took its place
-            return None
-        return await asyncio.to_thread(self._answered, snapshot, look)
+            return self._failed(snapshot)
+        # None: a newer question took its place.
+        return look and self._answered(snapshot, look)
+
+
+async def answer_to(question: Future | None, wait_s: float) -> Any:
+    """What a question came to; None if that takes longer than `wait_s`, or none was asked."""
+    if question is None:
+        return None
+    done, _ = await asyncio.wait({asyncio.wrap_future(question)}, timeout=wait_s)
+    return done.pop().result() if done else None
 
 
 def noise_seed(round_id: str) -> int:

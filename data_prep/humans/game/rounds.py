@@ -19,6 +19,7 @@ import sqlalchemy as sa
 
 from data_prep.humans.game.errors import RoundUnknown
 from data_prep.humans.game.tables import OPEN, STATES, images, rounds
+from data_prep.humans.studies import sessions
 
 MOVES = {  # event: (states it may leave, state it leads to)
     "start": (("offered",), "playing"),
@@ -37,6 +38,8 @@ HOLDING = (*OPEN, "recognised", "timed_out")
 # Built once: a message has a handful of statements, and building one costs as much as running it.
 _GET = rounds.select().where(rounds.c.id == sa.bindparam("round_id"))
 _LOCK = _GET.with_for_update()
+_OWN = _GET.where(rounds.c.participant_id == sessions.PERSON)
+_OWN_LOCKED = _OWN.with_for_update()
 
 
 def move(
@@ -83,22 +86,23 @@ def get(connection: sa.Connection, round_id: str, lock: bool = False) -> sa.Row 
 
 
 def own(
-    connection: sa.Connection, round_id: str, participant_id: str, lock: bool = False
-) -> sa.Row | None:
-    """The round, if it is this person's; another's is as good as none, so that none is revealed."""
-    if not _ID.fullmatch(round_id):  # PostgreSQL would take offence at a NUL
-        return None
-    row = get(connection, round_id, lock)
-    return row if row is not None and row.participant_id == participant_id else None
+    connection: sa.Connection, cookie: str | None, round_id: str, now_ms: int, lock: bool = False
+) -> sa.Row:
+    """The round, if it is of who asks; another's is as good as none, so that none is revealed.
 
+    Args:
+      lock: for whoever goes on to change it, so that on PostgreSQL two messages of one round take
+        turns; SQLite has one writer.
 
-def own_locked(connection: sa.Connection, round_id: str, participant_id: str) -> sa.Row:
-    """The same for whoever goes on to change it; RoundUnknown if it is not this person's.
-
-    Locked, so that on PostgreSQL two messages of one round take turns; SQLite has one writer.
+    Raises:
+      NoSession, RoundUnknown.
     """
-    row = own(connection, round_id, participant_id, lock=True)
+    row = None
+    if cookie and _ID.fullmatch(round_id):  # PostgreSQL would take offence at a NUL
+        values = {"round_id": round_id, **sessions.binds(cookie, now_ms)}
+        row = connection.execute(_OWN_LOCKED if lock else _OWN, values).one_or_none()
     if row is None:
+        sessions.find(connection, cookie, now_ms)  # raises, if that is why
         raise RoundUnknown()
     return row
 

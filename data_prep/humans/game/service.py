@@ -1,7 +1,9 @@
 """What the routes call: finds who asks, limits how often, and opens the one transaction."""
 
 import dataclasses
+import logging
 import threading
+from concurrent.futures import Future
 from typing import Any
 
 from data_prep.humans.game import (
@@ -15,7 +17,7 @@ from data_prep.humans.game import (
     rounds,
 )
 from data_prep.humans.game import messages as m
-from data_prep.humans.game.errors import PartnerAway, RoundUnknown
+from data_prep.humans.game.errors import PartnerAway, PictureBroken
 from data_prep.humans.game.frames import Frames
 from data_prep.humans.game.partners import Partner, PartnerFailed
 from data_prep.humans.game.partners.asking import Asker, Look
@@ -23,6 +25,7 @@ from data_prep.humans.game.people import People
 from data_prep.humans.game.questions import Questions, Snapshot
 from data_prep.humans.game.settings import GameSettings
 from data_prep.humans.studies.rate_limits import RateLimit
+from gala_tf.data.images import BadImageError
 
 BOARD_MS = 3000
 
@@ -41,12 +44,7 @@ class Service:
         self.partner_facts = partner.describe()
         self.class_names = partner.classes.names
         self.asker = Asker(partner, settings.rules, patience_ms=settings.partner_patience_ms)
-        self.questions = Questions(
-            self.asker,
-            self._frames,
-            self._answered,
-            self._failed,
-        )
+        self.questions = Questions(self.asker, self._frames, self._answered, self._failed)
         self.board_ms = BOARD_MS
         salt = visits.new_token()
         # What is saved up in some seconds may come at once: pages begin, and lines come back.
@@ -86,14 +84,19 @@ class Service:
         )
 
     def picture(self, cookie: str | None, round_id: str, now_ms: int) -> bytes:
-        """The JPEG of one's own round."""
+        """The JPEG of one's own round; one that cannot be read ends it, or it would come again."""
         with self.database.read() as connection:
-            session = self.visits.session(connection, cookie, now_ms, agreed=False)
-            row = rounds.own(connection, round_id, session.participant_id)
-            if row is None:
-                raise RoundUnknown()
+            row = rounds.own(connection, cookie, round_id, now_ms)
             path = images.of_round(connection, row).path
-        return self._frames.get(path).jpeg
+        try:
+            return self._frames.get(path).jpeg
+        except BadImageError as error:
+            logging.getLogger(__name__).error("a picture cannot be shown: %s", error)
+        with self.database.write() as connection:
+            row = rounds.own(connection, cookie, round_id, now_ms, lock=True)
+            # As people skip one for that reason: where a few had to, it is retired, for review.
+            ending.end(connection, self.settings, row, "skip", "broken", False, None, now_ms)
+        raise PictureBroken()
 
     def start(
         self, cookie: str | None, round_id: str, asked: m.StartSent, now_ms: int
@@ -101,29 +104,26 @@ class Service:
         """Starts the round's clock, once."""
         self._messages_limit.take(round_id, now_ms)
         with self.database.write() as connection:
-            session = self.visits.session(connection, cookie, now_ms, agreed=False)
-            row, elapsed_ms = painting.start(
-                connection, session, round_id, asked.input, asked.looked_ms, now_ms
-            )
+            row = rounds.own(connection, cookie, round_id, now_ms, lock=True)
+            row, elapsed_ms = painting.start(connection, row, asked.input, asked.looked_ms, now_ms)
         return m.Started(elapsed_ms=elapsed_ms, status=row.state)
 
     def add_bubbles(
         self, cookie: str | None, round_id: str, asked: m.BubblesSent, now_ms: int
-    ) -> painting.Stored:
-        """Stores what is new, and says what to ask."""
+    ) -> tuple[painting.Stored, Future | None]:
+        """Stores what is new, and asks the partner if it is time."""
         self._messages_limit.take(round_id, now_ms)
         with self.database.write() as connection:
-            session = self.visits.session(connection, cookie, now_ms, agreed=False)
-            return painting.add_bubbles(
+            stored = painting.add_bubbles(
                 connection,
                 self.settings,
-                session,
-                round_id,
+                rounds.own(connection, cookie, round_id, now_ms, lock=True),
                 asked.first,
                 asked.points,
                 self.asker.query_every(),
                 now_ms,
             )
+        return stored, stored.snapshot and self.questions.ask(stored.snapshot)
 
     def as_stored(
         self, stored: painting.Stored, answer: tuple[int, str, float | None] | None
@@ -140,27 +140,23 @@ class Service:
 
     def last_question(
         self, cookie: str | None, round_id: str, asked: m.EndSent, now_ms: int
-    ) -> Snapshot | None:
-        """What is left to ask when time is up; None if all bubbles have been looked at."""
+    ) -> Future | None:
+        """Asks what is left to ask when time is up; None if all bubbles have been looked at."""
         self._messages_limit.take(round_id, now_ms)
         with self.database.read() as connection:
-            session = self.visits.session(connection, cookie, now_ms, agreed=False)
-            row = rounds.own(connection, round_id, session.participant_id)
-            if row is None:
-                raise RoundUnknown()
+            row = rounds.own(connection, cookie, round_id, now_ms)
             if asked.reason != "timeout" or row.state != "playing" or row.bubbles <= row.evaluated:
                 return None
-            return painting.snapshot_of(connection, row)
+            snapshot = painting.snapshot_of(connection, row)
+        return self.questions.ask(snapshot)
 
     def end(self, cookie: str | None, round_id: str, asked: m.EndSent, now_ms: int) -> m.RoundEnded:
         """Ends the round, and says how it ended and where one stands."""
         with self.database.write() as connection:
-            session = self.visits.session(connection, cookie, now_ms, agreed=False)
             row = ending.end(
                 connection,
                 self.settings,
-                session,
-                round_id,
+                rounds.own(connection, cookie, round_id, now_ms, lock=True),
                 asked.reason,
                 asked.skip_reason,
                 asked.scripted,
@@ -168,7 +164,7 @@ class Service:
                 now_ms,
             )
             found = ending.summary(connection, row, self.class_names)
-        own = self._board(row.contest_id, session.participant_id, now_ms)["own"]
+        own = self._board(row.contest_id, row.participant_id, now_ms)["own"]
         return m.RoundEnded(**found, rank=own and own["rank"])
 
     def _answered(self, snapshot: Snapshot, look: Look) -> tuple[int, str, float | None]:

@@ -43,9 +43,10 @@ def _status(options, rooms, now_ms):
 
 
 def _show(options, rooms, now_ms):
-    with open_existing(options.database).read() as connection:
+    with open_existing(options.database).write() as connection:
         person = participants.named(connection, options.who)
         found = withdrawal.about(connection, person.id, [room.people for room in rooms])
+        participants.log(connection, "show", person.id, "", now_ms)
     print(json.dumps(found, indent=2))
 
 

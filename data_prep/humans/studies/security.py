@@ -45,7 +45,8 @@ class Security:
 
     def __init__(self, app: Callable[..., Awaitable[None]], public_url: str = ""):
         self._app, self._origin = app, urlsplit(public_url)
-        self._headers = HEADERS | (TRANSPORT if self._origin.scheme == "https" else {})
+        headers = HEADERS | (TRANSPORT if self._origin.scheme == "https" else {})
+        self._headers = [(name.lower().encode(), text.encode()) for name, text in headers.items()]
 
     async def __call__(self, scope: dict, receive: Callable, send: Callable) -> None:
         """One request."""
@@ -55,8 +56,7 @@ class Security:
 
         async def send_with_headers(message):
             if message["type"] == "http.response.start":
-                extra = [(n.lower().encode(), v.encode()) for n, v in self._headers.items()]
-                message = {**message, "headers": [*message["headers"], *extra]}
+                message = {**message, "headers": [*message["headers"], *self._headers]}
             await send(message)
 
         headers = {

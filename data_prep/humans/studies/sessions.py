@@ -71,16 +71,32 @@ def create(
     )
 
 
+# Built once. `PERSON` is for statements about what belongs to who asks, which so need no other one
+# before them; `binds` are their values.
+_FIND = (
+    sa.select(sessions.c.id, participants.c.id, participants.c.display_name)
+    .join(participants, participants.c.id == sessions.c.participant_id)
+    .where(
+        sessions.c.token_hash == sa.bindparam("token_hash"),
+        sessions.c.begun_at > sa.bindparam("oldest"),
+        participants.c.withdrawn_at.is_(None),
+    )
+)
+PERSON = _FIND.with_only_columns(participants.c.id).scalar_subquery()
+
+
+def binds(token: str, now_ms: int) -> dict[str, str | int]:
+    """Of a cookie, for statements with `PERSON` in them."""
+    return {"token_hash": token_hash(token), "oldest": now_ms - DAYS * 86_400_000}
+
+
 def find(connection: sa.Connection, token: str | None, now_ms: int) -> Session:
     """The session of a cookie.
 
     Raises:
       NoSession: no cookie, an unknown or too old one, or the person has withdrawn.
     """
-    if not token:
-        raise NoSession()
-    values = {"token_hash": token_hash(token), "oldest": now_ms - DAYS * 86_400_000}
-    row = connection.execute(_FIND, values).one_or_none()
+    row = connection.execute(_FIND, binds(token, now_ms)).one_or_none() if token else None
     if row is None:
         raise NoSession()
     return Session(*row)
@@ -96,17 +112,6 @@ def require_first(connection: sa.Connection, session: Session) -> None:
     first = connection.execute(mine.order_by(sessions.c.begun_at, sessions.c.id).limit(1)).scalar()
     if first != session.id:
         raise OtherDevice()
-
-
-_FIND = (  # built once: asked with every message
-    sa.select(sessions.c.id, participants.c.id, participants.c.display_name)
-    .join(participants, participants.c.id == sessions.c.participant_id)
-    .where(
-        sessions.c.token_hash == sa.bindparam("token_hash"),
-        sessions.c.begun_at > sa.bindparam("oldest"),
-        participants.c.withdrawn_at.is_(None),
-    )
-)
 
 
 def browser_family(user_agent: str) -> str:

@@ -161,6 +161,20 @@ def test_keyboard_rounds_only_when_asked(world, alice, export):
     assert ": 1 rows" in export(world, "clicks_csv", "b", include_keyboard=True)[1]
 
 
+def test_late_bubbles_only_when_asked(world, export):
+    alice = world.person()
+    round_id = alice.round()
+    alice.bubbles(round_id, line(10))
+    world.clock.advance(7000)
+    assert alice.end(round_id).json()["status"] == "timed_out"
+    assert alice.bubbles(round_id, line(5, t0=500.0), 10).json()["stored"] == 15
+    counts = {}
+    for late in (False, True):
+        path, _ = export(world, "clicks_csv", f"late {late}", include_late=late)
+        counts[late] = len(parse_clicks(next(csv.DictReader(path.open()))["clicks"]))
+    assert counts == {False: 10, True: 15}
+
+
 def test_catch_scores_are_a_persons(tmp_path, export):
     """Readers leave out people by it, so all rows of one person say the same."""
     with World(tmp_path, catch_every=1) as world:

@@ -1,8 +1,9 @@
 """POST /api/rounds and what follows: one round from offer to end."""
 
-from game_world import line, winning
+from game_world import World, line, winning
 
 from data_prep.humans.game import bubbles, rounds
+from data_prep.humans.game.rules import Rules
 from data_prep.humans.game.tables import images, queries
 
 
@@ -53,6 +54,21 @@ def test_points_come_from_the_last_bubble_the_partner_saw(world, alice):
         row = rounds.get(connection, round_id)
         path = bubbles.path_of(connection, round_id)
     assert last["points"] == round(100 * (1 - path[row.recognised_upto - 1][2] / 7000), 3)
+
+
+def test_painting_may_go_on_after_recognition_and_changes_nothing(tmp_path):
+    with World(tmp_path, Rules(after_recognition="continue")) as world:
+        alice = world.person()
+        round_id = alice.round()
+        won = send(world, alice, round_id, winning())
+        more = winning()[won["stored"] :]
+        world.clock.until(world.clock() + 1000)
+        last = alice.bubbles(round_id, more, won["stored"]).json()
+        assert last == {**won, "stored": 60}
+        with world.database.read() as connection:
+            row = rounds.get(connection, round_id)
+            after = bubbles.path_of(connection, round_id, ("after_recognition",))
+    assert row.bubbles == won["stored"] and [list(point) for point in after] == more
 
 
 def test_timed_out(world, alice):
@@ -225,3 +241,34 @@ def test_a_script_that_steps_too_far_and_too_fast_is_flagged(world, alice):
     alice.bubbles(round_id, path)
     flags = alice.end(round_id, scripted=True).json()["flags"]
     assert set(flags) >= {"step", "too_many", "script", "short"}
+
+
+def test_a_partner_that_dies_ends_rounds_without_loss_and_may_come_back(
+    world, alice, charlie, monkeypatch
+):
+    def fail(*_):
+        raise RuntimeError("out of memory")
+
+    round_id = alice.round()
+    with monkeypatch.context() as dead:
+        dead.setattr(world.partner, "answer", fail)
+        last = send(world, alice, round_id, line(10, start=(5.0, 5.0), step=0.5))
+        assert (last["status"], last["stored"], last["points"]) == ("hidden", 10, None)
+        assert alice.end(round_id).json()["flags"] == ["hidden", "partner"]
+        assert charlie.ask().status_code == 503
+        world.service.sweep(world.clock())  # asks it again, in vain
+        assert charlie.ask().status_code == 503
+    world.service.sweep(world.clock())
+    assert charlie.ask().status_code == 200
+
+
+def test_a_picture_that_cannot_be_read_is_left_for_another(world, alice):
+    with world.database.write() as connection:
+        connection.execute(images.update().values(path=images.c.path + ".gone"))
+    given = alice.ask().json()
+    refused = alice.http.get(given["image"])
+    assert refused.status_code == 404 and "picture" in refused.json()["error"]
+    assert alice.ask().json()["round"] != given["round"]
+    with world.database.read() as connection:
+        row = rounds.get(connection, given["round"])
+    assert (row.state, row.skip_reason) == ("skipped", "broken")

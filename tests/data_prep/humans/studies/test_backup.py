@@ -104,8 +104,8 @@ def test_status_show_exclude_withdraw_check(database, capsys):
     assert "broken" not in text
     with sqlite3.connect(database.address) as connection:
         log = connection.execute("SELECT action, subject, reason FROM admin_log").fetchall()
-    assert log[0] == ("exclude", "p1", "painted a frame")
-    assert [row[0] for row in log] == ["exclude", "withdraw", "withdraw"]
+    assert log[:2] == [("show", "p1", ""), ("exclude", "p1", "painted a frame")]
+    assert [row[0] for row in log] == ["show", "exclude", "withdraw", "withdraw"]
 
 
 def test_somebody_is_found_by_the_id_of_a_service(database, capsys):

@@ -10,15 +10,19 @@ from alembic.migration import MigrationContext
 from data_prep.humans.game import tables as _game_tables  # noqa: F401 the whole schema
 from data_prep.humans.psychophysics import tables as _their_tables  # noqa: F401
 from data_prep.humans.studies import tables
-from data_prep.humans.studies.database import WrongVersionError, open_database, shown
+from data_prep.humans.studies.database import Database, WrongVersionError, open_database, shown
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
-def database(request, tmp_path):
+def address(request, tmp_path):
     if request.param == "sqlite":
-        made = open_database(str(tmp_path / "study.db"))
-    else:
-        made = open_database(request.getfixturevalue("postgres"))
+        return str(tmp_path / "study.db")
+    return request.getfixturevalue("postgres")
+
+
+@pytest.fixture
+def database(address):
+    made = open_database(address)
     yield made
     made.close()
 
@@ -43,10 +47,18 @@ def test_errors_do_not_tell_what_was_to_be_stored(database):
     assert "parameters hidden" in str(refused.value)
 
 
-def test_the_schema_is_the_sum_of_its_migrations(database):
+def test_the_schema_is_the_sum_of_its_migrations_and_rows_survive_them(address):
+    old = Database(address)
+    old.upgrade("0001")
+    with old.write() as connection:
+        add(connection, 1)
+    old.close()
+    database = open_database(address)
     with database.engine.connect() as connection:
         context = MigrationContext.configure(connection)
         assert compare_metadata(context, tables.metadata) == []
+    assert count(database) == 1
+    database.close()
 
 
 def test_a_write_is_all_or_nothing(database):
