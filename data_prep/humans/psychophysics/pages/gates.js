@@ -23,6 +23,18 @@ export async function measure() {
   };
 }
 
+/** Why the experiment cannot run here, in words for its person; "" if it can. The server decides, by
+ * the same rules (`why_not`); here they spare people a consent that leads nowhere.
+ * @param {GateValues} values @returns {string} */
+export function whyNot({ desktop, width, height, period_ms, period_p95_ms, canvas, storage }) {
+  if (!desktop) return "it needs a computer with a keyboard";
+  if (width < 640 || height < 560) return "its window is smaller than 640 x 560 pixels; make it larger";
+  if (period_ms > (1000 / 50) * 1.02) return "its screen is redrawn fewer than 50 times a second";
+  if (period_p95_ms > 1.5 * period_ms) return "its screen is redrawn too irregularly; closing other programs may help";
+  if (!canvas || !storage) return "its browser does not allow drawing or storage, as in some private windows";
+  return "";
+}
+
 /** @param {number} count @returns {Promise<number[]>} ms between frames */
 export function frameGaps(count) {
   return new Promise((resolve) => {

@@ -94,8 +94,13 @@ export async function runBlocks(visit) {
     await until("block", "start");
     const first = Math.max(block * size, given.resume_at);
     const items = given.trials.slice(first, (block + 1) * size);
-    await run(visit, items, () => begins(visit, first), (item, row) => keep(visit, item, row));
-    await tellBlock(visit, block);
+    /** @type {number[]} */
+    const times = [];
+    await run(visit, items, () => begins(visit, first), (item, row) => {
+      if (row.response) times.push(row.rt_ms);
+      return keep(visit, item, row);
+    });
+    await tellBlock(visit, block, times);
   }
 }
 
@@ -135,17 +140,19 @@ async function tell(visit, row, judgement) {
   message.textContent = "";
 }
 
-/** How the block went, once everything has arrived.
- * @param {Visit} visit @param {number} block */
-async function tellBlock(visit, block) {
+/** How the block went, once everything has arrived: only the server knows what was right.
+ * @param {Visit} visit @param {number} block @param {number[]} times of its answers, ms */
+async function tellBlock(visit, block, times) {
   await visit.outgoing.sendFor(0);
   const said = element("feedback", HTMLElement);
   show("block");
   element("start", HTMLButtonElement).hidden = true;
-  said.textContent = "Storing your answers. If your line is down, they wait here and nothing is lost.";
+  const mean = times.reduce((sum, ms) => sum + ms, 0) / times.length;
+  const speed = times.length ? ` You answered after ${Math.round(mean)} ms on average.` : "";
+  said.textContent = `Storing your answers. If your line is down, they wait here and nothing is lost.${speed}`;
   while (!visit.feedback.has(block)) await new Promise((resolve) => setTimeout(resolve, 50));
   const { accuracy, rt_ms, too_slow } = /** @type {Feedback} */ (visit.feedback.get(block));
-  const right = accuracy === null ? "No answer was in time." : `${Math.round(100 * accuracy)} % right, after ${Math.round(rt_ms ?? 0)} ms on average.`;
-  said.textContent = `${right} ${too_slow ? `Too slow: ${too_slow}.` : ""}`;
+  const right = accuracy === null ? "no answer was in time." : `${Math.round(100 * accuracy)} % right, after ${Math.round(rt_ms ?? 0)} ms on average.`;
+  said.textContent = `Block ${block + 1}: ${right}${too_slow ? ` Too slow: ${too_slow}.` : ""} Rest as long as you like.`;
   element("start", HTMLButtonElement).hidden = false;
 }
