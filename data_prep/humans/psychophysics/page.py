@@ -16,6 +16,7 @@ STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 64rem; margin: 2rem auto; padding: 0 1rem; }
 table { border-collapse: collapse; width: 100%; margin: 1rem 0; }
 th, td { border-bottom: 1px solid #767676; padding: 0.25rem 0.5rem; text-align: left; }
+.wide { overflow-x: auto; } td { white-space: nowrap; } td:first-child { white-space: normal; }
 img { max-width: 100%; } .note { color: #a03000; font-weight: 700; }
 """
 
@@ -78,10 +79,11 @@ def _html(tables, about, note, png):
     parts.append(f'<img alt="{alt}" src="data:image/png;base64,{picture}" />')
     for title, words, head, lines in tables:
         parts += [
-            f"<h2>{html.escape(title)}</h2><p>{html.escape(words)}</p><table>",
+            f"<h2>{html.escape(title)}</h2><p>{html.escape(words)}</p>",
+            '<div class="wide" tabindex="0"><table>',
             _row("th", head),
         ]
-        parts += [*(_row("td", line) for line in lines), "</table>"]
+        parts += [*(_row("td", line) for line in lines), "</table></div>"]
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8" />'
         f"<title>Rapid categorisation</title><style>{STYLE}</style></head>"

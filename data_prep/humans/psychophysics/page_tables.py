@@ -28,6 +28,7 @@ def of(found: dict[str, Any], power: Sequence[Seen]) -> Iterator[Table]:
     yield _thresholds(found)
     yield from _regressions(found)
     yield _late_answers(found)
+    yield _other_timing(found)
     yield _sensitivity_and_speed(found)
     yield _by_class(found)
     yield _by_share_of_image(found)
@@ -121,7 +122,7 @@ def _thresholds(found):
         "Thresholds: where accuracy is 75 %",
         "Maximum likelihood; the full image is a level of its own, outside of the curve. Single "
         "images by the same curve: median and quartiles of their 75 % points. The images are a "
-        "sample, too: where another set of images is meant, the wider interval is the right one.",
+        "sample, too: where a claim is about images like these, the second interval is its own.",
         (
             *("group", "per cent of important pixels", "95 % interval over people"),
             *("over people and images", "single images"),
@@ -146,7 +147,7 @@ def _regressions(found):
 def _late_answers(found):
     return Table(
         "When late answers count as",
-        "Mean accuracy of both groups, by level.",
+        f"Mean accuracy of {_both(found)}, by level.",
         ("late answers", *LEVEL_NAMES),
         [
             (policy, *(f"{a:.0%}, {b:.0%}" for a, b in zip(*groups, strict=True)))
@@ -155,10 +156,25 @@ def _late_answers(found):
     )
 
 
+def _other_timing(found):
+    other = found["other_timing"]
+    means = zip(found["groups"], other["mean"], strict=True)
+    return Table(
+        f"With trials whose timing was off {other['bad_timing']}",
+        f"The same comparison by level, of {other['trials']:,} trials.",
+        ("", *LEVEL_NAMES),
+        [
+            *((name, *map(_percent, of)) for name, of in means),
+            ("p", *map(_p, other["p"])),
+        ],
+    )
+
+
 def _sensitivity_and_speed(found):
     return Table(
         "Sensitivity, bias and speed",
-        "d' and criterion over all people (log-linear), median RT of right answers; both groups.",
+        "d' and criterion over all people (log-linear), median RT of right answers; "
+        f"{_both(found)}.",
         ("", *LEVEL_NAMES),
         [
             ("d'", *_pairs(found["sensitivity"], "{:.2f}", "d_prime")),
@@ -222,6 +238,11 @@ def _power(power):
 
 
 # --------------------------------------------------------------------------- cells
+
+
+def _both(found):
+    """Whose numbers stand in one cell, in their order."""
+    return ", ".join(found["groups"])
 
 
 def _p(value, floor=0.0):
