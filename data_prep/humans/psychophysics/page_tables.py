@@ -160,7 +160,7 @@ def _other_timing(found):
     other = found["other_timing"]
     means = zip(found["groups"], other["mean"], strict=True)
     return Table(
-        f"With trials whose timing was off {other['bad_timing']}",
+        f"If trials of bad timing are {other['bad_timing']}",
         f"The same comparison by level, of {other['trials']:,} trials.",
         ("", *LEVEL_NAMES),
         [
