@@ -153,6 +153,7 @@ def test_the_server_is_gone_and_comes_back(page, server, new_page):
         "Failed to fetch",
         "503",
         "ERR_CONNECTION_RESET",
+        "ERR_CONTENT_LENGTH_MISMATCH",  # killed in the middle of an answer
     ]
     agree(page, server)
     port, begun = server.port, newest_round(server)["id"]
