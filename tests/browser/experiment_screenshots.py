@@ -46,8 +46,7 @@ def take(page, output: Path, name: str) -> None:
 def take_errors(browser, server, output: Path) -> None:
     """What people meet who cannot go on."""
     small = browser.new_page(viewport={"width": 600, "height": 500})
-    consent(small, server)
-    fit(small)
+    small.goto(server.url)
     expect(small.get_by_text("smaller than")).to_be_visible(timeout=20_000)
     take(small, output, "too-small")
     small.close()
@@ -112,7 +111,7 @@ def take_part(browser, server, output: Path) -> None:
     answer_questions(page)
     take(page, output, "done")
     page.goto(server.url)
-    expect(page.get_by_text("taken part")).to_be_visible(timeout=20_000)
+    expect(page.get_by_text("You have taken part")).to_be_visible(timeout=20_000)
     take(page, output, "again")
 
 

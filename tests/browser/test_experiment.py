@@ -231,6 +231,31 @@ def test_keys_elsewhere_are_named_as_they_are_printed(new_page, server):
     expect(page.locator("#right-key")).to_have_text("N")
 
 
+def test_a_bank_card_tells_the_size_of_the_screen(new_page, tmp_path_factory, stimuli):
+    folder = tmp_path_factory.mktemp("calibrated")
+    made = ExperimentServer(folder, stimuli, "--degrees=8", *SHORT)
+    try:
+        new_page.expected.append("asked elsewhere")  # another server than the module's
+        page = new_page()
+        consent(page, made)
+        expect(page.get_by_label("Width of the frame")).to_be_focused(timeout=20_000)
+        for _ in range(3):
+            page.keyboard.press("ArrowRight")
+        frame = page.locator("#bank-card").bounding_box()
+        assert (frame["width"], round(frame["height"])) == (326, round(326 * 53.98 / 85.6))
+        page.get_by_role("button", name="It fits").click()
+        understand(page)
+        expect(page.get_by_role("heading", name="Your two keys")).to_be_visible(timeout=15_000)
+        side = page.locator("#stage").evaluate("canvas => parseFloat(canvas.style.width)")
+        values = json.loads(
+            made.rows('SELECT "values" FROM gates ORDER BY checked_at')[-1]["values"]
+        )
+        assert values["px_per_mm"] == pytest.approx(326 / 85.6)
+        assert side == pytest.approx(values["px_per_mm"] * 79.7, abs=0.5)  # 8 degrees at 570 mm
+    finally:
+        made.stop()
+
+
 @pytest.mark.parametrize(
     ("period", "says"), [(1000 / 30, "fewer than 50 times"), (1000 / 144, None)]
 )

@@ -24,7 +24,9 @@ def test_recognised(page, server):
     next_picture(page)
 
 
-def test_timed_out(page, server):
+def test_timed_out(new_page, long_rounds):
+    new_page.expected.append("asked elsewhere")  # another server than the module's
+    server, page = long_rounds, new_page()
     agree(page, server)
     page.evaluate(
         "window.said = []; new MutationObserver(() => said.push(says.textContent))"

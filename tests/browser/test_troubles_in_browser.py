@@ -62,15 +62,6 @@ def test_a_server_that_fails_loses_nothing(page, server, new_page):
     ready(page)
 
 
-@pytest.fixture
-def long_rounds(tmp_path):
-    """A game whose round is still on when a second tab has opened, however slow the machine."""
-    game_world.draw_pictures(tmp_path / "pictures", each=12)
-    made = Server(tmp_path, "--limit_ms=12000", "--allocation=coverage")
-    yield made
-    made.stop()
-
-
 def test_a_tab_that_is_taken_over(new_page, long_rounds):
     """Its round ends as hidden, keeps its bubbles, and it may play on by taking back."""
     new_page.expected += ["409", "asked elsewhere"]  # another server than the module's

@@ -28,8 +28,8 @@ export async function calibrate() {
     card.style.height = `${(width * CARD_HEIGHT_MM) / CARD_MM}px`;
   };
   slider.addEventListener("input", draw);
-  draw();
   const fits = until("calibration", "calibrated");
+  draw(); // once it is in sight: before, it has no width
   slider.focus(); // so that the arrow keys move it
   await fits;
   return width / CARD_MM;

@@ -51,7 +51,8 @@ async function passGate(values) {
 
 /** @param {string} reason of a refusal; "" lets pass @param {boolean} [canRetry] */
 async function checkGate(reason, canRetry = true) {
-  if (reason) await stop(`The experiment cannot run here: ${reason}.`, canRetry, "Thank you for your interest");
+  const why = canRetry ? "cannot run here" : "cannot go on";
+  if (reason) await stop(`The experiment ${why}: ${reason}.`, canRetry, "Thank you for your interest");
 }
 
 /** @param {import("./wire.js").ListGiven} given @param {import("./wire.js").GateValues} values
