@@ -32,6 +32,15 @@ def server(tmp_path_factory):
 
 
 @pytest.fixture
+def long_rounds(tmp_path):
+    """A game whose rounds last until the partner has said something, however slow the machine."""
+    game_world.draw_pictures(tmp_path / "pictures", each=12)
+    made = Server(tmp_path, "--limit_ms=12000", "--allocation=coverage")
+    yield made
+    made.stop()
+
+
+@pytest.fixture
 def new_page(chromium, server):
     """Opens pages of people of their own, and fails on whatever a page complains of."""
     contexts, complaints = [], []

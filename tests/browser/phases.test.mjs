@@ -40,7 +40,7 @@ test("missing frames are counted, and lengthen what they fall into", () => {
 
 test("an answer leaves the stimulus, unless it is to end the trial", () => {
   const period = 1000 / 60;
-  const press = (phases, stamp) => { if (phases.takes(stamp) && stamp - phases.began.stimulus > 200) phases.answer(); };
+  const press = (phases, stamp) => { if (phases.takes(stamp) === "answer" && stamp - phases.began.stimulus > 200) phases.answer(); };
   assert.ok(Math.abs(play(period, undefined, {}, press).measured().stimulus_ms - 400) < 1);
   const cut = play(period, undefined, { key_ends_trial: true }, press).measured();
   assert.ok(cut.stimulus_ms < 250 && cut.blank_ms === 0);
@@ -49,11 +49,19 @@ test("an answer leaves the stimulus, unless it is to end the trial", () => {
 test("keys before the stimulus and after the end are no answers", () => {
   const phases = new Phases({ ...PLAN, period_ms: 10 });
   phases.frame(0);
-  assert.equal(phases.takes(5), false);
+  assert.equal(phases.takes(5), "early");
   for (let stamp = 10; phases.phase !== "stimulus"; stamp += 10) phases.frame(stamp);
-  assert.equal(phases.takes(phases.began.stimulus - 1), false);
-  assert.equal(phases.takes(phases.began.stimulus + 1), true);
+  assert.equal(phases.takes(phases.began.stimulus - 1), "early");
+  assert.equal(phases.takes(phases.began.stimulus + 1), "answer");
   for (let stamp = phases.last + 10; phases.phase !== "done"; stamp += 10) phases.frame(stamp);
-  assert.equal(phases.takes(phases.last), false);
+  assert.equal(phases.takes(phases.last), "late");
   assert.throws(() => new Phases({ ...PLAN, period_ms: 10 }).measured());
+});
+
+test("a key after 550 ms is late, though the blank lasts on for want of frames", () => {
+  const phases = new Phases({ ...PLAN, period_ms: 10 });
+  for (let stamp = 0; phases.phase !== "blank"; stamp += 10) phases.frame(stamp);
+  const onset = phases.began.stimulus; // the next frame does not come for half a second
+  assert.equal(phases.takes(onset + 549), "answer");
+  assert.equal(phases.takes(onset + 700), "late");
 });

@@ -65,7 +65,7 @@ def make_app(
         settings.as_json(),
         database,
         CONSENT,
-        "demonstration: 23 pictures" if settings.demo else "",
+        "Demonstration: 23 pictures" if settings.demo else "",
         [ROOM],
         now,
         new_token,

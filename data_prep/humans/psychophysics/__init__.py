@@ -30,6 +30,6 @@ observed          trials as arrays, and which of them count
 resampling        permutation and bootstrap of people
 logistic_gee      regression of clustered answers
 thresholds        psychometric curves
-analysis          all statistics; figure and page show them
+analysis          all statistics, with description; figure, page_tables and page show them
 observers         simulated people; simulate lets them take part, power counts what is seen
 """

@@ -79,21 +79,26 @@ def take(
     """
     participants.lock(connection, participant_id)
     _abandon_silent(connection, settings, now_ms)
-    mine = connection.execute(
-        lists.select().where(
-            lists.c.participant_id == participant_id, lists.c.pool == settings.pool
-        )
-    ).one_or_none()
+    mine = own_list(connection, settings, participant_id)
     if mine is None:
         _check_gates(connection, participant_id)
         return _new(connection, settings, participant_id, device, new_id, now_ms)
-    if mine.study != settings.study.study or mine.state == "finished":
-        raise TookPart()
     if mine.device != device:
         raise BegunElsewhere()
     if mine.state != "active":
         raise ListOver()
     return _again(connection, settings, mine, now_ms)
+
+
+def own_list(connection: sa.Connection, settings: Settings, participant_id: str) -> sa.Row | None:
+    """The list that a person has in the pool's studies; TookPart if it is no longer to be done."""
+    in_pool = sa.and_(lists.c.participant_id == participant_id, lists.c.pool == settings.pool)
+    mine = connection.execute(lists.select().where(in_pool)).one_or_none()
+    if mine is not None and mine.study != settings.study.study:
+        raise TookPart()
+    if mine is not None and mine.state == "finished":
+        raise TookPart(link=settings.study.completion_url)  # the tab was closed too soon
+    return mine
 
 
 def _abandon_silent(connection, settings, now_ms):

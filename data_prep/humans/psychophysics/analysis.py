@@ -3,12 +3,13 @@
 All choices are in the settings; groups are called a and b, in the order of the study.
 """
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 from scipy import stats
 
-from data_prep.humans.psychophysics import logistic_gee, thresholds
+from data_prep.humans.psychophysics import description, logistic_gee, thresholds
 from data_prep.humans.psychophysics.levels import FULL, LEVEL_NAMES, LEVELS
 from data_prep.humans.psychophysics.observed import (
     POLICIES,
@@ -28,7 +29,6 @@ from data_prep.humans.psychophysics.resampling import (
 from data_prep.humans.psychophysics.settings import Choices, Exclusions
 
 MASKED = len(LEVELS)  # levels but full
-SHARE_EDGES = (0.0, 0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.5, 1.0)  # of the image shown
 
 
 def analyse(seen: Observed, rules: Exclusions, choices: Choices, seed: int) -> dict[str, Any]:
@@ -51,15 +51,16 @@ def analyse(seen: Observed, rules: Exclusions, choices: Choices, seed: int) -> d
         "exclusions": counts,
         "levels": levels,
         "policies": {policy: _means(kept, policy) for policy in POLICIES},
+        "other_timing": other_timing(seen, rules, choices, seed),
         "ceiling": ceiling(kept, choices, chance),
         "gee": _regressions(kept),
         "thresholds": group_thresholds(kept, choices, chance),
         "image_thresholds": image_thresholds(kept),
-        "sensitivity": _sensitivity(kept),
-        "response_times": _response_times(kept),
-        "classes": _classes(kept),
-        "shares": _shares(kept),
-        "share_at_level": _share_at_level(kept),
+        "sensitivity": description.sensitivity(kept),
+        "response_times": description.response_times(kept),
+        "classes": description.classes(kept),
+        "shares": description.shares(kept),
+        "share_at_level": description.share_at_level(kept),
     }
 
 
@@ -108,6 +109,19 @@ def _means(seen, policy):
     values = accuracy(seen, policy)
     with np.errstate(invalid="ignore"):
         return [np.nanmean(values[which], 0).tolist() for which in (~seen.in_b, seen.in_b)]
+
+
+def other_timing(seen: Observed, rules: Exclusions, choices: Choices, seed: int) -> dict[str, Any]:
+    """The comparison with the trials whose timing was off, if it is without them; or without."""
+    kept, _ = exclude(seen, dataclasses.replace(rules, keep_bad_timing=not rules.keep_bad_timing))
+    chance = np.random.default_rng([seed, 1])
+    p = permute(accuracy(kept, "dropped"), kept.in_b, chance, choices.permutations).p
+    return {
+        "bad_timing": "left out" if rules.keep_bad_timing else "kept",
+        "trials": len(kept.person),
+        "mean": _means(kept, "dropped"),
+        "p": p.tolist(),
+    }
 
 
 def ceiling(seen: Observed, choices: Choices, chance: np.random.Generator) -> list[dict]:
@@ -250,69 +264,3 @@ def image_thresholds(seen: Observed) -> list[dict]:
             {"images": len(points), "median": float(middle), "quartiles": [float(low), float(high)]}
         )
     return found
-
-
-# --------------------------------------------------------------------------- further tables
-
-
-def _of_groups(seen, function):
-    return [function(seen.only(which[seen.person])) for which in (~seen.in_b, seen.in_b)]
-
-
-def _sensitivity(seen):
-    """d' and criterion at each level, over all people, log-linear (Hautus 1995)."""
-
-    def of(part):
-        rows = []
-        answered = part.stored & ~np.isnan(part.correct)
-        said_target = np.where(part.correct == 1, part.target, ~part.target)
-        for place in range(len(LEVEL_NAMES)):
-            here = answered & (part.level == place)
-            z = []
-            for side in (True, False):
-                chosen = said_target[here & (part.target == side)]
-                z.append(stats.norm.ppf((chosen.sum() + 0.5) / (len(chosen) + 1)))
-            rows.append({"d_prime": float(z[0] - z[1]), "criterion": float(-(z[0] + z[1]) / 2)})
-        return rows
-
-    return _of_groups(seen, of)
-
-
-def _response_times(seen):
-    def of(part):
-        right = part.stored & (part.correct == 1)
-        times = (part.rt_ms[right & (part.level == place)] for place in range(len(LEVEL_NAMES)))
-        return [float(np.median(one)) if len(one) else None for one in times]
-
-    return _of_groups(seen, of)
-
-
-def _classes(seen):
-    def of(part):
-        answered = part.stored & ~np.isnan(part.correct)
-        shown = ((part.label == place) & answered for place in range(len(seen.labels)))
-        return [float(part.correct[one].mean()) if one.any() else None for one in shown]
-
-    a, b = _of_groups(seen, of)
-    return {str(label): pair for label, *pair in zip(seen.labels, a, b, strict=True)}
-
-
-def _shares(seen):
-    """Accuracy by the share of the image shown, in place of the share of its map."""
-
-    def of(part):
-        answered = part.stored & ~np.isnan(part.correct)
-        place = np.digitize(part.share_of_image, SHARE_EDGES[1:-1])
-        found = []
-        for index in range(len(SHARE_EDGES) - 1):
-            here = answered & (place == index)
-            mean = float(part.correct[here].mean()) if here.any() else None
-            found.append({"accuracy": mean, "answers": int(here.sum())})
-        return found
-
-    return {"edges": list(SHARE_EDGES), "groups": _of_groups(seen, of)}
-
-
-def _share_at_level(seen):
-    shown = (seen.share_of_image[seen.level == place] for place in range(len(LEVEL_NAMES)))
-    return [float(one.mean()) if len(one) else None for one in shown]

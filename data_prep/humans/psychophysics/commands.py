@@ -112,7 +112,7 @@ def _analysis(settings, flag_values):
     if not trials:
         with open_existing(settings.study.database).read() as connection:
             about = export.write(connection, settings.study.study, folder / "tables")
-        groups, note = tuple(about["stimuli"]["sources"]), about["stimuli"]["stand_in"]
+        groups, note = tuple(about["stimuli"]["sources"]), _stand_ins(about)
         trials = folder / "tables" / "trials.csv"
     found = analysis.analyse(
         observed.read_csv(Path(trials), groups), rules, choices, settings.study.seed
@@ -133,11 +133,18 @@ def _analysis(settings, flag_values):
     about = {
         "study": settings.study.study,
         "choices": " ".join(text.split()),
-        "their hash": manifest.digest(text)[:16],
-        "trials": manifest.digest(Path(trials).read_bytes())[:16],
+        "hash of the choices": manifest.digest(text)[:16],
+        "hash of the trials": manifest.digest(Path(trials).read_bytes())[:16],
     }
     for path in page.write(found, powers, about, note, folder):
         print(path)
+
+
+def _stand_ins(about):
+    """What is not of people: maps, or the people themselves; "" if all is."""
+    simulated = about["simulated_people"]
+    people = f"{simulated} of {about['people']} people are simulated" if simulated else ""
+    return "; ".join(filter(None, (about["stimuli"]["stand_in"], people)))
 
 
 COMMANDS = {

@@ -18,6 +18,7 @@ def draw(folder: Path, rows: Sequence[Row]) -> None:
     images = images[:: max(1, -(-len(images) // MOST_IMAGES))]
     sources = list(dict.fromkeys(row.source for row in rows))
     path_of = {(row.image, row.source, row.level): row.path for row in rows}
+    label_of = {row.image: f"{row.label}\n({row.side})" for row in rows}
     lines = [(image, source) for image in images for source in sources]
     sheet = Image.new("RGB", (LEFT + CELL * len(LEVEL_NAMES), HEAD + CELL * len(lines)), "white")
     pen = ImageDraw.Draw(sheet)
@@ -25,7 +26,7 @@ def draw(folder: Path, rows: Sequence[Row]) -> None:
         pen.text((LEFT + column * CELL + 4, 3), f"{level} %".replace("full %", "full"), "black")
     for line, (image, source) in enumerate(lines):
         top = HEAD + line * CELL
-        pen.text((4, top + 4), f"{image[-24:]}\n{source}", "black")
+        pen.text((4, top + 4), f"{Path(image).stem[-22:]}\n{label_of[image]}\n\n{source}", "black")
         for column, level in enumerate(LEVEL_NAMES):
             with Image.open(folder / path_of[image, source, level]) as stimulus:
                 small = stimulus.convert("RGB").resize((CELL - 4, CELL - 4))

@@ -23,7 +23,7 @@ from data_prep.humans.psychophysics.stimuli import Work
 from data_prep.humans.studies import writing
 from data_prep.readers.imagenet import imagenet_classes
 
-STAND_IN = "demonstration: 16 photographs; both kinds of maps are made by programs, not by people"
+STAND_IN = "Demonstration: 16 photographs; both kinds of maps are made by programs, not by people"
 SOURCES = ("network", "contrast")
 LAST_ANIMAL = 397  # ImageNet's classes 0...397, sorted by WordNet id, are animals
 EACH_SIDE = 8

@@ -18,7 +18,14 @@ import sqlalchemy as sa
 
 from data_prep.humans.psychophysics.levels import FULL, LEVEL_NAMES, LEVELS
 from data_prep.humans.psychophysics.lists import plan_of
-from data_prep.humans.psychophysics.tables import gates, lists, stimuli, stimulus_sets, trials
+from data_prep.humans.psychophysics.tables import (
+    SIMULATED,
+    gates,
+    lists,
+    stimuli,
+    stimulus_sets,
+    trials,
+)
 from data_prep.humans.studies import writing
 from data_prep.humans.studies.pseudonyms import pseudonym
 from data_prep.humans.studies.tables import participants, sessions, studies
@@ -94,6 +101,7 @@ def write(connection: sa.Connection, study: str, folder: Path) -> dict:
         "stimuli": json.loads(known.settings) | {"hash": known.hash},
         "rules": json.loads(known.trials),
         "people": len(people),
+        "simulated_people": sum(row.device.startswith(SIMULATED) for row in people),
         "trials": len(rows),
         "left_out": {"people excluded by an administrator": len(left)},
     }

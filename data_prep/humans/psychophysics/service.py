@@ -38,11 +38,15 @@ class Service:
         return answers.own(connection, list_id, session.participant_id)
 
     def check_gates(self, cookie: str | None, sent: m.GateValues, now_ms: int) -> m.GatePassed:
-        """Keeps what the browser measured, and says whether that will do."""
+        """Keeps what the browser measured, and says whether that will do.
+
+        TookPart: the person has finished, or is of another study of the pool.
+        """
         self._messages.take(str(cookie), now_ms)
         reason = why_not(sent)
         with self.database.write() as connection:
             session = self.visits.session(connection, cookie, now_ms)
+            allocation.own_list(connection, self.settings, session.participant_id)
             mine = gates.c.participant_id == session.participant_id
             count = sa.select(sa.func.count()).select_from(gates).where(mine)
             if connection.execute(count).scalar_one() >= MOST_GATES:
@@ -181,12 +185,15 @@ def _has_failed_check(connection, participant_id):
 
 
 def why_not(sent: m.GateValues) -> str:
-    """Why the experiment cannot run in a browser, in words for its person; "" if it can."""
+    """Why the experiment cannot run in a browser, in words for its person; "" if it can.
+
+    The page says the same before it asks for consent (pages/gates.js): nothing is sent until then.
+    """
     width, height = LEAST_WINDOW
     if not sent.desktop:
         return "it needs a computer with a keyboard"
     if sent.width < width or sent.height < height:
-        return f"its window is smaller than {width} x {height} pixels"
+        return f"its window is smaller than {width} x {height} pixels; make it larger"
     if sent.period_ms > LONGEST_PERIOD_MS:
         return "its screen is redrawn fewer than 50 times a second"
     if sent.period_p95_ms > MOST_P95 * sent.period_ms:

@@ -12,7 +12,7 @@ from data_prep.humans.psychophysics.app import make_app
 from data_prep.humans.psychophysics.lists import KEYS
 from data_prep.humans.psychophysics.observers import Person
 from data_prep.humans.psychophysics.settings import Planted, Settings
-from data_prep.humans.psychophysics.tables import lists, stimuli, stimulus_sets
+from data_prep.humans.psychophysics.tables import SIMULATED, lists, stimuli, stimulus_sets
 from data_prep.humans.studies import serving
 from data_prep.humans.studies.browser import Browser
 from data_prep.humans.studies.clocks import MovedClock, now_ms
@@ -79,7 +79,7 @@ class _Visit:
         values = {"desktop": True, "canvas": True, "storage": True, "comprehension": True}
         values |= {"width": 1440, "height": 900, "device_pixel_ratio": 1.0}
         post("gates", values | {"period_ms": PERIOD_MS, "period_p95_ms": PERIOD_MS})
-        self._given = given = post("list", {"device": f"simulated-{name}"})
+        self._given = given = post("list", {"device": f"{SIMULATED}{name}"})
         self._look_up()
         for index, item in enumerate(given["training"]):
             if given["trained"]:

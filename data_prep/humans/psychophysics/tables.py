@@ -6,6 +6,7 @@ from data_prep.humans.studies.tables import instant, metadata
 
 LIST_STATES = ("active", "finished", "abandoned", "withdrawn")
 TRIAL_STATES = ("stored", "lost")
+SIMULATED = "simulated-"  # how the devices of simulated people begin; a browser's is hexadecimal
 
 
 def one_of(name: str, values: tuple[str, ...]) -> sa.CheckConstraint:

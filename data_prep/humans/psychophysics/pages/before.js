@@ -6,7 +6,7 @@ import { show, stop, until, untilSent, write } from "./screens.js";
 /** @typedef {import("./wire.js").GateValues} GateValues
  * @typedef {import("./wire.js").ListGiven} ListGiven */
 
-const CARD_MM = 85.6; // ISO/IEC 7810 ID-1
+const [CARD_MM, CARD_HEIGHT_MM] = [85.6, 53.98]; // ISO/IEC 7810 ID-1
 const ARM_MM = 570; // where a degree is a centimetre
 const CHECK_TRIES = 2;
 
@@ -21,11 +21,18 @@ export async function askConsent(session) {
 /** Pixels (CSS) of a millimetre, by a bank card. @returns {Promise<number>} */
 export async function calibrate() {
   const [slider, card] = [element("card-width", HTMLInputElement), element("bank-card", HTMLElement)];
-  const draw = () => { card.style.width = `${slider.value}px`; card.style.height = `${(Number(slider.value) * 53.98) / CARD_MM}px`; };
+  let width = 0;
+  const draw = () => {
+    card.style.width = `${slider.value}px`;
+    width = card.getBoundingClientRect().width; // a frame as wide as the page grows no further
+    card.style.height = `${(width * CARD_HEIGHT_MM) / CARD_MM}px`;
+  };
   slider.addEventListener("input", draw);
-  draw();
-  await until("calibration", "calibrated");
-  return Number(slider.value) / CARD_MM;
+  const fits = until("calibration", "calibrated");
+  draw(); // once it is in sight: before, it has no width
+  slider.focus(); // so that the arrow keys move it
+  await fits;
+  return width / CARD_MM;
 }
 
 /** Side in CSS pixels of a square of so many degrees at an arm's length.
@@ -80,7 +87,7 @@ export function offerFullscreen() {
 export function onlyTab() {
   return new Promise((resolve) => {
     void navigator.locks.request("psychophysics", { ifAvailable: true }, (lock) => {
-      if (!lock) void stop("This experiment is open in another tab. Go on there, or close it and try again here.", true);
+      if (!lock) void stop("This experiment is open in another tab. Go on there, or close it and try again here.", true, "Go on in the other tab");
       else resolve(undefined);
       return new Promise(() => {}); // held as long as the page lives
     });

@@ -2,7 +2,7 @@ import { element } from "../../studies/pages/element.js";
 import { Problem, request } from "../../studies/pages/request.js";
 import { beginSession } from "../../studies/pages/session.js";
 import { askConsent, calibrate, instruct, letters, offerFullscreen, onlyTab, sideOf, tellKeys, wait } from "./before.js";
-import { measure } from "./gates.js";
+import { measure, whyNot } from "./gates.js";
 import { recall } from "./memory.js";
 import { openOutgoing } from "./outgoing.js";
 import { begins, runBlocks, train } from "./run.js";
@@ -20,14 +20,14 @@ async function main() {
   write("distractor-name", about.distractor_name);
   element("blocks", HTMLElement).textContent = about.blocks;
   const values = await measure();
-  if (!values.storage || !values.canvas) await stop("It needs storage and drawing, which this window does not allow. A private window may be the reason.");
+  await checkGate(whyNot(values));
   await onlyTab();
   const memory = recall();
   await askConsent(session);
   const names = await letters();
   values.layout = `${names.KeyS}${names.KeyL}`;
-  if (about.degrees) values.px_per_mm = await calibrate();
   await passGate({ ...values });
+  if (about.degrees) values.px_per_mm = await calibrate();
   if (!memory.list) await passGate({ ...values, comprehension: await instruct() });
   const given = await post("list", { device: memory.device });
   const asked = new URLSearchParams(location.search).get("simulate");
@@ -45,8 +45,14 @@ async function main() {
 
 /** @param {import("./wire.js").GateValues} values */
 async function passGate(values) {
-  const { ok, reason } = await post("gates", values);
-  if (!ok) await stop(`Thank you for your interest. The experiment cannot run here: ${reason}.`);
+  const { reason } = await post("gates", values);
+  await checkGate(reason, values.comprehension !== false);
+}
+
+/** @param {string} reason of a refusal; "" lets pass @param {boolean} [canRetry] */
+async function checkGate(reason, canRetry = true) {
+  const why = canRetry ? "cannot run here" : "cannot go on";
+  if (reason) await stop(`The experiment ${why}: ${reason}.`, canRetry, "Thank you for your interest");
 }
 
 /** @param {import("./wire.js").ListGiven} given @param {import("./wire.js").GateValues} values
@@ -103,10 +109,16 @@ async function finish(visit) {
   wait("Storing your answers \u2026");
   while (!(await visit.outgoing.isEmpty())) await new Promise((resolve) => setTimeout(resolve, 50));
   const { complete, link, lost } = await post("finish", { list, ...answers });
-  show("done");
-  element("done", HTMLElement).textContent = complete
+  thank(complete
     ? "All your answers are stored."
-    : `Your answers are stored, but ${lost} pictures were cut off, which is too many to count.`;
+    : `Your answers are stored, but ${lost} pictures were cut off, which is too many to count.`, link);
+}
+
+/** The last screen.
+ * @param {string} text @param {string} link of the recruitment service; "" if there is none */
+function thank(text, link) {
+  show("done");
+  element("done", HTMLElement).textContent = link ? text : `${text} You may close this page.`;
   const back = element("link", HTMLAnchorElement);
   back.hidden = !link;
   back.href = link;
@@ -114,6 +126,7 @@ async function finish(visit) {
 
 main().catch((error) => {
   if (!(error instanceof Problem)) console.error(error);
+  else if (error.facts.link !== undefined) return thank("You have taken part, and all your answers are stored.", String(error.facts.link));
   const retry = !(error instanceof Problem) || error.status === 0 || error.status >= 500;
   void stop(error instanceof Problem ? `${error.message} ${error.remedy} ${error.facts.reason ?? ""}` : "Something went wrong on this page. Your answers are stored.", retry);
 });

@@ -38,11 +38,14 @@ export class Phases {
     this.answered = false;
   }
 
-  /** Whether a key at this stamp is an answer: the stimulus has been drawn, and time is left.
-   * @param {number} stamp */
+  /** Whether a key at this stamp is an answer: the stimulus has been drawn, and time is left. A blank
+   * that lasts too long, since frames are missing, gives no more time.
+   * @param {number} stamp @returns {"early" | "answer" | "late"} */
   takes(stamp) {
     const onset = this.began.stimulus;
-    return onset !== null && stamp >= onset && this.phase !== "done";
+    if (onset === null || stamp < onset) return "early";
+    const { stimulus_ms, blank_ms, period_ms } = this.plan;
+    return this.phase !== "done" && stamp - onset <= stimulus_ms + blank_ms + period_ms / 2 ? "answer" : "late";
   }
 
   /** An answer; it ends the trial only if the plan says so. */

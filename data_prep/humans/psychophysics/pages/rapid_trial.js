@@ -86,14 +86,18 @@ export class RapidTrial {
     /** @type {(call: (stamp: number) => void) => void} */
     const next = trial.frames ?? requestAnimationFrame;
     const answer = { response: /** @type {string | null} */ (null), rt_ms: /** @type {number | null} */ (null) };
-    let early = 0;
+    const beside = { early_keys: 0, late_key_ms: /** @type {number | null} */ (null) };
     watcher.beginTrial((key) => {
       if (!trial.keys.includes(key.code)) return;
-      if (!phases.takes(key.stamp)) early += phases.phase === "done" ? 0 : 1;
+      const is = phases.takes(key.stamp);
+      if (is === "early") beside.early_keys += 1;
       else if (answer.response === null) {
-        answer.response = key.code;
-        answer.rt_ms = key.stamp - /** @type {number} */ (phases.began.stimulus);
-        phases.answer();
+        const rt_ms = key.stamp - /** @type {number} */ (phases.began.stimulus);
+        if (is === "late") beside.late_key_ms ??= rt_ms;
+        else {
+          Object.assign(answer, { response: key.code, rt_ms });
+          phases.answer();
+        }
       }
     });
     /** @param {number} stamp */
@@ -102,7 +106,7 @@ export class RapidTrial {
       if (isNew) stage.draw(phase, image);
       if (phase !== "done") return next(onFrame);
       const events = watcher.endTrial();
-      this.jsPsych.finishTrial(row(phases, answer, early, events));
+      this.jsPsych.finishTrial(row(phases, answer, beside, events));
     };
     next(onFrame);
   }
@@ -121,17 +125,18 @@ export class RapidTrial {
     const phases = new Phases({ ...trial, period_ms: 1000 / 60 });
     for (let stamp = 0; phases.frame(stamp).phase !== "done"; stamp += 1000 / 60);
     const answer = { response: planned.response ?? null, rt_ms: planned.response ? (planned.rt_ms ?? null) : null };
-    this.jsPsych.finishTrial(row(phases, answer, 0, ["simulated"]));
+    this.jsPsych.finishTrial(row(phases, answer, { early_keys: 0, late_key_ms: null }, ["simulated"]));
   }
 }
 
 /** @param {Phases} phases @param {{ response: string | null, rt_ms: number | null }} answer
- * @param {number} early @param {string[]} events */
-function row(phases, answer, early, events) {
+ * @param {{ early_keys: number, late_key_ms: number | null }} beside keys that are no answers; a late
+ *   one mostly comes while the message stands, and is added there
+ * @param {string[]} events */
+function row(phases, answer, beside, events) {
   return {
     ...answer,
-    early_keys: early,
-    late_key_ms: /** @type {number | null} */ (null), // of the message afterwards
+    ...beside,
     ...phases.measured(),
     period_ms: phases.plan.period_ms,
     events,

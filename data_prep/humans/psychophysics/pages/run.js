@@ -5,10 +5,11 @@ import { remember } from "./memory.js";
 import { RapidTrial } from "./rapid_trial.js";
 import { show, until } from "./screens.js";
 import { initJsPsych } from "./vendor/jspsych.js";
+import { tell, tellBlock } from "./telling.js";
 import { wait } from "./before.js";
+import { KEYS } from "./watching.js";
 
 /** @typedef {import("./wire.js").Item} Item
- * @typedef {import("./wire.js").Feedback} Feedback
  *
  * @typedef {object} Visit
  * @property {import("./wire.js").ListGiven} given
@@ -17,12 +18,10 @@ import { wait } from "./before.js";
  * @property {import("./watching.js").Watcher} watcher
  * @property {import("./outgoing.js").Outgoing} outgoing
  * @property {import("./memory.js").Memory} memory
- * @property {Map<number, Feedback>} feedback of blocks, as the server tells it
+ * @property {Map<number, import("./wire.js").Feedback>} feedback of blocks, as the server tells it
  * @property {"visual" | "data-only" | null} simulate */
 
 const SEND_MS = 500; // between two trials, at most
-const MESSAGE_MS = 700; // a message stays so long, whatever is pressed
-const KEYS = ["KeyS", "KeyL"];
 
 /** Runs items one after the other on jsPsych's timeline.
  * @param {Visit} visit @param {Item[]} items @param {() => void} begin once all pictures are there
@@ -94,8 +93,13 @@ export async function runBlocks(visit) {
     await until("block", "start");
     const first = Math.max(block * size, given.resume_at);
     const items = given.trials.slice(first, (block + 1) * size);
-    await run(visit, items, () => begins(visit, first), (item, row) => keep(visit, item, row));
-    await tellBlock(visit, block);
+    /** @type {number[]} */
+    const times = [];
+    await run(visit, items, () => begins(visit, first), (item, row) => {
+      if (row.response) times.push(row.rt_ms);
+      return keep(visit, item, row);
+    });
+    await tellBlock(visit, block, times);
   }
 }
 
@@ -118,34 +122,4 @@ async function keep(visit, item, row) {
 export function begins(visit, index) {
   visit.memory.begun = index;
   remember(visit.memory);
-}
-
-/** Says what was wrong with a trial, until a key is pressed; a late key is noted.
- * @param {Visit} visit @param {Record<string, any>} row @param {string} judgement */
-async function tell(visit, row, judgement) {
-  const early = row.early_keys ? "Wait for the picture. " : "";
-  const slow = row.response === null ? "Too slow! " : "";
-  const said = `${early}${slow}${judgement}`.trim();
-  if (!said || visit.simulate) return;
-  const message = element("message", HTMLElement);
-  message.textContent = `${said} Press a key to go on.`;
-  await visit.watcher.anyKey(MESSAGE_MS, (key) => {
-    if (slow && KEYS.includes(key.code)) row.late_key_ms ??= key.stamp - row.onset_ms;
-  });
-  message.textContent = "";
-}
-
-/** How the block went, once everything has arrived.
- * @param {Visit} visit @param {number} block */
-async function tellBlock(visit, block) {
-  await visit.outgoing.sendFor(0);
-  const said = element("feedback", HTMLElement);
-  show("block");
-  element("start", HTMLButtonElement).hidden = true;
-  said.textContent = "Storing your answers. If your line is down, they wait here and nothing is lost.";
-  while (!visit.feedback.has(block)) await new Promise((resolve) => setTimeout(resolve, 50));
-  const { accuracy, rt_ms, too_slow } = /** @type {Feedback} */ (visit.feedback.get(block));
-  const right = accuracy === null ? "No answer was in time." : `${Math.round(100 * accuracy)} % right, after ${Math.round(rt_ms ?? 0)} ms on average.`;
-  said.textContent = `${right} ${too_slow ? `Too slow: ${too_slow}.` : ""}`;
-  element("start", HTMLButtonElement).hidden = false;
 }

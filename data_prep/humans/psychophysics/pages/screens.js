@@ -9,6 +9,16 @@ export function show(name) {
   element("main", HTMLElement).dataset.screen = name;
   document.body.toggleAttribute("data-running", name === "run");
   if (name === "run" && document.activeElement instanceof HTMLElement) document.activeElement.blur();
+  else if (name !== "run" && navigator.userActivation.hasBeenActive) focusHeading(name);
+}
+
+/** The button that led here is gone: who uses keys or a screen reader goes on from the heading.
+ * @param {string} name */
+function focusHeading(name) {
+  const heading = document.querySelector(`section[data-screen="${name}"] h1`);
+  if (!(heading instanceof HTMLElement)) return;
+  heading.tabIndex = -1;
+  heading.focus();
 }
 
 /** Shows a screen until its button is pressed.
@@ -38,8 +48,9 @@ export function write(className, text) {
 }
 
 /** Ends the visit with a reason.
- * @param {string} text @param {boolean} [canRetry] @returns {Promise<never>} */
-export function stop(text, canRetry = false) {
+ * @param {string} text @param {boolean} [canRetry] @param {string} [title] @returns {Promise<never>} */
+export function stop(text, canRetry = false, title = "This does not work") {
+  element("problem-title", HTMLElement).textContent = title;
   show("problem");
   element("problem", HTMLElement).textContent = text;
   const again = element("again", HTMLButtonElement);

@@ -1,6 +1,8 @@
 /** @typedef {{ code: string, stamp: number }} Key
  * @typedef {{ kind: string, at_ms: number }} WindowEvent */
 
+export const KEYS = ["KeyS", "KeyL"]; // those that answer, by position
+
 /** Keys and the window, for the whole visit. A key that is held is no answer: it comes again and
  * again, and may be down from the trial before. */
 export class Watcher {

@@ -11,20 +11,23 @@ export class Problem extends Error {
   }
 }
 
-/** Sends one request; the only place that fetches.
+/** Sends one request; the only place that fetches. The answer has come whole: one that was cut off in
+ * its middle, by a server that died or a proxy, counts as none.
  * @param {string} method @param {string} address @param {unknown} [body]
  * @param {RequestInit} [options]
  * @returns {Promise<Response>} an answer with a 2xx status; else a Problem is thrown */
 export async function request(method, address, body, options = {}) {
   let answer;
   try {
-    answer = await fetch(address, {
+    const coming = await fetch(address, {
       method,
       headers: body === undefined ? {} : { "Content-Type": "application/json" },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       credentials: "same-origin",
       ...options,
     });
+    const data = await coming.arrayBuffer();
+    answer = new Response(data.byteLength ? data : null, coming); // 204 takes no body, not even an empty one
   } catch {
     throw new Problem(0, "The study cannot be reached.", "Check your connection; nothing is lost.");
   }

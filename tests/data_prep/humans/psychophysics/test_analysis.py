@@ -358,6 +358,19 @@ def test_simulated_people_are_as_planted():
     assert len(leaving.person) < 0.95 * 6 * 80
 
 
+def test_the_comparison_is_made_with_bad_timing_too():
+    planted = dataclasses.replace(CLEAN, observers=12, slow_screen=0.5)
+    seen = observers.straight(planted, 0)
+    without = seen.only(seen.timing_ok)
+    assert len(without.person) < len(seen.person)
+    for keep, rest in ((False, seen), (True, without)):
+        rules = Exclusions(keep_bad_timing=keep, least_full=0.0)
+        other = analysis.other_timing(seen, rules, QUICK, 0)
+        assert other["trials"] == len(rest.person)
+        a = observed.accuracy(rest, "dropped")[~rest.in_b]
+        assert other["mean"][0] == pytest.approx(np.nanmean(a, 0))
+
+
 @pytest.mark.slow
 def test_the_page_has_every_number_and_loads_nothing(found, tmp_path):
     powers = [power.run(dataclasses.replace(CLEAN, observers=20), 2, 99, 0)]

@@ -5,12 +5,16 @@ import csv
 import dataclasses
 import json
 import threading
+from pathlib import Path
 
 import pytest
 from experiment_world import GATES, World, small_set
 
+from data_prep.humans import psychophysics
 from data_prep.humans.psychophysics import export, invariants, serving
 from data_prep.humans.psychophysics import tables as t
+from data_prep.humans.psychophysics.messages import GateValues
+from data_prep.humans.psychophysics.service import why_not
 from data_prep.humans.studies.invariants import violations
 
 HOUR, MINUTE = 3_600_000, 60_000
@@ -123,6 +127,28 @@ def test_gates_say_why_not(world):
         assert reason in anna.takes_list(status=403)["reason"]
 
 
+def test_the_page_refuses_before_consent_in_the_same_words():
+    page = Path(psychophysics.__file__).with_name("pages").joinpath("gates.js").read_text()
+    good = GateValues(**GATES)
+    for values in (
+        {"desktop": False},
+        {"width": 600},
+        {"period_ms": 33.3, "period_p95_ms": 34.0},
+        {"period_p95_ms": 40.0},
+        {"storage": False},
+    ):
+        assert f'"{why_not(good.model_copy(update=values))}"' in page
+
+
+def test_who_took_part_is_told_at_the_gates_and_gets_the_link_again(world):
+    anna = world.person("anna").begins()
+    anna.does_all()
+    anna.finishes()
+    for again in (anna.post("gates", GATES, 403), anna.takes_list(status=403)):
+        assert again["error"].startswith("You have taken part")
+        assert again["link"] == "https://done.test/"
+
+
 def test_who_failed_the_check_twice_is_not_asked_a_third_time(world):
     anna = world.person("anna").consents()
     anna.post("gates", GATES | {"comprehension": False})
@@ -208,7 +234,8 @@ def test_nobody_is_in_two_studies_of_a_pool(world, tmp_path):
     )
     app = second.app._app
     app.state.service.settings = second.settings
-    again = second.person("anna").enters()
+    again = second.person("anna").consents()
+    again.post("gates", GATES, 403)
     again.takes_list(status=403)
     assert second.person("berta").enters().takes_list()["resume_at"] == 0
     assert anna.row().study == "rapid"

@@ -128,7 +128,7 @@ def test_simulated_people_leave_a_study_that_holds(simulated, tmp_path):
         export.write(connection, "rapid", tmp_path / "2")
     files = [sorted(p for p in (tmp_path / n).rglob("*") if p.is_file()) for n in "12"]
     assert [one.read_bytes() for one in files[0]] == [one.read_bytes() for one in files[1]]
-    assert about["people"] == 24
+    assert about["people"] == about["simulated_people"] == 24
     seen = observed.read_csv(tmp_path / "1" / "trials.csv", tuple(about["stimuli"]["sources"]))
     assert abs(int(seen.in_b.sum()) - 12) <= 2
     found = analysis.analyse(
