@@ -15,6 +15,8 @@ SOURCES = sorted(
     for path in (ROOT / package).rglob("*.py")
 )
 MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "torch"}
+# Peers of benchmarks, which compute with it; torch.load is found there, too.
+TORCH, IMPORTED = {"torch_worker.py", "torch_loader.py"}, {"torch", "torch.utils.flop_counter"}
 BUILTINS = {"eval", "exec", "compile", "__import__"}
 # function: keyword that must be there, and its value; None: may not be used at all
 CALLS = {
@@ -55,15 +57,18 @@ def _call(node):
         yield "allow_pickle"
     if keywords.get("safe_mode", True) is not True:
         yield "safe_mode"
-    if owner == "yaml" and name == "load":
-        yield "yaml.load"
+    if owner in ("yaml", "torch") and name == "load":
+        yield f"{owner}.load"
     if owner in ("np", "numpy") and name == "load" and keywords.get("allow_pickle") is not False:
         yield "np.load"
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_source_loads_code(path):
-    assert faults(path.read_text()) == []
+    found = faults(path.read_text())
+    if path.name in TORCH:
+        found = [(line, what) for line, what in found if what not in IMPORTED]
+    assert found == []
 
 
 @pytest.mark.parametrize(
@@ -84,6 +89,7 @@ def test_no_source_loads_code(path):
         "keras.config.enable_unsafe_deserialization()",
         "yaml.load(f)",
         "import torch",
+        "torch.load('a.pt')",
     ],
 )
 def test_the_check_sees(line):
