@@ -5,7 +5,11 @@
 by Euclidean norms over the variable, the farthest replica's. A share alone says little: where an
 update nearly cancels, as those of a BN before another, roundings are much of it, and each step
 amplifies what the one before it left. So each program is also compared with itself where only
-roundings differ, and the farther of the two is the variable's yardstick.
+roundings differ, and the farthest of these is the variable's yardstick.
+
+Where even roundings are more than the whole update, a share tells nothing: such a variable is not
+judged, and is counted. In bfloat16 these are some of GALA's single biases, whose gradient is a sum
+of many terms that cancel.
 """
 
 import dataclasses
@@ -25,6 +29,11 @@ class Distance:
     name: str
     share: float  # inf: one side moved it, the other did not
     yardstick: float
+
+    @property
+    def judged(self) -> bool:
+        """Whether its update is more than roundings; what is no number is judged in any case."""
+        return self.yardstick < 1.0 or not np.isfinite(self.share)
 
     def excess(self, usual: float) -> float:
         """`share` by the largest that passes, so that above 1 is at fault.
@@ -50,20 +59,23 @@ class Compared:
     def at_fault(self) -> list[Distance]:
         """Those beyond their yardsticks, the farthest first."""
         excess = {d: d.excess(self.usual) for d in self.distances}
-        broken = [d for d in self.distances if not excess[d] <= 1.0]  # NaN is at fault
+        # NaN is at fault.
+        broken = [d for d in self.distances if d.judged and not excess[d] <= 1.0]
         return sorted(broken, key=lambda d: -np.nan_to_num(excess[d], nan=np.inf))
 
     def summary(self) -> dict:
         """For the report."""
         shares = [d.share for d in self.distances]
-        farthest = max(self.distances, key=lambda d: np.nan_to_num(d.share, nan=np.inf))
+        judged = [d for d in self.distances if d.judged] or self.distances
+        farthest = max(judged, key=lambda d: np.nan_to_num(d.share, nan=np.inf))
         return {
             "worst": farthest.share,
             "worst_name": farthest.name,
-            "worst_excess": max(d.excess(self.usual) for d in self.distances),
+            "worst_excess": max(d.excess(self.usual) for d in judged),
             "median": float(np.median(shares)),
-            "yardstick_worst": max(d.yardstick for d in self.distances),
+            "yardstick_worst": max(d.yardstick for d in judged),
             "yardstick_median": self.usual,
+            "not_judged": [d.name for d in self.distances if not d.judged],
             "at_fault": [dataclasses.asdict(distance) for distance in self.at_fault],
         }
 

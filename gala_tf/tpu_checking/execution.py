@@ -183,6 +183,11 @@ def _off(at_fault):
     return shown + (f" and {len(at_fault) - 3} more" if len(at_fault) > 3 else "")
 
 
+def _not_judged(row):
+    count = len(row["not_judged"])
+    return f" ({count} not judged: their update is less than its roundings)" if count else ""
+
+
 def table(report: dict) -> str:
     """What was found, a row a step, and the verdict in a sentence."""
     lines = [
@@ -199,7 +204,7 @@ def table(report: dict) -> str:
                 lines.append(
                     f"  {name:<36}{f'train {i}' if step == 'train' else step:<10}"
                     f"{row['worst']:>9.1e}{row['median']:>9.1e}{row['yardstick_worst']:>11.1e}"
-                    f"{row['yardstick_median']:>9.1e}  {row['worst_name']}"
+                    f"{row['yardstick_median']:>9.1e}  {row['worst_name']}{_not_judged(row)}"
                 )
             if not rows:
                 lines.append(f"  {name:<36}{step:<10}  {result['stopped_by']}")

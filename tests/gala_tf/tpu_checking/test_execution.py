@@ -77,6 +77,16 @@ def test_one_small_yardstick_counts_as_the_usual_one():
     assert distances.Compared((*found, off)).at_fault == [off]
 
 
+def test_an_update_of_less_than_its_roundings_is_not_judged_but_named():
+    found = [distances.Distance(str(i), 1e-3, 1e-3) for i in range(9)]
+    cancels = distances.Distance("cancels", 9.6, 1.4)
+    summary = distances.Compared((*found, cancels)).summary()
+    assert summary["at_fault"] == [] and summary["not_judged"] == ["cancels"]
+    assert summary["worst"] == summary["yardstick_worst"] == 1e-3
+    broken = distances.Distance("broken", float("nan"), 1.4)
+    assert distances.Compared((*found, broken)).at_fault == [broken]
+
+
 def test_outputs_are_compared_with_how_they_vary():
     theirs = one(entropy=[1.0, 3.0], label=[2, 2])
     ours = one(entropy=[1.0, 3.1], label=[2, 2])
