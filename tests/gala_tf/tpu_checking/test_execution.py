@@ -211,6 +211,7 @@ def report(*at_fault, stopped_by=None):
         "worst_name": "a/kernel",
         "median": 1e-5,
         "yardstick_worst": 2e-3,
+        "not_judged": [],
         "yardstick_median": 1e-5,
         "at_fault": [{"name": name, **FOUND} for name in at_fault],
     }
