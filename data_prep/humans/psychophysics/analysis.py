@@ -112,7 +112,7 @@ def _means(seen, policy):
 
 
 def other_timing(seen: Observed, rules: Exclusions, choices: Choices, seed: int) -> dict[str, Any]:
-    """The comparison with the trials whose timing was off, if it is without them; or without."""
+    """The comparison by the other rule for trials of bad timing: kept, or left out."""
     kept, _ = exclude(seen, dataclasses.replace(rules, keep_bad_timing=not rules.keep_bad_timing))
     chance = np.random.default_rng([seed, 1])
     p = permute(accuracy(kept, "dropped"), kept.in_b, chance, choices.permutations).p
