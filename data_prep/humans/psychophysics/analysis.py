@@ -4,6 +4,7 @@ All choices are in the settings; groups are called a and b, in the order of the 
 """
 
 import dataclasses
+import warnings
 from typing import Any
 
 import numpy as np
@@ -107,7 +108,8 @@ def _above_chance(values):
 
 def _means(seen, policy):
     values = accuracy(seen, policy)
-    with np.errstate(invalid="ignore"):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of levels without trials: NaN
         return [np.nanmean(values[which], 0).tolist() for which in (~seen.in_b, seen.in_b)]
 
 
