@@ -36,7 +36,7 @@ NETWORKS = {
 }
 TORCH, COMPILED, JAX = (
     "torchvision ResNet-50",
-    "the same, compiled",
+    "torchvision ResNet-50 compiled",
     "Keras ResNet-50 in fit on JAX",
 )
 OTHERS = {  # network: environment, and what its worker is told beside what all are told
@@ -107,7 +107,10 @@ def main() -> None:
     if unknown:
         raise ValueError(f"--only: {sorted(unknown)} unknown; there are {list(wanted)}")
     wanted = {name: spec for name, spec in wanted.items() if not ONLY.value or name in ONLY.value}
-    results = workers.compare(present(wanted), flags.FLAGS.steps, flags.FLAGS.repetitions)
+    ready = present(wanted)
+    if not ready:
+        raise ValueError(f"no network is left to run of {list(wanted)}")
+    results = workers.compare(ready, flags.FLAGS.steps, flags.FLAGS.repetitions)
     print(*verdicts(workers.report(results, PEERS)), sep="\n")
 
 

@@ -55,8 +55,9 @@ def _export(settings, flag_values):
 def _images_add(settings, flag_values):
     database, _ = serving.prepare(settings)
     with database.write() as connection:
-        print(f"{images.in_play(connection)} pictures are in play")
+        count = images.in_play(connection)
         people.log(connection, "images add", settings.images or "demo", "", now_ms())
+    print(f"{count} pictures are in play")
 
 
 def _images_retire(settings, flag_values):

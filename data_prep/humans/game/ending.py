@@ -92,7 +92,7 @@ def expire(connection: sa.Connection, settings: GameSettings, row: sa.Row, now_m
 
 
 def any_over(connection: sa.Connection, settings: GameSettings, now_ms: int) -> bool:
-    """Whether `sweep` may have something to do; only reads, so that an idle second costs little."""
+    """Whether `sweep` may have something to do; only reads, so that an idle sweep costs little."""
     return connection.execute(_quiet(settings, now_ms).limit(1)).first() is not None
 
 

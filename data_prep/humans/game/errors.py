@@ -10,7 +10,7 @@ class RoundUnknown(StudyError):
 
 
 class PictureBroken(StudyError):
-    """This picture cannot be shown, and it was noted. Go on to the next one."""
+    """This picture cannot be shown, which was noted. Try again, and another one comes."""
 
     status = 404
 

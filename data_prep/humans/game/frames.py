@@ -31,22 +31,16 @@ class Frames:
 
     def get(self, path: str) -> Frame:
         """The frame of a picture file; BadImageError if it is none."""
-        frame = self.known(path)
-        if frame is not None:
-            return frame
+        with self._lock:
+            if path in self._frames:
+                self._frames.move_to_end(path)
+                return self._frames[path]
         frame = make(path)
         with self._lock:
             self._frames[path] = frame
             if len(self._frames) > self._kept:
                 self._frames.popitem(last=False)
         return frame
-
-    def known(self, path: str) -> Frame | None:
-        """The frame if it is in memory; never reads a file."""
-        with self._lock:
-            if path in self._frames:
-                self._frames.move_to_end(path)
-            return self._frames.get(path)
 
 
 def make(path: str) -> Frame:

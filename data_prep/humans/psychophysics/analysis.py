@@ -4,6 +4,7 @@ All choices are in the settings; groups are called a and b, in the order of the 
 """
 
 import dataclasses
+import warnings
 from typing import Any
 
 import numpy as np
@@ -107,12 +108,13 @@ def _above_chance(values):
 
 def _means(seen, policy):
     values = accuracy(seen, policy)
-    with np.errstate(invalid="ignore"):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of levels without trials: NaN
         return [np.nanmean(values[which], 0).tolist() for which in (~seen.in_b, seen.in_b)]
 
 
 def other_timing(seen: Observed, rules: Exclusions, choices: Choices, seed: int) -> dict[str, Any]:
-    """The comparison with the trials whose timing was off, if it is without them; or without."""
+    """The comparison by the other rule for trials of bad timing: kept, or left out."""
     kept, _ = exclude(seen, dataclasses.replace(rules, keep_bad_timing=not rules.keep_bad_timing))
     chance = np.random.default_rng([seed, 1])
     p = permute(accuracy(kept, "dropped"), kept.in_b, chance, choices.permutations).p

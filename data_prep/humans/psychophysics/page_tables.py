@@ -122,7 +122,7 @@ def _thresholds(found):
         "Thresholds: where accuracy is 75 %",
         "Maximum likelihood; the full image is a level of its own, outside of the curve. Single "
         "images by the same curve: median and quartiles of their 75 % points. The images are a "
-        "sample, too: where a claim is about images like these, the second interval is its own.",
+        "sample, too: claims about other such images need the interval over people and images.",
         (
             *("group", "per cent of important pixels", "95 % interval over people"),
             *("over people and images", "single images"),
@@ -161,7 +161,7 @@ def _other_timing(found):
     means = zip(found["groups"], other["mean"], strict=True)
     return Table(
         f"If trials of bad timing are {other['bad_timing']}",
-        f"The same comparison by level, of {other['trials']:,} trials.",
+        f"By level, of {other['trials']:,} trials; p by the same permutation, without Holm.",
         ("", *LEVEL_NAMES),
         [
             *((name, *map(_percent, of)) for name, of in means),
@@ -254,7 +254,7 @@ def _p(value, floor=0.0):
 
 
 def _percent(value):
-    return "-" if value is None else f"{value:.1%}"
+    return "-" if value is None or math.isnan(value) else f"{value:.1%}"
 
 
 def _pairs(groups, form, key=None):

@@ -1,4 +1,4 @@
-"""How the process behind `workers.Worker` answers: in lines of JSON on what was its output.
+"""How processes that measure answer: `workers.Worker` in lines of JSON, loaders in one.
 
 Nothing here needs a package, so that peers answer from environments of their own.
 """
@@ -8,7 +8,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 
@@ -43,6 +43,20 @@ def answer(
         else:
             wall, cpu = run(int(line))
             say({"wall": wall / int(line), "cpu": cpu / int(line), "peak_mib": peak_mib()})
+
+
+def answer_of_loader(batches: Iterator, batch: int, warm_up: int, images: int) -> None:
+    """Prints CPU seconds a record of batches, after so many images that warm up."""
+    for _ in range(warm_up // batch):
+        next(batches)
+    count = images // batch
+
+    def read():
+        for _ in range(count):
+            next(batches)
+
+    _, cpu = timed(read)
+    print(json.dumps({"seconds_a_record": cpu / (count * batch)}))
 
 
 def timed(work: Callable[[], object]) -> tuple[float, float]:

@@ -33,7 +33,7 @@ def make(name: str) -> None:
     """Makes an environment with its packages, as wheels, or brings it up to date."""
     folder = FOLDER / f"peer_{name}"
     venv.create(folder, with_pip=True)
-    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--upgrade"]
     subprocess.run([*pip, "--only-binary", ":all:", *PACKAGES[name]], check=True)
     print(f"{folder}: {', '.join(PACKAGES[name])}")
 

@@ -6,10 +6,10 @@ python grain_loader.py FOLDER paper|inception BATCH WARM_UP_IMAGES IMAGES
 import importlib.metadata
 import json
 import sys
-import time
 from pathlib import Path
 
 import grain
+from answering import answer_of_loader
 from pillow_crops import crop_of
 
 
@@ -22,14 +22,7 @@ def main(folder, crop, batch, warm_up, images):
     files = sorted(str(path) for path in Path(folder).rglob("*.jpg"))
     dataset = grain.MapDataset.source(files).seed(0).shuffle().repeat().random_map(read)
     batches = iter(dataset.to_iter_dataset().batch(int(batch), drop_remainder=True))
-    for _ in range(int(warm_up) // int(batch)):
-        next(batches)
-    count = int(images) // int(batch)
-    start = time.process_time()
-    for _ in range(count):
-        next(batches)
-    seconds = (time.process_time() - start) / (count * int(batch))
-    print(json.dumps({"seconds_a_record": seconds}))
+    answer_of_loader(batches, int(batch), int(warm_up), int(images))
 
 
 if __name__ == "__main__":

@@ -49,6 +49,7 @@ def make_steps(batch, image_size, classes, learning_rate, momentum, weight_decay
     def steps(count):
         network.fit(batches(), steps_per_epoch=count, verbose=0)
 
+    # All of `fit`: its callbacks do not wait for the steps that they tell of.
     return lambda count: timed(lambda: steps(count)), None
 
 

@@ -57,7 +57,7 @@ def rows(results: dict[str, dict], peers: dict[str, str]) -> dict[str, dict]:
         }
         if ran:
             least = results[next(iter(ran.values()))]["flops"]
-            found[name]["floor"] = own["flops"] / least if own["flops"] else math.nan
+            found[name]["floor"] = own["flops"] / least if own["flops"] and least else math.nan
         for heading, peer in ran.items():
             rounds = zip(own["rounds"], results[peer]["rounds"], strict=True)
             found[name][heading] = spread([a[by] / b[by] for a, b in rounds])

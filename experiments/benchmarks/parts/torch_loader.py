@@ -10,13 +10,13 @@ import importlib.metadata
 import io
 import json
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import simplejpeg
 import torch
 import webdataset
+from answering import answer_of_loader
 from PIL import Image
 from pillow_crops import crop_of, cut, mirrored
 
@@ -63,20 +63,12 @@ def main(folder, crop, batch, warm_up, images, kind):
         dataset = webdataset.WebDataset(tars, shardshuffle=False).shuffle(256).to_tuple("jpg")
         dataset = dataset.map_tuple(read).repeat().batched(int(batch), partial=False)
         loader = torch.utils.data.DataLoader(dataset, batch_size=None, num_workers=0)
-    batches = iter(loader)
-    for _ in range(int(warm_up) // int(batch)):
-        next(batches)
-    count = int(images) // int(batch)
-    start = time.process_time()
-    for _ in range(count):
-        next(batches)
-    seconds = (time.process_time() - start) / (count * int(batch))
-    print(json.dumps({"seconds_a_record": seconds}))
+    answer_of_loader(iter(loader), int(batch), int(warm_up), int(images))
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "--version":
         versions = [importlib.metadata.version(name) for name in ("torch", "webdataset")]
-        print(json.dumps({"version": "torch {}, webdataset {}".format(*versions)}))
+        print(json.dumps({"version": "{}, webdataset {}".format(*versions)}))
     else:
         main(*sys.argv[1:])

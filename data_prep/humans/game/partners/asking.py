@@ -90,8 +90,8 @@ class Asker:
           target: class of the picture, index into the partner's classes.
 
         Returns:
-          A future: a Look; None if a newer question of the round took its place; PartnerFailed.
-          Await it shielded: to cancel it takes the question out of the line.
+          A future: a Look; None if a question of more bubbles took its place; PartnerFailed. To
+          cancel it takes the question out of the line.
 
         Raises:
           TooManyQuestions: the line is full.
@@ -104,6 +104,9 @@ class Asker:
             older = self._waiting.get(round_id)
             if older is None and len(self._waiting) >= self._capacity:
                 raise TooManyQuestions(f"{self._capacity} questions wait for the partner.")
+            if older is not None and len(older.bubbles) > len(question.bubbles):
+                future.set_result(None)  # of two messages at once, the later one was here first
+                return future
             if older is not None:
                 question.asked = older.asked  # patience counts from the first of them
             self._waiting[round_id] = question  # a replaced one keeps its place in the line
@@ -163,6 +166,8 @@ class Asker:
                 np.array([one.target for one in asked]),
                 np.array([one.seed for one in asked]),
             )
+            now = self._seconds()
+            looks = [_look(found, row, one, now) for row, one in enumerate(asked)]
         except Exception as error:  # whatever it is, rounds must hear of it and the thread go on
             failed = error if isinstance(error, partners.PartnerFailed) else None
             failed = failed or partners.PartnerFailed(f"{type(error).__name__}: {error}")
@@ -171,11 +176,10 @@ class Asker:
                 one.future.set_exception(failed)
             return
         self.failure = None
-        now = self._seconds()
         with self._changed:
             self._recent.extend(1000 * (now - one.asked) for one in asked)
-        for row, one in enumerate(asked):
-            one.future.set_result(_look(found, row, one, now))
+        for one, look in zip(asked, looks, strict=True):
+            one.future.set_result(look)
 
 
 def _look(found, row, question, now):

@@ -28,7 +28,8 @@ async function main() {
   values.layout = `${names.KeyS}${names.KeyL}`;
   await passGate({ ...values });
   if (about.degrees) values.px_per_mm = await calibrate();
-  if (!memory.list) await passGate({ ...values, comprehension: await instruct() });
+  if (!memory.list) values.comprehension = await instruct();
+  if (about.degrees || !memory.list) await passGate(values);
   const given = await post("list", { device: memory.device });
   const asked = new URLSearchParams(location.search).get("simulate");
   const visit = await open(given, values, memory, given.simulation ? asked : null);

@@ -9,7 +9,7 @@ export function show(name) {
   element("main", HTMLElement).dataset.screen = name;
   document.body.toggleAttribute("data-running", name === "run");
   if (name === "run" && document.activeElement instanceof HTMLElement) document.activeElement.blur();
-  else if (name !== "run" && navigator.userActivation.hasBeenActive) focusHeading(name);
+  else if (name !== "run" && navigator.userActivation?.hasBeenActive) focusHeading(name);
 }
 
 /** The button that led here is gone: who uses keys or a screen reader goes on from the heading.

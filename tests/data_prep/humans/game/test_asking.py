@@ -77,6 +77,14 @@ def test_newer_bubbles_replace_a_waiting_question(gate, asker):
     assert gate.batches == [1, 1]
 
 
+def test_fewer_bubbles_do_not_replace_a_waiting_question(gate, asker):
+    block(gate, asker)
+    newer = asker.ask("a", PICTURE, DOT * 2, 0)
+    assert asker.ask("a", PICTURE, DOT, 0).result(0) is None
+    gate.open.set()
+    assert newer.result(10).upto == 2
+
+
 def test_a_question_under_way_is_answered_though_newer_ones_come(gate, asker):
     first = block(gate, asker)
     newer = asker.ask("first", PICTURE, DOT * 2, 0)
@@ -111,6 +119,16 @@ def test_a_partner_that_dies_is_heard_of_and_may_come_back(gate, asker):
     gate.error = None
     asker.check()
     assert asker.failure is None
+
+
+def test_an_answer_that_is_none_is_a_failure_and_the_thread_goes_on(gate, asker, monkeypatch):
+    gate.open.set()
+    with monkeypatch.context() as broken:
+        nan = np.full(1, np.nan)
+        broken.setattr(gate, "answer", lambda *_: partners.Answer(nan, nan, nan, nan))
+        with pytest.raises(partners.PartnerFailed, match="NaN"):
+            asker.ask("a", PICTURE, DOT, 0).result(10)
+    assert asker.ask("a", PICTURE, DOT, 0).result(10).upto == 1
 
 
 def test_a_partner_that_hangs_fails_the_check(gate, asker):

@@ -11,7 +11,7 @@ import pytest
 from experiment_world import GATES, World, small_set
 
 from data_prep.humans import psychophysics
-from data_prep.humans.psychophysics import export, invariants, serving
+from data_prep.humans.psychophysics import export, invariants, service, serving
 from data_prep.humans.psychophysics import tables as t
 from data_prep.humans.psychophysics.messages import GateValues
 from data_prep.humans.psychophysics.service import why_not
@@ -138,6 +138,9 @@ def test_the_page_refuses_before_consent_in_the_same_words():
         {"storage": False},
     ):
         assert f'"{why_not(good.model_copy(update=values))}"' in page
+    width, height = service.LEAST_WINDOW
+    assert f"width < {width} || height < {height}" in page
+    assert f"MOST_P95 = {service.MOST_P95};" in page
 
 
 def test_who_took_part_is_told_at_the_gates_and_gets_the_link_again(world):
