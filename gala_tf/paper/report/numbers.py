@@ -13,10 +13,9 @@ import statistics
 
 import numpy as np
 
-from gala_tf.evaluation import breakdowns, per_image, significance
+from gala_tf.evaluation import breakdowns, significance
 from gala_tf.evaluation.significance import Interval
-
-SEED = 0  # of every permutation and resampling: the same runs give the same page
+from gala_tf.paper.report.runs import SEED
 
 
 def error(line, k: int) -> Interval:
@@ -61,10 +60,8 @@ def map_score(line, relative: bool, layer: str | None = None) -> Interval | None
     layer = layer or run.results["final_layer"]
     numbers = run.results["maps"][layer]
     scale = defined[0] / numbers["spearman"] if numbers["spearman"] else 1.0
-    if run.images is not None and per_image.SPEARMAN + layer in run.images:
-        values = run.images[per_image.SPEARMAN + layer]
-        values = values[~np.isnan(values)]
-        return significance.bootstrap_interval(values, SEED).scaled(scale)
+    if layer in run.map_intervals:
+        return run.map_intervals[layer].scaled(scale)
     half = statistics.NormalDist().inv_cdf(0.975) * (numbers["standard_error"] or np.nan)
     mean, n = numbers["spearman"], numbers["images"]
     words = f"95 % normal interval from the standard error over {n} images"

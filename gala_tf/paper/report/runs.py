@@ -1,24 +1,27 @@
-"""Reads what runs left behind: the raw material of a report. Nothing is computed here.
+"""Reads what runs left behind: the raw material of a report.
 
 A run is a directory with `run.flags`. One without results of the split is unfinished: it is listed,
 never left out in silence.
 """
 
 import dataclasses
+import functools
 import hashlib
 import json
 import os
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from gala_tf import config
 from gala_tf.data import dataset_info, files
-from gala_tf.evaluation import per_image
+from gala_tf.evaluation import per_image, significance
 from gala_tf.runs import directory as run_directory
 from gala_tf.runs import logs
 
+SEED = 0  # of every permutation and resampling: the same runs give the same page
 DEPTH = 5  # levels of directories below --runs that are searched
 NEEDED = ("network", "split", "examples", "top1", "top5", "maps", "final_layer", "human_ceiling")
 
@@ -49,6 +52,17 @@ class StoredRun:
         ]
         text = json.dumps([self.info.class_names, shards])
         return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+    @functools.cached_property  # the page shows it in several places
+    def map_intervals(self) -> dict[str, significance.Interval]:
+        """{layer: its mean Spearman over images, bootstrapped}; {} without single images."""
+        columns = self.images or {}
+        scores = {layer: columns[per_image.SPEARMAN + layer] for layer in per_image.layers(columns)}
+        return {
+            layer: significance.bootstrap_interval(values[~np.isnan(values)], SEED)
+            for layer, values in scores.items()
+            if not np.all(np.isnan(values))
+        }
 
 
 def find_run_directories(patterns: Sequence[str]) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from gala_tf.evaluation import significance
-from gala_tf.paper.report import numbers
+from gala_tf.paper.report import numbers, runs
 
 LAYER = "stage3_block2"
 
@@ -32,9 +32,9 @@ def run(top1=0.6, spearman=0.4, ceiling=0.8, images=None, seed=0, examples=50):
         "final_layer": LAYER,
         "human_ceiling": {"value": ceiling, "null": 0.04},
     }
-    return types.SimpleNamespace(
-        results=results, images=images, config=types.SimpleNamespace(seed=seed)
-    )
+    nothing = dict.fromkeys(field.name for field in dataclasses.fields(runs.StoredRun))
+    seeded = types.SimpleNamespace(seed=seed)
+    return runs.StoredRun(**{**nothing, "results": results, "images": images, "config": seeded})
 
 
 def line(*runs):
