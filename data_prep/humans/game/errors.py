@@ -15,6 +15,12 @@ class PictureBroken(StudyError):
     status = 404
 
 
+class PicturesAway(StudyError):
+    """The pictures cannot be reached just now. Try again in a minute; nothing is lost."""
+
+    status = 503
+
+
 class RoundTaken(StudyError):
     """You are playing in another tab. Go back to it, or play here instead."""
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import os
 import threading
 from concurrent.futures import Future
 from typing import Any
@@ -17,7 +18,7 @@ from data_prep.humans.game import (
     rounds,
 )
 from data_prep.humans.game import messages as m
-from data_prep.humans.game.errors import PartnerAway, PictureBroken
+from data_prep.humans.game.errors import PartnerAway, PictureBroken, PicturesAway
 from data_prep.humans.game.frames import Frames
 from data_prep.humans.game.partners import Partner, PartnerFailed
 from data_prep.humans.game.partners.asking import Asker, Look
@@ -92,6 +93,8 @@ class Service:
             return self._frames.get(path).jpeg
         except BadImageError as error:
             logging.getLogger(__name__).error("a picture cannot be shown: %s", error)
+            if not os.path.isdir(os.path.dirname(path)):  # a disk that is away, not a picture
+                raise PicturesAway() from error
         with self.database.write() as connection:
             row = rounds.own(connection, cookie, round_id, now_ms, lock=True)
             # As people skip one for that reason: where a few had to, it is retired, for review.

@@ -272,3 +272,12 @@ def test_a_picture_that_cannot_be_read_is_left_for_another(world, alice):
     with world.database.read() as connection:
         row = rounds.get(connection, given["round"])
     assert (row.state, row.skip_reason) == ("skipped", "broken")
+
+
+def test_pictures_whose_folder_is_away_end_no_round(world, alice):
+    with world.database.write() as connection:
+        connection.execute(images.update().values(path="/no/such/folder/" + images.c.path))
+    given = alice.ask().json()
+    assert alice.http.get(given["image"]).status_code == 503
+    with world.database.read() as connection:
+        assert rounds.get(connection, given["round"]).state == "offered"
