@@ -169,6 +169,16 @@ def test_bootstrap_near_scipys_and_theory():
     assert found.low < narrower.low < narrower.high < found.high
 
 
+def test_bootstrap_of_very_many_is_the_normal_interval(monkeypatch):
+    values = np.random.default_rng(0).gamma(2.0, size=5000)
+    drawn = significance.bootstrap_interval(values, seed=0)
+    monkeypatch.setattr(significance, "MOST_RESAMPLED", 4999)
+    found = significance.bootstrap_interval(values, seed=0)
+    assert found[:2] == pytest.approx(drawn[:2], abs=0.02 * (drawn.high - drawn.low))
+    assert found.high == pytest.approx(drawn.high, abs=0.02 * (drawn.high - drawn.low))
+    assert "normal interval" in found.estimator and "bootstrap" in drawn.estimator
+
+
 def test_bootstrap_of_little():
     alone = significance.bootstrap_interval([0.3], seed=0)
     assert alone.mean == 0.3 and np.isnan([alone.low, alone.high]).all()
