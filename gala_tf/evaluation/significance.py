@@ -89,7 +89,8 @@ def bootstrap_interval(
     """Percentile bootstrap of the mean over images: [N] -> Interval. Efron 1979.
 
     Over more than MOST_RESAMPLED images, where the two agree and drawing takes minutes, it is the
-    normal interval from the standard error, and says so. ValueError: no values, NaN, or another shape.
+    normal interval from the standard error, and says so. ValueError: no values, NaN, or another
+    shape.
     """
     values = _vector("bootstrap_interval", values)
     n, mean = len(values), float(values.mean())
