@@ -1,7 +1,7 @@
 """Training records a second and core: our input pipeline against its limits, its stages and peers.
 
     python experiments/benchmarks/input.py --images=DIR_OF_JPEGS --json=input.json
-    python experiments/benchmarks/parts/environments.py torch grain    # once; without: left out
+    python experiments/benchmarks/parts/environments.py --only=torch,grain # once; without: left out
 
 Everything is CPU time of one process on one core, all its threads together, per record; rows run in
 turn, so that a busy machine disturbs all alike; shares are medians (least-greatest) over the turns

@@ -1,6 +1,6 @@
 """A training step's time and memory: our networks, and others' ResNet-50.
 
-    python experiments/benchmarks/parts/environments.py torch jax       # once; without: left out
+    python experiments/benchmarks/parts/environments.py --only=torch,jax   # once; without: left out
     taskset -c 0 python experiments/benchmarks/step.py --repetitions=10 --json=step.json
 
 The networks run in turn (`workers`), on the GPU where there is one; `tables` explains the columns.

@@ -161,7 +161,7 @@ def test_a_peer_without_an_environment_is_left_out_and_named(benchmark, monkeypa
     specs = {"mine": {"kind": "ours"}, "theirs": {"kind": "x", "environment": "torch"}}
     assert step.present(specs) == {"mine": {"kind": "ours"}}
     (line,) = said
-    assert line.startswith("left out: theirs: no environment at") and line.endswith(" torch")
+    assert line.startswith("left out: theirs: no environment at") and line.endswith(" --only=torch")
 
 
 # --------------------------------------------------------------------------- steps

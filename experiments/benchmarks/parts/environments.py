@@ -1,16 +1,19 @@
 """Environments of the peers, each of its own, so that no package of theirs meets ours.
 
     python experiments/benchmarks/parts/environments.py             all of them
-    python experiments/benchmarks/parts/environments.py torch       some
+    python experiments/benchmarks/parts/environments.py --only=torch
 
 They lie in `.venvs/`, beside the project's `.venv`; benchmarks leave a peer out, and say so, where
 its environment is missing.
 """
 
 import subprocess
-import sys
 import venv
 from pathlib import Path
+
+from absl import flags
+
+from gala_tf import command
 
 FOLDER = Path(__file__).resolve().parents[3] / ".venvs"
 PACKAGES = {
@@ -25,7 +28,9 @@ def python_of(name: str) -> str:
     path = FOLDER / f"peer_{name}" / "bin" / "python"
     if not path.exists():
         script = "experiments/benchmarks/parts/environments.py"
-        raise FileNotFoundError(f"no environment at {path.parents[1]}: python {script} {name}")
+        raise FileNotFoundError(
+            f"no environment at {path.parents[1]}: python {script} --only={name}"
+        )
     return str(path)
 
 
@@ -38,8 +43,14 @@ def make(name: str) -> None:
     print(f"{folder}: {', '.join(PACKAGES[name])}")
 
 
-if __name__ == "__main__":
-    for wanted in sys.argv[1:] or PACKAGES:
+def main() -> None:
+    """Makes those that are asked for."""
+    for wanted in flags.FLAGS.only:
         if wanted not in PACKAGES:
-            sys.exit(f"{wanted}: no such environment; there are {', '.join(PACKAGES)}")
+            raise ValueError(f"--only: no environment {wanted}; there are {', '.join(PACKAGES)}.")
         make(wanted)
+
+
+if __name__ == "__main__":
+    flags.DEFINE_list("only", list(PACKAGES), "Environments to make.")
+    command.run(main)

@@ -164,9 +164,10 @@ def in_other_environments(folder: Path, crop: str, warm_up: int, images: int) ->
     def run(environment, *arguments):
         loader = HERE / f"{environment}_loader.py"
         command = [environments.python_of(environment), str(loader), *map(str, arguments)]
-        return json.loads(
-            subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        )
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(command)}\n{done.stderr[-2000:]}")
+        return json.loads(done.stdout)
 
     def measures(environment, *kind):
         return lambda: run(environment, folder, crop, BATCH, warm_up, images, *kind)[

@@ -8,6 +8,7 @@ decode. In this process, without workers of their own, so that its CPU time hold
 
 import importlib.metadata
 import io
+import itertools
 import json
 import sys
 from pathlib import Path
@@ -32,16 +33,16 @@ def tensor_of(jpeg: bytes, crop: str, decoder: str, rng: np.random.Generator) ->
 
 
 class Folder(torch.utils.data.Dataset):
-    """Files, over and over."""
+    """Files, decoded and cut."""
 
     def __init__(self, files, read):
         self.files, self.read = files, read
 
     def __len__(self):
-        return len(self.files) * 1000
+        return len(self.files)
 
     def __getitem__(self, index):
-        return self.read(Path(self.files[index % len(self.files)]).read_bytes())
+        return self.read(Path(self.files[index]).read_bytes())
 
 
 def main(folder, crop, batch, warm_up, images, kind):
@@ -61,9 +62,10 @@ def main(folder, crop, batch, warm_up, images, kind):
     else:
         tars = sorted(str(path) for path in Path(folder).rglob("*.tar"))
         dataset = webdataset.WebDataset(tars, shardshuffle=False).shuffle(256).to_tuple("jpg")
-        dataset = dataset.map_tuple(read).repeat().batched(int(batch), partial=False)
+        dataset = dataset.map_tuple(read).batched(int(batch), partial=False)
         loader = torch.utils.data.DataLoader(dataset, batch_size=None, num_workers=0)
-    answer_of_loader(iter(loader), int(batch), int(warm_up), int(images))
+    batches = itertools.chain.from_iterable(itertools.repeat(loader))  # epoch after epoch
+    answer_of_loader(batches, int(batch), int(warm_up), int(images))
 
 
 if __name__ == "__main__":
