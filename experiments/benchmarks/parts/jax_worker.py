@@ -15,29 +15,14 @@ os.environ["KERAS_BACKEND"] = "jax"
 
 import jax  # noqa: E402
 import keras  # noqa: E402
-import numpy as np  # noqa: E402
+import keras_resnet50  # noqa: E402
 from answering import answer, cores, timed  # noqa: E402
 
 
 def make_steps(batch, image_size, classes, learning_rate, momentum, weight_decay):
     """(run(count) -> seconds (wall, cpu), None)."""
-    network = keras.applications.ResNet50(
-        weights=None,
-        input_shape=(image_size, image_size, 3),
-        classes=classes,
-        classifier_activation=None,
-    )
-    for layer in network.layers:
-        if isinstance(getattr(layer, "kernel", None), keras.Variable):
-            layer.kernel.regularizer = keras.regularizers.L2(weight_decay / 2)
-    network.compile(
-        keras.optimizers.SGD(learning_rate, momentum=momentum, nesterov=True),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
-    )
-    rng = np.random.default_rng(0)
-    images = rng.normal(size=(2 * batch, image_size, image_size, 3)).astype("float32")
-    labels = rng.integers(classes, size=2 * batch, dtype=np.int32)
+    network = keras_resnet50.compiled(image_size, classes, learning_rate, momentum, weight_decay)
+    images, labels = keras_resnet50.pictures(2 * batch, image_size, classes)
 
     def batches():
         number = 0

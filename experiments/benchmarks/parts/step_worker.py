@@ -97,27 +97,18 @@ def _fit(batch, image_size, jit_compile, keep_memory=False):
     if keep_memory:  # as ours do
         strategies.keep_freed_memory()
     import keras
-    import numpy as np
     import tensorflow as tf
+    from parts import keras_resnet50
 
-    network = keras.applications.ResNet50(
-        weights=None,
-        input_shape=(image_size, image_size, 3),
-        classes=made_up_data.CLASSES,
-        classifier_activation=None,
-    )
-    for layer in network.layers:
-        if isinstance(getattr(layer, "kernel", None), keras.Variable):
-            layer.kernel.regularizer = keras.regularizers.L2(WEIGHT_DECAY / 2)
-    network.compile(
-        keras.optimizers.SGD(LEARNING_RATE, momentum=MOMENTUM, nesterov=True),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
+    network = keras_resnet50.compiled(
+        image_size,
+        made_up_data.CLASSES,
+        LEARNING_RATE,
+        MOMENTUM,
+        WEIGHT_DECAY,
         jit_compile=jit_compile,
     )
-    rng = np.random.default_rng(0)
-    images = rng.normal(size=(2 * batch, image_size, image_size, 3)).astype("float32")
-    labels = rng.integers(made_up_data.CLASSES, size=2 * batch, dtype=np.int32)
+    images, labels = keras_resnet50.pictures(2 * batch, image_size, made_up_data.CLASSES)
     dataset = tf.data.Dataset.from_tensor_slices((images, labels))
     dataset = dataset.batch(batch, drop_remainder=True).cache().repeat().prefetch(2)
 
