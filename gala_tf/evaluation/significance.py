@@ -8,6 +8,7 @@ Dimension letters: N images, S seeds (networks trained alike), b calibration bin
 """
 
 import math
+import statistics
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -83,6 +84,13 @@ class Interval(NamedTuple):
         return self._replace(mean=self.mean * factor, low=low, high=high)
 
 
+def normal_interval(mean: float, standard_error: float, n: int, level: float = 0.95) -> Interval:
+    """Of a mean over n images whose standard error is known."""
+    half = statistics.NormalDist().inv_cdf((1 + level) / 2) * standard_error
+    words = f"{100 * level:g} % normal interval from the standard error over {n} images"
+    return Interval(mean, mean - half, mean + half, n, words)
+
+
 def bootstrap_interval(
     values, seed: int, level: float = 0.95, resamples: int = RESAMPLES
 ) -> Interval:
@@ -98,9 +106,7 @@ def bootstrap_interval(
     if n < 2:
         return Interval(mean, math.nan, math.nan, n, estimator)
     if n > MOST_RESAMPLED:
-        half = float(stats.norm.ppf((1 + level) / 2) * stats.sem(values))
-        estimator = f"{100 * level:g} % normal interval from the standard error over {n} images"
-        return Interval(mean, mean - half, mean + half, n, estimator)
+        return normal_interval(mean, float(stats.sem(values)), n, level)
     low, high = stats.bootstrap(
         (values,),
         np.mean,

@@ -9,7 +9,6 @@ Dimension letters: N images, S seeds.
 """
 
 import dataclasses
-import statistics
 
 import numpy as np
 
@@ -62,10 +61,10 @@ def map_score(line, relative: bool, layer: str | None = None) -> Interval | None
     scale = defined[0] / numbers["spearman"] if numbers["spearman"] else 1.0
     if layer in run.map_intervals:
         return run.map_intervals[layer].scaled(scale)
-    half = statistics.NormalDist().inv_cdf(0.975) * (numbers["standard_error"] or np.nan)
-    mean, n = numbers["spearman"], numbers["images"]
-    words = f"95 % normal interval from the standard error over {n} images"
-    return Interval(mean, mean - half, mean + half, n, words).scaled(scale)
+    deviation = numbers["standard_error"] or np.nan
+    return significance.normal_interval(numbers["spearman"], deviation, numbers["images"]).scaled(
+        scale
+    )
 
 
 def map_value(run, relative: bool, layer: str | None = None) -> float | None:
