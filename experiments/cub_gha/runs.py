@@ -3,13 +3,15 @@
     python experiments/cub_gha/runs.py --input_dir=cub_gha_families
 
 What has a row in --results is done, on whatever machine; what has begun in --runs resumes; the rest
-begins. One run at a time, each on one core. A run that ends gives a row of results, all that the
+begins. One run at a time, on one core; started once for each core, the processes share what is
+left. A run that ends gives a row of results, all that the
 tables need, and keeps its best weights, for pictures and for other tests. --list says what is done
 and what is not.
 """
 
 import dataclasses
 import datetime
+import fcntl
 import json
 import os
 import resource
@@ -25,6 +27,7 @@ from absl import app, flags
 LAMBDAS = (0.3, 1.0, 3.0)
 LAMBDA_SEEDS = (0, 1)  # on split 0
 TEN, FIVE = range(10), range(5)
+POLL = 30.0  # seconds until a process looks again whether something is left for it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -252,6 +255,26 @@ def tidy(run: Run, options) -> None:
     shutil.rmtree(os.path.join(options.runs, run.name, "checkpoints"), ignore_errors=True)
 
 
+def free(runs: list[Run], options):
+    """The first run that no other process is at, and its open, locked file; None if all are taken.
+
+    The lock ends with the process, however that ends.
+    """
+    for run in runs:
+        folder = os.path.join(options.runs, run.name)
+        os.makedirs(folder, exist_ok=True)
+        lock = open(os.path.join(folder, "lock"), "ab")  # noqa: SIM115 - open while it runs
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            continue
+        if run.name not in load(options.results):  # another process may have ended it just now
+            return run, lock
+        lock.close()
+    return None
+
+
 def main(_):
     """Trains what has no row, one run after another; one that failed is not tried again."""
     options, failed = flags.FLAGS, set()
@@ -262,26 +285,34 @@ def main(_):
         if options.list:
             for run in runs:
                 print("done" if run.name in results else "    ", run.name, *run.more)
-        print(f"{len(runs) - len(left)} of {len(runs)} runs are done", flush=True)
+        progress = f"{len(runs) - len(left)} of {len(runs)} runs are done"
         left = [run for run in left if run.name not in failed]
         if options.list or not left:
+            print(progress)
             return
-        run = left[0]
-        print(f"{datetime.datetime.now():%d %b %H:%M} {run.name}", flush=True)
-        try:
-            row = train(run, options)
-        except RuntimeError as error:
-            print(f"FAILED: {error}", flush=True)
-            failed.add(run.name)
+        found = free(left, options)
+        if found is None:  # what comes next may depend on what other processes are at
+            time.sleep(POLL)
             continue
-        with open(options.results, "a", encoding="utf-8") as file:
-            file.write(json.dumps(row, separators=(",", ":")) + "\n")
-        print(
-            f"  test error {100 * (1 - row['top1']):.1f} %, map score {row['map_score']:.2f}, "
-            f"validation top-1 {row['validation']['top1']:.3f}, {row['cpu_seconds']} s of CPU",
-            flush=True,
-        )
-        tidy(run, options)
+        run, lock = found
+        with lock:
+            print(
+                progress, f"{datetime.datetime.now():%d %b %H:%M} {run.name}", sep="\n", flush=True
+            )
+            try:
+                row = train(run, options)
+            except RuntimeError as error:
+                print(f"FAILED: {error}", flush=True)
+                failed.add(run.name)
+                continue
+            with open(options.results, "a", encoding="utf-8") as file:
+                file.write(json.dumps(row, separators=(",", ":")) + "\n")
+            print(
+                f"  test error {100 * (1 - row['top1']):.1f} %, map score {row['map_score']:.2f}, "
+                f"validation top-1 {row['validation']['top1']:.3f}, {row['cpu_seconds']} s of CPU",
+                flush=True,
+            )
+            tidy(run, options)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import csv
 import json
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,20 @@ def test_fewer_images_are_trained_for_as_many_steps():
             percent = float(run.maps.rpartition("-")[2])
             assert float(values["epochs"]) * percent == 30 * 100
             assert float(values["epochs"]) / float(values["eval_every_epochs"]) == 30
+
+
+def test_two_processes_share_what_is_left(tmp_path):
+    options = types.SimpleNamespace(runs=str(tmp_path), results=str(tmp_path / "results.jsonl"))
+    first, second = runs.plan({})[:2]
+    run, lock = runs.free([first, second], options)
+    assert run == first
+    other, others_lock = runs.free([first, second], options)  # another open file: another owner
+    assert other == second and runs.free([first, second], options) is None
+    (tmp_path / "results.jsonl").write_text(json.dumps({"name": first.name}) + "\n")
+    lock.close()  # it ended, with a row: it is not run again by whoever planned it before
+    assert runs.free([first, second], options) is None
+    others_lock.close()  # it was killed
+    assert runs.free([first, second], options)[0] == second
 
 
 # --------------------------------------------------------------------------- comparisons
