@@ -31,6 +31,17 @@ def test_measures_by_hand(attention, middle):
     assert float(found[3]) == pytest.approx(0.5)
 
 
+def test_the_first_images_of_a_batch_are_looked_at():
+    built = network("gala")
+    first, second = collapse.names(built)[1::2]
+    volumes = np.full((collapse.LOOKED_AT + 2, 2, 2, 1), 0.5, "float32")
+    volumes[: collapse.LOOKED_AT // 2] = 1.0
+    volumes[collapse.LOOKED_AT :] = 1.0  # of these nothing is said
+    names = [name.partition("/")[2] for name in (first, second)]
+    found = collapse.measure(built, {name: keras.ops.array(volumes) for name in names})
+    np.testing.assert_allclose(found[::2], 0.5)
+
+
 def test_without_an_extent_in_space_nothing_is_measured():
     assert collapse.names(network("se")) == ()
 
