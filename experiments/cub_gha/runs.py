@@ -85,71 +85,86 @@ def plan(results: dict) -> list[Run]:
         for row in rows
         for value in LAMBDAS
     ]
-    of = {row: chosen_lambda(row, results) for row in CHOOSE}
-    if None in of.values():
-        return found
-    activity = of[ACTIVITY]
+    chosen = {row: chosen_lambda(row, results) for row in CHOOSE}
+    if None not in chosen.values():
+        for part in (six_networks, image_counts, shares_of_maps, controls, one_change, longer):
+            found += part(chosen)
+    return list(dict.fromkeys(found))
 
-    def run(row, seed, flags_of=None, maps="gaze", value=0.0, more=()):
-        changes = (*ROWS[flags_of or row], *more)
-        return Run(row, maps, value, seed % datasets.SPLITS, seed, changes)
 
+def of_seed(row, seed, like=None, maps="gaze", value=0.0, more=()):
+    """A run of a seed, on its split; `like` is the row whose flags it takes, by default `row`."""
+    return Run(row, maps, value, seed % datasets.SPLITS, seed, (*ROWS[like or row], *more))
+
+
+def six_networks(chosen):
+    """Tables 1 and 3: ten seeds, interleaved, so that any end leaves a table."""
     for seed in TEN:
-        found += [
-            run(ACTIVITY, seed, value=activity),
-            run("gala", seed),
-            run(ATTENTION, seed, value=of[ATTENTION]),
-            run("resnet_activity", seed, value=of["resnet_activity"]),
-            run("resnet", seed),
-            run("gala_shuffled", seed, ACTIVITY, "shuffled", activity),
-        ]
-    for seed in FIVE:  # training-set size; as many steps, and as many validations, as with all
+        yield of_seed(ACTIVITY, seed, value=chosen[ACTIVITY])
+        yield of_seed("gala", seed)
+        yield of_seed(ATTENTION, seed, value=chosen[ATTENTION])
+        yield of_seed("resnet_activity", seed, value=chosen["resnet_activity"])
+        yield of_seed("resnet", seed)
+        yield of_seed("gala_shuffled", seed, ACTIVITY, "shuffled", chosen[ACTIVITY])
+
+
+def image_counts(chosen):
+    """The curve over the images to train on; as many steps and validations as with all."""
+    for seed in FIVE:
         for percent in (10, 25, 50):
-            longer = 100 / percent
+            times = 100 / percent
             more = (
-                f"--epochs={30 * longer:g}",
-                f"--warmup_epochs={2 * longer:g}",
-                f"--eval_every_epochs={longer:g}",
+                f"--epochs={30 * times:g}",
+                f"--warmup_epochs={2 * times:g}",
+                f"--eval_every_epochs={times:g}",
             )
             kind = f"images-{percent}"
-            found += [
-                run(f"{ACTIVITY}_{kind}", seed, ACTIVITY, kind, activity, more),
-                run(f"gala_{kind}", seed, "gala", kind, 0.0, more),
-            ]
-    for seed in FIVE:  # share of images with maps
+            yield of_seed(f"{ACTIVITY}_{kind}", seed, ACTIVITY, kind, chosen[ACTIVITY], more)
+            yield of_seed(f"gala_{kind}", seed, "gala", kind, 0.0, more)
+
+
+def shares_of_maps(chosen):
+    """The curve over the share of images with maps, as in Table 4; 0 and 100 % are in the table."""
+    for seed in FIVE:
         for percent in (16, 50):
             kind = f"maps-{percent}"
-            found.append(run(f"{ACTIVITY}_{kind}", seed, ACTIVITY, kind, activity))
+            yield of_seed(f"{ACTIVITY}_{kind}", seed, ACTIVITY, kind, chosen[ACTIVITY])
+
+
+def controls(chosen):
+    """SE, other maps than gaze, and other weights of the map loss."""
     for seed in FIVE:
-        found += [
-            run("se", seed),
-            run("gala_parts", seed, ACTIVITY, "parts", activity),
-            run("gala_center", seed, ACTIVITY, "center", activity),
-            # The mean over the six layers with lambda 1 is the sum with 1/6; the paper's 6.
-            run(ACTIVITY, seed, value=round(1 / 6, 4)),
-            run(ACTIVITY, seed, value=6.0),
-        ]
+        yield of_seed("se", seed)
+        yield of_seed("gala_parts", seed, ACTIVITY, "parts", chosen[ACTIVITY])
+        yield of_seed("gala_center", seed, ACTIVITY, "center", chosen[ACTIVITY])
+        # The mean over the six layers with lambda 1 is the sum with 1/6; the paper's 6.
+        yield of_seed(ACTIVITY, seed, value=round(1 / 6, 4))
+        yield of_seed(ACTIVITY, seed, value=6.0)
+
+
+def one_change(chosen):
+    """Maps where the layer looks, maps on later layers alone, and the residual gate."""
     aligned, late, last = (
         ("--map_alignment=receptive_field",),
         ("--map_units=stage3_block4,stage3_block5,stage3_block6",),
         ("--map_units=stage3_block6",),
     )
-    for seed in FIVE:  # one change each
-        found += [
-            run(f"{ACTIVITY}_aligned", seed, ACTIVITY, value=activity, more=aligned),
-            run(f"{ACTIVITY}_late", seed, ACTIVITY, value=activity, more=late),
-            run(f"{ACTIVITY}_last", seed, ACTIVITY, value=activity, more=last),
-            run(f"{ATTENTION}_late", seed, ATTENTION, value=of[ATTENTION], more=late),
-            run("gala_residual", seed),
-            run("gala_residual_gaze", seed, "gala_residual", value=of[ATTENTION]),
-        ]
-    for seed in FIVE:  # twice the epochs
-        for row, values in (("gala", (0.0,)), (ACTIVITY, (activity,)), (ATTENTION, LAMBDAS)):
-            found += [
-                run(f"{row}_long", seed, row, value=value, more=("--epochs=60",))
-                for value in values
-            ]
-    return list(dict.fromkeys(found))
+    for seed in FIVE:
+        yield of_seed(f"{ACTIVITY}_aligned", seed, ACTIVITY, value=chosen[ACTIVITY], more=aligned)
+        yield of_seed(f"{ACTIVITY}_late", seed, ACTIVITY, value=chosen[ACTIVITY], more=late)
+        yield of_seed(f"{ACTIVITY}_last", seed, ACTIVITY, value=chosen[ACTIVITY], more=last)
+        yield of_seed(f"{ATTENTION}_late", seed, ATTENTION, value=chosen[ATTENTION], more=late)
+        yield of_seed("gala_residual", seed)
+        yield of_seed("gala_residual_gaze", seed, "gala_residual", value=chosen[ATTENTION])
+
+
+def longer(chosen):
+    """Twice the epochs."""
+    for seed in FIVE:
+        for row, values in (("gala", (0.0,)), (ACTIVITY, (chosen[ACTIVITY],)),
+                            (ATTENTION, LAMBDAS)):  # fmt: skip
+            for value in values:
+                yield of_seed(f"{row}_long", seed, row, value=value, more=("--epochs=60",))
 
 
 # --------------------------------------------------------------------------- one run
