@@ -150,7 +150,7 @@ def _late_answers(found):
         f"Mean accuracy of {_both(found)}, by level.",
         ("late answers", *LEVEL_NAMES),
         [
-            (policy, *(f"{a:.0%}, {b:.0%}" for a, b in zip(*groups, strict=True)))
+            (policy, *(f"{_percent(a)}, {_percent(b)}" for a, b in zip(*groups, strict=True)))
             for policy, groups in found["policies"].items()
         ],
     )

@@ -15,6 +15,7 @@ from data_prep.humans.psychophysics import (
     observed,
     observers,
     page,
+    page_tables,
     power,
     resampling,
     thresholds,
@@ -369,6 +370,13 @@ def test_the_comparison_is_made_with_bad_timing_too():
         assert other["trials"] == len(rest.person)
         a = observed.accuracy(rest, "dropped")[~rest.in_b]
         assert other["mean"][0] == pytest.approx(np.nanmean(a, 0))
+
+
+def test_a_level_that_nobody_answered_is_a_dash():
+    groups = [[0.5] * len(LEVEL_NAMES), [float("nan")] + [1.0] * (len(LEVEL_NAMES) - 1)]
+    found = {"groups": ("A", "B"), "policies": {"dropped": groups}}
+    ((policy, *cells),) = page_tables._late_answers(found).lines
+    assert policy == "dropped" and cells[:2] == ["50.0%, -", "50.0%, 100.0%"]
 
 
 @pytest.mark.slow
