@@ -1,9 +1,10 @@
-"""Trains what two tables compare on the built-in data: gates with and without maps, and loops.
+"""Trains what a table compares on the built-in data: gates, loops, and what maps supervise.
 
     python experiments/library/gates_and_loops.py --core=0 --jax_python=.venvs/fit/bin/python
 
 A run is the quickstart with one gate, maps or none, a seed, and a loop: ours on TensorFlow, or
-`keras.Model.fit` on JAX (`experiments/keras_fit.py`). What has a row in --results is done; the rest
+`keras.Model.fit` on JAX (`experiments/keras_fit.py`). Maps supervise the attention A, or the gated
+output U' (`--map_target=activity`). What has a row in --results is done; the rest
 runs, one after the other. `--jax_python` has both backends: pip install -e '.[cpu,jax,quickstart]'.
 """
 
@@ -24,38 +25,55 @@ LOOP, JAX_FIT = "loop", "jax_fit"
 
 
 @dataclasses.dataclass(frozen=True)
+class Kind:
+    """What a row of the table has trained, with several seeds."""
+
+    gate: str  # --attention
+    map_loss_weight: float
+    how: str = LOOP  # or JAX_FIT
+    map_target: str = "attention"  # or `activity`
+    epochs: int = 72
+
+
+@dataclasses.dataclass(frozen=True)
 class Run:
     """A training run of the quickstart's network."""
 
-    gate: str  # --attention
-    map_loss_weight: int
-    how: str  # LOOP or JAX_FIT
+    kind: Kind
     seed: int
 
     @property
     def name(self) -> str:
-        return f"{self.how}/{self.gate}/lambda-{self.map_loss_weight}/seed-{self.seed}"
+        kind = self.kind
+        other = f"/{kind.map_target}" if kind.map_target != Kind.map_target else ""
+        longer = f"/{kind.epochs}-epochs" if kind.epochs != Kind.epochs else ""
+        start = f"{kind.how}/{kind.gate}/lambda-{kind.map_loss_weight:g}"
+        return f"{start}{other}{longer}/seed-{self.seed}"
 
 
-COMPARED_LOOPS = (("gala", 1, LOOP), ("gala", 1, JAX_FIT))
-OTHER_GATES = (("gala_residual", 1, LOOP), ("gala_residual", 0, LOOP), ("gala", 0, LOOP))
-RUNS = [Run(*kind, seed) for seed in (0, 1, 2) for kind in (*COMPARED_LOOPS, *OTHER_GATES)]
-RUNS += [Run(*kind, seed) for seed in (3, 4) for kind in COMPARED_LOOPS]
-RUNS += [Run(*kind, seed) for seed in (3, 4) for kind in OTHER_GATES]
+COMPARED_LOOPS = (Kind("gala", 1), Kind("gala", 1, JAX_FIT))
+OTHER_GATES = (Kind("gala_residual", 1), Kind("gala_residual", 0), Kind("gala", 0))
+ON_ACTIVITY = tuple(Kind("gala", value, LOOP, "activity") for value in (1, 0.3, 3))
+LONGER = (Kind("gala", 1, LOOP, "activity", 144), Kind("gala", 1, LOOP, "attention", 144))
+KINDS = (*COMPARED_LOOPS, *OTHER_GATES, *ON_ACTIVITY, *LONGER)
+RUNS = [Run(kind, seed) for seed in (0, 1, 2) for kind in (*COMPARED_LOOPS, *OTHER_GATES)]
+RUNS += [Run(kind, seed) for seed in (3, 4) for kind in (*COMPARED_LOOPS, *OTHER_GATES)]
+RUNS += [Run(kind, seed) for seed in (0, 1, 2) for kind in (*ON_ACTIVITY, *LONGER)]
 
 
 def train(run: Run, options) -> dict:
     """Trains a run to its end; returns its row. RuntimeError: it failed."""
     model_dir = os.path.join(options.runs, run.name)
     os.makedirs(model_dir, exist_ok=True)
-    on_jax = run.how == JAX_FIT
+    kind, on_jax = run.kind, run.kind.how == JAX_FIT
     command = [
         *(("taskset", "-c", str(options.core)) if options.core >= 0 else ()),
         *((options.jax_python, "experiments/keras_fit.py") if on_jax else ()),
         *(() if on_jax else (sys.executable, "-m", "gala_tf.train")),
         "--flagfile=experiments/quickstart.flags", f"--data_dir={options.data_dir}",
-        f"--model_dir={model_dir}", f"--seed={run.seed}", f"--attention={run.gate}",
-        f"--map_loss_weight={run.map_loss_weight}",
+        f"--model_dir={model_dir}", f"--seed={run.seed}", f"--attention={kind.gate}",
+        f"--map_loss_weight={kind.map_loss_weight:g}", f"--map_target={kind.map_target}",
+        f"--epochs={kind.epochs}",
     ]  # fmt: skip
     backend = {"KERAS_BACKEND": "jax" if on_jax else "tensorflow"}
     before, start = _cpu(), time.monotonic()
@@ -66,7 +84,8 @@ def train(run: Run, options) -> dict:
         raise RuntimeError(f"{run.name}: exit status {done.returncode}; see {log_path}")
     found = (result_of_fit if on_jax else result_of_loop)(model_dir)
     spent = {"cpu_seconds": round(_cpu() - before), "wall_seconds": round(time.monotonic() - start)}
-    return {"name": run.name, **dataclasses.asdict(run), **found, **spent}
+    what = {**dataclasses.asdict(kind), "seed": run.seed}
+    return {"name": run.name, **what, **found, **spent}
 
 
 def result_of_loop(model_dir: str) -> dict:
@@ -98,21 +117,22 @@ def _cpu():
 def table(rows: dict[str, dict]) -> str:
     """Markdown: means with 95 % intervals (Student's t), and each seed's numbers."""
     lines = [
-        "| gate | maps | loop | test error, % | map score | seeds | CPU seconds a run |",
-        "|---|---|---|---|---|---|---|",
+        "| gate | maps | lambda | epochs | loop | test error, % | map score | CPU seconds a run |",
+        "|---|---|---|---|---|---|---|---|",
     ]
-    for kind in (*COMPARED_LOOPS, *OTHER_GATES):
-        found = [rows[r.name] for r in RUNS if (r.gate, r.map_loss_weight, r.how) == kind
-                 and r.name in rows]  # fmt: skip
+    for kind in KINDS:
+        found = [rows[run.name] for run in RUNS if run.kind == kind and run.name in rows]
         if not found:
             continue
-        gate, weight, how = kind
+        maps = {"attention": "on A", "activity": "on U'"}[kind.map_target]
+        weight = f"{kind.map_loss_weight:g}"
         errors, scores = ([row[key] for row in found] for key in ("error", "map_score"))
         lines.append(
-            f"| `{gate}` | {'yes' if weight else 'no'} | {how} "
+            f"| `{kind.gate}` | {maps if kind.map_loss_weight else 'no'} "
+            f"| {weight if kind.map_loss_weight else ''} | {kind.epochs} | {kind.how} "
             f"| {interval(errors, 1)}: {', '.join(f'{e:.1f}' for e in errors)} "
             f"| {interval(scores, 2)}: {', '.join(f'{s:.2f}' for s in scores)} "
-            f"| {len(found)} | {np.mean([row['cpu_seconds'] for row in found]):.0f} |"
+            f"| {np.mean([row['cpu_seconds'] for row in found]):.0f} |"
         )
     return "\n".join(lines)
 
@@ -132,7 +152,7 @@ def main(_):
     rows = finished.load(options.results)
     failed = 0
     for run in RUNS:
-        if run.name in rows or (run.how == JAX_FIT and not options.jax_python):
+        if run.name in rows or (run.kind.how == JAX_FIT and not options.jax_python):
             continue
         print(run.name, flush=True)
         try:
