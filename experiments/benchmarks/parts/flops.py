@@ -8,11 +8,24 @@ import math
 
 
 def count_flops(graph) -> int:
-    """FLOPs of one run of a `tf.Graph`; bodies of loops and functions within it are left out.
+    """FLOPs of one run of a traced function's graph; bodies of loops and functions are left out.
 
-    ValueError: an operation whose shapes are not known.
+    What nothing reads does not run, and does not count. ValueError: an operation whose shapes are
+    not known.
     """
-    return sum(_COUNTS[op.type](op) for op in graph.get_operations() if op.type in _COUNTS)
+    return sum(_COUNTS[op.type](op) for op in _that_run(graph) if op.type in _COUNTS)
+
+
+def _that_run(graph):
+    """The operations that a function's results and effects depend on."""
+    waiting = [tensor.op for tensor in graph.outputs] + list(graph.control_outputs)
+    found = set()
+    while waiting:
+        op = waiting.pop()
+        if op not in found:
+            found.add(op)
+            waiting += [*(tensor.op for tensor in op.inputs), *op.control_inputs]
+    return found
 
 
 def _size(tensor):
