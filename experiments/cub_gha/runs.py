@@ -276,9 +276,9 @@ def free(runs: list[Run], options):
     The lock ends with the process, however that ends.
     """
     for run in runs:
-        folder = os.path.join(options.runs, run.name)
-        os.makedirs(folder, exist_ok=True)
-        lock = open(os.path.join(folder, "lock"), "ab")  # noqa: SIM115 - open while it runs
+        path = os.path.join(options.runs, f"{run.name}.lock")  # a run begins in an empty folder
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        lock = open(path, "ab")  # noqa: SIM115 - open while it runs
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -102,7 +102,7 @@ def test_two_processes_share_what_is_left(tmp_path):
     options = types.SimpleNamespace(runs=str(tmp_path), results=str(tmp_path / "results.jsonl"))
     first, second = runs.plan({})[:2]
     run, lock = runs.free([first, second], options)
-    assert run == first
+    assert run == first and not (tmp_path / run.name).exists()  # training wants it empty
     other, others_lock = runs.free([first, second], options)  # another open file: another owner
     assert other == second and runs.free([first, second], options) is None
     (tmp_path / "results.jsonl").write_text(json.dumps({"name": first.name}) + "\n")
