@@ -8,7 +8,6 @@ decode. In this process, without workers of their own, so that its CPU time hold
 
 import importlib.metadata
 import io
-import itertools
 import json
 import sys
 from pathlib import Path
@@ -54,18 +53,20 @@ def main(folder, crop, batch, warm_up, images, kind):
     def read(jpeg):
         return tensor_of(jpeg, crop, decoder, rng)
 
+    # Endless, or long enough: a folder may hold fewer images than a batch.
     if source == "folder":
         dataset = Folder(sorted(str(path) for path in Path(folder).rglob("*.jpg")), read)
+        drawn = int(warm_up) + int(images)
+        sampler = torch.utils.data.RandomSampler(dataset, num_samples=drawn)  # epoch after epoch
         loader = torch.utils.data.DataLoader(
-            dataset, int(batch), shuffle=True, num_workers=0, drop_last=True
+            dataset, int(batch), sampler=sampler, num_workers=0, drop_last=True
         )
     else:
         tars = sorted(str(path) for path in Path(folder).rglob("*.tar"))
-        dataset = webdataset.WebDataset(tars, shardshuffle=False).shuffle(256).to_tuple("jpg")
-        dataset = dataset.map_tuple(read).batched(int(batch), partial=False)
+        dataset = webdataset.WebDataset(tars, resampled=True, shardshuffle=False).shuffle(256)
+        dataset = dataset.to_tuple("jpg").map_tuple(read).batched(int(batch), partial=False)
         loader = torch.utils.data.DataLoader(dataset, batch_size=None, num_workers=0)
-    batches = itertools.chain.from_iterable(itertools.repeat(loader))  # epoch after epoch
-    answer_of_loader(batches, int(batch), int(warm_up), int(images))
+    answer_of_loader(iter(loader), int(batch), int(warm_up), int(images))
 
 
 if __name__ == "__main__":
