@@ -32,8 +32,14 @@ class Distance:
 
     @property
     def judged(self) -> bool:
-        """Whether its update is more than roundings; what is no number is judged in any case."""
-        return self.yardstick < 1.0 or not np.isfinite(self.share)
+        """Whether its update is more than roundings; what is no number is judged in any case.
+
+        A variable that one side moved and the other did not is judged, too, unless roundings alone
+        do as much: an update may be less than the last digit of the variable.
+        """
+        if np.isnan(self.share):
+            return True
+        return self.yardstick < 1.0 or self.share == np.inf > self.yardstick
 
     def excess(self, usual: float) -> float:
         """`share` by the largest that passes, so that above 1 is at fault.
@@ -121,6 +127,8 @@ def _farthest(before, there, here) -> float:
 def _share(before, there, here):
     before, there, here = (np.asarray(x, np.float64) for x in (before, there, here))
     apart = np.linalg.norm(np.ravel(here - there))
+    if not np.isfinite(apart):
+        return float("nan")
     moved = np.linalg.norm(np.ravel(there - before))
     if apart == 0.0:
         return 0.0
