@@ -83,7 +83,7 @@ class Executed:
             **lowered.facts["names"],
             "start": self._path("one", "start.npz" if train else "evaluate-start.npz"),
             "batches": [self._path("one", f"{name}.npz") for name in batches],
-            "directories": [self._path(step, name) for name in DRAWN[: None if train else 1]],
+            "directories": [self._path(step, name) for name in DRAWN],
             "roundings": [0.0] + [ROUNDINGS[self.config.precision]] * DRAWS,
         }
         self._run(EXECUTING, request)
@@ -109,8 +109,8 @@ class Executed:
     def _evaluated(self):
         """The outputs; variables must stay as they are."""
         one, two = self._saved("one/evaluated"), self._saved("two/evaluated")
-        ours = self._saved("evaluate/true/outputs1")
-        outputs = distances.compare(one.names, distances.Means(one), one, ours, [two], [])
+        true, *off = (self._saved(f"evaluate/{name}/outputs1") for name in DRAWN)
+        outputs = distances.compare(one.names, distances.Means(one), one, true, [two], off)
         start, after = self._saved("one/evaluate-start"), self._saved("evaluate/true/values1")
         kept = distances.compare(after.names, start, start, after, [], [])
         found = outputs.summary()
