@@ -4,9 +4,8 @@
 
 What has a row in --results is done, on whatever machine; what has begun in --runs resumes; the rest
 begins. One run at a time, on one core; started once for each core, the processes share what is
-left. A run that ends gives a row of results, all that the
-tables need, and keeps its best weights, for pictures and for other tests. --list says what is done
-and what is not.
+left. A run that ends gives a row of results, all that the tables need, and keeps its best weights,
+for pictures and for other tests. --list says what is done and what is not.
 """
 
 import dataclasses

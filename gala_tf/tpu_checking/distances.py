@@ -20,6 +20,7 @@ import numpy as np
 # Yardsticks that two programs may be apart: one draw of roundings is not the next.
 FACTOR = 5.0
 LEAST = 2e-5  # a share that is never at fault: some roundings of float32
+DIGITS = 4.0  # of the last digit, by which a variable may move where no update reached it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,14 +33,8 @@ class Distance:
 
     @property
     def judged(self) -> bool:
-        """Whether its update is more than roundings; what is no number is judged in any case.
-
-        A variable that one side moved and the other did not is judged, too, unless roundings alone
-        do as much: an update may be less than the last digit of the variable.
-        """
-        if np.isnan(self.share):
-            return True
-        return self.yardstick < 1.0 or self.share == np.inf > self.yardstick
+        """Whether its update is more than roundings; what is no number is judged in any case."""
+        return self.yardstick < 1.0 or not np.isfinite(self.share)
 
     def excess(self, usual: float) -> float:
         """`share` by the largest that passes, so that above 1 is at fault.
@@ -125,11 +120,13 @@ def _farthest(before, there, here) -> float:
 
 
 def _share(before, there, here):
+    # The variable's last digit, which an update may be less than: moved or not is then chance.
+    digit = np.linalg.norm(np.ravel(np.spacing(np.abs(np.asarray(before, np.float32)))))
     before, there, here = (np.asarray(x, np.float64) for x in (before, there, here))
     apart = np.linalg.norm(np.ravel(here - there))
-    if not np.isfinite(apart):
-        return float("nan")
     moved = np.linalg.norm(np.ravel(there - before))
     if apart == 0.0:
         return 0.0
-    return float(apart / moved) if moved else float("inf")
+    if moved:
+        return float(apart / moved)
+    return 1.0 if apart <= DIGITS * digit else float("inf")

@@ -8,8 +8,8 @@ import tensorflow as tf
 from gala_tf import losses
 
 MOST_SATURATED = 0.95  # share of |A| > 0.99 from which a layer counts as collapsed
-LOOKED_AT = 4  # images of a replica's batch: all of them cost 0.4 % of a step of GALA-ResNet-50
 LEAST_VARIATION = 1e-3  # of the map over space, deviation / mean, below which it does
+LOOKED_AT = 4  # images of a replica's batch: all of them cost 0.4 % of a step of GALA-ResNet-50
 
 
 def names(network) -> tuple[str, ...]:
