@@ -16,7 +16,9 @@ With --list_test_images it builds `gaze` alone, and writes which images each spl
 number that ends their names in CUB-200-2011: rows of results are in the order of their names.
 """
 
+import contextlib
 import csv
+import fcntl
 import json
 import os
 import subprocess
@@ -40,14 +42,35 @@ SPLIT_NAMES = ("train", "validation", "test")
 
 
 def ensure(input_dir: str, data: str, split: int, kind: str) -> str:
-    """The directory of a data set, which is built where it is missing."""
+    """The directory of a data set, which is built where it is missing.
+
+    Of several processes that miss it, one builds it and the others wait.
+    """
     directory = os.path.join(data, f"split{split}", kind)
-    if os.path.exists(os.path.join(directory, "dataset_info.json")):
-        return directory
+    if not _is_built(directory):
+        with _alone(directory):
+            if not _is_built(directory):
+                _make(directory, input_dir, data, split, kind)
+    return directory
+
+
+def _is_built(directory):
+    return os.path.exists(os.path.join(directory, "dataset_info.json"))
+
+
+@contextlib.contextmanager
+def _alone(directory):
+    os.makedirs(os.path.dirname(directory), exist_ok=True)
+    with open(f"{directory}.lock", "ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # until the file is closed, however the process ends
+        yield
+
+
+def _make(directory, input_dir, data, split, kind):
     gaze = os.path.join(input_dir, "clicks.csv")
     if kind == "gaze":
         _build(directory, os.path.join(input_dir, "images"), gaze, split, ())
-        return directory
+        return
     members = _members(ensure(input_dir, data, split, "gaze"))
     rows = _rows(gaze)
     with tempfile.TemporaryDirectory() as folder:
@@ -61,7 +84,6 @@ def ensure(input_dir: str, data: str, split: int, kind: str) -> str:
         path = os.path.join(folder, "clicks.csv")
         _write(path, clicks)
         _build(directory, os.path.join(folder, "images"), path, split, ("--include_unclicked",))
-    return directory
 
 
 def _build(directory, images, clicks, split, more):

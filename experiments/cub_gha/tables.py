@@ -3,7 +3,8 @@
     python experiments/cub_gha/tables.py
 
 Reads results.jsonl and test_images.json beside this file, and writes TABLES.md and curves.png
-there. XX"""
+there.
+"""
 
 import json
 import math

@@ -3,7 +3,9 @@
 import csv
 import json
 import sys
+import time
 import types
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -234,6 +236,21 @@ def test_training_clicks_of_each_kind(tmp_path):
     assert len({str(clicks) for clicks in made["center"].values()}) == 1
     assert set(made["images-10"]) < set(made["images-25"]) < set(made["images-50"]) < set(train)
     assert set(made["maps-16"]) < set(made["images-25"]) and len(made["maps-50"]) == 12
+
+
+def test_two_processes_build_a_data_set_once(tmp_path, monkeypatch):
+    built = []
+
+    def build(directory, *_):
+        built.append(directory)
+        time.sleep(0.3)  # the other process looks meanwhile
+        Path(directory).mkdir(parents=True)
+        Path(directory, "dataset_info.json").write_text("{}")
+
+    monkeypatch.setattr(datasets, "_build", build)
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda _: datasets.ensure("raw", str(tmp_path), 3, "gaze"), range(2)))
+    assert found == [built[0]] * 2 and len(built) == 1
 
 
 @pytest.mark.slow
