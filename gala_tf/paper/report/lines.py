@@ -8,7 +8,7 @@ are never in one table.
 import dataclasses
 
 from gala_tf import config
-from gala_tf.evaluation import per_image
+from gala_tf.evaluation import naming, per_image
 from gala_tf.paper.published import ROWS, row_of
 
 REFERENCE = "gala_clickmaps"  # what the paper's stars compare every other row with
@@ -75,7 +75,7 @@ def make_lines(runs) -> tuple[list[Line], list[tuple]]:
         try:
             row = row_of(run.config)
         except ValueError:
-            row = run.results["network"]
+            row = naming.network_name(run.config)
         # By flags, not by directory: a run may have been moved, or begun twice.
         group = groups.setdefault((row, tuple(flags_of(run.config).items())), {})
         standing = group.setdefault(run.config.seed, run)

@@ -460,6 +460,7 @@ GALA-ResNet-50 w/ maps, test split, 17581 images, best weights (step 100)
         (dict(map_loss_weight=0.0), "GALA-ResNet-50 no maps"),
         (dict(attention="se", map_loss_weight=0.0), "SE-ResNet-50"),
         (dict(attention="none", map_loss_weight=0.0), "ResNet-50"),
+        (dict(map_target="activity"), "GALA-ResNet-50 w/ maps on its output"),
         (dict(attention="none", map_target="activity"), "ResNet-50 w/ maps"),
         (dict(attention="mine", depth=18), "mine-ResNet-18 w/ maps"),
         (dict(stage_blocks=(1, 1, 6, 1)), "GALA-ResNet-(1,1,6,1) w/ maps"),
