@@ -25,7 +25,7 @@ from absl import app, flags
 
 LAMBDAS = (0.3, 1.0, 3.0)
 LAMBDA_SEEDS = (0, 1)  # on split 0
-TEN, FIVE = range(10), range(5)
+TEN, FIVE, THREE = range(10), range(5), range(3)
 POLL = 30.0  # seconds until a process looks again whether something is left for it
 
 
@@ -86,7 +86,8 @@ def plan(results: dict) -> list[Run]:
     ]
     chosen = {row: chosen_lambda(row, results) for row in CHOOSE}
     if None not in chosen.values():
-        for part in (six_networks, image_counts, shares_of_maps, controls, one_change, longer):
+        parts = (six_networks, image_counts, shares_of_maps, controls, one_change, lengths)
+        for part in parts:
             found += part(chosen)
     return list(dict.fromkeys(found))
 
@@ -136,9 +137,8 @@ def controls(chosen):
         yield of_seed("se", seed)
         yield of_seed("gala_parts", seed, ACTIVITY, "parts", chosen[ACTIVITY])
         yield of_seed("gala_center", seed, ACTIVITY, "center", chosen[ACTIVITY])
-        # The mean over the six layers with lambda 1 is the sum with 1/6; the paper's 6.
+        # The mean over the six layers with lambda 1 is the sum with 1/6.
         yield of_seed(ACTIVITY, seed, value=round(1 / 6, 4))
-        yield of_seed(ACTIVITY, seed, value=6.0)
 
 
 def one_change(chosen):
@@ -151,19 +151,24 @@ def one_change(chosen):
     for seed in FIVE:
         yield of_seed(f"{ACTIVITY}_aligned", seed, ACTIVITY, value=chosen[ACTIVITY], more=aligned)
         yield of_seed(f"{ACTIVITY}_late", seed, ACTIVITY, value=chosen[ACTIVITY], more=late)
-        yield of_seed(f"{ACTIVITY}_last", seed, ACTIVITY, value=chosen[ACTIVITY], more=last)
-        yield of_seed(f"{ATTENTION}_late", seed, ATTENTION, value=chosen[ATTENTION], more=late)
         yield of_seed("gala_residual", seed)
         yield of_seed("gala_residual_gaze", seed, "gala_residual", value=chosen[ATTENTION])
+    for seed in THREE:
+        yield of_seed(f"{ACTIVITY}_last", seed, ACTIVITY, value=chosen[ACTIVITY], more=last)
+        yield of_seed(f"{ATTENTION}_late", seed, ATTENTION, value=chosen[ATTENTION], more=late)
 
 
-def longer(chosen):
-    """Twice the epochs."""
-    for seed in FIVE:
-        for row, values in (("gala", (0.0,)), (ACTIVITY, (chosen[ACTIVITY],)),
-                            (ATTENTION, LAMBDAS)):  # fmt: skip
-            for value in values:
-                yield of_seed(f"{row}_long", seed, row, value=value, more=("--epochs=60",))
+def lengths(chosen):
+    """Twice the epochs, another lambda, both at once; and the paper's lambda."""
+    twice = ("--epochs=60",)
+    for seed in THREE:
+        yield of_seed("gala_long", seed, "gala", more=twice)
+        for row in (ACTIVITY, ATTENTION):
+            yield of_seed(f"{row}_long", seed, row, value=chosen[row], more=twice)
+        other = max(value for value in LAMBDAS[:2] if value != chosen[ATTENTION])
+        yield of_seed(ATTENTION, seed, value=other)
+        yield of_seed(f"{ATTENTION}_long", seed, ATTENTION, value=other, more=twice)
+        yield of_seed(ACTIVITY, seed, value=6.0)
 
 
 # --------------------------------------------------------------------------- one run
