@@ -33,8 +33,12 @@ def column_norm(volume):
     """
     _check_channels_last()
     volume = ops.cast(volume, "float32")
-    # Not ops.square: its gradient needs 2 A, which TensorFlow computes early, and keeps.
-    return ops.sqrt(ops.sum(volume * volume, axis=-1, keepdims=True) + EPSILON)
+    # The gradient of this product reaches `volume` once, as half of a square's. That of ops.square
+    # needs 2 A, which TensorFlow computes early, and keeps. That of volume * volume arrives twice,
+    # and three gradients of one volume TensorFlow sums in an order that depends on timing.
+    half = ops.sum(volume * ops.stop_gradient(volume), axis=-1, keepdims=True)
+    squares = 2.0 * half - ops.stop_gradient(half)  # the same number, and all of the gradient
+    return ops.sqrt(squares + EPSILON)
 
 
 def unit_norm(maps):

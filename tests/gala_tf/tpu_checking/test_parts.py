@@ -115,9 +115,18 @@ def random_batch(function):
     }
 
 
-def test_the_training_step_replays_bit_for_bit(tmp_path):
+@pytest.mark.parametrize(
+    "changes",
+    [
+        dict(map_target="attention"),
+        dict(map_target="activity"),
+        dict(map_target="activity", attention="none"),  # three gradients would meet in a volume
+    ],
+)
+def test_the_training_step_replays_bit_for_bit(tmp_path, changes):
     """Twice from the same values: once on variables, once without. No data set is needed."""
-    traced = steps.trace("train", small_data.small_config("", tmp_path, **SMALLEST), 1, 4)
+    run_config = small_data.small_config("", tmp_path, **{**SMALLEST, **changes})
+    traced = steps.trace("train", run_config, 1, 4)
     pure = pure_step.PureStep(traced.function)
     batch = random_batch(traced.function)
     started = values = [tf.convert_to_tensor(v) for v in pure.variables]
