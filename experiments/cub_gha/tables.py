@@ -70,7 +70,9 @@ def table(heading: list[str], lines: list[list]) -> list[str]:
 
 
 def p_text(p: float) -> str:
-    return "-" if math.isnan(p) else f"{p:.4f}" if p < 0.01 else f"{p:.2f}"
+    if math.isnan(p):
+        return "-"
+    return "<0.0001" if p < 0.0001 else f"{p:.4f}" if p < 0.01 else f"{p:.2f}"
 
 
 def main_table(results: Results, names, reference: str) -> list[str]:
@@ -131,7 +133,7 @@ def criterion(results: Results) -> list[str]:
         d = pair.difference
         lines.append(
             f"- {words}: {d.mean:+.1f} [{d.low:+.1f}, {d.high:+.1f}] points over {pair.runs} runs; "
-            f"p = {p_text(pair.p_runs)} over runs, {p_text(pair.p_images)} over images: "
+            f"p over runs {p_text(pair.p_runs)}, over images {p_text(pair.p_images)}: "
             f"{'holds' if holds else 'does not hold'}"
             f"{'' if pair.runs == len(planned.TEN) else ', NOT YET ALL RUNS'}."
         )
