@@ -55,7 +55,7 @@ def ensure(input_dir: str, data: str, split: int, kind: str) -> str:
 
 
 def _is_built(directory):
-    return os.path.exists(os.path.join(directory, "dataset_info.json"))
+    return os.path.exists(os.path.join(directory, dataset_info.INFO_FILE))
 
 
 @contextlib.contextmanager

@@ -86,8 +86,7 @@ def plan(results: dict) -> list[Run]:
     ]
     chosen = {row: chosen_lambda(row, results) for row in CHOOSE}
     if None not in chosen.values():
-        parts = (six_networks, image_counts, shares_of_maps, controls, one_change, lengths)
-        for part in parts:
+        for part in (six_networks, image_counts, shares_of_maps, controls, one_change, training):
             found += part(chosen)
     return list(dict.fromkeys(found))
 
@@ -162,14 +161,14 @@ def one_change(chosen):
         yield of_seed(f"{ATTENTION}_late", seed, ATTENTION, value=chosen[ATTENTION], more=late)
 
 
-def lengths(chosen):
+def training(chosen):
     """Twice the epochs, another lambda, both at once; and the paper's lambda."""
     twice = ("--epochs=60",)
+    other = 0.3 if chosen[ATTENTION] == 1.0 else 1.0
     for seed in THREE:
         yield of_seed("gala_long", seed, "gala", more=twice)
         for row in (ACTIVITY, ATTENTION):
             yield of_seed(f"{row}_long", seed, row, value=chosen[row], more=twice)
-        other = max(value for value in LAMBDAS[:2] if value != chosen[ATTENTION])
         yield of_seed(ATTENTION, seed, value=other)
         yield of_seed(f"{ATTENTION}_long", seed, ATTENTION, value=other, more=twice)
         yield of_seed(ACTIVITY, seed, value=6.0)
