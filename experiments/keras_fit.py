@@ -21,13 +21,14 @@ from gala_tf import config, losses, metrics, models
 from gala_tf.command_line import parsing
 from gala_tf.data import clickmaps, dataset_info, eval_pipeline, preprocessing
 from gala_tf.evaluation import scores
+from gala_tf.explain import network_parts
 from gala_tf.runs import directory
 from gala_tf.training import checks, plan, schedules, session
 
 # Flags that change a run, and that nothing here reads.
 NOT_HERE = (
     "tpu", "init_from", "freeze", "new_layers_rate", "clip_gradient_norm", "label_smoothing",
-    "map_target", "map_loss_reduction", "map_resize", "jit_compile", "stop_after_steps",
+    "map_loss_reduction", "map_resize", "jit_compile", "stop_after_steps",
 )  # fmt: skip
 
 
@@ -57,7 +58,8 @@ def train(cfg) -> dict:
     for kernel in models.decayed_kernels(network):
         kernel.regularizer = keras.regularizers.L2(cfg.weight_decay / 2)
     sizes = checks.supervised_sizes(network, cfg)
-    outputs = {"logits": network.output["logits"], "attention": network.output["attention"]}
+    target = cfg.map_target
+    outputs = {name: network.output[name] for name in ("logits", target)}
     trained = keras.Model(network.inputs[0], outputs)
     trained.compile(
         keras.optimizers.SGD(
@@ -65,12 +67,12 @@ def train(cfg) -> dict:
         ),
         loss={
             "logits": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            "attention": {name: losses.ClickmapLoss() for name in sizes},
+            target: {name: losses.ClickmapLoss() for name in sizes},
         },
-        loss_weights={"logits": 1.0, "attention": dict.fromkeys(sizes, cfg.map_loss_weight)},
-        metrics={"logits": ["accuracy"], "attention": {name: [] for name in sizes}},
+        loss_weights={"logits": 1.0, target: dict.fromkeys(sizes, cfg.map_loss_weight)},
+        metrics={"logits": ["accuracy"], target: {name: [] for name in sizes}},
     )
-    best = Best(trained, cfg, info, sizes)
+    best = Best(network, cfg, info)
     trained.fit(
         training_batches(cfg, info, sizes),
         epochs=len(length.validation_steps),
@@ -78,8 +80,8 @@ def train(cfg) -> dict:
         callbacks=[best],
         verbose=2,
     )
-    trained.set_weights(best.weights)
-    found = evaluate(trained, cfg, info, cfg.test_split, sizes)
+    network.set_weights(best.weights)
+    found = evaluate(network, cfg, info, cfg.test_split)
     found = {"backend": keras.backend.backend(), "seed": cfg.seed, **found}
     os.makedirs(cfg.model_dir, exist_ok=True)
     with open(os.path.join(cfg.model_dir, "results.json"), "w", encoding="utf-8") as file:
@@ -96,10 +98,10 @@ def training_batches(cfg, info, sizes):
         images = preprocessing.mirror(batch["image"], batch["mirrored"])
         targets = {
             "logits": batch["label"],
-            "attention": dict.fromkeys(sizes, batch["clickmap"]),
+            cfg.map_target: dict.fromkeys(sizes, batch["clickmap"]),
         }
         has = batch["has_clickmap"]
-        weights = {"logits": has * 0.0 + 1.0, "attention": dict.fromkeys(sizes, has)}
+        weights = {"logits": has * 0.0 + 1.0, cfg.map_target: dict.fromkeys(sizes, has)}
         return images, targets, weights
 
     return batches.map(for_fit)
@@ -108,21 +110,23 @@ def training_batches(cfg, info, sizes):
 class Best(keras.callbacks.Callback):
     """Keeps the weights with the best validation top-1, ties to the lower cross-entropy."""
 
-    def __init__(self, trained, cfg, info, sizes):
+    def __init__(self, network, cfg, info):
         super().__init__()
-        self.evaluate = lambda: evaluate(trained, cfg, info, cfg.validation_split, sizes)
+        self.evaluate = lambda: evaluate(network, cfg, info, cfg.validation_split)
+        self.weights_now = network.get_weights
         self.score, self.weights = None, None
 
     def on_epoch_end(self, epoch, logs=None):
         found = self.evaluate()
         score = (-found["error"], -found["cross_entropy"])
         if self.score is None or score > self.score:
-            self.score, self.weights = score, self.model.get_weights()
+            self.score, self.weights = score, self.weights_now()
         print(f"validation: {found}", flush=True)
 
 
-def evaluate(trained, cfg, info, split, sizes) -> dict:
+def evaluate(network, cfg, info, split) -> dict:
     """Top-1 error in %, cross-entropy, and the last layer's map score, as `gala_tf.evaluate`."""
+    sizes = network_parts.map_sizes(network)
     last = list(sizes)[-1]
     batches = eval_pipeline.make_eval_dataset(
         cfg.data_dir,
@@ -137,10 +141,10 @@ def evaluate(trained, cfg, info, split, sizes) -> dict:
     logits, maps, labels, humans = [], [], [], []
     for batch in batches.as_numpy_iterator():
         real = batch["image_index"] >= 0
-        outputs = trained.predict_on_batch(batch["image"])
+        outputs = network.predict_on_batch(batch["image"])
         logits.append(outputs["logits"][real])
-        columns = keras.ops.convert_to_numpy(losses.column_norm(outputs["attention"][last]))
-        maps.append(columns[real, ..., 0])
+        columns = losses.column_norm(network_parts.scored_volumes(outputs)[last])
+        maps.append(keras.ops.convert_to_numpy(columns)[real, ..., 0])
         labels.append(batch["label"][real])
         human = np.where(batch["has_clickmap"][:, None, None, None] > 0, batch["clickmap"], np.nan)
         humans.append(human[real, ..., 0])

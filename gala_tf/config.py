@@ -77,15 +77,15 @@ class Config:
 
     map_source: str = _maps(
         "clickmaps",
-        "What supervises attention: click maps, or `boxes` = the rectangle that "
+        "What supervises: click maps, or `boxes` = the rectangle that "
         "spans each (Table 3, 'w/ b. boxes').",
         ("clickmaps", "boxes"),
     )
     map_target: str = _maps(
-        "attention",
-        "What the maps supervise: `attention`, or `activity` of the same layers "
-        "(Table 3, 'ResNet-50 w/ ClickMe').",
-        ("attention", "activity"),
+        "activity",
+        "What the maps supervise: `activity` of the layers with attention, gated where they have "
+        "a gate (ours: the better reading of Eq. 1 on human gaze), or `attention` A itself.",
+        ("activity", "attention"),
     )
     map_units: str = _maps(
         "all",

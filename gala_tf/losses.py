@@ -29,7 +29,7 @@ def cross_entropy(logits, labels, label_smoothing=0.0):
 def column_norm(volume):
     """The L2 norm of every column: [B, H, W, C] -> [B, H, W, 1], float32 (section 4).
 
-    This "reduced attention map" is what click maps supervise and what figures show.
+    Of attention it is the paper's "reduced attention map", which figures show and scores compare.
     """
     _check_channels_last()
     volume = ops.cast(volume, "float32")
@@ -58,8 +58,9 @@ def clickmap_loss(volume, clickmap, has_clickmap):
     the loss depends on neither's scale and lies in [0, sqrt 2].
 
     Args:
-        volume: an attention volume, or in the paper's control an activity volume, [B, H, W, C];
-            any float dtype, the loss is computed in float32.
+        volume: what the map supervises, [B, H, W, C]: A_l of Eq. 1, read as the module's gated
+            output or as its attention; in the paper's control a ResNet's activity. Any float
+            dtype, the loss is computed in float32.
         clickmap: R, [B, H, W, 1], >= 0, at the volume's H and W.
         has_clickmap: [B], 1 where the image has a map; images with 0, and images whose map is
             empty or not finite, have loss 0 and gradient 0.
@@ -97,7 +98,7 @@ def clickmap_loss(volume, clickmap, has_clickmap):
 
 @keras.saving.register_keras_serializable("gala_tf")
 class ClickmapLoss(keras.losses.Loss):
-    """Eq. 1's map loss of one attention volume, for `compile`.
+    """Eq. 1's map loss of one volume, attention or gated output, for `compile`.
 
     `y_true` are click maps [B, h, w, 1], resized to the volume; `y_pred` is the volume
     [B, H, W, C]. Images without a map have sample weight 0, or a map of zeros: both count 0. With

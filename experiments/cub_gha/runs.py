@@ -49,11 +49,11 @@ class Run:
 ROWS = {
     "resnet": ("--attention=none",),
     "gala": (),
-    "gala_attention": (),
+    "gala_attention": ("--map_target=attention",),
     "gala_activity": ("--map_target=activity",),
     "resnet_activity": ("--attention=none", "--map_target=activity"),
     "se": ("--attention=se",),
-    "gala_residual": ("--attention=gala_residual",),
+    "gala_residual": ("--attention=gala_residual", "--map_target=attention"),
 }
 ATTENTION, ACTIVITY = "gala_attention", "gala_activity"
 CHOOSE = (ATTENTION, ACTIVITY, "resnet_activity")

@@ -13,8 +13,8 @@ def network_name(run_config) -> str:
     size = f"({blocks})" if blocks else str(run_config.depth)
     if run_config.map_loss_weight > 0:
         suffix = {"clickmaps": " w/ maps", "boxes": " w/ b. boxes"}[run_config.map_source]
-        if run_config.attention.startswith("gala") and run_config.map_target == "activity":
-            suffix += " on its output"  # U', not its attention A: another network than the paper's
+        if run_config.map_target == "attention":
+            suffix += " on its attention"  # A, not the output U' as in the rows of the paper
     else:
         suffix = " no maps" if run_config.attention.startswith("gala") else ""
     return f"{prefix}ResNet-{size}{suffix}"

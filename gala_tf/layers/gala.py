@@ -161,9 +161,10 @@ class ResidualGALA(GALA):
     Put into a trained network, it changes no output until it is trained, to the bit; the paper's
     gate replaces activities by A times themselves. Not in the paper.
 
-    The attention returned is the gate, 1 + A, in [0, 2]: it is what click maps supervise. Eq. 1 is
-    scale-free, so A itself has no gradient at 0 and an unbounded one beside it; 1 + A starts as a
-    uniform map, from which gradients reach a and m, and from their first step on the rest.
+    The attention returned is the gate, 1 + A, in [0, 2]: it is what maps on attention supervise.
+    Eq. 1 is scale-free, so A itself has no gradient at 0 and an unbounded one beside it; 1 + A
+    starts as a uniform map, from which gradients reach a and m, and from their first step on the
+    rest.
 
     Args, input and output: as for `GALA`.
     """

@@ -23,7 +23,7 @@ class PaperRow:
     attention: str
     has_maps: bool = False  # the map loss is on; its weight is then the base's `--map_loss_weight`
     map_source: str = "clickmaps"
-    map_target: str = "attention"
+    map_target: str = "activity"
 
     def overrides(self, map_loss_weight: float) -> dict[str, str | float]:
         """The four flags that make this row, {name: value}, for a base's lambda."""
@@ -41,7 +41,7 @@ ROWS = {
     "se": PaperRow("SE-ResNet-50", "se"),
     "gala": PaperRow("GALA-ResNet-50 no ClickMe", "gala"),
     "gala_clickmaps": PaperRow("GALA-ResNet-50 w/ ClickMe", "gala", True),
-    "resnet_clickmaps": PaperRow("ResNet-50 w/ ClickMe", "none", True, map_target="activity"),
+    "resnet_clickmaps": PaperRow("ResNet-50 w/ ClickMe", "none", True),
     "gala_boxes": PaperRow("GALA-ResNet-50 w/ b. boxes", "gala", True, map_source="boxes"),
 }
 

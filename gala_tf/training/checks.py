@@ -214,7 +214,7 @@ def supervised_sizes(network, run_config: config.Config) -> dict[str, int]:
         raise ValueError(
             f"--map_loss_weight={run_config.map_loss_weight} with "
             f"--attention={run_config.attention}: there is no attention with an extent in space "
-            "that maps could supervise. Use --attention=gala, or --map_target=activity, or "
+            "that maps could supervise. Use --map_target=activity, or --attention=gala, or "
             "--map_loss_weight=0."
         )
     chosen = {}

@@ -223,7 +223,7 @@ def test_full_ilsvrc_is_the_papers_network():
     run_config = read("full_ilsvrc.flags")
     assert (run_config.attention, run_config.attention_units) == ("gala", "stage3")
     assert (run_config.map_loss_weight, run_config.reduction_ratio) == (6, 4)
-    assert (run_config.map_source, run_config.map_target) == ("clickmaps", "attention")
+    assert (run_config.map_source, run_config.map_target) == ("clickmaps", "activity")
     assert (run_config.global_batch_size, run_config.epochs) == (1024, 100)
     assert run_config.decay_epochs == (30, 60, 80, 90)
     assert (run_config.crop, run_config.precision) == ("paper", "mixed_bfloat16")
@@ -252,7 +252,7 @@ def test_controls_differ_in_one_thing():
     expected = {
         "clickme_gala": {"map_loss_weight"},
         "clickme_gala_boxes": {"map_source"},
-        "clickme_resnet50_clickme": {"attention", "map_target"},
+        "clickme_resnet50_clickme": {"attention"},
         "clickme_resnet50": {"attention", "map_loss_weight"},
         "clickme_se": {"attention", "map_loss_weight"},
     }
@@ -316,7 +316,7 @@ def test_sweep_of_figure_7_has_the_papers_axis_and_five_models_a_value():
 def test_miniature_has_all_rows_and_five_lambdas_three_times():
     runs = expanded("miniature.flags")
     names = {name.partition("/")[0] for name in runs}
-    assert names == {*ROWS, "lambda-0.3", "lambda-3", "lambda-6"}
+    assert names == {*ROWS, "lambda-1", "lambda-3", "lambda-6"}
     assert len(runs) == 27 and {run.seed for run in runs.values()} == {0, 1, 2}
     gala = {
         run.map_loss_weight

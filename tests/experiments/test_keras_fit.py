@@ -10,7 +10,7 @@ import pytest
 import small_data
 
 from gala_tf.runs import directory
-from gala_tf.training import checks, loop
+from gala_tf.training import loop
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "experiments"))
 
@@ -18,8 +18,11 @@ import keras_fit  # noqa: E402
 
 
 @pytest.mark.slow
-def test_it_trains_and_writes_what_it_found(data_dir, tmp_path):
-    cfg = small_data.small_config(data_dir, tmp_path, test_split="test", epochs=2.0)
+@pytest.mark.parametrize("target", ["activity", "attention"])
+def test_it_trains_and_writes_what_it_found(data_dir, tmp_path, target):
+    cfg = small_data.small_config(
+        data_dir, tmp_path, test_split="test", epochs=2.0, map_target=target
+    )
     keras_fit.check(cfg)
     found = keras_fit.train(cfg)
     assert found == json.loads((tmp_path / "results.json").read_text())
@@ -32,8 +35,7 @@ def test_its_numbers_are_those_of_the_evaluation(data_dir, tmp_path):
     cfg = small_data.small_config(data_dir, tmp_path, test_split="test", epochs=2.0)
     test = loop.train_and_evaluate(cfg)["test"]
     run = directory.open_run(str(tmp_path), weights="best")
-    sizes = checks.supervised_sizes(run.network, cfg)
-    found = keras_fit.evaluate(run.network, cfg, run.info, "test", sizes)
+    found = keras_fit.evaluate(run.network, cfg, run.info, "test")
     assert found["error"] == pytest.approx(100 * (1 - test["top1"]), abs=1e-4)
     assert found["cross_entropy"] == pytest.approx(test["cross_entropy"], rel=1e-4)
     last = test["maps"][test["final_layer"]]
@@ -43,7 +45,7 @@ def test_its_numbers_are_those_of_the_evaluation(data_dir, tmp_path):
 @pytest.mark.parametrize(
     "changes, words",
     [
-        ({"label_smoothing": 0.1, "map_target": "activity"}, "--label_smoothing, --map_target: on"),
+        ({"label_smoothing": 0.1, "init_from": "x"}, "--init_from, --label_smoothing: on"),
         ({"map_loss_weight": 0.0}, "--map_loss_weight must be set"),
         ({"validation_split": ""}, "--validation_split must be set"),
     ],

@@ -83,14 +83,14 @@ def test_log_holds_what_a_reader_needs(finished):
         "epoch",
         "gradient_norm",
         "images_per_second",
-        "map_loss/stage1_block1_gala",
+        "map_loss/stage1_block1",
         "gradient_norm/stage2_block1_gala",
     } <= set(line)
     assert line["loss"] == pytest.approx(
         line["cross_entropy"] + run_config.map_loss_weight * line["map_loss"] + line["l2"], rel=1e-5
     )
     assert line["map_loss"] == pytest.approx(
-        line["map_loss/stage1_block1_gala"] + line["map_loss/stage2_block1_gala"], rel=1e-5
+        line["map_loss/stage1_block1"] + line["map_loss/stage2_block1"], rel=1e-5
     )
     validation = [x for x in logs.read_metrics(run_config.model_dir) if x["kind"] == "validation"]
     assert [line["step"] for line in validation] == [20, 40, 60]
@@ -178,7 +178,8 @@ SINGLY = [
     dict(attention="se", map_loss_weight=0.0),
     dict(attention="gala", map_loss_weight=0.0),
     dict(map_source="boxes"),
-    dict(attention="none", map_target="activity"),
+    dict(attention="none"),
+    dict(map_target="attention"),
     dict(precision="mixed_bfloat16", version="v2"),
     dict(precision="mixed_float16"),
     dict(schedule="piecewise", decay_epochs=(0.5,), crop="inception", map_resize="bilinear"),
@@ -190,8 +191,8 @@ SINGLY = [
 @pytest.mark.parametrize(
     "changes",
     [
-        SINGLY[1] | SINGLY[5],
-        SINGLY[9],
+        SINGLY[1] | SINGLY[6],
+        SINGLY[10],
         *(pytest.param(changes, marks=pytest.mark.slow) for changes in SINGLY),
     ],
     ids=str,
@@ -224,13 +225,16 @@ def refused(message, run_config):
             "--global_batch_size=41 is more than the 40 images .* at most 40",
         ),
         (
-            dict(attention="none"),
+            dict(attention="none", map_target="attention"),
             "--map_loss_weight=1.0 with --attention=none: .* --map_loss_weight=0",
         ),
-        (dict(attention="se"), "--attention=se: there is no attention with an extent in space"),
+        (
+            dict(attention="se", map_target="attention"),
+            "--attention=se: there is no attention with an extent in space",
+        ),
         (
             dict(map_units="stage1,stage2_block9"),
-            "--map_units=stage1,stage2_block9: 'stage2_block9' is neither .* stage2_block1_gala",
+            "--map_units=stage1,stage2_block9: 'stage2_block9' is neither .* stage2_block1",
         ),
         (
             dict(map_alignment="receptive_field"),

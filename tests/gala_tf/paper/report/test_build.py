@@ -158,8 +158,7 @@ def test_provenance_names_every_run_and_no_path(page, campaign):
     assert len(rows) == 12 + 4 + 2
     byname = {row[0]: row for row in rows}
     assert byname["lambda-0.3/seed-1"][2].split() == [
-        "--map_source=clickmaps", "--map_target=attention", "--map_loss_weight=0.3",
-        "--attention=gala", "--seed=1",
+        "--map_source=clickmaps", "--map_loss_weight=0.3", "--attention=gala", "--seed=1",
     ]  # fmt: skip
     assert byname["se/seed-2"][3] == "unfinished"
     assert byname["resnet/seed-0"][5] == "8"  # 10 steps x 20 / 50 + 20 x 20 / 100

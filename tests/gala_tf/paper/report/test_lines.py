@@ -24,16 +24,16 @@ def test_row_of_is_the_inverse_of_the_rows_flags(row, weight):
 
 
 def test_flags_without_effect_do_not_change_the_row():
-    idle = fake_runs.run_config("gala", map_source="boxes", map_target="activity")
+    idle = fake_runs.run_config("gala", map_source="boxes", map_target="attention")
     assert published.row_of(idle) == "gala"
-    assert published.row_of(fake_runs.run_config("resnet", map_target="activity")) == "resnet"
+    assert published.row_of(fake_runs.run_config("resnet", map_target="attention")) == "resnet"
 
 
 @pytest.mark.parametrize(
     "changes",
     [
         dict(attention="se", map_loss_weight=1.0),
-        dict(map_target="activity"),
+        dict(map_target="attention"),
         dict(row="resnet_clickmaps", map_source="boxes"),
         dict(attention="mine"),
     ],
@@ -77,9 +77,9 @@ def test_the_same_run_twice_counts_once():
 
 
 def test_networks_of_no_row_come_last_under_their_own_name():
-    lines, _ = grouping.make_lines([run(map_target="activity"), run(row="gala_boxes")])
+    lines, _ = grouping.make_lines([run(map_target="attention"), run(row="gala_boxes")])
     # Of its flags, not of stored results: earlier versions called it as the paper's network.
-    own = "GALA-ResNet-(1,1,2,1) w/ maps on its output"
+    own = "GALA-ResNet-(1,1,2,1) w/ maps on its attention"
     assert [line.label for line in lines] == ["GALA-ResNet-50 w/ b. boxes", own]
 
 
