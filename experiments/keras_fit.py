@@ -112,15 +112,15 @@ class Best(keras.callbacks.Callback):
 
     def __init__(self, network, cfg, info):
         super().__init__()
+        self.network = network  # not self.model, which returns what is trained alone
         self.evaluate = lambda: evaluate(network, cfg, info, cfg.validation_split)
-        self.weights_now = network.get_weights
         self.score, self.weights = None, None
 
     def on_epoch_end(self, epoch, logs=None):
         found = self.evaluate()
         score = (-found["error"], -found["cross_entropy"])
         if self.score is None or score > self.score:
-            self.score, self.weights = score, self.weights_now()
+            self.score, self.weights = score, self.network.get_weights()
         print(f"validation: {found}", flush=True)
 
 

@@ -234,7 +234,7 @@ def refused(message, run_config):
         ),
         (
             dict(map_units="stage1,stage2_block9"),
-            "--map_units=stage1,stage2_block9: 'stage2_block9' is neither .* stage2_block1",
+            "--map_units=stage1,stage2_block9: 'stage2_block9' is neither .* stage2_block1\\.",
         ),
         (
             dict(map_alignment="receptive_field"),
