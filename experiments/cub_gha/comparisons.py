@@ -27,6 +27,8 @@ class Pair(NamedTuple):
     p_runs: float
     p_images: float
     detectable: float  # difference found with a probability of POWER, at 5 %, with so many runs
+    map_score: significance.Interval  # difference of correlations, on the cells of the map
+    map_score_aligned: significance.Interval  # the same with the map laid where the layer looks
 
 
 def hits(row: dict, condition: str, count: int) -> np.ndarray:
@@ -64,6 +66,10 @@ def compare(one: dict, other: dict, images: dict, condition: str = "") -> Pair |
         float(stats.ttest_1samp(difference, 0).pvalue) if deviation else math.nan,
         significance.permutation_paired(means, np.zeros_like(means), SEED),
         float(quantiles) * deviation / math.sqrt(n),
+        *(
+            significance.mean_interval_over_seeds([one[k][score] - other[k][score] for k in keys])
+            for score in ("map_score", "map_score_aligned")
+        ),
     )
 
 
@@ -93,8 +99,13 @@ class Results:
         for run in plan:
             self.wanted[run.row, run.map_loss_weight].add((run.split, run.seed))
 
-    def of(self, row: str) -> dict:
-        """A network's runs that the comparisons use: at the lambda of its plan, and no more."""
+    def of(self, row: str, map_loss_weight: float | None = None) -> dict:
+        """A network's runs that the comparisons use: at the lambda of its plan, and no more.
+
+        `map_loss_weight` asks for those at another lambda.
+        """
+        if map_loss_weight is not None:
+            return self.groups.get((row, map_loss_weight), {})
         keys = [key for key in self.wanted if key[0] == row]
         if row in planned.CHOOSE:
             keys = [(row, self.chosen[row])]

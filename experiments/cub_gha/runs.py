@@ -26,6 +26,7 @@ from absl import app, flags
 LAMBDAS = (0.3, 1.0, 3.0)
 LAMBDA_SEEDS = (0, 1)  # on split 0
 TEN, FIVE, THREE = range(10), range(5), range(3)
+MEAN_OVER_LAYERS = round(1 / 6, 4)  # the mean over six layers with lambda 1 is the sum with this
 POLL = 30.0  # seconds until a process looks again whether something is left for it
 
 
@@ -140,8 +141,7 @@ def controls(chosen):
         yield of_seed("se", seed)
         yield of_seed("gala_parts", seed, ACTIVITY, "parts", chosen[ACTIVITY])
         yield of_seed("gala_center", seed, ACTIVITY, "center", chosen[ACTIVITY])
-        # The mean over the six layers with lambda 1 is the sum with 1/6.
-        yield of_seed(ACTIVITY, seed, value=round(1 / 6, 4))
+        yield of_seed(ACTIVITY, seed, value=MEAN_OVER_LAYERS)
 
 
 def one_change(chosen):

@@ -42,7 +42,24 @@ LABELS = {
 }
 MAIN = ("resnet", "gala", "gala_attention", "gala_activity", "resnet_activity", "gala_shuffled")
 CONTROLS = ("se", "gala_parts", "gala_center", "gala_residual", "gala_residual_gaze")
-CHANGES = ("gala_activity", "gala_activity_aligned", "gala_activity_late", "gala_activity_last")
+# One network minus another that differs in one thing; (row, lambda) where lambda tells them apart.
+MEAN_OVER_LAYERS = ("gala_activity", planned.MEAN_OVER_LAYERS)
+CHANGES = (
+    ("gala_activity", "gala_attention"),
+    ("gala_activity", "gala_shuffled"),
+    ("gala_activity", "gala_parts"),
+    ("gala_activity", "gala_center"),
+    ("gala_activity", "resnet_activity"),
+    ("resnet_activity", "resnet"),
+    ("gala_residual_gaze", "gala_residual"),
+    (MEAN_OVER_LAYERS, "gala_activity"),
+    ("gala_activity_aligned", "gala_activity"),
+    ("gala_activity_late", "gala_activity"),
+    ("gala_activity_last", "gala_activity"),
+    ("gala_attention_late", "gala_attention"),
+    ("gala_activity_long", "gala_long"),
+    ("gala_attention_long", "gala_long"),
+)
 CONDITIONS = {
     "": "as they are",
     "gazed_blurred": "gazed quarter blurred",
@@ -75,12 +92,17 @@ def p_text(p: float) -> str:
     return "<0.0001" if p < 0.0001 else f"{p:.4f}" if p < 0.01 else f"{p:.2f}"
 
 
-def main_table(results: Results, names, reference: str) -> list[str]:
-    """Errors and map scores, and each network against the reference."""
-    base = results.of(reference)
+def points(interval_: significance.Interval, form="+.1f") -> str:
+    """A difference and its interval, as text."""
+    return f"{interval_.mean:{form}} [{interval_.low:{form}}, {interval_.high:{form}}]"
+
+
+def main_table(results: Results, names) -> list[str]:
+    """Errors and map scores, and each network against GALA without maps."""
+    base = results.of("gala")
     found = {name: results.of(name) for name in names}
     pairs = {
-        name: None if name == reference else compare(rows, base, results.images)
+        name: None if name == "gala" else compare(rows, base, results.images)
         for name, rows in found.items()
     }
     tested = [name for name in names if pairs[name]]
@@ -91,9 +113,8 @@ def main_table(results: Results, names, reference: str) -> list[str]:
         pair, ordered = pairs[name], rows.values()
         against = ["", "", "", ""]
         if pair:
-            d = pair.difference
             against = [
-                f"{d.mean:+.1f} [{d.low:+.1f}, {d.high:+.1f}]",
+                points(pair.difference),
                 p_text(by_runs[name]),
                 p_text(by_images[name]),
                 f"{pair.detectable:.1f}",
@@ -111,8 +132,40 @@ def main_table(results: Results, names, reference: str) -> list[str]:
             ]
         )
     heading = [
-        "network", "runs", "lambda", "test error, %", f"minus {LABELS[reference]}",
+        "network", "runs", "lambda", "test error, %", f"minus {LABELS['gala']}",
         "p, runs", "p, images", "detectable", "map score", "% of ceiling", "shuffled",
+    ]  # fmt: skip
+    return table(heading, lines)
+
+
+def changes_table(results: Results) -> list[str]:
+    """CHANGES: one network minus the other, in errors and in both map scores."""
+    pairs = {}
+    for names in CHANGES:
+        keys = [name if isinstance(name, tuple) else (name, None) for name in names]
+        one, other = (results.of(*key) for key in keys)
+        words = [
+            "on U', lambda 1/6: the mean over the layers"
+            if name == MEAN_OVER_LAYERS
+            else LABELS[name]
+            for name in names
+        ]
+        pairs[tuple(words)] = compare(one, other, results.images)
+    tested = [words for words, pair in pairs.items() if pair]
+    by_runs = dict(zip(tested, holm([pairs[words].p_runs for words in tested]), strict=True))
+    by_images = dict(zip(tested, holm([pairs[words].p_images for words in tested]), strict=True))
+    lines = [
+        [*words, "fewer than 2", *["-"] * 6] if pair is None else
+        [
+            *words, pair.runs, points(pair.difference), p_text(by_runs[words]),
+            p_text(by_images[words]), f"{pair.detectable:.1f}",
+            points(pair.map_score, "+.2f"), points(pair.map_score_aligned, "+.2f"),
+        ]
+        for words, pair in pairs.items()
+    ]  # fmt: skip
+    heading = [
+        "network", "minus", "runs", "test error, points", "p, runs", "p, images", "detectable",
+        "map score", "where it looks",
     ]  # fmt: skip
     return table(heading, lines)
 
@@ -130,9 +183,8 @@ def criterion(results: Results) -> list[str]:
         if pair is None:
             lines.append(f"- {words}: no two runs of both yet.")
             continue
-        d = pair.difference
         lines.append(
-            f"- {words}: {d.mean:+.1f} [{d.low:+.1f}, {d.high:+.1f}] points over {pair.runs} runs; "
+            f"- {words}: {points(pair.difference)} points over {pair.runs} runs; "
             f"p over runs {p_text(pair.p_runs)}, over images {p_text(pair.p_images)}: "
             f"{'holds' if holds else 'does not hold'}"
             f"{'' if pair.runs == len(planned.TEN) else ', NOT YET ALL RUNS'}."
@@ -168,8 +220,7 @@ def harder_table(results: Results) -> list[str]:
             values = list(errors(rows, results.images, condition).values())
             text = f"{np.mean(values):.1f}" if values else "-"
             if pair:
-                d = pair.difference
-                text += f" ({d.mean:+.1f} [{d.low:+.1f}, {d.high:+.1f}])"
+                text += f" ({points(pair.difference)})"
             cells.append(text)
         lines.append([LABELS[name], len(rows), *cells])
     return table(["network", "runs", *CONDITIONS.values()], lines)
@@ -251,14 +302,15 @@ def document(results: Results) -> str:
         "## Networks", "",
         "p is corrected for the number of rows of its table (Holm). `detectable` is the difference "
         f"that as many runs find with a probability of {100 * POWER:.0f} %, in points.", "",
-        *main_table(results, MAIN, "gala"), *main_table(results, ("gala", *CONTROLS), "gala"),
+        *main_table(results, MAIN), *main_table(results, ("gala", *CONTROLS)),
         "## Where supervision pays", "", "![Errors and curves](curves.png)", "",
         *curve_tables(results),
         "## Harder pictures", "",
         "Error in %; in brackets minus GALA no maps, run by run.", "", *harder_table(results),
         "## One change each", "",
-        *main_table(results, CHANGES, "gala_activity"),
-        *main_table(results, ("gala_attention", "gala_attention_late"), "gala_attention"),
+        "A network minus another, run by run; `map score` is their difference on the cells of the "
+        "map, `where it looks` with the map laid where the layer looks.", "",
+        *changes_table(results),
         "## How training ended", "", *why_table(results),
     ]  # fmt: skip
     if results.missing:

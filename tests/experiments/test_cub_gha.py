@@ -140,7 +140,10 @@ def test_a_comparison_by_hand():
     other = {(0, 0): row_of(runs.Run("b", "gaze", 0, 0, 0), 20),
              (1, 1): row_of(runs.Run("b", "gaze", 0, 1, 1), 22),
              (2, 2): row_of(runs.Run("b", "gaze", 0, 2, 2), 40)}  # fmt: skip
+    one[0, 0]["map_score"], one[1, 1]["map_score_aligned"] = 0.6, 0.8
     pair = comparisons.compare(one, other, IMAGES)
+    assert pair.map_score.mean == pytest.approx(0.05)
+    assert pair.map_score_aligned.mean == pytest.approx(0.1)
     assert pair.runs == 2 and pair.difference.mean == pytest.approx(7.5)
     assert pair.p_runs == pytest.approx(2 * np.arctan(1 / 3) / np.pi)  # Cauchy's
     assert pair.p_images == pytest.approx(2 / 2**6, abs=0.01)  # six images, all one way
@@ -172,6 +175,9 @@ def test_tables_of_nothing_of_a_part_and_of_all(tmp_path):
     text = tables.document(whole)
     assert "Missing" not in text and "nan" not in text
     assert "| GALA no maps | 10 | 0 | 48.8 [47.8, 49.7] |" in text
+    assert "| GALA w/ gaze on its output U' | GALA w/ gaze on its attention A | 10 | -15.0 " in text
+    mean = next(line for line in text.splitlines() if line.startswith("| on U', lambda 1/6"))
+    assert "| GALA w/ gaze on its output U' | 5 | +" in mean and "fewer than 2" not in text
     assert tables.document(comparisons.Results({}, IMAGES)).count("no two runs of both yet") == 2
     part = comparisons.Results(lambdas_known(BEST), IMAGES)
     assert "- gala, lambda 0: split/seed 0/0, 1/1" in tables.document(part)
