@@ -26,7 +26,15 @@ from typing import Any, NamedTuple
 
 from absl import app, flags, logging
 
-from gala_tf.command_line import endings, flagfiles, help_page, installation, parsing, quiet
+from gala_tf.command_line import (
+    endings,
+    flagfiles,
+    help_page,
+    installation,
+    kernels,
+    parsing,
+    quiet,
+)
 
 
 class Range(NamedTuple):
@@ -232,6 +240,7 @@ def run(
             logging.set_verbosity(logging.WARNING)  # TensorFlow logs through absl, too
         if not verbosity.present or verbosity.value < 1:
             quiet.start()
+        kernels.prefer_onednn()
 
         def filled_in():  # `{flag}` replaced by the flag's value
             return re.sub(r"\{(\w+)\}", lambda match: str(flags.FLAGS[match[1]].value), kept)

@@ -6,8 +6,12 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
-import keras
-import pytest
+from gala_tf.command_line import kernels
+
+kernels.prefer_onednn()  # as commands do, before TensorFlow is imported
+
+import keras  # noqa: E402
+import pytest  # noqa: E402
 
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -191,12 +191,15 @@ def train(run: Run, options) -> dict:
         ],
         [*pinned, "experiments/cub_gha/harder.py", f"--model_dir={model_dir}"],
     ]  # fmt: skip
-    one_thread = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+    settings = {
+        **{f"TF_NUM_{which}_THREADS": "1" for which in ("INTRAOP", "INTEROP")},
+        "TF_ENABLE_ONEDNN_OPTS": "1",  # the same kernels in both commands, on any processor
+    }
     before, start = _cpu(), time.monotonic()
     for command in commands:
         with open(os.path.join(model_dir, "train.log"), "ab") as log:
             status = subprocess.run(
-                command, stdout=log, stderr=log, env={**os.environ, **one_thread}, check=False
+                command, stdout=log, stderr=log, env={**os.environ, **settings}, check=False
             ).returncode
         if status:
             raise RuntimeError(f"{run.name}: exit status {status}; see {model_dir}/train.log")

@@ -6,5 +6,6 @@ flagfiles.py     --flagfile, nested relative to the file that names it
 first_moments.py Ctrl-C before a command has begun
 endings.py       how a command ends that cannot go on, or was asked to end: in one line
 installation.py  which TensorFlow is installed
+kernels.py       which of its kernels it uses on a CPU
 quiet.py         TensorFlow's start without its messages
 """

@@ -3,6 +3,7 @@
 import importlib.metadata
 import importlib.util
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 from absl import flags
 
 from gala_tf import config
-from gala_tf.command_line import help_page, installation, quiet
+from gala_tf.command_line import help_page, installation, kernels, quiet
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -320,6 +321,47 @@ def test_a_level_that_the_user_has_set_is_kept(monkeypatch):
     monkeypatch.setenv(quiet.LEVEL, "0")
     quiet.start()
     assert os.environ[quiet.LEVEL] == "0" and not quiet.started()
+
+
+def set_or_unset(monkeypatch, but):
+    monkeypatch.setenv(kernels.VARIABLE, "to be put back")
+    monkeypatch.delenv(kernels.VARIABLE)
+    if but:
+        monkeypatch.setenv(kernels.VARIABLE, but)
+
+
+@pytest.mark.parametrize(
+    ("machine", "user", "found"),
+    [("x86_64", None, "1"), ("AMD64", None, "1"), ("x86_64", "0", "0"), ("aarch64", None, None)],
+)
+def test_onednn_is_preferred_where_it_is_and_the_user_said_nothing(
+    monkeypatch, machine, user, found
+):
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    set_or_unset(monkeypatch, user)
+    kernels.prefer_onednn()
+    assert os.environ.get(kernels.VARIABLE) == found
+
+
+ONEDNN = """
+from gala_tf import command
+
+def main():
+    from tensorflow.python.util import _pywrap_util_port
+    print(_pywrap_util_port.IsMklEnabled())
+
+if __name__ == "__main__":
+    command.run(main)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="TensorFlow's oneDNN is for x86-64")
+@pytest.mark.parametrize(("user", "found"), [(None, "True\n"), ("0", "False\n")])
+def test_tensorflow_uses_onednn(tmp_path, monkeypatch, user, found):
+    set_or_unset(monkeypatch, user)
+    (tmp_path / "onednn.py").write_text(ONEDNN)
+    assert run(str(tmp_path / "onednn.py"), PYTHONPATH=str(ROOT)).stdout == found
 
 
 QUIET = """
