@@ -192,7 +192,8 @@ def train(run: Run, options) -> dict:
         [*pinned, "experiments/cub_gha/harder.py", f"--model_dir={model_dir}"],
     ]  # fmt: skip
     settings = {
-        **{f"TF_NUM_{which}_THREADS": "1" for which in ("INTRAOP", "INTEROP")},
+        "TF_NUM_INTRAOP_THREADS": "1",
+        "TF_NUM_INTEROP_THREADS": "1",
         "TF_ENABLE_ONEDNN_OPTS": "1",  # the same kernels in both commands, on any processor
     }
     before, start = _cpu(), time.monotonic()

@@ -97,6 +97,20 @@ def points(interval_: significance.Interval, form="+.1f") -> str:
     return f"{interval_.mean:{form}} [{interval_.low:{form}}, {interval_.high:{form}}]"
 
 
+def tests(pairs: dict) -> dict[object, list[str]]:
+    """{key: difference of errors, p over runs, over images, detectable} of {key: Pair or None}.
+
+    p is corrected for the number of pairs; those that are None are left out.
+    """
+    found = {key: pair for key, pair in pairs.items() if pair}
+    by_runs = holm([pair.p_runs for pair in found.values()])
+    by_images = holm([pair.p_images for pair in found.values()])
+    return {
+        key: [points(pair.difference), p_text(runs), p_text(images), f"{pair.detectable:.1f}"]
+        for (key, pair), runs, images in zip(found.items(), by_runs, by_images, strict=True)
+    }
+
+
 def main_table(results: Results, names) -> list[str]:
     """Errors and map scores, and each network against GALA without maps."""
     base = results.of("gala")
@@ -105,27 +119,17 @@ def main_table(results: Results, names) -> list[str]:
         name: None if name == "gala" else compare(rows, base, results.images)
         for name, rows in found.items()
     }
-    tested = [name for name in names if pairs[name]]
-    by_runs = dict(zip(tested, holm([pairs[name].p_runs for name in tested]), strict=True))
-    by_images = dict(zip(tested, holm([pairs[name].p_images for name in tested]), strict=True))
+    against = tests(pairs)
     lines = []
     for name, rows in found.items():
-        pair, ordered = pairs[name], rows.values()
-        against = ["", "", "", ""]
-        if pair:
-            against = [
-                points(pair.difference),
-                p_text(by_runs[name]),
-                p_text(by_images[name]),
-                f"{pair.detectable:.1f}",
-            ]
+        ordered = rows.values()
         lines.append(
             [
                 LABELS[name],
                 len(rows),
                 ", ".join(sorted({f"{r['map_loss_weight']:g}" for r in ordered})) or "-",
                 interval(errors(rows, results.images).values()),
-                *against,
+                *against.get(name, [""] * 4),
                 interval([r["map_score"] for r in ordered], ".2f"),
                 interval([100 * r["map_score"] / r["human_ceiling"] for r in ordered], ".0f"),
                 interval([r["map_score_shuffled"] for r in ordered], ".2f"),
@@ -151,14 +155,11 @@ def changes_table(results: Results) -> list[str]:
             for name in names
         ]
         pairs[tuple(words)] = compare(one, other, results.images)
-    tested = [words for words, pair in pairs.items() if pair]
-    by_runs = dict(zip(tested, holm([pairs[words].p_runs for words in tested]), strict=True))
-    by_images = dict(zip(tested, holm([pairs[words].p_images for words in tested]), strict=True))
+    against = tests(pairs)
     lines = [
         [*words, "fewer than 2", *["-"] * 6] if pair is None else
         [
-            *words, pair.runs, points(pair.difference), p_text(by_runs[words]),
-            p_text(by_images[words]), f"{pair.detectable:.1f}",
+            *words, pair.runs, *against[words],
             points(pair.map_score, "+.2f"), points(pair.map_score_aligned, "+.2f"),
         ]
         for words, pair in pairs.items()

@@ -2,7 +2,7 @@
 
 Every TensorFlow for x86-64 has them, but uses them by itself only on processors with instructions
 for neural networks (AVX512_VNNI, AVX_VNNI and later). A step of training is faster with them on
-those of AVX2 alone, too, and rounds more alike on all.
+those of AVX2 alone, too.
 """
 
 import os
