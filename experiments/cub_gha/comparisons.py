@@ -109,7 +109,7 @@ class Results:
         keys = [key for key in self.wanted if key[0] == row]
         if row in planned.CHOOSE:
             keys = [(row, self.chosen[row])]
-            tested = {(seed % planned.datasets.SPLITS, seed) for seed in planned.TEN}
+            tested = {(seed % planned.datasets.SPLITS, seed) for seed in planned.FIFTEEN}
             found = self.groups.get(keys[0], {})
             return {key: found[key] for key in found if key in tested}
         return self.groups.get(keys[0], {}) if keys else {}

@@ -25,7 +25,7 @@ from absl import app, flags
 
 LAMBDAS = (0.3, 1.0, 3.0)
 LAMBDA_SEEDS = (0, 1)  # on split 0
-TEN, FIVE, THREE = range(10), range(5), range(3)
+FIFTEEN, TEN, FIVE, THREE = range(15), range(10), range(5), range(3)
 MEAN_OVER_LAYERS = round(1 / 6, 4)  # the mean over six layers with lambda 1 is the sum with this
 POLL = 30.0  # seconds until a process looks again whether something is left for it
 
@@ -87,7 +87,8 @@ def plan(results: dict) -> list[Run]:
     ]
     chosen = {row: chosen_lambda(row, results) for row in CHOOSE}
     if None not in chosen.values():
-        for part in (six_networks, image_counts, shares_of_maps, controls, one_change, training):
+        parts = (six_networks, image_counts, shares_of_maps, controls, one_change, training)
+        for part in (*parts, more_seeds):
             found += part(chosen)
     return list(dict.fromkeys(found))
 
@@ -172,6 +173,18 @@ def training(chosen):
         yield of_seed(ATTENTION, seed, value=other)
         yield of_seed(f"{ATTENTION}_long", seed, ATTENTION, value=other, more=twice)
         yield of_seed(ACTIVITY, seed, value=6.0)
+
+
+def more_seeds(chosen):
+    """Five seeds more where two differences of interest were within two standard errors.
+
+    Gaze on U' against the ResNet's activity, and that against none: decided once, after eight or
+    nine runs of ten, for all three rows alike.
+    """
+    for seed in FIFTEEN[len(TEN) :]:
+        yield of_seed(ACTIVITY, seed, value=chosen[ACTIVITY])
+        yield of_seed("resnet_activity", seed, value=chosen["resnet_activity"])
+        yield of_seed("resnet", seed)
 
 
 # --------------------------------------------------------------------------- one run

@@ -93,6 +93,17 @@ def test_the_plan_has_ten_seeds_over_five_splits_of_six_networks_first():
     assert {run.maps for run in plan if run.row == "gala_shuffled"} == {"shuffled"}
 
 
+def test_three_networks_get_five_seeds_more_at_the_end():
+    last = runs.plan(lambdas_known(BEST))[-15:]
+    assert {run.row for run in last} == {"gala_activity", "resnet_activity", "resnet"}
+    assert {(run.split, run.seed) for run in last} == {(s - 10, s) for s in range(10, 15)}
+    whole = results()
+    assert len(whole.of("gala_activity")) == len(whole.of("resnet")) == 15
+    assert {
+        len(errors) for _, errors in tables.curves.curve(whole, "gala", "gala_images", [10])
+    } == {5}
+
+
 def test_fewer_images_are_trained_for_as_many_steps():
     for run in runs.plan(lambdas_known(BEST)):
         if "_images-" in run.row:
