@@ -257,12 +257,32 @@ def why_table(results: Results) -> list[str]:
 
 
 def curve_tables(results: Results) -> list[str]:
-    """Errors by the share of images, and by the share of maps, as `curves.png` draws them."""
-    lines = []
+    """Errors by the share of images, and of maps, as `curves.png` draws them; then the gains."""
+    lines, changes = [], []
     for title, group in curves.curves(results).items():
-        for label, points in group.items():
-            lines += [[title, label, s, len(e), interval(e)] for s, e in points]
-    return table(["curve", "network", "%", "runs", "test error, %"], lines)
+        for label, points_ in group.items():
+            lines += [[title, label, s, len(e), interval(e)] for s, e in points_]
+    for title, pairs in curves.gains(results).items():
+        against = tests(dict(pairs))
+        changes += [
+            [title, s, pair.runs, *against[s]] if pair else [title, s, "fewer than 2", *["-"] * 4]
+            for s, pair in pairs
+        ]
+    return [
+        *table(["curve", "network", "%", "runs", "test error, %"], lines),
+        *table(
+            [
+                "curve",
+                "%",
+                "runs",
+                "gaze on U' minus no maps",
+                "p, runs",
+                "p, images",
+                "detectable",
+            ],
+            changes,
+        ),
+    ]
 
 
 # --------------------------------------------------------------------------- all

@@ -181,6 +181,20 @@ def test_the_criterion_says_what_holds():
     assert text.count("does not hold") == 2
 
 
+def test_gains_are_of_as_many_images_and_of_five_seeds():
+    """24 hits of 40 against 20: 10 points fewer errors; 18 of a tenth of the images: 5 more."""
+    rows = {"gala_activity_images-10": 18, "gala_activity_maps-16": 22}
+    found = tables.curves.gains(results(rows))
+    of_images, of_maps = ({s: pair for s, pair in pairs} for pairs in found.values())
+    assert {s: pair.difference.mean for s, pair in of_images.items()} == pytest.approx(
+        {10: 5, 25: 0, 50: 0, 100: -10}
+    )
+    assert {s: pair.difference.mean for s, pair in of_maps.items()} == pytest.approx(
+        {16: -5, 50: 0, 100: -10}
+    )
+    assert {pair.runs for _, pair in found["training images used, %"]} == {5}
+
+
 def test_tables_of_nothing_of_a_part_and_of_all(tmp_path):
     whole = results()
     text = tables.document(whole)
