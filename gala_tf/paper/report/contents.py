@@ -49,8 +49,7 @@ def section_blocks(section: Section, prefix: str, quoted: bool = False) -> list:
     Published numbers stand beside ours where our data is the paper's; if `quoted`, also elsewhere.
     """
     info, lines = section.info, section.chosen
-    title = f"{info.name} (shards {section.runs[0].data_set}), {section.split} split"
-    blocks = [Heading(2, title), Paragraph(_data_words(section))]
+    blocks = [Heading(2, _title(section)), Paragraph(_data_words(section))]
     if info.simulated:
         blocks.append(Paragraph(SIMULATED, note=True))
     if not same_data(info):
@@ -70,6 +69,13 @@ def section_blocks(section: Section, prefix: str, quoted: bool = False) -> list:
     blocks += by_image.image_blocks(lines, relative, prefix)
     blocks += _attention_blocks(lines, section.split, prefix)
     return blocks
+
+
+def _title(section):
+    """The data set by its name, the end of its folder, which people chose, and its shards."""
+    run = section.runs[0]
+    folder = "/".join(run.config.data_dir.rstrip("/").split("/")[-2:])
+    return f"{section.info.name} ({folder}, shards {run.data_set}), {section.split} split"
 
 
 def _data_words(section):

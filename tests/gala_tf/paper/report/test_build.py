@@ -251,6 +251,17 @@ def test_only_unfinished_runs(tmp_path):
     assert "a: unfinished (GALA-ResNet-50 w/ ClickMe" in text
 
 
+def test_a_data_set_is_called_by_the_end_of_its_folder(tmp_path):
+    """Data sets of one source differ by it; what lies above it is nobody's business."""
+    fake_runs.write_run(tmp_path / "a")
+    [section] = sections_of(tmp_path)
+    run = section.runs[0]
+    for given, shown in (("/home/ada/data/split0/gaze/", "split0/gaze"), ("birds", "birds")):
+        other = dataclasses.replace(run, config=dataclasses.replace(run.config, data_dir=given))
+        heading = contents.section_blocks(dataclasses.replace(section, runs=(other,)), "")[0]
+        assert heading.text == (f"{section.info.name} ({shown}, shards {run.data_set}), test split")
+
+
 def test_data_sets_are_never_mixed(tmp_path):
     for i in (0, 1):
         info = fake_runs.data_set(seed=i)
