@@ -55,8 +55,8 @@ def gains(results: Results) -> dict[str, list[tuple[int, Pair | None]]]:
 
 
 def _line(axis, points, **looks) -> None:
-    """Draws [(share, interval)], a bar each."""
-    bars = [(i.mean - i.low, i.high - i.mean) for _, i in points]
+    """Draws [(share, interval)], a bar each; none for two runs, whose interval would hide all."""
+    bars = [(i.mean - i.low, i.high - i.mean) if i.n > 2 else (0, 0) for _, i in points]
     axis.errorbar(
         [s for s, _ in points], [i.mean for _, i in points], yerr=np.nan_to_num(np.array(bars).T),
         fmt="o-", capsize=3, **looks,
