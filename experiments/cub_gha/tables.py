@@ -268,20 +268,12 @@ def curve_tables(results: Results) -> list[str]:
             [title, s, pair.runs, *against[s]] if pair else [title, s, "fewer than 2", *["-"] * 4]
             for s, pair in pairs
         ]
+    heading = [
+        "curve", "%", "runs", "gaze on U' minus no maps", "p, runs", "p, images", "detectable",
+    ]  # fmt: skip
     return [
         *table(["curve", "network", "%", "runs", "test error, %"], lines),
-        *table(
-            [
-                "curve",
-                "%",
-                "runs",
-                "gaze on U' minus no maps",
-                "p, runs",
-                "p, images",
-                "detectable",
-            ],
-            changes,
-        ),
+        *table(heading, changes),
     ]
 
 
