@@ -70,8 +70,9 @@ def draw(results: Results, networks: dict[str, str], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
+    above, below = curves(results), gains(results)
     figure, axes = pyplot.subplot_mosaic(
-        [["networks", *curves(results)], ["networks", *map("gain {}".format, gains(results))]],
+        [["networks", *above], ["networks", *map("gain {}".format, below)]],
         figsize=(12, 6), width_ratios=(1.3, 1, 1),
     )  # fmt: skip
     for place, name in enumerate(reversed(networks)):
@@ -81,14 +82,14 @@ def draw(results: Results, networks: dict[str, str], path: Path) -> None:
             axes["networks"].plot(np.mean(values), place, "|", color="black", markersize=14)
     axes["networks"].set_yticks(range(len(networks)), list(reversed(networks.values())))
     axes["networks"].set_xlabel("test error, %")
-    for title, group in curves(results).items():
+    for title, group in above.items():
         for label, points in group.items():
             points = [(s, significance.mean_interval_over_seeds(e)) for s, e in points if e]
             if points:
                 _line(axes[title], points, color=COLORS[label], label=label)
                 axes[title].legend(frameon=False)
         axes[title].set_ylabel("test error, %")
-    for title, pairs in gains(results).items():
+    for title, pairs in below.items():
         axis = axes[f"gain {title}"]
         axis.axhline(0, color="0.8")
         points = [(share, pair.difference) for share, pair in pairs if pair]
